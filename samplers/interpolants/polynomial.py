@@ -1,0 +1,43 @@
+"""Polynomial interpolant: the linear path run on another clock."""
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+
+@dataclass(frozen=True)
+class Polynomial:
+    """alpha = (1-t)^n, sigma = 1 - (1-t)^n. n = 1 is the linear interpolant."""
+
+    title: ClassVar[str] = "Polynomial"
+
+    exponent: float = field(
+        default=2.0,
+        metadata={
+            "min": 1.0,
+            "max": 10.0,
+            "step": 0.1,
+            "tooltip": "Power n of (1-t)^n. 1 is the linear path; higher keeps the search longer at "
+            "high noise, so images differ more. No extra cost.",
+        },
+    )
+
+    def __post_init__(self) -> None:
+        if not self.exponent >= 1.0:
+            raise ValueError(
+                f"Polynomial interpolant: exponent {self.exponent} given, wanted at least 1."
+            )
+
+    def alpha(self, t: float) -> float:
+        return (1.0 - t) ** self.exponent
+
+    def sigma(self, t: float) -> float:
+        return 1.0 - self.alpha(t)
+
+    def d_alpha(self, t: float) -> float:
+        return -self.exponent * (1.0 - t) ** (self.exponent - 1.0)
+
+    def d_sigma(self, t: float) -> float:
+        return -self.d_alpha(t)
+
+    def t_from_snr(self, snr: float) -> float:
+        return 1.0 - (snr / (1.0 + snr)) ** (1.0 / self.exponent)

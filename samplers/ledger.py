@@ -1,0 +1,64 @@
+"""What a search spends: the one mutable object of a run."""
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+
+class BudgetExceeded(RuntimeError):
+    """A search asked for more network evaluations than it has."""
+
+
+@dataclass
+class Ledger:
+    """Counts in NFE: one latent sent once through the network.
+
+    `cost` is the NFE of one particle (2 with classifier-free guidance), `reserve` the NFE held back
+    for the finish. `total` may be infinite (the plain sampler).
+    """
+
+    total: float = math.inf
+    cost: int = 1
+    reserve: int = 0
+    nfe: int = 0
+    network_calls: int = 0
+    decodes: int = 0
+    rewards: int = 0
+    seconds: dict[str, float] = field(
+        default_factory=lambda: {"network": 0.0, "decode": 0.0, "reward": 0.0}
+    )
+    started: float = field(default_factory=time.perf_counter)
+
+    @property
+    def left(self) -> float:
+        """Particles that can still be evaluated before the finish."""
+        free = self.total - self.reserve - self.nfe
+        return free if math.isinf(free) else max(0, int(free)) // self.cost
+
+    def require(self, particles: int) -> None:
+        """Raise before the network is asked for more than the budget holds."""
+        asked = particles * self.cost
+        if self.nfe + asked > self.total:
+            raise BudgetExceeded(
+                f"budget of {self.total} NFE exhausted: {self.nfe} spent, {asked} asked."
+            )
+
+    def charge(self, rows: int, calls: int) -> None:
+        """Book network rows and calls as a counter around the network saw them."""
+        self.nfe += rows
+        self.network_calls += calls
+
+    @property
+    def elapsed(self) -> float:
+        return time.perf_counter() - self.started
+
+    @contextmanager
+    def timed(self, part: str) -> Iterator[None]:
+        """Add the time spent inside to `seconds[part]`."""
+        begin = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[part] += time.perf_counter() - begin

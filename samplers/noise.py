@@ -1,0 +1,46 @@
+"""Addressed noise: the number of a particle, not the order of drawing, decides its noise.
+
+So a result does not depend on batch size, order of evaluation or device: noise is drawn on the CPU
+from a generator seeded by (seed, image, particle id).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+_MASK = (1 << 64) - 1
+
+
+def _splitmix64(value: int) -> int:
+    """Finaliser of Steele et al. (2014): neighbouring inputs give unrelated seeds."""
+    value = (value + 0x9E3779B97F4A7C15) & _MASK
+    value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+    value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & _MASK
+    return value ^ (value >> 31)
+
+
+@dataclass(frozen=True)
+class AddressedNoise:
+    """Standard normal rows of `shape` (*D) for particle ids, on `device` as float32.
+
+    With `images` = B > 1 the rows interleave B searches of their own: row id stands for particle
+    id // B of image `image` + id % B.
+    """
+
+    seed: int
+    shape: tuple[int, ...]
+    device: torch.device | str = "cpu"
+    image: int = 0
+    images: int = 1
+
+    def __call__(self, ids: Sequence[int]) -> Tensor:
+        return torch.stack([self._row(int(i)) for i in ids]).to(self.device)
+
+    def _row(self, number: int) -> Tensor:
+        address = self.seed & _MASK
+        for part in (self.image + number % self.images, number // self.images):
+            address = _splitmix64(address ^ _splitmix64(part))
+        generator = torch.Generator("cpu").manual_seed(address)
+        return torch.randn(self.shape, generator=generator, dtype=torch.float32)

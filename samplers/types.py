@@ -1,0 +1,118 @@
+"""The nouns shared by every search.
+
+Time `t` falls from 1 (noise) to 0 (data), and `s < t`. Latents are `(K, *D)`: only dim 0, one row a
+particle, has meaning here. Scores are higher-is-better; a failed particle scores -inf.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from .problem import Problem
+
+Denoiser = Callable[[Tensor, float], Tensor]  # (x (K,*D), t) -> x0 (K,*D)
+Objective = Callable[[Tensor], Tensor]  # x0 (K,*D) -> (K,) float32, higher is better
+
+
+class Interpolant(Protocol):
+    """A path x_t = alpha(t) x0 + sigma(t) eps, with alpha falling and sigma rising in t."""
+
+    title: ClassVar[str]
+
+    def alpha(self, t: float) -> float: ...
+    def sigma(self, t: float) -> float: ...
+    def d_alpha(self, t: float) -> float: ...
+    def d_sigma(self, t: float) -> float: ...
+
+    def t_from_snr(self, snr: float) -> float:
+        """The time at which alpha/sigma equals `snr`, at most 1."""
+
+
+@dataclass(frozen=True)
+class Transition:
+    """The Gaussian law of the next latent: N(mean, std^2 I), mean (K,*D)."""
+
+    mean: Tensor
+    std: float
+
+    def draw(self, eps: Callable[[], Tensor]) -> Tensor:
+        """A sample; `eps` (a standard normal of mean's shape) is only asked for when it is used."""
+        return self.mean + self.std * eps() if self.std else self.mean
+
+
+class Kernel(Protocol):
+    """One transition from x_t to x_s given the predicted x0."""
+
+    def __call__(self, x: Tensor, x0: Tensor, t: float, s: float) -> Transition: ...
+
+
+@dataclass(frozen=True)
+class Particles:
+    """A struct of arrays, one row a particle.
+
+    x: (K,*D) latents at time `times[step]`; x0: (K,*D) predicted clean latents there; reward: (K,)
+    floats, nan where not scored; ids, parents (-1: none), paths, steps: (K,) integers.
+    """
+
+    x: Tensor
+    x0: Tensor
+    reward: Tensor
+    ids: Tensor
+    parents: Tensor
+    paths: Tensor
+    steps: Tensor
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, index: int | slice | Sequence[int]) -> Particles:
+        """The chosen rows; an int keeps the particle axis."""
+        rows = [index] if isinstance(index, int) else index
+        return Particles(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+
+    @staticmethod
+    def cat(groups: Sequence[Particles]) -> Particles:
+        """Rows of all groups, in order."""
+        names = [f.name for f in fields(Particles)]
+        return Particles(**{n: torch.cat([getattr(g, n) for g in groups]) for n in names})
+
+    def best(self) -> int:
+        """The row with the highest reward, the first of equals."""
+        return int(self.reward.argmax())
+
+
+Kind = Literal["born", "propose", "accept", "exhaust", "finish"]
+
+
+@dataclass(frozen=True)
+class SearchEvent:
+    """An immutable snapshot that a search yields.
+
+    born, propose, finish: `particles` were evaluated and scored. accept: the search moved to
+    `particles` because they improved; exhaust: because the quota of their step ran out. `quota` is
+    the number of candidates the path may try in its present step, `spent` the NFE so far.
+    """
+
+    kind: Kind
+    particles: Particles
+    spent: int
+    quota: int | None = None
+
+
+class Search(Protocol):
+    """A search method: a frozen dataclass of settings whose `run` is a generator.
+
+    `minimum(steps)` is the smallest number of network evaluations it can work with on `steps`
+    times; `run` raises nothing for lack of budget once that many are there.
+    """
+
+    title: ClassVar[str]
+
+    def minimum(self, steps: int) -> int: ...
+    def run(self, problem: Problem) -> Iterator[SearchEvent]: ...

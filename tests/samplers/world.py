@@ -1,0 +1,60 @@
+"""The toy world of the sampler tests: a two-mode Gaussian mixture whose denoiser is exact.
+
+Modes at -1 (weight .3) and 2 (weight .7), width .2, on the linear path: asymmetric, so that a
+reversed sign of a reward or of a step shows.
+"""
+
+import math
+
+import torch
+from pack.samplers.ledger import Ledger
+from pack.samplers.noise import AddressedNoise
+from pack.samplers.problem import Problem
+
+MODES = ((-1.0, 0.3), (2.0, 0.7))
+WIDTH = 0.2
+
+
+def denoise(x, t):
+    """E[x0 | x_t] on the linear path, x of any shape."""
+    alpha, sigma = 1.0 - t, t
+    var = alpha**2 * WIDTH**2 + sigma**2
+    log_w = torch.stack([math.log(w) - (x - alpha * m) ** 2 / (2 * var) for m, w in MODES])
+    gain = alpha * WIDTH**2 / var
+    means = torch.stack([m + gain * (x - alpha * m) for m, _ in MODES])
+    return (torch.softmax(log_w, 0) * means).sum(0)
+
+
+def marginal_sample(n, t, generator):
+    """Exact samples of x_t on the linear path, (n,) float64."""
+    mode = torch.rand(n, generator=generator, dtype=torch.float64) < MODES[0][1]
+    centre = torch.where(mode, MODES[0][0], MODES[1][0]).double()
+    x0 = centre + WIDTH * torch.randn(n, generator=generator, dtype=torch.float64)
+    return (1 - t) * x0 + t * torch.randn(n, generator=generator, dtype=torch.float64)
+
+
+class Counter:
+    """A denoiser that counts the rows it sees."""
+
+    def __init__(self, denoiser=denoise):
+        self.denoiser, self.rows, self.calls = denoiser, 0, 0
+
+    def __call__(self, x, t):
+        self.rows += len(x)
+        self.calls += 1
+        return self.denoiser(x, t)
+
+
+def problem(kernel, times, *, budget=math.inf, objective=None, seed=0, shape=(3,), **settings):
+    """A Problem on the mixture with `shape` independent dimensions a particle."""
+    noise = AddressedNoise(seed, shape)
+    return Problem(
+        denoiser=settings.pop("denoiser", denoise),
+        kernel=kernel,
+        times=times,
+        start=lambda ids: times[0] * noise(ids),
+        noise=noise,
+        objective=objective or (lambda x0: x0.mean(1).float()),
+        ledger=Ledger(total=budget, cost=settings.pop("cost", 1)),
+        **settings,
+    )
