@@ -1,0 +1,116 @@
+"""CLIP score: how well the picture agrees with the prompt, by a local CLIP model.
+
+    score = cos(image embedding, text embedding), or exp(logit_scale) times that.
+
+CLIPScore is Hessel et al., arXiv 2104.08718 (there 2.5 max(cos, 0)); PickScore v1, arXiv
+2305.01569, is the same formula with its own weights, quoted with the scale (about 18 to 24). The
+cosine is in [-1, 1], about 0.1 to 0.4 in practice. Differentiable in the images. A batch changes a
+score by rounding only, about 1e-6.
+"""
+
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+import torch.nn.functional as F
+
+from .clip_checkpoint import load_model, load_tokenizer
+from .clip_pixels import clip_pixels
+from .types import check_batch
+
+if TYPE_CHECKING:
+    from transformers import CLIPModel, CLIPTokenizer
+
+log = logging.getLogger("flow_search")
+
+
+@dataclass(frozen=True)
+class ClipScorer:
+    """A loaded CLIP model. Pictures are scored on whatever device ``module`` is."""
+
+    module: "CLIPModel"
+    tokenizer: "CLIPTokenizer"
+    scaled: bool
+
+    def check(self, prompt: str) -> None:
+        if not prompt.strip():
+            raise ValueError("the CLIP score needs a prompt to compare the picture with: got none")
+        length = self.module.config.text_config.max_position_embeddings
+        if len(self.tokenizer(prompt)["input_ids"]) > length:
+            log.warning("CLIP reads the first %d tokens of the prompt only", length)
+
+    def score(self, images: torch.Tensor, prompts: list[str]) -> torch.Tensor:
+        check_batch(images, prompts)
+        if not prompts:
+            return images.new_zeros(0, dtype=torch.float32)
+        weight = self.module.logit_scale
+        pixels = clip_pixels(
+            images.to(weight.device, torch.float32), self.module.config.vision_config.image_size
+        )
+        found = self.module.get_image_features(pixel_values=pixels.to(weight.dtype))
+        texts = {prompt: self._text(prompt) for prompt in dict.fromkeys(prompts)}
+        asked = torch.stack([texts[prompt] for prompt in prompts])
+        scores = F.cosine_similarity(_pooled(found).float(), asked, dim=-1)
+        scores = scores * weight.float().exp() if self.scaled else scores
+        # A crop may cut a NaN away: it must show all the same.
+        finite = torch.isfinite(images).flatten(1).all(1)
+        return scores.to(images.device).masked_fill(~finite, float("nan"))
+
+    def _text(self, prompt: str) -> torch.Tensor:
+        """Embedding (D,) of one prompt, alone, so that no padding is needed."""
+        length = self.module.config.text_config.max_position_embeddings
+        tokens = self.tokenizer(prompt, truncation=True, max_length=length, return_tensors="pt")
+        ids = tokens["input_ids"].to(self.module.logit_scale.device)
+        return _pooled(self.module.get_text_features(input_ids=ids))[0].float()
+
+
+def _pooled(features: torch.Tensor | object) -> torch.Tensor:
+    """transformers 5 wraps the features that transformers 4 returns as they are."""
+    return features if isinstance(features, torch.Tensor) else features.pooler_output
+
+
+@dataclass(frozen=True)
+class ClipScore:
+    """Settings of the CLIP score."""
+
+    title: ClassVar[str] = "CLIP Score / PickScore"
+    description: ClassVar[str] = (
+        "Agreement of picture and prompt by a local CLIP model in Hugging Face layout: CLIP of "
+        "OpenAI or LAION, or PickScore v1."
+    )
+
+    checkpoint: str = field(
+        default="",
+        metadata={
+            "tooltip": "Folder or file of the CLIP model, under models/rewards.",
+            "checkpoint": True,
+        },
+    )
+    scale: str = field(
+        default="cosine",
+        metadata={
+            "tooltip": "cosine is between -1 and 1; logit_scale multiplies it by the model's own "
+            "scale, about 100, as PickScore is quoted.",
+            "choices": ("cosine", "logit_scale"),
+        },
+    )
+    activation: str = field(
+        default="auto",
+        metadata={
+            "tooltip": "auto takes the folder's own; for a single file quick_gelu (OpenAI), or "
+            "gelu from 1024 channels up (PickScore, LAION H). LAION's smaller models need gelu.",
+            "choices": ("auto", "quick_gelu", "gelu"),
+            "advanced": True,
+        },
+    )
+
+    def load(self, path: Path | None = None, tokenizer_dir: Path | None = None) -> ClipScorer:
+        """Load the model at ``path``; ``tokenizer_dir`` serves a model that brings no tokenizer."""
+        if path is None:
+            raise ValueError("the CLIP score needs a model: choose a folder or file")
+        path = Path(path)
+        model = load_model(path, self.activation)
+        folder = path if path.is_dir() else path.parent
+        return ClipScorer(model, load_tokenizer(folder, tokenizer_dir), self.scale == "logit_scale")

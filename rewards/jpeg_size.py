@@ -1,0 +1,59 @@
+"""Rewards on the size of the picture as a JPEG file; no gradient, no weights.
+
+size = bytes / 1000 (kilobytes, as in DDPO, arXiv 2305.13301) or 8 bytes / (H W) (bits per pixel,
+comparable between resolutions), with Pillow's encoder (4:2:0) on round(255 image). Values outside
+[0, 1] are cut, as in any 8-bit file.
+"""
+
+import io
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import torch
+from PIL import Image
+
+from .image_statistics import ImageStatistic
+
+
+def jpeg_bytes(image: torch.Tensor, quality: int) -> int:
+    """Length of the JPEG file of ``image`` (H, W, 3), finite."""
+    levels = image.detach().clamp(0.0, 1.0).mul(255.0).round().to(torch.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(levels.cpu().numpy()).save(buffer, "JPEG", quality=quality)
+    return buffer.getbuffer().nbytes
+
+
+@dataclass(frozen=True)
+class JpegCompressibility(ImageStatistic):
+    """-size: higher for plainer pictures."""
+
+    title: ClassVar[str] = "JPEG Compressibility"
+    description: ClassVar[str] = "Minus the picture's size as a JPEG file: prefers plain pictures."
+    sign: ClassVar[float] = -1.0
+
+    quality: int = field(
+        default=95,
+        metadata={"tooltip": "Quality of the JPEG file.", "min": 1, "max": 100, "step": 1},
+    )
+    unit: str = field(
+        default="kilobytes",
+        metadata={
+            "tooltip": "kilobytes grow with the picture's size; bits per pixel do not.",
+            "choices": ("kilobytes", "bits_per_pixel"),
+        },
+    )
+
+    def measure(self, image: torch.Tensor) -> torch.Tensor:
+        size = jpeg_bytes(image, self.quality)
+        if self.unit == "kilobytes":
+            return image.new_tensor(self.sign * size / 1000.0)
+        return image.new_tensor(self.sign * 8.0 * size / (image.shape[0] * image.shape[1]))
+
+
+@dataclass(frozen=True)
+class JpegIncompressibility(JpegCompressibility):
+    """+size: higher for pictures full of detail."""
+
+    title: ClassVar[str] = "JPEG Incompressibility"
+    description: ClassVar[str] = "The picture's size as a JPEG file: prefers detailed pictures."
+    sign: ClassVar[float] = 1.0

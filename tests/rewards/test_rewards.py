@@ -1,0 +1,93 @@
+"""What every reward in the registry keeps to."""
+
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from pack.rewards import REWARDS, Reward, Scorer
+
+from .scenes import random_scene
+
+PROMPT = "three red circles and two blue squares"
+KNOWN = {"tooltip", "min", "max", "step", "choices", "multiline", "placeholder", "advanced"}
+WEIGHT_FREE = [
+    name
+    for name, reward in REWARDS.items()
+    if not any(f.metadata.get("checkpoint") for f in dataclasses.fields(reward))
+]
+
+
+@pytest.fixture(scope="module")
+def images():
+    rng = np.random.default_rng(2)
+    return torch.tensor(np.stack([random_scene(rng, 64)[0] for _ in range(5)]))
+
+
+@pytest.mark.parametrize("name", REWARDS)
+def test_settings_are_declared(name):
+    reward = REWARDS[name]
+    assert isinstance(reward(), Reward)
+    assert reward.title and reward.description.endswith(".")
+    assert dataclasses.is_dataclass(reward) and reward.__dataclass_params__.frozen
+    for field in dataclasses.fields(reward):
+        value, meta = field.default, field.metadata
+        assert meta["tooltip"], field.name
+        assert set(meta) <= KNOWN | {"checkpoint"}
+        assert type(value) in (float, int, bool, str)
+        if "choices" in meta:
+            assert value in meta["choices"]
+        if type(value) in (int, float):
+            assert meta["min"] <= value <= meta["max"] and meta["step"] > 0
+
+
+@pytest.mark.parametrize("name", WEIGHT_FREE)
+def test_scores_do_not_depend_on_the_batch(name, images):
+    scorer = REWARDS[name]().load()
+    assert isinstance(scorer, Scorer) and scorer.module is None
+    scorer.check(PROMPT)
+    together = scorer.score(images, [PROMPT] * 5)
+    assert together.dtype == torch.float32 and together.shape == (5,)
+    assert together.unique().numel() > 1
+    alone = torch.cat([scorer.score(images[i : i + 1], [PROMPT]) for i in range(5)])
+    assert torch.equal(together, alone)
+    assert torch.equal(scorer.score(images.flip(0), [PROMPT] * 5), together.flip(0))
+    assert scorer.score(images[:0], []).shape == (0,)
+
+
+@pytest.mark.parametrize("name", WEIGHT_FREE)
+def test_nan_stays_with_its_image(name, images):
+    images = images.clone()
+    images[2, 0, 0, 1] = float("nan")
+    scores = REWARDS[name]().load().score(images, [PROMPT] * 5)
+    assert scores.isnan().tolist() == [False, False, True, False, False]
+
+
+@pytest.mark.parametrize("name", WEIGHT_FREE)
+@pytest.mark.parametrize(
+    ("shape", "prompts", "message"),
+    [
+        ((8, 8, 3), [PROMPT] * 8, r"\(8, 8, 3\).*\(batch, height, width, 3\) wanted"),
+        ((2, 3, 8, 8), [PROMPT] * 2, r"\(2, 3, 8, 8\).*wanted"),
+        ((2, 8, 8, 4), [PROMPT] * 2, r"\(2, 8, 8, 4\).*wanted"),
+        ((2, 8, 8, 3), [PROMPT], "1 prompts for 2 images"),
+        ((2, 8, 8, 3), PROMPT, "one string for 2 images"),
+    ],
+)
+def test_wrong_shapes(name, shape, prompts, message):
+    with pytest.raises(ValueError, match=message):
+        REWARDS[name]().load().score(torch.zeros(shape), prompts)
+
+
+def test_importing_rewards_imports_no_model_class():
+    root = Path(__file__).resolve().parents[2]
+    code = (
+        "import importlib.util as u, sys\n"
+        f"s = u.spec_from_file_location('rewards', {str(root / 'rewards' / '__init__.py')!r})\n"
+        "m = u.module_from_spec(s); sys.modules['rewards'] = m; s.loader.exec_module(m)\n"
+        "assert not {'transformers', 'comfy', 'safetensors'} & set(sys.modules), 'imported'"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
