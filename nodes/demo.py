@@ -1,0 +1,63 @@
+"""Demo Flow Model Loader: the tiny trained FLUX that comes with the pack."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import comfy.sd
+import comfy.utils
+import torch
+from comfy_api.latest import io
+
+from ..demo.text import WordTableCLIP
+from .schema import CATEGORY
+
+FOLDER = Path(__file__).resolve().parent.parent / "demo"
+# FLUX's own latent statistics: TAESD works in model space, the host's VAE interface around it.
+VAE_SCALE, VAE_SHIFT = 0.3611, 0.1159
+
+
+def weights(name: str) -> Path:
+    path = FOLDER / f"{name}.safetensors"
+    if not path.is_file():
+        raise ValueError(
+            f"{path} is missing, wanted the demo weights there: reinstall Flow Search."
+        )
+    return path
+
+
+def load_vae() -> comfy.sd.VAE:
+    """The demo autoencoder as the stock VAELoader builds `taef1`."""
+    state = {"vae_scale": torch.tensor(VAE_SCALE), "vae_shift": torch.tensor(VAE_SHIFT)}
+    for half in ("encoder", "decoder"):
+        for key, value in comfy.utils.load_torch_file(str(weights(f"taef1_{half}"))).items():
+            state[f"taesd_{half}.{key}"] = value
+    return comfy.sd.VAE(sd=state)
+
+
+class DemoFlowModelLoader(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="FlowSearchDemoLoader",
+            display_name="Demo Flow Model Loader",
+            category=CATEGORY,
+            description="A tiny FLUX that draws coloured shapes at 128×128, with nothing to "
+            "download: try a search in seconds, on a CPU.",
+            inputs=[
+                io.Combo.Input(
+                    "checkpoint",
+                    options=["fast", "base"],
+                    default="fast",
+                    tooltip="fast needs 4 steps, like FLUX.1-schnell; base about 20, like "
+                    "FLUX.1-dev. Prompts name 1 to 3 kinds of shapes, such as "
+                    '"three red circles and two blue squares".',
+                )
+            ],
+            outputs=[io.Model.Output(), io.Clip.Output(), io.Vae.Output()],
+        )
+
+    @classmethod
+    def execute(cls, checkpoint: str) -> io.NodeOutput:
+        model = comfy.sd.load_diffusion_model(str(weights(f"flux_{checkpoint}")))
+        return io.NodeOutput(model, WordTableCLIP(), load_vae())

@@ -1,0 +1,91 @@
+"""The report of a search (contract: version 1): settings, what was spent, every scored particle."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..samplers.ledger import Ledger
+from ..samplers.run import Outcome
+from ..samplers.types import Particles, SearchEvent
+
+VERSION = 1
+
+
+def number(value: float) -> float | None:
+    """A JSON number; a failed particle's -inf becomes null."""
+    return float(value) if math.isfinite(value) else None
+
+
+@dataclass
+class Trace:
+    """One row a scored particle, in the order evaluated."""
+
+    times: list[float]
+    cost: int
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    by_id: dict[int, dict[str, Any]] = field(default_factory=dict)
+
+    def add(self, event: SearchEvent) -> list[dict[str, Any]]:
+        """Record an event; returns the rows it added or changed."""
+        if event.kind in ("accept", "exhaust"):
+            moved = [self.by_id[int(i)] for i in event.particles.ids]
+            for row in moved:
+                row["accepted"] = True
+            return moved
+        last = len(event.particles) - 1
+        rows = [self._row(event, i, event.spent - (last - i) * self.cost) for i in range(last + 1)]
+        self.rows += rows
+        self.by_id |= {row["id"]: row for row in rows}
+        return rows
+
+    def _row(self, event: SearchEvent, i: int, nfe: int) -> dict[str, Any]:
+        one: Particles = event.particles[i]
+        parent, step = int(one.parents), int(one.steps)
+        return {
+            "id": int(one.ids),
+            "parent": parent if parent >= 0 else None,
+            "path": int(one.paths),
+            "step": step,
+            "t": self.times[step],
+            "kind": event.kind,
+            "reward": number(float(one.reward)),
+            "accepted": False,
+            "nfe": nfe,
+        }
+
+
+def report(
+    method: str,
+    seed: int,
+    settings: dict[str, Any],
+    budget: dict[str, Any],
+    ledger: Ledger,
+    trace: Trace,
+    outcome: Outcome,
+) -> dict[str, Any]:
+    """The report as a JSON-ready dictionary."""
+    top = [
+        {"id": int(p.ids), "path": int(p.paths), "reward": number(float(p.reward))}
+        for p in outcome.top
+    ]
+    return {
+        "version": VERSION,
+        "method": method,
+        "seed": seed,
+        "settings": settings,
+        "sigmas": trace.times,
+        "budget": budget,
+        "spent": {
+            "nfe": ledger.nfe,
+            "network_calls": ledger.network_calls,
+            "decodes": ledger.decodes,
+            "rewards": ledger.rewards,
+            "seconds": {"total": ledger.elapsed, **ledger.seconds},
+        },
+        "stopped": outcome.stopped,
+        "best": {**top[0], "nfe": trace.by_id[top[0]["id"]]["nfe"]},
+        "top": top,
+        "trace": trace.rows,
+    }

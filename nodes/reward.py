@@ -1,0 +1,119 @@
+"""Reward Model Loader, and rewards under the host's memory management."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import comfy.model_management as mm
+import comfy.model_patcher
+import comfy.sd1_clip
+import folder_paths
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..rewards import REWARDS, Scorer
+from .schema import CATEGORY, build, combo, flat
+
+FOLDER = "rewards"
+WEIGHTS = (".safetensors", ".pt", ".pth", ".bin")
+FlowReward = io.Custom("FLOW_REWARD")
+
+
+def register_reward_folder() -> None:
+    """models/rewards, beside what `extra_model_paths.yaml` adds under `rewards`."""
+    folder_paths.add_model_folder_path(FOLDER, os.path.join(folder_paths.models_dir, FOLDER))
+
+
+def checkpoints() -> list[str]:
+    """Weight files, and folders with a config.json, below the reward folders."""
+    found = set()
+    for name in folder_paths.get_filename_list(FOLDER):
+        if os.path.basename(name) == "config.json" and os.path.dirname(name):
+            found.add(os.path.dirname(name))
+        elif name.endswith(WEIGHTS):
+            found.add(name)
+    in_folders = {n for n in found if n.endswith(WEIGHTS) and os.path.dirname(n) in found}
+    return sorted(n.replace(os.sep, "/") for n in found - in_folders)
+
+
+def resolve(name: str) -> Path:
+    """The file or folder called `name` in one of the reward folders."""
+    folders = folder_paths.get_folder_paths(FOLDER)
+    for folder in folders:
+        path = Path(folder) / name
+        if name and path.exists():
+            return path
+    raise ValueError(
+        f"reward file {name!r} is in none of the reward folders ({', '.join(folders)}), wanted one "
+        f"of: {', '.join(checkpoints()) or 'nothing is there yet'}."
+    )
+
+
+@dataclass(frozen=True)
+class HostReward:
+    """A scorer whose weights, if any, the host loads and unloads. The value of FLOW_REWARD."""
+
+    scorer: Scorer
+    settings: dict[str, Any]
+    patcher: Any = None
+
+    def check(self, prompt: str) -> None:
+        self.scorer.check(prompt)
+
+    def score(self, images: Tensor, prompt: str) -> Tensor:
+        """images (B,H,W,3) in [0,1] -> (B,), higher is better."""
+        if self.patcher is not None:
+            mm.load_models_gpu([self.patcher])
+            images = images.to(self.patcher.load_device)
+        return self.scorer.score(images, [prompt] * len(images))
+
+
+def load_from_file(settings: Any, name: str) -> Scorer:
+    """The scorer of a reward with weights; a file without a tokenizer uses the host's own."""
+    tokenizer = Path(comfy.sd1_clip.__file__).parent / "sd1_tokenizer"
+    return settings.load(resolve(name), tokenizer_dir=tokenizer)
+
+
+def hosted(scorer: Scorer, settings: dict[str, Any]) -> HostReward:
+    """Put a scorer's module under the host's model management."""
+    if scorer.module is None:
+        return HostReward(scorer, settings)
+    # Looked up at call time: the host rebinds the name after import.
+    patcher = comfy.model_patcher.CoreModelPatcher(
+        scorer.module.eval().requires_grad_(False),
+        load_device=mm.get_torch_device(),
+        offload_device=mm.unet_offload_device(),
+    )
+    return HostReward(scorer, settings, patcher)
+
+
+class RewardModelLoader(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="FlowSearchRewardLoader",
+            display_name="Reward Model Loader",
+            category=CATEGORY,
+            description="What a search looks for: scores pictures against the prompt, higher is "
+            "better.",
+            search_aliases=["reward", "verifier", "scorer", "aesthetic", "count"],
+            inputs=[
+                combo(
+                    "reward",
+                    REWARDS,
+                    "What counts as a good picture. Every candidate is scored once.",
+                    choices=lambda key: checkpoints(),
+                )
+            ],
+            outputs=[FlowReward.Output(display_name="reward")],
+        )
+
+    @classmethod
+    def execute(cls, reward: dict[str, Any]) -> io.NodeOutput:
+        settings = build("reward", REWARDS, reward)
+        named = [f.name for f in fields(settings) if f.metadata.get("checkpoint")]
+        scorer = load_from_file(settings, getattr(settings, named[0])) if named else settings.load()
+        return io.NodeOutput(hosted(scorer, flat("reward", reward["reward"], settings)))

@@ -1,0 +1,74 @@
+"""Settings declared once: dataclass fields become node inputs, node values become settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import Field, fields
+from typing import Any
+
+from comfy_api.latest import io
+
+CATEGORY = "sampling/flow search"
+
+
+def widget(
+    setting: Field, choices: Callable[[], list[str]] | None = None, optional: bool = True
+) -> io.Input:
+    """The input of one dataclass field: its type, default and metadata say which.
+
+    A field with metadata `checkpoint` is a combo over `choices()`; any other may be absent, so that
+    a workflow saved before the setting existed stays valid.
+    """
+    known = ("min", "max", "step", "tooltip", "advanced", "multiline", "placeholder")
+    options = {k: setting.metadata[k] for k in known if k in setting.metadata}
+    kind = setting.type if isinstance(setting.type, str) else setting.type.__name__
+    if setting.metadata.get("checkpoint"):
+        return io.Combo.Input(setting.name, options=choices() if choices else [], **options)
+    options["optional"] = optional
+    if listed := setting.metadata.get("choices"):
+        return io.Combo.Input(
+            setting.name, options=list(listed), default=setting.default, **options
+        )
+    if kind == "float":
+        options.setdefault("step", 0.01)
+    makers = {"int": io.Int, "float": io.Float, "bool": io.Boolean, "str": io.String}
+    return makers[kind].Input(setting.name, default=setting.default, **options)
+
+
+def widgets(settings: type, choices: Callable[[], list[str]] | None = None) -> list[io.Input]:
+    """The inputs of a settings dataclass, in the order of its fields."""
+    return [widget(f, choices) for f in fields(settings)]
+
+
+def combo(
+    name: str,
+    registry: Mapping[str, type],
+    tooltip: str,
+    choices: Callable[[str], list[str]] | None = None,
+    **options: Any,
+) -> io.Input:
+    """A DynamicCombo over a registry: each entry brings the inputs of its own settings."""
+    entries = [
+        io.DynamicCombo.Option(
+            key, widgets(cls, choices=(lambda key=key: choices(key)) if choices else None)
+        )
+        for key, cls in registry.items()
+    ]
+    return io.DynamicCombo.Input(name, options=entries, tooltip=tooltip, **options)
+
+
+def build(name: str, registry: Mapping[str, type], value: Mapping[str, Any]) -> Any:
+    """The settings object of a DynamicCombo's value {name: key, field: …}; absent fields default."""
+    key = value[name] if isinstance(value, Mapping) else value
+    if key not in registry:
+        raise ValueError(f"{name} {key!r} given, wanted one of {', '.join(registry)}.")
+    given = value if isinstance(value, Mapping) else {}
+    cls = registry[key]
+    own = {f.name: given.get(f.name) for f in fields(cls)}
+    return cls(**{k: v for k, v in own.items() if v is not None})
+
+
+def flat(name: str, key: str, settings: Any) -> dict[str, Any]:
+    """Settings as report entries: {name: key, "name.field": value}."""
+    own = {f"{name}.{f.name}": getattr(settings, f.name) for f in fields(settings)}
+    return {name: key} | own

@@ -1,0 +1,191 @@
+"""Rollover Budget Forcing Search and Particle Search: drop-in for SamplerCustomAdvanced."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from typing import Any
+
+from comfy_api.latest import io
+
+from ..samplers.run import Finish, StopRules
+from ..samplers.search import SEARCHES
+from ..samplers.search.rbf import RolloverBudgetForcing
+from .reward import FlowReward
+from .schema import CATEGORY, build, combo, flat, widget
+from .search_run import Request, search_latents
+
+RBF_WIDGETS = ("init_particles", "paths")
+
+WIRES = [
+    io.Noise.Input("noise", tooltip="Its seed decides every particle's noise."),
+    io.Guider.Input("guider", tooltip="Model and prompt. CFG other than 1 doubles each NFE."),
+    io.Sampler.Input("sampler", tooltip="From the VP-SDE Flow Sampler node."),
+    io.Sigmas.Input("sigmas", tooltip="From the VP Flow Scheduler or any scheduler of the host."),
+    io.Latent.Input("latent_image", tooltip="Size of the picture, or the picture to start from."),
+    io.Vae.Input("vae", tooltip="Decodes every candidate for the reward."),
+    FlowReward.Input("reward", tooltip="From the Reward Model Loader: what the search maximises."),
+    io.String.Input(
+        "prompt",
+        multiline=True,
+        default="",
+        tooltip="What the reward is asked: usually the text that the guider's prompt encodes.",
+    ),
+    io.Int.Input(
+        "budget",
+        default=100,
+        min=1,
+        max=1_000_000,
+        tooltip="Network evaluations (NFE) in all, the finish included. More is better and slower: "
+        "time grows in proportion.",
+    ),
+]
+ENDING = [
+    io.Int.Input(
+        "finish_steps",
+        default=4,
+        min=0,
+        max=1000,
+        tooltip="Plain steps that finish each of the best candidates, out of the budget. 1 or 2 "
+        "do for few-step models, 8 or more for the rest; 0 returns the search's own prediction, "
+        "blurred unless the model is few-step.",
+    ),
+    io.Int.Input(
+        "top_k",
+        default=1,
+        min=1,
+        max=64,
+        tooltip="Best candidates to finish, re-score and return as images, best first. Each costs "
+        "finish_steps NFE.",
+    ),
+]
+ADVANCED = [
+    io.Int.Input(
+        "micro_batch",
+        default=0,
+        min=0,
+        max=1024,
+        optional=True,
+        advanced=True,
+        tooltip="Candidates sent through the network at once; 0 sends all, halved when memory "
+        "runs out. Changes speed and memory, not the result.",
+    ),
+    io.Float.Input(
+        "target_reward",
+        min=-1e9,
+        max=1e9,
+        step=0.01,
+        optional=True,
+        force_input=True,
+        advanced=True,
+        tooltip="The search ends early once a candidate reaches this reward. Unconnected: never.",
+    ),
+    io.Float.Input(
+        "time_limit",
+        default=0.0,
+        min=0.0,
+        max=1e6,
+        step=1.0,
+        optional=True,
+        advanced=True,
+        tooltip="Seconds after which the search ends and finishes the best so far; 0: no limit.",
+    ),
+    io.Vae.Input(
+        "preview_vae",
+        optional=True,
+        advanced=True,
+        tooltip="A cheap decoder, such as TAEF1, for scoring; the result is decoded and re-scored "
+        "with the full VAE.",
+    ),
+]
+# Absent from hosts before 0.30; keeps the node's result on screen after a cached run or a reload.
+PERSISTENT = {
+    k: True for k in ("has_intermediate_output",) if k in {f.name for f in fields(io.Schema)}
+}
+
+
+def schema(node_id: str, name: str, description: str, inputs: list[io.Input]) -> io.Schema:
+    return io.Schema(
+        node_id=node_id,
+        display_name=name,
+        category=CATEGORY,
+        description=description,
+        search_aliases=["search", "best of n", "inference-time scaling", "reward", "particles"],
+        inputs=inputs,
+        outputs=[
+            io.Latent.Output(display_name="latent", tooltip="The best latent."),
+            io.Image.Output(display_name="images", tooltip="The top_k pictures, best first."),
+            io.String.Output(display_name="report", tooltip="JSON of all that was tried."),
+        ],
+        hidden=[io.Hidden.unique_id, io.Hidden.extra_pnginfo],
+        **PERSISTENT,
+    )
+
+
+def respond(cls: type[io.ComfyNode], request: Request) -> io.NodeOutput:
+    """Run, keep the report for SaveImage's metadata, and answer."""
+    latent, images, report = search_latents(request, cls.hidden.unique_id)
+    if isinstance(cls.hidden.extra_pnginfo, dict):
+        cls.hidden.extra_pnginfo.setdefault("flow_search", {})[cls.hidden.unique_id] = report
+    text = json.dumps(report)
+    return io.NodeOutput(latent, images, text, ui={"flow_search_report": [text]})
+
+
+class RolloverBudgetForcingSearch(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        named = {f.name: f for f in fields(RolloverBudgetForcing)}
+        own = [widget(named[name], optional=False) for name in RBF_WIDGETS]
+        return schema(
+            "FlowSearchRBF",
+            "Rollover Budget Forcing Search",
+            "Finds a picture that scores higher on the reward: tries children of the best "
+            "candidate step by step, and hands unused tries to later steps (arXiv 2503.19385). "
+            "Replaces SamplerCustomAdvanced.",
+            [*WIRES, *own, *ENDING, *ADVANCED],
+        )
+
+    @classmethod
+    def execute(cls, **inputs: Any) -> io.NodeOutput:
+        own = {name: inputs.pop(name) for name in RBF_WIDGETS if name in inputs}
+        search = RolloverBudgetForcing(**own)
+        settings = {name: getattr(search, name) for name in RBF_WIDGETS}
+        return respond(cls, request_of("rbf", search, settings, inputs))
+
+
+class ParticleSearch(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        method = combo("method", SEARCHES, "How the budget is spent.")
+        return schema(
+            "FlowSearchParticles",
+            "Particle Search",
+            "Finds a picture that scores higher on the reward, by the method of your choice. "
+            "Replaces SamplerCustomAdvanced.",
+            [*WIRES, method, *ENDING, *ADVANCED],
+        )
+
+    @classmethod
+    def execute(cls, method: dict[str, Any], **inputs: Any) -> io.NodeOutput:
+        search = build("method", SEARCHES, method)
+        settings = flat("method", method["method"], search)
+        return respond(cls, request_of(method["method"], search, settings, inputs))
+
+
+def request_of(name: str, search: Any, settings: dict[str, Any], inputs: dict[str, Any]) -> Request:
+    """The host's inputs as one request; the report lists every plain one."""
+    given = dict(inputs)
+    finish = Finish(given.pop("finish_steps"), given.pop("top_k"))
+    rules = StopRules(given.pop("target_reward", None), given.pop("time_limit", 0.0) or None)
+    plain = {
+        "prompt": given["prompt"],
+        "budget": given["budget"],
+        **settings,
+        "finish_steps": finish.steps,
+        "top_k": finish.top_k,
+        "micro_batch": given.get("micro_batch", 0),
+        "target_reward": rules.target,
+        "time_limit": rules.seconds,
+        "preview_vae": given.get("preview_vae") is not None,
+    }
+    return Request(name, search, finish, rules, settings=plain, **given)

@@ -1,0 +1,87 @@
+"""A real ComfyUI on the CPU, with the pack in a folder of an odd name, driven over its HTTP API."""
+
+import contextlib
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from pack.demo.client import Client, ComfyError
+
+ROOT = Path(__file__).resolve().parents[2]
+ODD_NAME = "weird.name-1"
+
+
+def _dev():
+    spec = importlib.util.spec_from_file_location("flow_search_dev", ROOT / "dev.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def comfyui() -> Path:
+    """The host's folder."""
+    if "COMFYUI_PATH" not in os.environ:
+        pytest.skip("COMFYUI_PATH is not set: run `python dev.py test`")
+    return Path(os.environ["COMFYUI_PATH"])
+
+
+class Host:
+    """A running server and what it printed."""
+
+    def __init__(self, url: str, base: Path, log: Path) -> None:
+        self.client, self.base, self.log = Client(url), base, log
+
+    def run(self, prompt: dict) -> dict:
+        """Outputs of a prompt by node id; a failure raises ComfyError with its sentence."""
+        prompt_id = self.client.queue(prompt)
+        until = time.monotonic() + 300
+        while time.monotonic() < until:
+            entry = self.client.get(f"/history/{prompt_id}").get(prompt_id)
+            if entry is not None:
+                for kind, data in entry["status"]["messages"]:
+                    if kind == "execution_error":
+                        raise ComfyError(data["exception_message"].strip())
+                return entry["outputs"]
+            time.sleep(0.05)
+        raise TimeoutError(self.log.read_text()[-2000:])
+
+    def probe(self, prompt: dict, node: str = "probe") -> dict:
+        return json.loads(self.run(prompt)[node]["probe"][0])
+
+
+@pytest.fixture(scope="session")
+def host(comfyui, tmp_path_factory):
+    base = tmp_path_factory.mktemp("base")
+    for name in ("custom_nodes", "models", "input", "output", "user"):
+        (base / name).mkdir()
+    dev = _dev()
+    assert dev.link(ROOT, base / "custom_nodes" / ODD_NAME)
+    assert dev.link(ROOT / "tests" / "host" / "probe", base / "custom_nodes" / "probe")
+    log, port = base / "server.log", dev.free_port()
+    command = [
+        sys.executable, str(comfyui / "main.py"), "--cpu", "--listen", "127.0.0.1",
+        "--port", str(port), "--base-directory", str(base), "--disable-api-nodes",
+        "--disable-auto-launch", "--database-url", "sqlite:///:memory:",
+    ]  # fmt: skip
+    with open(log, "wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd=comfyui)
+        try:
+            running = Host(f"http://127.0.0.1:{port}", base, log)
+            for _ in range(600):
+                if process.poll() is not None:
+                    raise RuntimeError(log.read_text()[-4000:])
+                with contextlib.suppress(ComfyError):
+                    running.client.get("/system_stats")
+                    break
+                time.sleep(0.2)
+            yield running
+        finally:
+            process.kill()
+            process.wait()

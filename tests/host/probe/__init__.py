@@ -1,0 +1,82 @@
+"""A pack for the tests alone: counts what the network sees, spoils inputs, compares results."""
+
+import json
+
+import torch
+
+COUNTS = {}
+
+
+class CountNetwork:
+    """Counts latent rows where the host hands them to the model, without Flow Search's own means."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"model": ("MODEL",), "name": ("STRING", {"default": "run"})}}
+
+    RETURN_TYPES = ("MODEL",)
+    FUNCTION = "run"
+    CATEGORY = "probe"
+
+    def run(self, model, name):
+        model = model.clone()
+        COUNTS[name] = {"rows": 0, "calls": 0}
+
+        def wrapped(apply_model, args):
+            COUNTS[name]["rows"] += args["input"].shape[0]
+            COUNTS[name]["calls"] += 1
+            return apply_model(args["input"], args["timestep"], **args["c"])
+
+        model.set_model_unet_function_wrapper(wrapped)
+        return (model,)
+
+
+class Report:
+    """An output node: shows a report, the counts so far and the latent's exact values."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {
+            "required": {"latent": ("LATENT",), "name": ("STRING", {"default": "run"})},
+            "optional": {"report": ("STRING", {"forceInput": True}), "images": ("IMAGE",)},
+        }
+
+    RETURN_TYPES = ()
+    FUNCTION = "run"
+    OUTPUT_NODE = True
+    CATEGORY = "probe"
+
+    def run(self, latent, name, report="{}", images=None):
+        values = latent["samples"].double()
+        shown = {
+            "report": json.loads(report),
+            "counts": COUNTS.get(name),
+            "shape": list(values.shape),
+            "latent": values.flatten().tolist(),
+            "images": None if images is None else list(images.shape),
+        }
+        return {"ui": {"probe": [json.dumps(shown)]}}
+
+
+class SpoilLatent:
+    """A latent with one value that is not a number."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"latent": ("LATENT",)}}
+
+    RETURN_TYPES = ("LATENT",)
+    FUNCTION = "run"
+    CATEGORY = "probe"
+
+    def run(self, latent):
+        samples = latent["samples"].clone()
+        samples.view(-1)[0] = torch.nan
+        return (latent | {"samples": samples},)
+
+
+NODE_CLASS_MAPPINGS = {
+    "ProbeCountNetwork": CountNetwork,
+    "ProbeReport": Report,
+    "ProbeSpoilLatent": SpoilLatent,
+}

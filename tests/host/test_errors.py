@@ -1,0 +1,105 @@
+"""Bad input gives one clear sentence, before compute where it can, and the server goes on."""
+
+import pytest
+from pack.demo.client import ComfyError
+
+from .graphs import node, search, with_input
+
+
+def not_a_flow_model():
+    graph = search()
+    graph["count"] = node(
+        "ModelSamplingDiscrete", model=["loader", 0], sampling="v_prediction", zsnr=False
+    )
+    return graph
+
+
+def stock_sampler():
+    graph = search()
+    graph["sampler"] = node("KSamplerSelect", sampler_name="dpmpp_2m")
+    return graph
+
+
+def empty_sigmas():
+    graph = search()
+    graph["sigmas"] = node(
+        "BasicScheduler", model=["loader", 0], scheduler="simple", steps=4, denoise=0.0
+    )
+    return graph
+
+
+def high_half():
+    graph = search()
+    graph["whole"] = graph["sigmas"]
+    graph["sigmas"] = node("SplitSigmas", sigmas=["whole", 0], step=2)
+    return graph
+
+
+def spoiled():
+    graph = search()
+    graph["spoil"] = node("ProbeSpoilLatent", latent=["latent", 0])
+    return with_input(graph, "search", "latent_image", ["spoil", 0])
+
+
+def missing_file():
+    graph = search()
+    graph["reward"] = node(
+        "FlowSearchRewardLoader",
+        **{"reward": "clip_score", "reward.checkpoint": "gone.safetensors"},
+    )
+    return graph
+
+
+def unreadable_file(host):
+    folder = host.base / "models" / "rewards"
+    folder.mkdir(exist_ok=True)
+    (folder / "broken.safetensors").write_bytes(b"not a safetensors file")
+    graph = search()
+    graph["reward"] = node(
+        "FlowSearchRewardLoader",
+        **{"reward": "clip_score", "reward.checkpoint": "broken.safetensors"},
+    )
+    return graph
+
+
+CASES = {
+    "not a flow model": (not_a_flow_model, "rectified-flow model"),
+    "stock sampler": (stock_sampler, "sample_dpmpp_2m given, wanted the VP-SDE Flow Sampler"),
+    "empty sigmas": (empty_sigmas, "0 sigmas given, wanted at least 2"),
+    "sigmas not ending at 0": (high_half, "wanted a schedule that ends at 0"),
+    "NaN latent": (spoiled, "1 values that are NaN or infinite"),
+    "budget": (lambda: search(budget=5), "budget of 5 NFE given, wanted at least 7"),
+    "budget with cfg": (lambda: search(budget=13, cfg=2.0), "wanted at least 14"),
+    "prompt": (lambda: search(prompt="a nice landscape"), "a nice landscape"),
+    "no such file": (missing_file, "gone.safetensors"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_one_clear_sentence(host, case):
+    make, sentence = CASES[case]
+    with pytest.raises(ComfyError) as caught:
+        host.run(make())
+    text = str(caught.value)
+    assert sentence in text
+    assert "Traceback" not in text and "\n" not in text.strip()
+
+
+def test_unreadable_reward_file(host):
+    with pytest.raises(ComfyError, match="broken.safetensors"):
+        host.run(unreadable_file(host))
+
+
+def test_nothing_is_spent_on_bad_input(host):
+    """The network is not called when the budget is too small."""
+    graph = search(budget=5, name="nothing")
+    with pytest.raises(ComfyError):
+        host.run(graph)
+    graph["probe"] = node("ProbeReport", latent=["latent", 0], name="nothing")
+    assert host.probe(graph)["counts"] == {"rows": 0, "calls": 0}
+
+
+def test_the_server_goes_on(host):
+    with pytest.raises(ComfyError):
+        host.run(stock_sampler())
+    assert host.probe(search(budget=12))["report"]["spent"]["nfe"] == 12

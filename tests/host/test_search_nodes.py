@@ -1,0 +1,146 @@
+"""The main job, through the HTTP API of a running ComfyUI."""
+
+import pytest
+
+from .graphs import particles, plain, search, with_input
+
+
+@pytest.fixture(scope="module")
+def base_run(host):
+    return host.probe(search())
+
+
+def same_but_time(report):
+    """A report without what the clock decides."""
+    kept = {k: v for k, v in report.items() if k not in ("spent", "settings")}
+    return kept | {"nfe": report["spent"]["nfe"]}
+
+
+@pytest.mark.parametrize("cfg", [1.0, 2.0])
+@pytest.mark.parametrize("budget, top_k", [(24, 1), (33, 2)])
+def test_nfe_is_what_the_network_sees(host, cfg, budget, top_k):
+    shown = host.probe(search(cfg=cfg, name=f"{cfg} {budget}", budget=budget, top_k=top_k))
+    report, counts = shown["report"], shown["counts"]
+    assert report["spent"]["nfe"] == counts["rows"] <= budget
+    assert report["spent"]["network_calls"] == counts["calls"]
+    assert budget - counts["rows"] < cfg + 1  # nothing that could be spent is left
+    assert report["trace"][-1]["nfe"] == counts["rows"]
+    assert shown["images"] == [top_k, 128, 128, 3]
+
+
+def test_report_follows_the_contract(base_run):
+    report = base_run["report"]
+    assert report["version"] == 1 and report["method"] == "rbf" and report["seed"] == 7
+    assert report["stopped"] == "budget"
+    assert report["budget"] == {"nfe": 20, "seconds": None, "target_reward": None}
+    assert set(report["spent"]) == {"nfe", "network_calls", "decodes", "rewards", "seconds"}
+    assert set(report["spent"]["seconds"]) == {"total", "network", "decode", "reward"}
+    assert len(report["sigmas"]) == 5 and report["sigmas"][-1] == 0.0
+    asked = ("prompt", "budget", "init_particles", "paths", "finish_steps", "top_k", "micro_batch")
+    assert all(name in report["settings"] for name in asked)
+    assert report["settings"]["interpolant"] == "vp" and report["settings"]["kernel"] == "eta"
+    row_keys = {"id", "parent", "path", "step", "t", "kind", "reward", "accepted", "nfe"}
+    assert all(set(row) == row_keys for row in report["trace"])
+    assert [row["kind"] for row in report["trace"]][:3] == ["born"] * 3
+    finish = [row for row in report["trace"] if row["kind"] == "finish"]
+    assert [row["t"] for row in finish] == [0.0]
+    assert report["best"]["reward"] == finish[0]["reward"] == report["top"][0]["reward"]
+    assert report["spent"]["rewards"] == len(report["trace"])
+    for row in report["trace"]:
+        assert row["t"] == report["sigmas"][row["step"]]
+
+
+def test_the_best_candidate_is_the_one_finished(base_run):
+    rows = base_run["report"]["trace"]
+    tried = [row for row in rows if row["kind"] != "finish"]
+    finish = next(row for row in rows if row["kind"] == "finish")
+    parent = next(row for row in tried if row["id"] == finish["parent"])
+    assert parent["reward"] == max(row["reward"] for row in tried)
+
+
+@pytest.mark.parametrize("micro_batch", [1, 2, 5])
+def test_micro_batch_changes_nothing(host, base_run, micro_batch):
+    shown = host.probe(search(init_particles=3, micro_batch=micro_batch))
+    a, b = same_but_time(shown["report"]), same_but_time(base_run["report"])
+    assert [r["id"] for r in a["trace"]] == [r["id"] for r in b["trace"]]
+    assert [r["accepted"] for r in a["trace"]] == [r["accepted"] for r in b["trace"]]
+    assert [r["reward"] for r in a["trace"]] == pytest.approx(
+        [r["reward"] for r in b["trace"]], abs=1e-3
+    )
+    assert shown["latent"] == pytest.approx(base_run["latent"], abs=1e-3)
+
+
+def test_same_seed_same_report(host, base_run):
+    again = search()
+    again["search"]["inputs"]["time_limit"] = 1e6  # another input, so that the host runs it again
+    shown = host.probe(again)
+    a, b = same_but_time(shown["report"]), same_but_time(base_run["report"])
+    assert a | {"budget": None} == b | {"budget": None}
+    assert shown["latent"] == base_run["latent"]
+
+
+def test_another_seed_another_result(host, base_run):
+    assert host.probe(search(seed=8))["latent"] != base_run["latent"]
+
+
+@pytest.mark.parametrize("kernel", ["eta", "euler_maruyama"])
+def test_width_one_is_the_plain_sampler(host, kernel):
+    """Same seed, one initial particle, one child a step: bit for bit SamplerCustomAdvanced's."""
+    graph = search(budget=4, init_particles=1, finish_steps=0)
+    graph = with_input(graph, "sampler", "kernel", kernel)
+    stock = host.probe(plain(graph))
+    assert host.probe(graph)["latent"] == stock["latent"]
+    assert host.probe(particles(graph))["latent"] == stock["latent"]
+
+
+def test_norm_zero_is_the_hosts_euler(host):
+    graph = with_input(search(steps=6), "sampler", "diffusion_norm", 0.0)
+    graph = with_input(graph, "sampler", "interpolant", "linear")
+    ours = host.probe(plain(graph))
+    graph["sampler"] = {"class_type": "KSamplerSelect", "inputs": {"sampler_name": "euler"}}
+    stock = host.probe(plain(graph))
+    assert ours["latent"] == pytest.approx(stock["latent"], abs=2e-4)
+
+
+@pytest.mark.parametrize("interpolant", ["vp", "linear", "cosine", "linear_vp", "polynomial"])
+def test_every_path_samples_from_pure_noise(host, interpolant):
+    """BasicScheduler's first sigma is exactly 1."""
+    graph = plain(with_input(search(), "sampler", "interpolant", interpolant))
+    graph["sigmas"] = {
+        "class_type": "BasicScheduler",
+        "inputs": {"model": ["loader", 0], "scheduler": "simple", "steps": 4, "denoise": 1.0},
+    }
+    values = host.probe(graph)["latent"]
+    assert max(map(abs, values)) < 30 and len(set(values)) > 100
+
+
+def test_a_batch_is_one_search_each(host, base_run):
+    graph = with_input(search(), "latent", "batch_size", 2)
+    shown = host.probe(graph)
+    assert shown["shape"][0] == 2 and shown["images"][0] == 2
+    first, second = shown["report"]["batch"]
+    # The host draws the noise of a batch as one tensor: its first row is not batch 1's noise
+    # for every latent size, so only the structure is compared.
+    assert first["spent"]["nfe"] == second["spent"]["nfe"] == 20
+    assert (
+        shown["latent"][: len(shown["latent"]) // 2] != shown["latent"][len(shown["latent"]) // 2 :]
+    )
+
+
+def test_target_reward_stops_early(host):
+    graph = search(budget=60)
+    graph["target"] = {"class_type": "PrimitiveFloat", "inputs": {"value": -1e6}}
+    graph["search"]["inputs"]["target_reward"] = ["target", 0]
+    report = host.probe(graph)["report"]
+    assert report["stopped"] == "target"
+    assert report["spent"]["nfe"] == 3 + 1  # the initial particles and the finish
+
+
+def test_preview_vae_ranks_and_the_full_one_judges(host):
+    graph = search()
+    graph["other"] = {"class_type": "FlowSearchDemoLoader", "inputs": {"checkpoint": "base"}}
+    graph["search"]["inputs"] |= {"preview_vae": ["other", 2], "finish_steps": 0}
+    report = host.probe(graph)["report"]
+    assert report["settings"]["preview_vae"] is True
+    assert report["trace"][-1]["kind"] == "finish"
+    assert report["spent"]["nfe"] == 20
