@@ -58,7 +58,7 @@ def combo(
 
 
 def build(name: str, registry: Mapping[str, type], value: Mapping[str, Any]) -> Any:
-    """The settings object of a DynamicCombo's value {name: key, field: …}; absent fields default."""
+    """The settings of a DynamicCombo's value {name: key, field: …}; absent fields default."""
     key = value[name] if isinstance(value, Mapping) else value
     if key not in registry:
         raise ValueError(f"{name} {key!r} given, wanted one of {', '.join(registry)}.")

@@ -1,8 +1,8 @@
 """Sampling on another path than the model was trained on.
 
-Two paths meet where their signal-to-noise ratios agree: alpha_s/sigma_s = alpha_t/sigma_t, and there
-x on one is x on the other times sigma_s/sigma_t (arXiv 2503.19385, Eq. 6). x0 and eps are the same
-on both, so a denoiser needs no conversion beyond its time and its scale.
+Two paths meet where their signal-to-noise ratios agree: alpha_s/sigma_s = alpha_t/sigma_t, and
+there x on one is x on the other times sigma_s/sigma_t (arXiv 2503.19385, Eq. 6). x0 and eps are the
+same on both, so a denoiser needs no conversion beyond its time and its scale.
 """
 
 from dataclasses import dataclass

@@ -47,7 +47,7 @@ class EulerMaruyama:
 
 @dataclass(frozen=True)
 class Eta:
-    """Exact-marginal step: x_s = alpha_s x0 + sqrt(sigma_s^2 - c^2) eps + c z, c = min(g sqrt(h), sigma_s).
+    """x_s = alpha_s x0 + sqrt(sigma_s^2 - c^2) eps + c z, c = min(g sqrt(h), sigma_s): exact noise.
 
     DDIM with eta (Song et al., arXiv 2010.02502, Eq. 12); Flow-CPS (Wang and Yu, arXiv 2509.05952)
     uses the same step: the noise left in x_s is always sigma_s, so no residual noise stays behind.

@@ -46,7 +46,7 @@ class Problem:
         if not self.times or not falling or self.times[0] > 1.0 or self.end < 0.0:
             raise ValueError(
                 f"sigmas {[round(t, 4) for t in [*self.times, self.end]]} given, wanted at least "
-                "one value in (0, 1] falling strictly to the last, as a flow model's scheduler gives."
+                "one value in (0, 1] falling strictly to the last, as a flow scheduler gives."
             )
 
     @property

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 @dataclass(frozen=True)
 class VP:
-    """alpha = exp(-T/2), sigma = sqrt(1 - exp(-T)), T(t) = beta_min t + (beta_max - beta_min) t^2/2.
+    """alpha = exp(-T/2), sigma = sqrt(1 - exp(-T)), T = beta_min t + (beta_max - beta_min) t^2/2.
 
     Song et al., arXiv 2011.13456; Kim et al., arXiv 2503.19385, Sec. 4.2. alpha^2 + sigma^2 = 1.
     At t = 1 a little signal is left (alpha = .0066 with the defaults), so a signal-to-noise ratio
@@ -23,7 +23,7 @@ class VP:
             "max": 10.0,
             "step": 0.01,
             "advanced": True,
-            "tooltip": "Noise rate at the clean end of the VP path. The paper uses 0.1. No extra cost.",
+            "tooltip": "Noise rate at the clean end of the path. The paper uses 0.1.",
         },
     )
     beta_max: float = field(
@@ -33,8 +33,8 @@ class VP:
             "max": 100.0,
             "step": 0.5,
             "advanced": True,
-            "tooltip": "Noise rate at the noisy end of the VP path. The paper uses 20. Higher keeps "
-            "the search longer at high noise, so images differ more. No extra cost.",
+            "tooltip": "Noise rate at the noisy end of the path. The paper uses 20. Higher keeps "
+            "the search longer at high noise, so images differ more. Costs nothing.",
         },
     )
 

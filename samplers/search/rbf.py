@@ -36,7 +36,7 @@ class RolloverBudgetForcing:
     quota 0 is automatic: (F - I B) // (N B) of the particle budget F, with I initial particles,
     B paths and N times, and at least 1. Departures: the whole budget is used (the released code
     stops at the last F - 1: budget F - 1 with an explicit quota repeats it), a partial round serves
-    the first paths, and the best particle ever seen is kept by the driver, not only the last step's.
+    the first paths, and the driver keeps the best particle ever seen, not the last step's.
     """
 
     title: ClassVar[str] = "Rollover Budget Forcing (RBF)"
@@ -55,8 +55,8 @@ class RolloverBudgetForcing:
         metadata={
             "min": 1,
             "max": 64,
-            "tooltip": "Independent searches that share the budget. More paths give more different "
-            "images but less depth each. 1 suits budgets up to about 200 NFE.",
+            "tooltip": "Independent searches that share the budget. More paths give more "
+            "different images but less depth each. 1 suits up to about 200 NFE.",
         },
     )
     quota: int = field(
@@ -65,8 +65,8 @@ class RolloverBudgetForcing:
             "min": 0,
             "max": 10000,
             "advanced": True,
-            "tooltip": "Children each path may try per step before it has to move on. 0 spreads the "
-            "budget evenly. Unused tries roll over to the next step.",
+            "tooltip": "Children each path may try per step before it has to move on. 0 spreads "
+            "the budget evenly. Unused tries roll over to the next step.",
         },
     )
 

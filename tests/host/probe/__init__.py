@@ -8,7 +8,7 @@ COUNTS = {}
 
 
 class CountNetwork:
-    """Counts latent rows where the host hands them to the model, without Flow Search's own means."""
+    """Counts latent rows where the host hands them to the model, by the host's own means."""
 
     @classmethod
     def INPUT_TYPES(cls):

@@ -1,0 +1,111 @@
+"""How the pack sits in the host: loads under an odd name, leaves the host alone, explains itself."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+NODES = {
+    "FlowSearchVPSDESampler": "VP-SDE Flow Sampler",
+    "FlowSearchScheduler": "VP Flow Scheduler",
+    "FlowSearchRewardLoader": "Reward Model Loader",
+    "FlowSearchRBF": "Rollover Budget Forcing Search",
+    "FlowSearchParticles": "Particle Search",
+    "FlowSearchDemoLoader": "Demo Flow Model Loader",
+}
+RBF_INPUTS = [
+    "noise", "guider", "sampler", "sigmas", "latent_image", "vae", "reward", "prompt", "budget",
+    "init_particles", "paths", "finish_steps", "top_k", "micro_batch", "target_reward",
+    "time_limit", "preview_vae",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def object_info(host):
+    return host.client.get("/object_info")
+
+
+def every_input(inputs):
+    """(name, spec) of a node's inputs, those inside dynamic combos too."""
+    for group in ("required", "optional"):
+        for name, spec in inputs.get(group, {}).items():
+            yield name, spec
+            for option in spec[1].get("options", []) if len(spec) > 1 else []:
+                if isinstance(option, dict):
+                    yield from every_input(option["inputs"])
+
+
+def test_all_nodes_are_there(object_info, host):
+    got = {k: object_info[k]["display_name"] for k in object_info if k.startswith("FlowSearch")}
+    assert got == NODES
+    assert all(object_info[k]["category"] == "sampling/flow search" for k in NODES)
+    assert "IMPORT FAILED" not in host.log.read_text()
+
+
+def test_the_contracts_inputs(object_info):
+    order = object_info["FlowSearchRBF"]["input_order"]
+    assert order["required"] + order["optional"] == RBF_INPUTS
+    assert object_info["FlowSearchRBF"]["output"] == ["LATENT", "IMAGE", "STRING"]
+    own = {"method": 1} | {k: 1 for k in RBF_INPUTS if k not in ("init_particles", "paths")}
+    order = object_info["FlowSearchParticles"]["input_order"]
+    assert set(order["required"] + order["optional"]) == set(own)
+
+
+@pytest.mark.parametrize("node", NODES)
+def test_every_input_has_a_tooltip(object_info, node):
+    entries = list(every_input(object_info[node]["input"]))
+    assert entries
+    for name, spec in entries:
+        assert len(spec[1].get("tooltip", "")) > 10, name
+
+
+@pytest.mark.parametrize("node", NODES)
+def test_every_node_has_a_help_page(host, node):
+    page = host.client.read(f"/extensions/weird.name-1/docs/{node}.md").decode()
+    assert page.startswith(f"# {NODES[node]}\n")
+
+
+def test_the_host_is_left_alone(comfyui):
+    """No attribute of any host module or class changes when the pack is loaded."""
+    code = f"""
+import sys, json, importlib.util, asyncio
+sys.path.insert(0, {str(comfyui)!r}); sys.argv = ["x", "--cpu"]
+import comfy.options; comfy.options.enable_args_parsing()
+import nodes, execution, server, latent_preview, folder_paths, comfy.samplers, comfy.sd
+import comfy_api.latest, comfy_extras.nodes_custom_sampler, comfy.taesd.taesd, comfy.sd1_clip
+root = {str(comfyui)!r}
+def snapshot():
+    seen = {{}}
+    for name, module in list(sys.modules.items()):
+        if not (getattr(module, "__file__", None) or "").startswith(root): continue
+        for key, value in list(vars(module).items()):
+            if key.startswith("__"): continue
+            seen[name, key] = id(value)
+            if isinstance(value, type):
+                for k, v in list(vars(value).items()):
+                    if callable(v): seen[name, key, k] = id(v)
+    return seen
+before, modules = snapshot(), set(sys.modules)
+folders = set(folder_paths.folder_names_and_paths)
+pack = {str(ROOT)!r}
+spec = importlib.util.spec_from_file_location("a_x_b", pack + "/__init__.py",
+                                              submodule_search_locations=[pack])
+sys.modules["a_x_b"] = module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+extension = module.comfy_entrypoint()
+asyncio.run(extension.on_load())
+listed = asyncio.run(extension.get_node_list())
+for node in listed: node.GET_SCHEMA()
+after = snapshot()
+changed = [k for k in before if k in after and after[k] != before[k]]
+added = [k for k in after if k not in before and k[0] in modules]
+new = set(folder_paths.folder_names_and_paths) - folders
+print(json.dumps([changed, added, sorted(new), len(listed)]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=comfyui)
+    assert done.returncode == 0, done.stderr[-2000:]
+    changed, added, folders, count = json.loads(done.stdout.splitlines()[-1])
+    assert (changed, added, folders, count) == ([], [], ["rewards"], len(NODES))
