@@ -40,9 +40,10 @@ class Ledger:
     def require(self, particles: int) -> None:
         """Raise before the network is asked for more than the budget holds."""
         asked = particles * self.cost
-        if self.nfe + asked > self.total:
+        if self.nfe + asked > self.total - self.reserve:
+            kept = f", {self.reserve} kept for the finish" if self.reserve else ""
             raise BudgetExceeded(
-                f"budget of {self.total} NFE exhausted: {self.nfe} spent, {asked} asked."
+                f"budget of {self.total} NFE exhausted: {self.nfe} spent, {asked} asked{kept}."
             )
 
     def charge(self, rows: int, calls: int) -> None:

@@ -151,10 +151,10 @@ class Problem:
 
     @staticmethod
     def _score(x0: Tensor, objective: Objective) -> Tensor:
-        """(K,) float64 on the CPU; a score that is not a number becomes -inf: a failed particle."""
+        """(K,) float64 on the CPU; a score that is not finite becomes -inf: a failed particle."""
         reward = objective(x0).detach().to("cpu", torch.float64)
         if reward.shape != (len(x0),):
             raise ValueError(
                 f"objective returned shape {tuple(reward.shape)}, wanted ({len(x0)},)."
             )
-        return torch.nan_to_num(reward, nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
+        return torch.where(reward.isfinite(), reward, -torch.inf)

@@ -78,6 +78,8 @@ def run(
         if stopped := _stop(rules, outcome, ledger.elapsed):
             outcome.stopped = stopped
             break
+    else:
+        outcome.stopped = "done" if problem.left else "budget"
     ledger.reserve = 0
     if finish.steps or problem.final_objective is not problem.objective:
         finished: list[Particles] = []

@@ -95,8 +95,9 @@ class SearchEvent:
     """An immutable snapshot that a search yields.
 
     born, propose, finish: `particles` were evaluated and scored. accept: the search moved to
-    `particles` because they improved; exhaust: because the quota of their step ran out. `quota` is
-    the number of candidates the path may try in its present step, `spent` the NFE so far.
+    `particles` because they improved (at the last step, where it cannot move: they set a record);
+    exhaust: because the quota of their step ran out. `quota` is the number of candidates the path
+    may try in its present step, `spent` the NFE so far.
     """
 
     kind: Kind

@@ -45,7 +45,7 @@ def reference(
     def ask(path: int) -> float:
         value = reward(path, asked[path])
         asked[path] += 1
-        return -math.inf if math.isnan(value) else value
+        return value if math.isfinite(value) else -math.inf
 
     here, record = [0] * paths, [0.0] * paths
     for path in range(paths):

@@ -70,13 +70,15 @@ def cases(min_steps=2, most=25):
 
 def problem_of(case, budget, cost=1):
     """A latent is (own id, id of the latent it was drawn from, time): it says whence it came."""
+    times = [1.0 - i / case.steps for i in range(case.steps)]
     first = case.init * case.paths
 
     def kernel(x, x0, t, s):
-        return Transition(torch.stack([0 * x[:, 0], x[:, 0], x[:, 2]], 1), 1.0)
+        assert float(x[0, 2]) == float(x0[0, 2]) == t
+        return Transition(torch.stack([0 * x[:, 0], x[:, 0], torch.full_like(x[:, 0], s)], 1), 1.0)
 
-    def column(ids):
-        return torch.tensor([[float(i), 0.0, 0.0] for i in ids], dtype=torch.float64)
+    def column(ids, time=0.0):
+        return torch.tensor([[float(i), 0.0, time] for i in ids], dtype=torch.float64)
 
     def denoise(x, t):
         return torch.stack([x[:, 0], x[:, 1], torch.full_like(x[:, 0], t)], 1)
@@ -94,8 +96,8 @@ def problem_of(case, budget, cost=1):
     return Problem(
         denoiser=denoise,
         kernel=kernel,
-        times=[1.0 - i / case.steps for i in range(case.steps)],
-        start=column,
+        times=times,
+        start=lambda ids: column(ids, times[0]),
         noise=column,
         objective=objective,
         ledger=Ledger(total=budget, cost=cost),
@@ -120,7 +122,7 @@ def ours(case, budget, quota=0, cost=1, finish=NO_FINISH):
             ):
                 parent = int(p.parents[i]) if event.kind == "propose" else None
                 assert parent is None or p.x[i, 1] == parent
-                assert float(p.x0[i, 2]) == problem.times[step]
+                assert float(p.x[i, 2]) == float(p.x0[i, 2]) == problem.times[step]
                 nfe = event.spent // cost - (len(p) - 1 - i)
                 allowance = start.get(path, 0)
                 rows[number] = [number, path, step, parent, float(p.reward[i]), "stay", None]
@@ -290,7 +292,7 @@ def test_two_times_are_pure_best_of_n_from_one_parent():
     ]
 
 
-@pytest.mark.parametrize("bad", [-INF, math.nan])
+@pytest.mark.parametrize("bad", [-INF, INF, math.nan])
 def test_failed_children_are_passed_over_and_a_failed_parent_is_left(bad):
     got = moves([0, bad, -9, bad, bad, bad], steps=4, quota=3)
     assert [row[1:3] for row in got] == [

@@ -292,3 +292,22 @@ def test_a_ledger_without_end_is_never_spent():
     ledger.charge(10**9, 1)
     ledger.require(10**9)
     assert ledger.left == math.inf
+
+
+def test_the_finish_is_euler_on_even_times_down_to_zero():
+    asked = []
+
+    def denoise(x, t):
+        asked.append(t)
+        return arithmetic(x, t)
+
+    task = problem(KERNEL, times(4), denoiser=denoise)
+    particle = task.propose(task.born(1))
+    t, x, x0 = times(4)[1], particle.x, particle.x0
+    last = task.finish(particle, 3)
+    assert asked[2:] == pytest.approx([t * 0.75, t * 0.5, t * 0.25])
+    for s in asked[2:]:
+        x, t = x + (s - t) * (x - x0) / t, s
+        x0 = arithmetic(x, t)
+    torch.testing.assert_close(last.x0, x0)
+    assert torch.equal(last.x, last.x0) and int(last.parents) == int(particle.ids)

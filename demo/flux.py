@@ -1,0 +1,204 @@
+"""FLUX in plain torch, small: a twin of the host's network with the same state-dict keys.
+
+Multimodal diffusion transformer: text and image tokens attend jointly; `double_blocks` keep
+separate weights for the two streams, `single_blocks` share them and run attention and MLP in
+parallel. Every block is modulated (shift, scale, gate) by vec = MLP(time) + MLP(pooled text);
+rotary positions over (index, row, column). It predicts the velocity v = eps - x0 at x_t = (1 - t)
+x0 + t eps. Latents (B, 16, H, W), t (B,), text (B, T, 64), pooled (B, 64). Unlike the host's
+network nothing happens in place, so autograd and torch.compile take it.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+CHANNELS, PATCH, WIDTH, TEXT = 16, 2, 128, 64
+AXES, THETA = (16, 56, 56), 10_000.0  # head size 128: one head
+DOUBLE, SINGLE = 2, 5
+
+
+class RMSScale(nn.Module):
+    """Root-mean-square norm with the key name `scale`."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (
+            x
+            * torch.rsqrt(x.float().square().mean(-1, keepdim=True) + 1e-6).to(x)
+            * self.scale.to(x)
+        )
+
+
+class QKNorm(nn.Module):
+    """Norms of queries and keys."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.query_norm, self.key_norm = RMSScale(width), RMSScale(width)
+
+
+class MLPEmbedder(nn.Module):
+    """Two linear layers with SiLU between."""
+
+    def __init__(self, width_in: int, width: int) -> None:
+        super().__init__()
+        self.in_layer, self.out_layer = nn.Linear(width_in, width), nn.Linear(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out_layer(F.silu(self.in_layer(x)))
+
+
+class Modulation(nn.Module):
+    """vec -> `parts` tensors (B, 1, width); starts at zero, so that a new block is the identity."""
+
+    def __init__(self, width: int, parts: int) -> None:
+        super().__init__()
+        self.lin, self.parts = nn.Linear(width, parts * width), parts
+        nn.init.zeros_(self.lin.weight)
+        nn.init.zeros_(self.lin.bias)
+
+    def forward(self, vec: Tensor) -> tuple[Tensor, ...]:
+        return self.lin(F.silu(vec))[:, None].chunk(self.parts, -1)
+
+
+def modulated(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+    """LayerNorm without parameters, then scale and shift."""
+    return F.layer_norm(x, x.shape[-1:], eps=1e-6) * (1 + scale) + shift
+
+
+def rotate(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
+    """Rotate neighbouring pairs of the last axis by the angles whose (cos, sin) is `turn`."""
+    cos, sin = turn
+    even, odd = x.unflatten(-1, (-1, 2)).unbind(-1)
+    return torch.stack((even * cos - odd * sin, even * sin + odd * cos), -1).flatten(-2)
+
+
+def positions(text: int, height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """(cos, sin) of the rotary angles, (text + height * width, 64); text is at the origin."""
+    rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    ids = torch.stack((torch.zeros_like(rows), rows, columns), -1).reshape(-1, 3)
+    ids = torch.cat((ids.new_zeros(text, 3), ids)).double()
+    angles = [
+        ids[:, i, None] * THETA ** -(torch.arange(0, n, 2).double() / n) for i, n in enumerate(AXES)
+    ]
+    angles = torch.cat(angles, -1)
+    return angles.cos().float().to(device), angles.sin().float().to(device)
+
+
+class SelfAttention(nn.Module):
+    """The projections and norms of one stream of a double block."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.qkv, self.norm, self.proj = (
+            nn.Linear(width, 3 * width),
+            QKNorm(width),
+            nn.Linear(width, width),
+        )
+
+    def heads(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        q, k, v = self.qkv(x)[:, None].chunk(3, -1)
+        return self.norm.query_norm(q), self.norm.key_norm(k), v
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
+    """Rotary attention of one head: (B, 1, L, 128) each -> (B, L, 128)."""
+    q, k = rotate(q, turn).to(v), rotate(k, turn).to(v)
+    return ((q[:, 0] @ k[:, 0].mT) * q.shape[-1] ** -0.5).softmax(-1).to(v) @ v[:, 0]
+
+
+class DoubleBlock(nn.Module):
+    """Joint attention over two streams with weights of their own."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        for name in ("img", "txt"):
+            mlp = nn.Sequential(
+                nn.Linear(width, 4 * width), nn.GELU("tanh"), nn.Linear(4 * width, width)
+            )
+            self.add_module(f"{name}_mod", Modulation(width, 6))
+            self.add_module(f"{name}_attn", SelfAttention(width))
+            self.add_module(f"{name}_mlp", mlp)
+
+    def forward(self, img: Tensor, txt: Tensor, vec: Tensor, turn: tuple) -> tuple[Tensor, Tensor]:
+        i_shift, i_scale, i_gate, *i_mlp = self.img_mod(vec)
+        t_shift, t_scale, t_gate, *t_mlp = self.txt_mod(vec)
+        text = self.txt_attn.heads(modulated(txt, t_shift, t_scale))
+        image = self.img_attn.heads(modulated(img, i_shift, i_scale))
+        joined = attend(*(torch.cat(pair, 2) for pair in zip(text, image, strict=True)), turn)
+        from_txt, from_img = joined[:, : txt.shape[1]], joined[:, txt.shape[1] :]
+        img = img + i_gate * self.img_attn.proj(from_img)
+        txt = txt + t_gate * self.txt_attn.proj(from_txt)
+        img = img + i_mlp[2] * self.img_mlp(modulated(img, *i_mlp[:2]))
+        return img, txt + t_mlp[2] * self.txt_mlp(modulated(txt, *t_mlp[:2]))
+
+
+class SingleBlock(nn.Module):
+    """Attention and MLP in parallel over the joined stream."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.linear1, self.linear2 = nn.Linear(width, 7 * width), nn.Linear(5 * width, width)
+        self.norm, self.modulation = QKNorm(width), Modulation(width, 3)
+
+    def forward(self, x: Tensor, vec: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
+        shift, scale, gate = self.modulation(vec)
+        q, k, v, mlp = self.linear1(modulated(x, shift, scale)).split(
+            [x.shape[-1]] * 3 + [4 * x.shape[-1]], -1
+        )
+        q, k, v = q[:, None], k[:, None], v[:, None]
+        seen = attend(self.norm.query_norm(q), self.norm.key_norm(k), v, turn)
+        return x + gate * self.linear2(torch.cat((seen, F.gelu(mlp, approximate="tanh")), -1))
+
+
+class LastLayer(nn.Module):
+    """Modulated norm and the projection back to patches."""
+
+    def __init__(self, width: int, out: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(width, out)
+        self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(width, 2 * width))
+        for layer in (self.linear, self.adaLN_modulation[1]):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, x: Tensor, vec: Tensor) -> Tensor:
+        return self.linear(modulated(x, *self.adaLN_modulation(vec)[:, None].chunk(2, -1)))
+
+
+class Flux(nn.Module):
+    """The network; `forward` gives the velocity, `denoise` the x0 = x_t - t v."""
+
+    def __init__(self, double: int = DOUBLE, single: int = SINGLE) -> None:
+        super().__init__()
+        patch = CHANNELS * PATCH * PATCH
+        self.img_in, self.txt_in = nn.Linear(patch, WIDTH), nn.Linear(TEXT, WIDTH)
+        self.time_in, self.vector_in = MLPEmbedder(256, WIDTH), MLPEmbedder(TEXT, WIDTH)
+        self.double_blocks = nn.ModuleList(DoubleBlock(WIDTH) for _ in range(double))
+        self.single_blocks = nn.ModuleList(SingleBlock(WIDTH) for _ in range(single))
+        self.final_layer = LastLayer(WIDTH, patch)
+
+    def forward(self, x: Tensor, t: Tensor, text: Tensor, pooled: Tensor) -> Tensor:
+        height, width = x.shape[-2] // PATCH, x.shape[-1] // PATCH
+        img = F.pixel_unshuffle(x, PATCH).flatten(2).mT
+        rate = torch.exp(-math.log(10_000.0) / 128 * torch.arange(128, device=x.device))
+        phase = 1000.0 * t.float()[:, None] * rate
+        vec = self.time_in(torch.cat((phase.cos(), phase.sin()), -1).to(x)) + self.vector_in(pooled)
+        img, txt = self.img_in(img), self.txt_in(text)
+        turn = positions(txt.shape[1], height, width, x.device)
+        for block in self.double_blocks:
+            img, txt = block(img, txt, vec, turn)
+        img = torch.cat((txt, img), 1)
+        for block in self.single_blocks:
+            img = block(img, vec, turn)
+        out = self.final_layer(img[:, txt.shape[1] :], vec)
+        return F.pixel_shuffle(out.mT.unflatten(2, (height, width)), PATCH)
+
+    def denoise(self, x: Tensor, t: Tensor, text: Tensor, pooled: Tensor) -> Tensor:
+        """One-shot estimate of the data, x0 = x_t - t v."""
+        return x - t[:, None, None, None] * self(x, t, text, pooled)
