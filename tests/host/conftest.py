@@ -38,9 +38,9 @@ class Host:
     def __init__(self, url: str, base: Path, log: Path) -> None:
         self.client, self.base, self.log = Client(url), base, log
 
-    def run(self, prompt: dict) -> dict:
+    def run(self, prompt: dict, workflow: dict | None = None) -> dict:
         """Outputs of a prompt by node id; a failure raises ComfyError with its sentence."""
-        prompt_id = self.client.queue(prompt)
+        prompt_id = self.client.queue(prompt, workflow)
         until = time.monotonic() + 300
         while time.monotonic() < until:
             entry = self.client.get(f"/history/{prompt_id}").get(prompt_id)

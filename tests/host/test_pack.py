@@ -1,4 +1,4 @@
-"""How the pack sits in the host: loads under an odd name, leaves the host alone, explains itself."""
+"""How the pack sits in the host: loads under an odd name, alters nothing, explains itself."""
 
 import json
 import subprocess
