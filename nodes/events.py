@@ -21,9 +21,12 @@ class Events:
     def send(self, kind: str, rows: list[dict[str, Any]], spent: int, budget: int) -> None:
         """Queue copies of `rows`; anything but a proposal is sent at once with what waits."""
         self.waiting += [dict(row) for row in rows]
-        now = time.monotonic()
-        if kind == "propose" and now - self.sent < INTERVAL:
+        if kind == "propose" and time.monotonic() - self.sent < INTERVAL:
             return
+        self.flush(spent, budget, kind)
+
+    def flush(self, spent: int, budget: int, kind: str = "done") -> None:
+        """Send what waits."""
         message = {
             "version": VERSION,
             "node_id": self.node_id,
@@ -32,6 +35,6 @@ class Events:
             "spent": spent,
             "budget": budget,
         }
-        self.waiting, self.sent = [], now
+        self.waiting, self.sent = [], time.monotonic()
         server = PromptServer.instance
         server.send_sync(EVENT, message, server.client_id)

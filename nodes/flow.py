@@ -30,8 +30,11 @@ def check_flow(model_sampling: Any) -> None:
 
 
 def check_sigmas(sigmas: Tensor) -> list[float]:
-    """Sigmas as floats: at least two, falling strictly within [0, 1]."""
-    values = [float(s) for s in sigmas]
+    """Sigmas as floats: at least two, falling strictly within [0, 1].
+
+    A shifted schedule may begin a float32 rounding above 1.
+    """
+    values = [1.0 if 1.0 < float(s) < 1.0 + 1e-5 else float(s) for s in sigmas]
     if len(values) < 2:
         raise ValueError(
             f"{len(values)} sigmas given, wanted at least 2: is the scheduler's denoise 0, or its "
@@ -61,6 +64,39 @@ def check_latent(latent: dict[str, Any]) -> Tensor:
     return samples
 
 
+def mask_of(mask: Tensor | None, samples: Tensor, i: int) -> Tensor | None:
+    """The part of a latent's noise_mask that belongs to its i-th entry.
+
+    For a clip (5-D latents) the first axis of a mask is time, and stays whole.
+    """
+    if mask is None:
+        return None
+    if samples.ndim == 5 and mask.ndim < 5 and (samples.shape[2] > 1 or len(mask) == 1):
+        return mask
+    if samples.ndim == 4:
+        mask = mask.reshape(-1, 1, *mask.shape[-2:])
+    return mask[i % len(mask)][None]
+
+
+def check_guider(guider: Any) -> None:
+    """Refuse what would mix candidates: step caches, and conditions made for several pictures."""
+    if "easycache" in guider.model_options.get("transformer_options", {}):
+        raise ValueError(
+            "EasyCache or LazyCache is on this model, wanted it off for a search: it would reuse "
+            "one candidate's prediction for another."
+        )
+    for cond in (cond for entries in guider.original_conds.values() for cond in entries):
+        for name in ("cross_attn", "pooled_output", "concat_latent_image", "reference_latents"):
+            value = cond.get(name)
+            parts = value if isinstance(value, list) else [value]
+            batch = max((len(p) for p in parts if isinstance(p, Tensor) and p.ndim > 1), default=1)
+            if batch > 1:
+                raise ValueError(
+                    f"A condition ({name}) made for {batch} pictures was given, wanted one for a "
+                    "single picture: search one picture at a time."
+                )
+
+
 def nfe_per_particle(guider: Any) -> int:
     """Network rows one latent costs: one per positive condition, and as many as the guider adds.
 
@@ -71,6 +107,11 @@ def nfe_per_particle(guider: Any) -> int:
     if skips and math.isclose(guider.cfg, 1.0) and set(conds) <= {"positive", "negative"}:
         conds.pop("negative", None)
     return max(1, sum(conds.values()))
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether the device ran out of memory; each backend has an exception of its own for it."""
+    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error).lower()
 
 
 class Network:
@@ -97,9 +138,23 @@ class Network:
         return execute(x, *args, **kwargs)
 
     def __call__(self, x: Tensor, t: float) -> Tensor:
-        before = self.ledger.nfe
-        x0 = self.model(x, x.new_full((len(x),), t), **self.extra_args)
-        self.ledger.cost = max(self.ledger.cost, math.ceil((self.ledger.nfe - before) / len(x)))
+        ledger = self.ledger
+        before = ledger.nfe, ledger.network_calls
+        try:
+            x0 = self.model(x, x.new_full((len(x),), t), **self.extra_args)
+        except Exception as error:
+            if not out_of_memory(error):
+                raise
+            ledger.nfe, ledger.network_calls = before  # a call that gave nothing is not spent
+            mm.soft_empty_cache()
+            raise torch.OutOfMemoryError(str(error)) from None
+        spent = ledger.nfe - before[0]
+        if not spent:
+            raise ValueError(
+                f"No conditioning is active at sigma {t:.4f}, wanted at least one at every sigma "
+                "of the schedule: is a timestep range too narrow, or is a cache on the model?"
+            )
+        ledger.cost = max(ledger.cost, math.ceil(spent / len(x)))
         return x0
 
     def noise(self, source: Callable[[Sequence[int]], Tensor]) -> Callable:

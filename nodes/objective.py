@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import comfy.model_management as mm
+import torch
 from torch import Tensor
 
 from ..samplers.ledger import Ledger
@@ -25,12 +26,14 @@ def score(reward: HostReward, images: Tensor, prompt: str) -> Tensor:
 
 
 class HostObjective:
-    """The objective of a search: decodes with `vae`, scores, and remembers the last pictures.
+    """The objective of a search: decodes with `vae`, scores, and remembers the best picture.
 
     A decode or a reward may make the host unload the network, and with it LoRA and ModelSampling
     patches, without a word. So what was loaded when the search began is loaded again after each
-    round (free when nothing moved).
+    round (free when nothing moved). At most `ROWS` pictures are decoded and scored at once.
     """
+
+    ROWS = 8
 
     def __init__(
         self, vae: Any, reward: HostReward, prompt: str, base: Any, ledger: Ledger
@@ -38,16 +41,32 @@ class HostObjective:
         self.vae, self.reward, self.prompt = vae, reward, prompt
         self.base, self.ledger = base, ledger
         self.keep = mm.loaded_models(only_currently_used=True)
-        self.images: Tensor | None = None
+        self.picture: Tensor | None = None  # of the best row of the last call, batch axis kept
 
     def __call__(self, x0: Tensor) -> Tensor:
+        rewards: list[Tensor] = []
+        self.picture, best = None, -torch.inf
         try:
-            with self.ledger.timed("decode"):
-                self.images = decode(self.vae, self.base, x0)
-            self.ledger.decodes += len(x0)
-            with self.ledger.timed("reward"):
-                rewards = score(self.reward, self.images, self.prompt)
-            self.ledger.rewards += len(x0)
+            for rows in x0.split(self.ROWS):
+                images = self.decode(rows)
+                with self.ledger.timed("reward"):
+                    rewards.append(score(self.reward, images, self.prompt))
+                self.ledger.rewards += len(rows)
+                first = int(rewards[-1].argmax())
+                if self.picture is None or float(rewards[-1][first]) > best:
+                    self.picture, best = images[first : first + 1], float(rewards[-1][first])
         finally:
-            mm.load_models_gpu(self.keep)
-        return rewards
+            self.restore(x0)
+        return torch.cat(rewards)
+
+    def decode(self, x0: Tensor) -> Tensor:
+        """Pictures of x0, charged."""
+        with self.ledger.timed("decode"):
+            images = decode(self.vae, self.base, x0)
+        self.ledger.decodes += len(x0)
+        return images
+
+    def restore(self, x0: Tensor) -> None:
+        """Bring the network back, with room for the activations of a call on x0 with CFG."""
+        need = self.base.memory_required([2 * len(x0), *x0.shape[1:]])
+        mm.load_models_gpu(self.keep, memory_required=need)

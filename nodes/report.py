@@ -23,7 +23,7 @@ class Trace:
     """One row a scored particle, in the order evaluated."""
 
     times: list[float]
-    cost: int
+    spent: int = 0
     rows: list[dict[str, Any]] = field(default_factory=list)
     by_id: dict[int, dict[str, Any]] = field(default_factory=dict)
 
@@ -34,8 +34,10 @@ class Trace:
             for row in moved:
                 row["accepted"] = True
             return moved
-        last = len(event.particles) - 1
-        rows = [self._row(event, i, event.spent - (last - i) * self.cost) for i in range(last + 1)]
+        count = len(event.particles)
+        each = 0 if event.kind == "finish" else (event.spent - self.spent) // count
+        rows = [self._row(event, i, event.spent - (count - 1 - i) * each) for i in range(count)]
+        self.spent = event.spent
         self.rows += rows
         self.by_id |= {row["id"]: row for row in rows}
         return rows

@@ -47,6 +47,7 @@ def sample_flow(
         start=lambda ids: x[list(ids)],
         noise=network.noise(source),
         ledger=ledger,
+        may_split=False,  # masks and conditions of a batch belong to its rows
         counts_itself=True,
         after_call=stop_if_interrupted,
     )

@@ -61,4 +61,10 @@ class VPFlowScheduler(io.ComfyNode):
         cls, steps: int, spacing: str, interpolant: dict[str, Any], denoise: float
     ) -> io.NodeOutput:
         path = build("interpolant", INTERPOLANTS, interpolant)
-        return io.NodeOutput(torch.tensor(model_times(steps, spacing, path, denoise)))
+        sigmas = torch.tensor(model_times(steps, spacing, path, denoise))
+        if (sigmas[1:] >= sigmas[:-1]).any():
+            raise ValueError(
+                f"{steps} steps with spacing {spacing} on {path} lie closer together than float32 "
+                "can tell, wanted fewer steps, linear spacing, or a lower exponent or beta_max."
+            )
+        return io.NodeOutput(sigmas)

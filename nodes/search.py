@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import fields
 from typing import Any
 
@@ -127,7 +128,7 @@ def respond(cls: type[io.ComfyNode], request: Request) -> io.NodeOutput:
     latent, images, report = search_latents(request, cls.hidden.unique_id)
     if isinstance(cls.hidden.extra_pnginfo, dict):
         cls.hidden.extra_pnginfo.setdefault("flow_search", {})[cls.hidden.unique_id] = report
-    text = json.dumps(report)
+    text = json.dumps(report, allow_nan=False)
     return io.NodeOutput(latent, images, text, ui={"flow_search_report": [text]})
 
 
@@ -175,6 +176,9 @@ class ParticleSearch(io.ComfyNode):
 def request_of(name: str, search: Any, settings: dict[str, Any], inputs: dict[str, Any]) -> Request:
     """The host's inputs as one request; the report lists every plain one."""
     given = dict(inputs)
+    target = given.get("target_reward")
+    if target is not None and not math.isfinite(target):
+        raise ValueError(f"target_reward {target} given, wanted a finite number.")
     finish = Finish(given.pop("finish_steps"), given.pop("top_k"))
     rules = StopRules(given.pop("target_reward", None), given.pop("time_limit", 0.0) or None)
     plain = {

@@ -22,12 +22,14 @@ from .events import Events
 from .flow import (
     Network,
     check_flow,
+    check_guider,
     check_latent,
     check_sigmas,
+    mask_of,
     nfe_per_particle,
     stop_if_interrupted,
 )
-from .objective import HostObjective, decode
+from .objective import HostObjective
 from .report import Trace, report
 from .reward import HostReward
 from .sampler import FlowSampler, kernel_of
@@ -85,7 +87,7 @@ def search_latents(request: Request, node_id: str) -> tuple[dict[str, Any], Tens
     mask = latent.get("noise_mask")
     found = []
     for i in range(len(samples)):
-        own_mask = None if mask is None else mask[i : i + 1] if len(mask) > 1 else mask
+        own_mask = mask_of(mask, samples, i)
         one = OneSearch(request, times, i, Events(node_id), bar)
         found.append(one(noise[i : i + 1], samples[i : i + 1], own_mask))
     latent["samples"] = torch.cat([f.latent for f in found]).to(mm.intermediate_device())
@@ -99,6 +101,7 @@ def check(request: Request) -> list[float]:
     """Refuse bad input; returns the sigmas as floats."""
     kernel_of(request.sampler)
     check_flow(request.guider.model_patcher.get_model_object("model_sampling"))
+    check_guider(request.guider)
     times = check_sigmas(request.sigmas)
     if times[-1] != 0.0:
         raise ValueError(
@@ -126,7 +129,7 @@ class OneSearch:
         self.request, self.times, self.image = request, times, image
         self.events, self.bar = events, bar
         self.ledger = Ledger(total=request.budget, cost=nfe_per_particle(request.guider))
-        self.trace = Trace(times, self.ledger.cost)
+        self.trace = Trace(times)
         self.outcome = Outcome()
         self.finished: dict[int, Tensor] = {}
         self.shown = -torch.inf
@@ -174,9 +177,7 @@ class OneSearch:
     ) -> Tensor:
         request, ledger = self.request, self.ledger
         network = Network(model, extra_args, ledger)
-        source = network.noise(
-            AddressedNoise(request.noise.seed, tuple(x.shape[1:]), x.device, image=self.image)
-        )
+        source = AddressedNoise(request.noise.seed, tuple(x.shape[1:]), x.device, image=self.image)
         final = HostObjective(request.vae, request.reward, request.prompt, network.base, ledger)
         scoring = final
         if request.preview_vae is not None:
@@ -188,7 +189,7 @@ class OneSearch:
             kernel=request.sampler.kernel,
             times=self.times[:-1],
             start=network.starts(x, self.times[0], source),
-            noise=source,
+            noise=network.noise(source),
             objective=scoring,
             final_objective=final,
             ledger=ledger,
@@ -212,15 +213,15 @@ class OneSearch:
             return
         best = event.particles.best()
         if event.kind == "finish":
-            self.finished[int(event.particles.ids)] = objective.images
+            self.finished[int(event.particles.ids)] = objective.picture
         if float(event.particles.reward[best]) > self.shown:
             self.shown = float(event.particles.reward[best])
-            self._progress(objective.images[best])
+            self._progress(objective.picture)
 
     def _progress(self, picture: Tensor | None) -> None:
         preview = None
         if picture is not None:
-            frame = picture[0] if picture.ndim == 4 else picture
+            frame = picture[0] if picture.ndim == 4 else picture[0, 0]
             pixels = (frame.clamp(0, 1) * 255).round().to("cpu", torch.uint8).numpy()
             preview = ("JPEG", Image.fromarray(pixels), PREVIEW_SIZE)
         done = self.image * self.request.budget + self.ledger.nfe
@@ -237,12 +238,11 @@ class OneSearch:
         pictures = []
         for particle in top:
             if int(particle.ids) not in self.finished:
-                self.ledger.decodes += 1
-                with self.ledger.timed("decode"):
-                    self.finished[int(particle.ids)] = decode(final.vae, final.base, particle.x0)
+                self.finished[int(particle.ids)] = final.decode(particle.x0)
             pictures.append(self.finished[int(particle.ids)])
-        mm.load_models_gpu(final.keep)
+        final.restore(top[0].x0)
         images = torch.cat(pictures)
         self.images = images.flatten(0, 1) if images.ndim == 5 else images
+        self.events.flush(self.ledger.nfe, self.request.budget)
+        self._progress(pictures[0])
         self.bar.update_absolute((self.image + 1) * self.request.budget)
-        self._progress(pictures[0][0])

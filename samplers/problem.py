@@ -35,6 +35,7 @@ class Problem:
     end: float = 0.0
     ledger: Ledger = field(default_factory=Ledger)
     micro_batch: int = 0
+    may_split: bool = True  # rows may go through the network in parts
     counts_itself: bool = False  # the denoiser charges the ledger (the host's counter does)
     after_call: Callable[[], None] = lambda: None
     path: Interpolant = Linear()
@@ -140,7 +141,7 @@ class Problem:
                 with self.ledger.timed("network"):
                     done.append(self.denoiser(chunk, t))
             except torch.OutOfMemoryError:
-                if len(chunk) == 1:
+                if len(chunk) == 1 or not self.may_split:
                     raise
                 self.micro_batch = len(chunk) // 2
                 continue

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+from .ledger import BudgetExceeded
 from .problem import Problem
 from .types import Particles, Search, SearchEvent
 
@@ -70,8 +71,8 @@ def run(
     stopped the search.
     """
     ledger = problem.ledger
-    ledger.reserve = finish.particles() * ledger.cost
-    for event in search.run(problem):
+    ledger.reserve = finish.particles()
+    for event in _until_spent(search.run(problem), outcome):
         if event.kind in ("born", "propose"):
             outcome.top = best_ever(outcome.top, event.particles, finish.top_k)
         yield event
@@ -84,10 +85,19 @@ def run(
     if finish.steps or problem.final_objective is not problem.objective:
         finished: list[Particles] = []
         for particle in outcome.top:
-            last = problem.finish(particle, finish.steps)
+            last = problem.finish(particle, int(min(finish.steps, problem.left)))
             finished = best_ever(finished, last, finish.top_k)
             yield SearchEvent("finish", last, ledger.nfe)
         outcome.top = finished
+
+
+def _until_spent(events: Iterator[SearchEvent], outcome: Outcome) -> Iterator[SearchEvent]:
+    """The events, until a model that costs more than foreseen has used up the budget."""
+    try:
+        yield from events
+    except BudgetExceeded:
+        if not outcome.top:
+            raise
 
 
 def _stop(rules: StopRules, outcome: Outcome, elapsed: float) -> Stopped | None:

@@ -41,6 +41,36 @@ def spoiled():
     return with_input(graph, "search", "latent_image", ["spoil", 0])
 
 
+def cached_steps():
+    graph = search()
+    graph["cache"] = node(
+        "EasyCache",
+        model=["count", 0],
+        reuse_threshold=0.2,
+        start_percent=0.15,
+        end_percent=0.95,
+        verbose=False,
+    )
+    return with_input(graph, "guider", "model", ["cache", 0])
+
+
+def nothing_active():
+    graph = search()
+    graph["early"] = node(
+        "ConditioningSetTimestepRange", conditioning=["text", 0], start=0.9, end=1.0
+    )
+    return with_input(graph, "guider", "positive", ["early", 0])
+
+
+def crowded_schedule():
+    return with_input(
+        with_input(search(steps=30), "sigmas", "interpolant", "polynomial"),
+        "sigmas",
+        "interpolant.exponent",
+        6.0,
+    )
+
+
 def missing_file():
     graph = search()
     graph["reward"] = node(
@@ -67,6 +97,9 @@ CASES = {
     "stock sampler": (stock_sampler, "sample_dpmpp_2m given, wanted the VP-SDE Flow Sampler"),
     "empty sigmas": (empty_sigmas, "0 sigmas given, wanted at least 2"),
     "sigmas not ending at 0": (high_half, "wanted a schedule that ends at 0"),
+    "a cache of steps": (cached_steps, "wanted it off for a search"),
+    "no condition at a step": (nothing_active, "No conditioning is active at sigma"),
+    "steps too close": (crowded_schedule, "closer together than float32"),
     "NaN latent": (spoiled, "1 values that are NaN or infinite"),
     "budget": (lambda: search(budget=5), "budget of 5 NFE given, wanted at least 7"),
     "budget with cfg": (lambda: search(budget=13, cfg=2.0), "wanted at least 14"),

@@ -1,6 +1,7 @@
 """The main job, through the HTTP API of a running ComfyUI."""
 
 import pytest
+import torch
 
 from .graphs import particles, plain, search, with_input
 
@@ -87,8 +88,12 @@ def test_another_seed_another_result(host, base_run):
 def test_width_one_is_the_plain_sampler(host, kernel):
     """Same seed, one initial particle, one child a step: bit for bit SamplerCustomAdvanced's."""
     graph = search(budget=4, init_particles=1, finish_steps=0)
-    # A search returns the best it saw: here each step's picture is sharper than the one before.
-    graph = with_input(graph, "reward", "reward", "sharpness")
+    # A search returns the best it saw, the latest of equals: here all pictures are.
+    graph["reward"]["inputs"] |= {
+        "reward.counts": "cyan: 0",
+        "reward.other_colours": "ignore",
+        "reward.tie_break": 0.0,
+    }
     graph = with_input(graph, "sampler", "kernel", kernel)
     stock = host.probe(plain(graph))
     assert host.probe(graph)["latent"] == stock["latent"]
@@ -146,3 +151,28 @@ def test_preview_vae_ranks_and_the_full_one_judges(host):
     assert report["settings"]["preview_vae"] is True
     assert report["trace"][-1]["kind"] == "finish"
     assert report["spent"]["nfe"] == 20
+
+
+def test_inpainting_keeps_what_the_mask_keeps(host):
+    """A noise_mask of zeros on the left half: that half of the latent comes back unchanged."""
+    graph = search()
+    graph["plain"] = plain(graph)["search"]
+    graph["mask"] = {"class_type": "SolidMask", "inputs": {"value": 0, "width": 128, "height": 128}}
+    graph["right"] = {"class_type": "SolidMask", "inputs": {"value": 1, "width": 64, "height": 128}}
+    graph["half"] = {
+        "class_type": "MaskComposite",
+        "inputs": {
+            "destination": ["mask", 0], "source": ["right", 0], "x": 64, "y": 0, "operation": "add"
+        },
+    }  # fmt: skip
+    graph["masked"] = {
+        "class_type": "SetLatentNoiseMask",
+        "inputs": {"samples": ["plain", 0], "mask": ["half", 0]},
+    }
+    graph["search"]["inputs"]["latent_image"] = ["masked", 0]
+    shown = {"latent": ["plain", 0], "name": "run"}
+    before = graph | {"probe": {**graph["probe"], "inputs": shown}}
+    kept = torch.tensor(host.probe(before)["latent"]).view(1, 16, 16, 16)
+    found = torch.tensor(host.probe(graph)["latent"]).view(1, 16, 16, 16)
+    torch.testing.assert_close(found[..., :8], kept[..., :8], atol=1e-5, rtol=0)
+    assert (found[..., 8:] - kept[..., 8:]).abs().max() > 0.1
