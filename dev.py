@@ -431,11 +431,12 @@ def run_one(
 
 def table(reports: dict[str, dict]) -> str:
     """What each method found and spent, and which found most."""
-    best = {name: report["best"]["reward"] for name, report in reports.items()}
+    # Rounded, so that no difference of float noise is called a win; + 0.0 turns -0.0 into 0.0.
+    best = {name: round(report["best"]["reward"], 3) + 0.0 for name, report in reports.items()}
     lines = [f"\n  {'method':<14} {'reward':>10} {'NFE':>6} {'seconds':>8}"]
     for name, report in reports.items():
         nfe, seconds = report["spent"]["nfe"], report["spent"]["seconds"]["total"]
-        lines.append(f"  {name:<14} {best[name]:>10.4g} {nfe:>6} {seconds:>8.1f}")
+        lines.append(f"  {name:<14} {best[name]:>10.3f} {nfe:>6} {seconds:>8.1f}")
     first = [name for name in best if best[name] == max(best.values())]
     end = "found the highest reward." if len(first) == 1 else "tie for the highest reward."
     return "\n".join([*lines, f"\n  {' and '.join(first)} {end}"])
