@@ -498,6 +498,7 @@ def main(argv: list[str]) -> int:
         say(__doc__)
         return 0 if argv[:1] in (["-h"], ["--help"]) else 2
     sys.stdout.reconfigure(errors="replace")
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell ignores it
     for name in ("SIGTERM", "SIGHUP", "SIGBREAK"):  # so that every `finally` runs
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), lambda number, _: sys.exit(128 + number))

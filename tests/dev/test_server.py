@@ -134,7 +134,7 @@ def test_the_table_says_who_won(dev):
         return {"best": {"reward": reward}, "spent": {"nfe": 96, "seconds": {"total": 1.25}}}
 
     won = dev.table({"best of N": report(-2.0), "RBF": report(-1.0)})
-    assert "  RBF                    -1     96      1.2" in won
+    assert "  RBF                -1.000     96      1.2" in won
     assert won.endswith("RBF found the highest reward.")
     lost = dev.table({"best of N": report(-0.5), "RBF": report(-1.0)})
     assert lost.endswith("best of N found the highest reward.")
