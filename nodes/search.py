@@ -89,7 +89,8 @@ ADVANCED = [
         step=1.0,
         optional=True,
         advanced=True,
-        tooltip="Seconds after which the search ends and finishes the best so far; 0: no limit.",
+        tooltip="Seconds after which the search ends and finishes the best so far; 0: no limit. "
+        "Best of N judges only at its end, so it is not cut short.",
     ),
     io.Vae.Input(
         "preview_vae",
