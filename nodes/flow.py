@@ -12,6 +12,7 @@ import torch
 from comfy.patcher_extension import WrappersMP, add_wrapper_with_key
 from torch import Tensor
 
+from ..samplers.batching import OneAtATime
 from ..samplers.ledger import Ledger
 
 INVERTED_FLOW = getattr(comfy.model_sampling, "IMG_TO_IMG_FLOW", ())  # absent before 0.18
@@ -143,9 +144,14 @@ class Network:
         try:
             x0 = self.model(x, x.new_full((len(x),), t), **self.extra_args)
         except Exception as error:
-            if not out_of_memory(error):
+            if isinstance(error, mm.InterruptProcessingException):
+                raise
+            refused = not out_of_memory(error)
+            if refused and len(x) == 1:
                 raise
             ledger.nfe, ledger.network_calls = before  # a call that gave nothing is not spent
+            if refused:  # some backends take one row at a time; asked so, they say if it was that
+                raise OneAtATime(str(error)) from error
             mm.soft_empty_cache()
             raise torch.OutOfMemoryError(str(error)) from None
         spent = ledger.nfe - before[0]
@@ -161,6 +167,10 @@ class Network:
         """`source` at the model's own noise scale."""
         scale = getattr(self.base.model_sampling, "noise_scale", 1.0)
         return lambda ids: scale * source(ids)
+
+    def centre(self, t: float) -> Tensor:
+        """The mean (1 - t) x0 of latents that start at time t from the given picture."""
+        return (1.0 - t) * self.model.latent_image
 
     def starts(
         self, x: Tensor, t: float, source: Callable[[Sequence[int]], Tensor]

@@ -20,16 +20,17 @@ def number(value: float) -> float | None:
 
 @dataclass
 class Trace:
-    """One row a scored particle, in the order evaluated."""
+    """One row a scored particle, in the order evaluated; `first` is the search's first step."""
 
     times: list[float]
+    first: int = 0
     spent: int = 0
     rows: list[dict[str, Any]] = field(default_factory=list)
     by_id: dict[int, dict[str, Any]] = field(default_factory=dict)
 
     def add(self, event: SearchEvent) -> list[dict[str, Any]]:
         """Record an event; returns the rows it added or changed."""
-        if event.kind in ("accept", "exhaust"):
+        if event.kind in ("accept", "exhaust", "resample"):
             moved = [self.by_id[int(i)] for i in event.particles.ids]
             for row in moved:
                 row["accepted"] = True
@@ -44,8 +45,9 @@ class Trace:
 
     def _row(self, event: SearchEvent, i: int, nfe: int) -> dict[str, Any]:
         one: Particles = event.particles[i]
-        parent, step = int(one.parents), int(one.steps)
-        return {
+        parent, step = int(one.parents), self.first + int(one.steps)
+        step = len(self.times) - 1 if event.kind == "finish" else step
+        row = {
             "id": int(one.ids),
             "parent": parent if parent >= 0 else None,
             "path": int(one.paths),
@@ -56,6 +58,9 @@ class Trace:
             "accepted": False,
             "nfe": nfe,
         }
+        if event.log_w is not None:
+            row["log_w"] = number(float(event.log_w[i]))
+        return row
 
 
 def report(

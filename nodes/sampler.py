@@ -8,6 +8,7 @@ from comfy.samplers import KSAMPLER
 from comfy_api.latest import io
 from torch import Tensor
 
+from ..samplers.batching import MicroBatch
 from ..samplers.change_path import ChangePath
 from ..samplers.diffusions import SHAPES, Diffusion
 from ..samplers.interpolants import INTERPOLANTS
@@ -46,12 +47,13 @@ def sample_flow(
         end=times[-1],
         start=lambda ids: x[list(ids)],
         noise=network.noise(source),
+        uniform=source.uniform,
         ledger=ledger,
-        may_split=False,  # masks and conditions of a batch belong to its rows
+        batch=MicroBatch(may_split=False),  # masks and conditions of a batch belong to its rows
         counts_itself=True,
         after_call=stop_if_interrupted,
     )
-    for i, particles in enumerate(walk(problem, len(x), score=False)):
+    for i, particles in enumerate(walk(problem, problem.born(len(x), score=False), score=False)):
         if callback is not None:
             sigma = sigmas[i]
             shown = {"x": particles.x, "denoised": particles.x0, "sigma_hat": sigma}

@@ -90,7 +90,7 @@ ADVANCED = [
         optional=True,
         advanced=True,
         tooltip="Seconds after which the search ends and finishes the best so far; 0: no limit. "
-        "Best of N judges only at its end, so it is not cut short.",
+        "The finish is reckoned in.",
     ),
     io.Vae.Input(
         "preview_vae",
@@ -98,6 +98,39 @@ ADVANCED = [
         advanced=True,
         tooltip="A cheap decoder, such as TAEF1, for scoring; the result is decoded and re-scored "
         "with the full VAE.",
+    ),
+    io.Int.Input(
+        "lookahead",
+        default=0,
+        min=0,
+        max=64,
+        optional=True,
+        advanced=True,
+        tooltip="Plain steps that carry each candidate on before it is scored, so that the reward "
+        "sees a clean picture and not a blurred prediction. Each candidate costs that many NFE "
+        "more. 0 for few-step models; 1 to 4 where early predictions are blurred.",
+    ),
+    io.Float.Input(
+        "window_start",
+        default=1.0,
+        min=0.0,
+        max=1.0,
+        step=0.01,
+        optional=True,
+        advanced=True,
+        tooltip="Sigma at which the search begins to branch. Above it each initial particle walks "
+        "straight down, unscored; 1 searches from the start.",
+    ),
+    io.Float.Input(
+        "window_end",
+        default=0.0,
+        min=0.0,
+        max=1.0,
+        step=0.01,
+        optional=True,
+        advanced=True,
+        tooltip="Sigma at which the search stops branching and leaves the rest to finish_steps; 0 "
+        "searches down to the last sigma.",
     ),
 ]
 # Absent from hosts before 0.30; keeps the node's result on screen after a cached run or a reload.
@@ -192,5 +225,8 @@ def request_of(name: str, search: Any, settings: dict[str, Any], inputs: dict[st
         "target_reward": rules.target,
         "time_limit": rules.seconds,
         "preview_vae": given.get("preview_vae") is not None,
+        "lookahead": given.get("lookahead", 0),
+        "window_start": given.get("window_start", 1.0),
+        "window_end": given.get("window_end", 0.0),
     }
     return Request(name, search, finish, rules, settings=plain, **given)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import comfy.model_management as mm
@@ -13,11 +13,13 @@ from comfy.samplers import KSAMPLER
 from PIL import Image
 from torch import Tensor
 
+from ..samplers.batching import MicroBatch
 from ..samplers.ledger import Ledger
 from ..samplers.noise import AddressedNoise
 from ..samplers.problem import Problem
 from ..samplers.run import Finish, Outcome, StopRules, check_budget, run
-from ..samplers.types import Search, SearchEvent
+from ..samplers.schedules import split_window
+from ..samplers.types import Prices, Search, SearchEvent
 from .events import Events
 from .flow import (
     Network,
@@ -57,6 +59,9 @@ class Request:
     budget: int
     micro_batch: int = 0
     preview_vae: Any = None
+    lookahead: int = 0
+    window_start: float = 1.0
+    window_end: float = 0.0
 
 
 @dataclass
@@ -110,8 +115,11 @@ def check(request: Request) -> list[float]:
         )
     check_latent(request.latent_image)
     request.reward.check(request.prompt)
+    lead, inside = split_window(times[:-1], request.window_start, request.window_end)
     cost = nfe_per_particle(request.guider)
-    check_budget(request.search, len(times) - 1, request.finish, request.budget, cost)
+    prices = Prices(len(lead) + 1, max(1, request.sampler.kernel.inner), request.lookahead)
+    finish = request.finish.after(request.lookahead)
+    check_budget(request.search, len(inside), finish, request.budget, cost, prices)
     return times
 
 
@@ -129,7 +137,10 @@ class OneSearch:
         self.request, self.times, self.image = request, times, image
         self.events, self.bar = events, bar
         self.ledger = Ledger(total=request.budget, cost=nfe_per_particle(request.guider))
-        self.trace = Trace(times)
+        self.finish = request.finish.after(request.lookahead)
+        window = request.window_start, request.window_end
+        self.lead, self.inside = split_window(times[:-1], *window)
+        self.trace = Trace(times, len(self.lead))
         self.outcome = Outcome()
         self.finished: dict[int, Tensor] = {}
         self.shown = -torch.inf
@@ -175,7 +186,7 @@ class OneSearch:
         callback: Any = None,
         disable: bool | None = None,
     ) -> Tensor:
-        request, ledger = self.request, self.ledger
+        request, ledger = replace(self.request, reward=self.request.reward.fresh()), self.ledger
         network = Network(model, extra_args, ledger)
         source = AddressedNoise(request.noise.seed, tuple(x.shape[1:]), x.device, image=self.image)
         final = HostObjective(request.vae, request.reward, request.prompt, network.base, ledger)
@@ -187,20 +198,24 @@ class OneSearch:
         problem = Problem(
             denoiser=network,
             kernel=request.sampler.kernel,
-            times=self.times[:-1],
+            times=self.inside,
+            lead=self.lead,
+            lookahead=request.lookahead,
+            centre=network.centre(self.times[0]),
             start=network.starts(x, self.times[0], source),
             noise=network.noise(source),
+            uniform=source.uniform,
             objective=scoring,
             final_objective=final,
             ledger=ledger,
-            micro_batch=request.micro_batch,
+            batch=MicroBatch(request.micro_batch),
             counts_itself=True,
             after_call=self._after_call,
         )
-        for event in run(request.search, problem, request.finish, request.rules, self.outcome):
+        for event in run(request.search, problem, self.finish, request.rules, self.outcome):
             self._show(event, final if event.kind == "finish" else scoring)
         self._settle(final)
-        return self.outcome.top[0].x0
+        return self.outcome.top[0].clean
 
     def _after_call(self) -> None:
         stop_if_interrupted()
@@ -209,7 +224,7 @@ class OneSearch:
     def _show(self, event: SearchEvent, objective: HostObjective) -> None:
         rows = self.trace.add(event)
         self.events.send(event.kind, rows, self.ledger.nfe, self.request.budget)
-        if event.kind in ("accept", "exhaust"):
+        if event.kind in ("accept", "exhaust", "resample"):
             return
         best = event.particles.best()
         if event.kind == "finish":
@@ -238,7 +253,7 @@ class OneSearch:
         pictures = []
         for particle in top:
             if int(particle.ids) not in self.finished:
-                self.finished[int(particle.ids)] = final.decode(particle.x0)
+                self.finished[int(particle.ids)] = final.decode(particle.clean)
             pictures.append(self.finished[int(particle.ids)])
         final.restore(top[0].x0)
         images = torch.cat(pictures)

@@ -6,6 +6,7 @@ same on both, so a denoiser needs no conversion beyond its time and its scale.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -31,6 +32,7 @@ class ChangePath:
     kernel: Kernel
     path: Interpolant
     model_path: Interpolant
+    inner: ClassVar[int] = 0
 
     def __call__(self, x: Tensor, x0: Tensor, t: float, s: float) -> Transition:
         here = change_time(self.model_path, self.path, t)

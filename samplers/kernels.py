@@ -29,6 +29,7 @@ class EulerMaruyama:
     """
 
     title: ClassVar[str] = "Euler–Maruyama (the paper's)"
+    inner: ClassVar[int] = 0
 
     path: Interpolant
     diffusion: Diffusion
@@ -54,6 +55,7 @@ class Eta:
     """
 
     title: ClassVar[str] = "Eta (exact marginals)"
+    inner: ClassVar[int] = 0
 
     path: Interpolant
     diffusion: Diffusion
@@ -74,6 +76,8 @@ class ODE:
 
     On every path it is the same step once brought to equal signal-to-noise ratio.
     """
+
+    inner: ClassVar[int] = 0
 
     path: Interpolant
 

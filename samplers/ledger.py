@@ -15,8 +15,8 @@ class BudgetExceeded(RuntimeError):
 class Ledger:
     """Counts in NFE: one latent sent once through the network.
 
-    `cost` is the NFE of one particle (2 with classifier-free guidance), `reserve` the particles
-    held back for the finish. `total` may be infinite (the plain sampler).
+    `cost` is the NFE of one network row (2 with classifier-free guidance), `reserve` the rows held
+    back for the finish. `total` may be infinite (the plain sampler).
     """
 
     total: float = math.inf
@@ -33,13 +33,13 @@ class Ledger:
 
     @property
     def left(self) -> float:
-        """Particles that can still be evaluated before the finish."""
+        """Network rows that can still be asked for before the finish."""
         free = self.total - self.reserve * self.cost - self.nfe
         return free if math.isinf(free) else max(0, int(free)) // self.cost
 
-    def require(self, particles: int) -> None:
+    def require(self, rows: int) -> None:
         """Raise before the network is asked for more than the budget holds."""
-        asked, reserve = particles * self.cost, self.reserve * self.cost
+        asked, reserve = rows * self.cost, self.reserve * self.cost
         if self.nfe + asked > self.total - reserve:
             kept = f", {reserve} kept for the finish" if reserve else ""
             raise BudgetExceeded(

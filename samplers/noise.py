@@ -38,9 +38,15 @@ class AddressedNoise:
     def __call__(self, ids: Sequence[int]) -> Tensor:
         return torch.stack([self._row(int(i)) for i in ids]).to(self.device)
 
+    def uniform(self, number: int, n: int) -> Tensor:
+        """`n` uniforms in [0, 1), (n,) float64 on the CPU, at the address of one id."""
+        return torch.rand(n, generator=self._generator(number), dtype=torch.float64)
+
     def _row(self, number: int) -> Tensor:
+        return torch.randn(self.shape, generator=self._generator(number), dtype=torch.float32)
+
+    def _generator(self, number: int) -> torch.Generator:
         address = self.seed & _MASK
         for part in (self.image + number % self.images, number // self.images):
             address = _splitmix64(address ^ _splitmix64(part))
-        generator = torch.Generator("cpu").manual_seed(address)
-        return torch.randn(self.shape, generator=generator, dtype=torch.float32)
+        return torch.Generator("cpu").manual_seed(address)

@@ -1,28 +1,31 @@
-"""What a search method may do: give birth, propose, finish. Everything is charged here."""
+"""What a search method may do: give birth, propose, re-noise, finish. Everything is charged."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
+from .batching import MicroBatch
 from .interpolants.linear import Linear
 from .kernels import ODE
 from .ledger import Ledger
-from .types import Denoiser, Interpolant, Kernel, Objective, Particles
+from .types import Denoiser, Interpolant, Kernel, Objective, Particles, Prices
 
 
 @dataclass
 class Problem:
     """One image to be found: model, kernel, objective, times and the noise of every particle.
 
-    start(ids) -> x (K,*D): latents at times[0]. noise(ids) -> (K,*D): standard normal rows by id.
-    times: falling model times above 0 at which the network is asked; `end` is where the sampler
-    lands (0: the clean image). `micro_batch` rows go through the network at once (0: all of them);
-    it is halved when memory runs out, and never changes which particles are evaluated.
-    `after_call` follows each network call, so that a driver can stop in between.
+    start(ids) -> x (K,*D): latents at the first time, distributed about `centre`. noise(ids) ->
+    (K,*D): standard normal rows by id; uniform(id, n) -> (n,) in [0, 1). times: falling model
+    times above 0 at which the search works; `lead`: times before them, crossed by the ODE; `end`
+    is where the sampler lands (0: the clean image). A particle is worth the objective of its x0,
+    or of the end of `lookahead` more ODE evaluations down to 0. `after_call` follows each network
+    call, so that a driver can stop in between. `failed` holds by id why a particle has no score.
     """
 
     denoiser: Denoiser
@@ -30,132 +33,213 @@ class Problem:
     times: Sequence[float]
     start: Callable[[Sequence[int]], Tensor]
     noise: Callable[[Sequence[int]], Tensor]
+    uniform: Callable[[int, int], Tensor] | None = None
     objective: Objective | None = None
     final_objective: Objective | None = None  # judges finished particles; None: the same
+    lead: Sequence[float] = ()
     end: float = 0.0
+    lookahead: int = 0
+    centre: Tensor | float = 0.0
     ledger: Ledger = field(default_factory=Ledger)
-    micro_batch: int = 0
-    may_split: bool = True  # rows may go through the network in parts
+    batch: MicroBatch = field(default_factory=MicroBatch)
     counts_itself: bool = False  # the denoiser charges the ledger (the host's counter does)
     after_call: Callable[[], None] = lambda: None
     path: Interpolant = Linear()
+    failed: dict[int, str] = field(default_factory=dict)
     _next_id: int = 0
 
     def __post_init__(self) -> None:
         self.final_objective = self.final_objective or self.objective
-        falling = all(a > b for a, b in zip(self.times, [*self.times[1:], self.end], strict=True))
-        if not self.times or not falling or self.times[0] > 1.0 or self.end < 0.0:
+        every = [*self.lead, *self.times, self.end]
+        falling = all(a > b for a, b in zip(every, every[1:], strict=False))
+        if not self.times or not falling or every[0] > 1.0 or self.end < 0.0:
             raise ValueError(
-                f"sigmas {[round(t, 4) for t in [*self.times, self.end]]} given, wanted at least "
-                "one value in (0, 1] falling strictly to the last, as a flow scheduler gives."
+                f"sigmas {[round(t, 4) for t in every]} given, wanted at least one value in "
+                "(0, 1] falling strictly to the last, as a flow scheduler gives."
             )
 
     @property
+    def prices(self) -> Prices:
+        return Prices(len(self.lead) + 1, max(1, self.kernel.inner), self.lookahead)
+
+    @property
     def left(self) -> float:
-        """Particles that can still be evaluated, the finish set aside."""
+        """Network rows that can still be asked for, the finish set aside."""
         return self.ledger.left
 
     @property
     def last_step(self) -> int:
         return len(self.times) - 1
 
-    def born(self, n: int, score: bool = True) -> Particles:
-        """`n` new particles of pure noise at times[0], evaluated there. Costs n."""
+    def starts(
+        self, n: int, around: Tensor | None = None, radius: float = 1.0
+    ) -> tuple[list[int], Tensor]:
+        """Ids and latents (n,*D) of pure noise; with `around` (1,*D), neighbours of that start.
+
+        centre + sqrt(1 - r^2) (around - centre) + r (new - centre) has the law of a start for any
+        r in [0, 1].
+        """
         ids = self._new_ids(n)
         x = self.start(ids)
-        steps = [0] * n
-        return self._evaluate(x, ids, parents=[-1] * n, paths=[0] * n, steps=steps, score=score)
+        if around is None:
+            return ids, x
+        kept = math.sqrt(1.0 - radius**2)
+        return ids, self.centre + kept * (around - self.centre) + radius * (x - self.centre)
 
-    def propose(self, parents: Particles, score: bool = True) -> Particles:
-        """One child of each parent by the kernel, one step on. Costs the number of parents."""
-        ids = self._new_ids(len(parents))
-        steps = (parents.steps + 1).tolist()
-        rows = [self._draw(parents[i], ids[i], self.times[steps[i]]) for i in range(len(parents))]
-        return self._evaluate(
-            torch.cat(rows), ids, parents.ids.tolist(), parents.paths.tolist(), steps, score
-        )
+    def born(self, n: int, score: bool = True) -> Particles:
+        """`n` new particles of pure noise, evaluated at the search's first time."""
+        return self.born_from(*self.starts(n), score=score)
+
+    def born_from(
+        self, ids: list[int], x: Tensor, parents: Sequence[int] = (), score: bool = True
+    ) -> Particles:
+        """The particles that begin at x: carried along `lead`, evaluated at the first time."""
+        self.ledger.require(len(ids) * (self.prices.born if score else self.prices.birth))
+        ode = ODE(self.path)
+        for t, s in zip(self.lead, [*self.lead[1:], self.times[0]], strict=False):
+            x = ode(x, self._denoise(x, t), t, s).mean
+        zeros = [0] * len(ids)
+        x0 = self._denoise(x, self.times[0])
+        return self._judged(x, x0, ids, parents or [-1] * len(ids), zeros, zeros, score)
+
+    def propose(
+        self, parents: Particles, score: bool = True, kernel: Kernel | None = None
+    ) -> Particles:
+        """One child of each parent by the kernel, one step on."""
+        kernel = kernel or self.kernel
+        rows = max(1, kernel.inner) + (self.lookahead if score else 0)
+        self.ledger.require(len(parents) * rows)
+        ids, steps = self._new_ids(len(parents)), parents.steps + 1
+        x, x0 = torch.empty_like(parents.x), torch.empty_like(parents.x)
+        for step in steps.unique().tolist():  # rows of one network call share their time
+            rows = (steps == step).nonzero().flatten()
+            own = [ids[i] for i in rows]
+            t, s = self.times[step - 1], self.times[step]
+            x[rows], answer = self._advance(parents[rows], own, t, s, kernel)
+            x0[rows] = self._denoise(x[rows], s) if answer is None else answer
+        columns = (parents.ids.tolist(), parents.paths.tolist(), steps.tolist())
+        return self._judged(x, x0, ids, *columns, score)
+
+    def renoise(self, particles: Particles, step: int) -> Particles:
+        """One noisier copy of each at the earlier `step`, drawn from q(x_T | x_t), not scored.
+
+        mean (a_T/a_t) x, variance sigma_T^2 - (a_T/a_t)^2 sigma_t^2 (Ma et al., 2501.09732).
+        """
+        self.ledger.require(len(particles))
+        ids, t, big = self._new_ids(len(particles)), *self._at(particles, step)
+        kept = self.path.alpha(big) / self.path.alpha(t)
+        std = math.sqrt(self.path.sigma(big) ** 2 - (kept * self.path.sigma(t)) ** 2)
+        x = kept * particles.x + std * self.noise(ids)
+        steps = [step] * len(ids)
+        x0 = self._denoise(x, big)
+        lineage = (particles.ids.tolist(), particles.paths.tolist())
+        return self._judged(x, x0, ids, *lineage, steps, score=False)
 
     def finish(self, particle: Particles, nodes: int) -> Particles:
         """Carry one particle to time 0 by `nodes` evaluated Euler steps of the ODE, and score it.
 
         From its time t the network is asked at t (1 - i/(nodes+1)), i = 1..nodes; the last answer
-        is the result. Costs `nodes`; nothing is known better than x0 when nodes is 0.
+        is the result. Costs `nodes`; when that is 0 nothing is known better than what was scored.
         """
-        ode, t = ODE(self.path), self.times[int(particle.steps)]
-        x, x0 = particle.x, particle.x0
-        for i in range(1, nodes + 1):
-            s = self.times[int(particle.steps)] * (1.0 - i / (nodes + 1))
-            x = ode(x, x0, t, s).mean
-            x0, t = self._denoise(x, s), s
+        clean = particle.clean
+        if nodes:
+            t = self.times[int(particle.steps)]
+            clean = self._roll(particle.x, particle.x0, t, nodes)
+        ids = self._new_ids(1)
         return Particles(
-            x=x0,
-            x0=x0,
-            reward=self._score(x0, self.final_objective),
-            ids=torch.tensor(self._new_ids(1)),
+            x=clean,
+            x0=clean,
+            clean=clean,
+            reward=self._score(clean, ids, self.final_objective),
+            ids=torch.tensor(ids),
             parents=particle.ids,
             paths=particle.paths,
             steps=torch.tensor([len(self.times)]),
         )
 
     def land(self, particles: Particles) -> Tensor:
-        """Latents (K,*D) at `end`, by one kernel step from the last time. Costs nothing."""
+        """Latents (K,*D) at `end`, by one kernel step from the last time."""
         ids = self._new_ids(len(particles)) if self.end else [0] * len(particles)
-        rows = [self._draw(particles[i], ids[i], self.end) for i in range(len(particles))]
-        return torch.cat(rows)
+        return self._advance(particles, ids, self.times[-1], self.end, self.kernel)[0]
 
-    def _draw(self, parent: Particles, number: int, s: float) -> Tensor:
-        t = self.times[int(parent.steps)]
-        step = self.kernel(parent.x, parent.x0, t, s)
-        return step.draw(lambda: self.noise([number]))
+    def uniforms(self, n: int) -> Tensor:
+        """`n` fresh uniforms in [0, 1) for choices between particles."""
+        return self.uniform(self._new_ids(1)[0], n)
+
+    def _at(self, particles: Particles, step: int) -> tuple[float, float]:
+        """The one time of all particles, and that of `step`."""
+        (own,) = set(particles.steps.tolist())
+        return self.times[own], self.times[step]
+
+    def _advance(
+        self, parents: Particles, ids: list[int], t: float, s: float, kernel: Kernel
+    ) -> tuple[Tensor, Tensor | None]:
+        """Latents at s, and the x0 there if the kernel found it on the way."""
+        if kernel.inner and s > 0.0:
+            return kernel.advance(self._denoise, parents.x, t, s, self.noise(ids))
+        step = kernel(parents.x, parents.x0, t, s)
+        return step.draw(lambda: self.noise(ids)), None
 
     def _new_ids(self, n: int) -> list[int]:
         first = self._next_id
         self._next_id += n
         return list(range(first, first + n))
 
-    def _evaluate(
+    def _judged(
         self,
         x: Tensor,
+        x0: Tensor,
         ids: list[int],
-        parents: list[int],
+        parents: Sequence[int],
         paths: list[int],
         steps: list[int],
         score: bool,
     ) -> Particles:
-        self.ledger.require(len(ids))
-        x0 = torch.empty_like(x)
-        for step in sorted(set(steps)):  # rows of one network call share their time
-            rows = [i for i, own in enumerate(steps) if own == step]
-            x0[rows] = self._denoise(x[rows], self.times[step])
-        reward = self._score(x0, self.objective) if score else torch.full((len(ids),), torch.nan)
-        columns = (torch.tensor(c) for c in (ids, parents, paths, steps))
-        return Particles(x, x0, reward, *columns)
+        clean, reward = x0, torch.full((len(ids),), torch.nan, dtype=torch.float64)
+        if score:
+            if self.lookahead:
+                clean = torch.empty_like(x0)
+                for step in sorted(set(steps)):
+                    rows = [i for i, own in enumerate(steps) if own == step]
+                    t = self.times[step]
+                    clean[rows] = self._roll(x[rows], x0[rows], t, self.lookahead)
+            reward = self._score(clean, ids, self.objective)
+        columns = (torch.tensor(list(c)) for c in (ids, parents, paths, steps))
+        return Particles(x, x0, clean, reward, *columns)
+
+    def _roll(self, x: Tensor, x0: Tensor, t: float, nodes: int) -> Tensor:
+        """The last of `nodes` answers along the ODE, evenly from t towards 0."""
+        ode, first = ODE(self.path), t
+        for i in range(1, nodes + 1):
+            s = first * (1.0 - i / (nodes + 1))
+            x = ode(x, x0, t, s).mean
+            x0, t = self._denoise(x, s), s
+        return x0
 
     def _denoise(self, x: Tensor, t: float) -> Tensor:
-        done: list[Tensor] = []
-        while (first := sum(map(len, done))) < len(x):
-            size = self.micro_batch or len(x)
-            chunk = x[first : first + size]
-            self.ledger.require(len(chunk))
-            try:
-                with self.ledger.timed("network"):
-                    done.append(self.denoiser(chunk, t))
-            except torch.OutOfMemoryError:
-                if len(chunk) == 1 or not self.may_split:
-                    raise
-                self.micro_batch = len(chunk) // 2
-                continue
+        def ask(rows: Tensor) -> Tensor:
+            self.ledger.require(len(rows))
+            with self.ledger.timed("network"):
+                x0 = self.denoiser(rows, t)
             if not self.counts_itself:
-                self.ledger.charge(len(chunk) * self.ledger.cost, 1)
+                self.ledger.charge(len(rows) * self.ledger.cost, 1)
             self.after_call()
-        return torch.cat(done)
+            return x0
 
-    @staticmethod
-    def _score(x0: Tensor, objective: Objective) -> Tensor:
+        return self.batch(x, ask)
+
+    def _score(self, clean: Tensor, ids: list[int], objective: Objective) -> Tensor:
         """(K,) float64 on the CPU; a score that is not finite becomes -inf: a failed particle."""
-        reward = objective(x0).detach().to("cpu", torch.float64)
-        if reward.shape != (len(x0),):
-            raise ValueError(
-                f"objective returned shape {tuple(reward.shape)}, wanted ({len(x0)},)."
-            )
-        return torch.where(reward.isfinite(), reward, -torch.inf)
+        reward = torch.full((len(ids),), -torch.inf, dtype=torch.float64)
+        sound = clean.flatten(1).isfinite().all(1).cpu()
+        if sound.any():
+            scores = objective(clean[sound.to(clean.device)]).detach().to("cpu", torch.float64)
+            if scores.shape != (int(sound.sum()),):
+                raise ValueError(
+                    f"objective returned shape {tuple(scores.shape)}, wanted ({int(sound.sum())},)."
+                )
+            reward[sound] = torch.where(scores.isfinite(), scores, -torch.inf)
+        for i, number in enumerate(ids):
+            if reward[i] == -torch.inf:
+                self.failed[number] = "score" if sound[i] else "network"
+        return reward

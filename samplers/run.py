@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from .ledger import BudgetExceeded
+from .ledger import BudgetExceeded, Ledger
 from .problem import Problem
-from .types import Particles, Search, SearchEvent
+from .types import Particles, Prices, Search, SearchEvent
 
 Stopped = Literal["budget", "target", "time", "interrupt", "done"]
 
@@ -20,16 +20,22 @@ class Finish:
     steps: int = 0
     top_k: int = 1
 
-    def particles(self) -> int:
+    def rows(self) -> int:
         return self.steps * self.top_k
+
+    def after(self, lookahead: int) -> Finish:
+        """What is left to do when each particle was already carried to 0 in `lookahead` steps."""
+        return Finish(0, self.top_k) if lookahead >= self.steps else self
 
 
 @dataclass(frozen=True)
 class StopRules:
-    """A search ends early at a reward of `target` or more, or after `seconds` (None: never)."""
+    """A search ends early at a reward of `target` or more, after `seconds`, its finish included,
+    or when `asked` says that the user wants no more. None: never."""
 
     target: float | None = None
     seconds: float | None = None
+    asked: Callable[[], bool] = lambda: False
 
 
 @dataclass
@@ -40,14 +46,22 @@ class Outcome:
     stopped: Stopped = "budget"
 
 
-def check_budget(search: Search, steps: int, finish: Finish, budget: int, cost: int) -> None:
+class _Halt(Exception):
+    """Raised between network calls when a stop rule holds and something has been found."""
+
+
+def check_budget(
+    search: Search, steps: int, finish: Finish, budget: int, cost: int, prices: Prices
+) -> None:
     """Raise before any compute when `budget` NFE cannot carry the search and its finish."""
-    least = (search.minimum(steps) + finish.particles()) * cost
+    needed = search.minimum(steps, prices)
+    least = (needed + finish.rows()) * cost
     if budget < least:
         each = f", each counted {cost} times (CFG)" if cost > 1 else ""
+        ahead = f" with a lookahead of {prices.score}" if prices.score else ""
         raise ValueError(
-            f"budget of {budget} NFE given, wanted at least {least}: {search.minimum(steps)} to "
-            f"search {steps} steps and {finish.particles()} to finish {finish.top_k} image(s) in "
+            f"budget of {budget} NFE given, wanted at least {least}: {needed} to search {steps} "
+            f"steps{ahead} and {finish.rows()} to finish {finish.top_k} image(s) in "
             f"{finish.steps} steps{each}."
         )
 
@@ -67,42 +81,66 @@ def run(
 ) -> Iterator[SearchEvent]:
     """Yield the search's events, then those of the finish; `outcome` always holds the best so far.
 
-    The finish is paid from a reserve that the search never sees, so it takes place whatever
-    stopped the search.
+    The finish is paid from a reserve that the search never sees, in NFE and in seconds, so it takes
+    place whatever stopped the search. Stop rules are looked at after every network call.
     """
-    ledger = problem.ledger
-    ledger.reserve = finish.particles()
-    for event in _until_spent(search.run(problem), outcome):
-        if event.kind in ("born", "propose"):
-            outcome.top = best_ever(outcome.top, event.particles, finish.top_k)
-        yield event
-        if stopped := _stop(rules, outcome, ledger.elapsed):
-            outcome.stopped = stopped
-            break
-    else:
-        outcome.stopped = "done" if problem.left else "budget"
-    ledger.reserve = 0
+    problem.ledger.reserve = finish.rows()
+    yield from _searched(search, problem, finish, rules, outcome)
+    problem.ledger.reserve = 0
     if finish.steps or problem.final_objective is not problem.objective:
         finished: list[Particles] = []
         for particle in outcome.top:
             last = problem.finish(particle, int(min(finish.steps, problem.left)))
             finished = best_ever(finished, last, finish.top_k)
-            yield SearchEvent("finish", last, ledger.nfe)
+            yield SearchEvent("finish", last, problem.ledger.nfe)
         outcome.top = finished
 
 
-def _until_spent(events: Iterator[SearchEvent], outcome: Outcome) -> Iterator[SearchEvent]:
-    """The events, until a model that costs more than foreseen has used up the budget."""
+def _searched(
+    search: Search, problem: Problem, finish: Finish, rules: StopRules, outcome: Outcome
+) -> Iterator[SearchEvent]:
+    """The search's events until it is done, spent or stopped."""
+    own_call = problem.after_call
+
+    def after_call() -> None:
+        own_call()
+        if outcome.top and _stop(rules, outcome, finish, problem.ledger):
+            raise _Halt
+
+    problem.after_call = after_call
     try:
-        yield from events
-    except BudgetExceeded:
+        for event in search.run(problem):
+            if event.kind in ("born", "propose"):
+                outcome.top = best_ever(outcome.top, event.particles, finish.top_k)
+            yield event
+            if _stop(rules, outcome, finish, problem.ledger):
+                raise _Halt
+        outcome.stopped = "done" if problem.left else "budget"
+    except _Halt:
+        outcome.stopped = _stop(rules, outcome, finish, problem.ledger) or "time"
+    except BudgetExceeded:  # a model that costs more than foreseen
         if not outcome.top:
             raise
+        outcome.stopped = "budget"
+    finally:
+        problem.after_call = own_call
 
 
-def _stop(rules: StopRules, outcome: Outcome, elapsed: float) -> Stopped | None:
+def _stop(rules: StopRules, outcome: Outcome, finish: Finish, ledger: Ledger) -> Stopped | None:
+    if rules.asked():
+        return "interrupt"
     if rules.target is not None and float(outcome.top[0].reward) >= rules.target:
         return "target"
-    if rules.seconds is not None and elapsed >= rules.seconds:
+    if rules.seconds is not None and ledger.elapsed + _finish_seconds(finish, ledger) >= (
+        rules.seconds
+    ):
         return "time"
     return None
+
+
+def _finish_seconds(finish: Finish, ledger: Ledger) -> float:
+    """What the finish is likely to take, at the pace so far."""
+    seconds = ledger.seconds
+    network = seconds["network"] / max(1, ledger.nfe) * finish.rows() * ledger.cost
+    pictures = (seconds["decode"] + seconds["reward"]) / max(1, ledger.rewards)
+    return network + pictures * finish.top_k

@@ -28,3 +28,17 @@ def model_times(steps: int, spacing: str, path: Interpolant, denoise: float = 1.
     total = int(steps / denoise)
     clock = [SPACINGS[spacing](1.0 - k / total) for k in range(total)]
     return [change_time(path, Linear(), s) for s in clock][-steps:] + [0.0]
+
+
+def split_window(times: list[float], start: float, end: float) -> tuple[list[float], list[float]]:
+    """The times before a search window, and those inside: `end` <= t <= `start`.
+
+    `times` fall and are all above 0; those below the window are left to the finish.
+    """
+    inside = [t for t in times if end <= t <= start]
+    if not inside:
+        raise ValueError(
+            f"search window from sigma {start} down to {end} given, wanted one that holds at least "
+            f"one of the sigmas {[round(t, 4) for t in times]}."
+        )
+    return [t for t in times if t > start], inside

@@ -47,21 +47,53 @@ class Transition:
 
 
 class Kernel(Protocol):
-    """One transition from x_t to x_s given the predicted x0."""
+    """One transition from x_t to x_s given the predicted x0.
 
+    `inner` is 0, or the network evaluations of one transition of a kernel that asks the network
+    itself: that one has `advance(denoise, x, t, s, eps) -> (x_s, x0)` in place of a Gaussian law.
+    """
+
+    @property
+    def inner(self) -> int: ...
     def __call__(self, x: Tensor, x0: Tensor, t: float, s: float) -> Transition: ...
+
+
+@dataclass(frozen=True)
+class Prices:
+    """Network rows one particle costs: `birth` from noise, `child` by one transition, and `score`
+    more when it is scored (the lookahead)."""
+
+    birth: int = 1
+    child: int = 1
+    score: int = 0
+
+    @property
+    def born(self) -> int:
+        """A new particle, scored."""
+        return self.birth + self.score
+
+    @property
+    def step(self) -> int:
+        """A child, scored."""
+        return self.child + self.score
+
+    def walk(self, steps: int) -> int:
+        """A whole trajectory over `steps` times, scored at its end."""
+        return self.birth + (steps - 1) * self.child + self.score
 
 
 @dataclass(frozen=True)
 class Particles:
     """A struct of arrays, one row a particle.
 
-    x: (K,*D) latents at time `times[step]`; x0: (K,*D) predicted clean latents there; reward: (K,)
-    floats, nan where not scored; ids, parents (-1: none), paths, steps: (K,) integers.
+    x: (K,*D) latents at time `times[step]`; x0: (K,*D) predicted clean latents there; clean:
+    (K,*D) what is scored: x0, or the end of its lookahead; reward: (K,) floats, nan where not
+    scored; ids, parents (-1: none), paths, steps: (K,) integers.
     """
 
     x: Tensor
     x0: Tensor
+    clean: Tensor
     reward: Tensor
     ids: Tensor
     parents: Tensor
@@ -87,7 +119,7 @@ class Particles:
         return int(self.reward.argmax())
 
 
-Kind = Literal["born", "propose", "accept", "exhaust", "finish"]
+Kind = Literal["born", "propose", "accept", "exhaust", "resample", "finish"]
 
 
 @dataclass(frozen=True)
@@ -96,24 +128,26 @@ class SearchEvent:
 
     born, propose, finish: `particles` were evaluated and scored. accept: the search moved to
     `particles` because they improved (at the last step, where it cannot move: they set a record);
-    exhaust: because the quota of their step ran out. `quota` is the number of candidates the path
-    may try in its present step, `spent` the NFE so far.
+    exhaust: because the quota of their step ran out; resample: they survived, repeated ones too.
+    `quota` is the number of candidates the path may try in its present step, `spent` the NFE so
+    far, `log_w` (K,) the importance weights of a method that has them.
     """
 
     kind: Kind
     particles: Particles
     spent: int
     quota: int | None = None
+    log_w: Tensor | None = None
 
 
 class Search(Protocol):
     """A search method: a frozen dataclass of settings whose `run` is a generator.
 
-    `minimum(steps)` is the smallest number of network evaluations it can work with on `steps`
+    `minimum(steps, prices)` is the smallest number of network rows it can work with on `steps`
     times; `run` raises nothing for lack of budget once that many are there.
     """
 
     title: ClassVar[str]
 
-    def minimum(self, steps: int) -> int: ...
+    def minimum(self, steps: int, prices: Prices) -> int: ...
     def run(self, problem: Problem) -> Iterator[SearchEvent]: ...

@@ -5,18 +5,24 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ..problem import Problem
-from ..types import Particles, SearchEvent
+from ..types import Kernel, Particles, Prices, SearchEvent
+
+WAVE = 8  # trajectories walked together; fixed, because ids and so the noise follow from it
 
 
-def walk(problem: Problem, n: int, score: bool = True) -> Iterator[Particles]:
-    """`n` independent particles from noise to the last time, one child each per step.
+def walk(
+    problem: Problem, born: Particles, score: bool = True, kernel: Kernel | None = None
+) -> Iterator[Particles]:
+    """`born` and its descendants down to the last time, one child each per step.
 
-    Only the last are scored, and only if `score`. With n = 1 this is the plain sampler.
+    Only the last are scored, and only if `score`. From one particle this is the plain sampler.
     """
-    particles = problem.born(n, score=score and problem.last_step == 0)
+    particles = born
     yield particles
-    for step in range(1, problem.last_step + 1):
-        particles = problem.propose(particles, score=score and step == problem.last_step)
+    first = int(born.steps[0]) + 1
+    for step in range(first, problem.last_step + 1):
+        last = step == problem.last_step
+        particles = problem.propose(particles, score=score and last, kernel=kernel)
         yield particles
 
 
@@ -30,11 +36,16 @@ class BestOfN:
 
     title: ClassVar[str] = "Best of N"
 
-    def minimum(self, steps: int) -> int:
-        return steps
+    def minimum(self, steps: int, prices: Prices) -> int:
+        return prices.walk(steps)
 
     def run(self, problem: Problem) -> Iterator[SearchEvent]:
-        n = int(problem.left) // len(problem.times)
-        *_, last = walk(problem, n)
-        yield SearchEvent("propose" if problem.last_step else "born", last, problem.ledger.nfe)
-        yield SearchEvent("accept", last[last.best()], problem.ledger.nfe)
+        record = -float("inf")
+        while n := int(problem.left // problem.prices.walk(len(problem.times))):
+            born = problem.born(min(n, WAVE), score=not problem.last_step)
+            *_, last = walk(problem, born)
+            yield SearchEvent("propose" if problem.last_step else "born", last, problem.ledger.nfe)
+            best = last[last.best()]
+            if float(best.reward) > record:
+                record = float(best.reward)
+                yield SearchEvent("accept", best, problem.ledger.nfe)

@@ -1,5 +1,6 @@
 """Rollover Budget Forcing."""
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
@@ -7,7 +8,7 @@ from typing import ClassVar
 import torch
 
 from ..problem import Problem
-from ..types import Particles, SearchEvent
+from ..types import Particles, Prices, SearchEvent
 
 
 @dataclass
@@ -23,6 +24,11 @@ class _Path:
     def move(self, child: Particles, quota: int) -> None:
         self.parent, self.quota, self.drawn, self.best = child, quota, 0, None
 
+    def room(self, last_step: int) -> int:
+        """Children the path may still try from its parent."""
+        final = int(self.parent.steps) == last_step - 1
+        return sys.maxsize if final else self.quota - self.drawn
+
 
 @dataclass(frozen=True)
 class RolloverBudgetForcing:
@@ -36,7 +42,9 @@ class RolloverBudgetForcing:
     quota 0 is automatic: (F - I B) // (N B) of the particle budget F, with I initial particles,
     B paths and N times, and at least 1. Departures: the whole budget is used (the released code
     stops at the last F - 1: budget F - 1 with an explicit quota repeats it), a partial round serves
-    the first paths, and the driver keeps the best particle ever seen, not the last step's.
+    the first paths, and the driver keeps the best particle ever seen, not the last step's. With
+    `speculation` m > 1 children come m at a time and are judged in order: those behind the one that
+    is moved to are spent, and remain candidates for the result.
     """
 
     title: ClassVar[str] = "Rollover Budget Forcing (RBF)"
@@ -70,20 +78,33 @@ class RolloverBudgetForcing:
         },
     )
 
-    def __post_init__(self) -> None:
-        for name, least in (("init_particles", 1), ("paths", 1), ("quota", 0)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} {getattr(self, name)} given, wanted at least {least}.")
+    speculation: int = field(
+        default=1,
+        metadata={
+            "min": 1,
+            "max": 64,
+            "advanced": True,
+            "tooltip": "Children tried at once from the same parent. 1 is the paper's method; more "
+            "fill a large GPU, but those tried beyond the first better one are spent.",
+        },
+    )
 
-    def minimum(self, steps: int) -> int:
+    def __post_init__(self) -> None:
+        least = {"init_particles": 1, "paths": 1, "quota": 0, "speculation": 1}
+        for name, value in least.items():
+            if getattr(self, name) < value:
+                raise ValueError(f"{name} {getattr(self, name)} given, wanted at least {value}.")
+
+    def minimum(self, steps: int, prices: Prices) -> int:
         """All initial particles, then `quota` (at least one) children per transition and path."""
-        return self.paths * (self.init_particles + (steps - 1) * max(1, self.quota))
+        children = (steps - 1) * max(1, self.quota)
+        return self.paths * (self.init_particles * prices.born + children * prices.step)
 
     def run(self, problem: Problem) -> Iterator[SearchEvent]:
-        ledger = problem.ledger
+        ledger, prices = problem.ledger, problem.prices
         per_path, n_paths = self.init_particles, self.paths
-        affordable = (int(problem.left) - per_path * n_paths) // (len(problem.times) * n_paths)
-        quota = self.quota or max(1, affordable)
+        kept = int(problem.left) - per_path * n_paths * prices.born
+        quota = self.quota or max(1, kept // (len(problem.times) * n_paths * prices.step))
 
         born = problem.born(per_path * n_paths)
         born = replace(born, paths=torch.arange(len(born)) // per_path)
@@ -94,28 +115,35 @@ class RolloverBudgetForcing:
             paths.append(_Path(parent, float(parent.reward), quota))
             yield SearchEvent("accept", parent, ledger.nfe, quota)
 
-        while problem.last_step and problem.left:
-            active = paths[: int(min(problem.left, n_paths))]
-            children = problem.propose(Particles.cat([path.parent for path in active]))
+        while problem.last_step and (left := int(problem.left // prices.step)):
+            counts = []
+            for path in paths:
+                counts.append(min(self.speculation, path.room(problem.last_step), left))
+                left -= counts[-1]
+            parents = [path.parent for path, n in zip(paths, counts, strict=True) for _ in range(n)]
+            children = problem.propose(Particles.cat(parents))
             yield SearchEvent("propose", children, ledger.nfe)
-            for i, path in enumerate(active):
-                yield from self._judge(path, children[i], quota, problem)
+            for path, n in zip(paths, counts, strict=True):
+                yield from self._judge(path, children[:n], quota, problem)
+                children = children[n:]
 
     def _judge(
-        self, path: _Path, child: Particles, quota: int, problem: Problem
+        self, path: _Path, children: Particles, quota: int, problem: Problem
     ) -> Iterator[SearchEvent]:
-        path.drawn += 1
-        if path.best is None or child.reward > path.best.reward:
-            path.best = child
-        improved = bool(child.reward > path.record)
-        if improved:
-            path.record = float(child.reward)
-        if int(child.steps) == problem.last_step:
-            if improved:
+        """Consume the children of one parent in order, up to the first that the path moves to."""
+        path.drawn += len(children)
+        for i in range(len(children)):
+            child = children[i]
+            if path.best is None or child.reward > path.best.reward:
+                path.best = child
+            if child.reward > path.record:
+                path.record = float(child.reward)
+                moves = int(child.steps) < problem.last_step
+                if moves:
+                    path.move(child, path.quota - path.drawn + quota)
                 yield SearchEvent("accept", child, problem.ledger.nfe, path.quota)
-        elif improved:
-            path.move(child, path.quota - path.drawn + quota)
-            yield SearchEvent("accept", child, problem.ledger.nfe, path.quota)
-        elif path.drawn == path.quota:
+                if moves:
+                    return
+        if path.drawn == path.quota and int(path.parent.steps) < problem.last_step - 1:
             path.move(path.best, quota)
             yield SearchEvent("exhaust", path.parent, problem.ledger.nfe, path.quota)

@@ -12,7 +12,7 @@ from pack.samplers.ledger import Ledger
 from pack.samplers.problem import Problem
 from pack.samplers.run import Finish, Outcome, StopRules, check_budget, run
 from pack.samplers.search.rbf import RolloverBudgetForcing
-from pack.samplers.types import Transition
+from pack.samplers.types import Prices, Transition
 
 from .rbf_oracle import Row, automatic_quota, best_of_current_step, reference
 
@@ -76,6 +76,8 @@ def problem_of(case, budget, cost=1):
     def kernel(x, x0, t, s):
         assert float(x[0, 2]) == float(x0[0, 2]) == t
         return Transition(torch.stack([0 * x[:, 0], x[:, 0], torch.full_like(x[:, 0], s)], 1), 1.0)
+
+    kernel.inner = 0
 
     def column(ids, time=0.0):
         return torch.tensor([[float(i), 0.0, time] for i in ids], dtype=torch.float64)
@@ -164,7 +166,7 @@ def oracle(case, particles, quota):
 def test_every_decision_and_the_best_ever_seen(case, quota, cost, nodes, top_k):
     finish = Finish(nodes, top_k)
     particles = case.least(quota) + case.extra
-    budget = (particles + finish.particles()) * cost + case.seed % cost
+    budget = (particles + finish.rows()) * cost + case.seed % cost
     fresh = quota or max(1, automatic_quota(particles, case.init, case.paths, case.steps))
     rows, outcome = ours(case, budget, quota, cost, finish)
     assert rows == oracle(case, particles, fresh)
@@ -196,12 +198,12 @@ def test_one_nfe_less_repeats_the_reference(case):
 @given(cases(min_steps=1), st.integers(0, 3), st.integers(1, 2))
 def test_the_smallest_budget_reaches_the_last_step(case, quota, cost):
     finish = Finish(2, 3)
-    least = (case.least(quota) + finish.particles()) * cost
-    check_budget(search_of(case, quota), case.steps, finish, least, cost)
+    least = (case.least(quota) + finish.rows()) * cost
+    check_budget(search_of(case, quota), case.steps, finish, least, cost, Prices())
     rows, _ = ours(case, least, quota, cost, finish)
     assert {row.path for row in rows if row.step == case.steps - 1} == set(range(case.paths))
     with pytest.raises(ValueError, match=rf"{least - 1} NFE given, wanted at least {least}:"):
-        check_budget(search_of(case, quota), case.steps, finish, least - 1, cost)
+        check_budget(search_of(case, quota), case.steps, finish, least - 1, cost, Prices())
 
 
 @pinned(300)

@@ -15,10 +15,12 @@ from pack.samplers.run import Finish, Outcome, StopRules, check_budget, run
 from pack.samplers.search import SEARCHES
 from pack.samplers.search.best_of_n import BestOfN, walk
 from pack.samplers.search.rbf import RolloverBudgetForcing
+from pack.samplers.types import Prices
 
 from .world import Counter, problem
 
 KERNEL = EulerMaruyama(Linear(), Diffusion("square", 3.0))
+PRICES = Prices()
 NO_FINISH, NO_RULES, OUT_OF_TIME = Finish(), StopRules(), StopRules(seconds=0.0)
 SMALL = {"rbf": RolloverBudgetForcing(init_particles=3, paths=2)}
 EACH = {name: SMALL.get(name) or cls() for name, cls in SEARCHES.items()}
@@ -54,7 +56,7 @@ def searched(search, steps, total, finish=NO_FINISH, rules=NO_RULES, **settings)
 
 
 def budget(search, steps, finish=NO_FINISH, cost=1, extra=0):
-    return (search.minimum(steps) + finish.particles()) * cost + extra
+    return (search.minimum(steps, PRICES) + finish.rows()) * cost + extra
 
 
 def same(a, b):
@@ -82,7 +84,7 @@ def assert_same_run(first, second):
 )
 def test_the_books_balance(search, steps, cost, finish, extra, micro_batch, rules):
     total = budget(search, steps, finish, cost, extra)
-    check_budget(search, steps, finish, total, cost)
+    check_budget(search, steps, finish, total, cost, PRICES)
     counter, wholes = Counter(), isinstance(search, BestOfN)
     events, outcome, task = searched(
         search, steps, total, finish, rules, denoiser=counter, cost=cost, micro_batch=micro_batch
@@ -100,12 +102,12 @@ def test_the_books_balance(search, steps, cost, finish, extra, micro_batch, rule
     scored = [event for event in events if event.kind in SEEN]
     finished = [event for event in events if event.kind == "finish"]
     found = sum(len(event.particles) for event in scored)
-    assert scored[-1].spent <= total - finish.particles() * cost
+    assert scored[-1].spent <= total - finish.rows() * cost
     assert len(outcome.top) == min(finish.top_k, found)
     assert len(finished) == (len(outcome.top) if finish.steps else 0)
     assert all(int(event.particles.steps) == steps for event in finished)
     if rules is NO_RULES and steps > 1:
-        unspent = total - finish.particles() * cost - scored[-1].spent
+        unspent = total - finish.rows() * cost - scored[-1].spent
         assert unspent < cost * (steps if wholes else 1)
 
 
@@ -113,9 +115,9 @@ def test_the_books_balance(search, steps, cost, finish, extra, micro_batch, rule
 def test_too_small_a_budget_is_refused_with_both_numbers(search):
     finish = Finish(3, 2)
     least = budget(search, 5, finish, cost=2)
-    check_budget(search, 5, finish, least, 2)
+    check_budget(search, 5, finish, least, 2, PRICES)
     with pytest.raises(ValueError, match=f"{least - 1} NFE given, wanted at least {least}.*CFG"):
-        check_budget(search, 5, finish, least - 1, 2)
+        check_budget(search, 5, finish, least - 1, 2, PRICES)
 
 
 @pytest.mark.parametrize("act", ["born", "propose", "finish"])
@@ -157,7 +159,7 @@ def test_out_of_memory_halves_the_micro_batch_and_changes_nothing(search, room):
     whole, cut = searched(*ask, denoiser=counter), searched(*ask, denoiser=cramped)
     assert_same_run(whole, cut)
     assert cut[2].ledger.nfe == counter.rows
-    assert 1 <= cut[2].micro_batch <= room or counter.rows == counter.calls
+    assert 1 <= cut[2].batch.size <= room or counter.rows == counter.calls
 
 
 def test_no_room_for_one_row_is_the_callers_to_know():
@@ -206,7 +208,8 @@ def test_noise_is_standard_normal():
 
 @pytest.mark.parametrize("steps", [1, 2, 7])
 def test_a_search_of_width_one_is_the_plain_sampler(steps):
-    *_, plain = walk(problem(KERNEL, times(steps)), 1)
+    task = problem(KERNEL, times(steps))
+    *_, plain = walk(task, task.born(1, score=False), score=False)
     forced = RolloverBudgetForcing(init_particles=1, paths=1)
     for search in (forced, BestOfN()):
         events, _, task = searched(search, steps, steps)

@@ -7,6 +7,7 @@ reversed sign of a reward or of a step shows.
 import math
 
 import torch
+from pack.samplers.batching import MicroBatch
 from pack.samplers.ledger import Ledger
 from pack.samplers.noise import AddressedNoise
 from pack.samplers.problem import Problem
@@ -55,6 +56,8 @@ def problem(kernel, times, *, budget=math.inf, objective=None, seed=0, shape=(3,
         times=times,
         start=lambda ids: times[0] * noise(ids),
         noise=noise,
+        uniform=noise.uniform,
+        batch=MicroBatch(settings.pop("micro_batch", 0)),
         objective=objective or (lambda x0: x0.mean(1).float()),
         ledger=Ledger(total=budget, cost=settings.pop("cost", 1)),
         **settings,
