@@ -13,6 +13,7 @@ import multiprocessing
 import statistics
 import sys
 import time
+from dataclasses import fields
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -69,10 +70,14 @@ def plain(steps: int, budget: int, **other: object) -> Setting:
 
 
 def parse_setting(text: str) -> Setting:
-    """`bon:4` (ODE with 4 steps) or `key=value,…` over the fields of Setting."""
-    fields = dict(part.split("=") for part in text.split(",") if part)
-    own = {k: type(getattr(Setting(), k))(v) for k, v in fields.items()}
-    return Setting(**own)
+    """`key=value,…` over the fields of Setting and, behind `method=`, those of the method."""
+    given = dict(part.split("=") for part in text.split(",") if part)
+    base = Setting(method=given.get("method", "rbf"))
+    known = {f.name for f in fields(Setting)}
+    own = {k: type(getattr(base, k))(v) for k, v in given.items() if k in known}
+    defaults = base.search()
+    options = {k: type(getattr(defaults, k))(v) for k, v in given.items() if k not in known}
+    return Setting(**own, options=tuple(options.items()))
 
 
 def table(

@@ -32,21 +32,27 @@ from pack.rewards.colour_count import ColourCount  # noqa: E402
 from pack.rewards.colour_shapes import colour_counts  # noqa: E402
 from pack.samplers.change_path import ChangePath  # noqa: E402
 from pack.samplers.diffusions import Diffusion  # noqa: E402
+from pack.samplers.glass import Glass  # noqa: E402
 from pack.samplers.interpolants import INTERPOLANTS  # noqa: E402
 from pack.samplers.interpolants.linear import Linear  # noqa: E402
 from pack.samplers.kernels import KERNELS  # noqa: E402
 from pack.samplers.ledger import Ledger  # noqa: E402
 from pack.samplers.noise import AddressedNoise  # noqa: E402
 from pack.samplers.problem import Problem  # noqa: E402
-from pack.samplers.run import Finish, Outcome, StopRules, run  # noqa: E402
+from pack.samplers.run import Finish, Outcome, StopRules, check_budget, run  # noqa: E402
+from pack.samplers.schedules import model_times, split_window  # noqa: E402
 from pack.samplers.search import SEARCHES  # noqa: E402
+from pack.samplers.types import Kernel, Search  # noqa: E402
 
 SHAPE = (16, 16, 16)
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One row of a table: method, budget and everything that shapes it."""
+    """One row of a table: method, budget and everything that shapes it.
+
+    `options` are the method's own settings, as (name, value) pairs.
+    """
 
     method: str = "rbf"
     budget: int = 100
@@ -57,20 +63,28 @@ class Setting:
     shape: str = "square"
     norm: float = 3.0
     kernel: str = "euler_maruyama"
+    inner: int = 4
     finish: int = 4
     top_k: int = 1
-    init: int = 8
-    paths: int = 1
+    lookahead: int = 0
+    window_start: float = 1.0
+    window_end: float = 0.0
+    options: tuple[tuple[str, object], ...] = ()
 
-    def search(self) -> object:
-        if self.method == "rbf":
-            return SEARCHES["rbf"](init_particles=self.init, paths=self.paths)
-        return SEARCHES[self.method]()
+    def search(self) -> Search:
+        return SEARCHES[self.method](**dict(self.options))
 
-    def times(self) -> list[float]:
-        from pack.samplers.schedules import model_times
+    def times(self) -> tuple[list[float], list[float]]:
+        """The times before the search window, and those inside."""
+        times = model_times(self.steps, self.spacing, INTERPOLANTS[self.clock]())
+        return split_window(times[:-1], self.window_start, self.window_end)
 
-        return model_times(self.steps, self.spacing, INTERPOLANTS[self.clock]())
+    def transition(self) -> Kernel:
+        if self.kernel == "glass":
+            return Glass(self.inner)
+        path = INTERPOLANTS[self.path]()
+        kernel = KERNELS[self.kernel](path, Diffusion(self.shape, self.norm))
+        return ChangePath(kernel, path, Linear())
 
 
 class World:
@@ -81,11 +95,14 @@ class World:
         torch.set_num_threads(1)
         named = ROOT / "demo" / f"flux_{weights}.safetensors"
         self.net = load_flux(named if named.exists() else Path(weights)).eval()
-        self.decoder = narrowed(load_decoder())
+        # Twice as fast in bfloat16 on a CPU; counts agree with float32's on 199 of 200 pictures.
+        decoder = narrowed(load_decoder()).bfloat16()
+        self.decoder = decoder.to(memory_format=torch.channels_last)
 
     def decode(self, x0: torch.Tensor) -> torch.Tensor:
         """(K,H,W,3) in [0,1]."""
-        return self.decoder(x0).permute(0, 2, 3, 1).clamp(0, 1)
+        rows = x0.bfloat16().to(memory_format=torch.channels_last)
+        return self.decoder(rows).float().permute(0, 2, 3, 1).clamp(0, 1)
 
     def find(self, prompt: str, setting: Setting, seed: int) -> tuple[torch.Tensor, dict]:
         """The picture (H,W,3) found, and what it is worth."""
@@ -100,22 +117,27 @@ class World:
         def objective(x0: torch.Tensor) -> torch.Tensor:
             return scorer.score(self.decode(x0), [prompt] * len(x0))
 
-        path, times = INTERPOLANTS[setting.path](), setting.times()
-        kernel = KERNELS[setting.kernel](path, Diffusion(setting.shape, setting.norm))
+        lead, times = setting.times()
+        first = (lead or times)[0]
         noise, outcome = AddressedNoise(seed, SHAPE), Outcome()
         problem = Problem(
             denoise,
-            ChangePath(kernel, path, Linear()),
-            times[:-1],
-            start=lambda ids: times[0] * noise(ids),
+            setting.transition(),
+            times,
+            lead=lead,
+            lookahead=setting.lookahead,
+            start=lambda ids: first * noise(ids),
             noise=noise,
+            uniform=noise.uniform,
             objective=objective,
             ledger=Ledger(total=setting.budget),
         )
-        finish = Finish(setting.finish, setting.top_k)
-        events = list(run(setting.search(), problem, finish, StopRules(), outcome))
+        search, finish = setting.search(), Finish(setting.finish, setting.top_k)
+        finish = finish.after(setting.lookahead)
+        check_budget(search, len(times), finish, setting.budget, 1, problem.prices)
+        events = list(run(search, problem, finish, StopRules(), outcome))
         best = outcome.top[0]
-        picture = self.decode(best.x0)[0]
+        picture = self.decode(best.clean)[0]
         return picture, judge(picture, prompt) | {
             "reward": float(best.reward),
             "nfe": problem.ledger.nfe,
@@ -135,4 +157,4 @@ def judge(picture: torch.Tensor, prompt: str) -> dict[str, float]:
     return {"exact": float(rss == 0), "rss": float(rss)}
 
 
-__all__ = ["ROOT", "Setting", "World", "held_out_prompts", "judge"]
+__all__ = ["ROOT", "SEARCHES", "Setting", "World", "held_out_prompts", "judge"]

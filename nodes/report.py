@@ -8,7 +8,7 @@ from typing import Any
 
 from ..samplers.ledger import Ledger
 from ..samplers.run import Outcome
-from ..samplers.types import Particles, SearchEvent
+from ..samplers.types import SCORED, Particles, SearchEvent
 
 VERSION = 1
 
@@ -30,7 +30,7 @@ class Trace:
 
     def add(self, event: SearchEvent) -> list[dict[str, Any]]:
         """Record an event; returns the rows it added or changed."""
-        if event.kind in ("accept", "exhaust", "resample"):
+        if event.kind not in SCORED:
             moved = [self.by_id[int(i)] for i in event.particles.ids]
             for row in moved:
                 row["accepted"] = True

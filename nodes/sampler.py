@@ -11,6 +11,7 @@ from torch import Tensor
 from ..samplers.batching import MicroBatch
 from ..samplers.change_path import ChangePath
 from ..samplers.diffusions import SHAPES, Diffusion
+from ..samplers.glass import Glass
 from ..samplers.interpolants import INTERPOLANTS
 from ..samplers.interpolants.linear import Linear
 from ..samplers.kernels import KERNELS
@@ -21,6 +22,8 @@ from ..samplers.search.best_of_n import walk
 from ..samplers.types import Kernel
 from .flow import Network, check_sigmas, stop_if_interrupted
 from .schema import CATEGORY, build, combo, flat
+
+GLASS = "glass"
 
 
 def sample_flow(
@@ -104,10 +107,22 @@ class VPSDEFlowSampler(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "kernel",
-                    options=list(KERNELS),
+                    options=[*KERNELS, GLASS],
                     default="euler_maruyama",
                     tooltip="Formula of one step. Euler–Maruyama is the paper's; eta keeps the "
-                    "noise level exact, which is cleaner at few steps. Same cost.",
+                    "noise level exact, which is cleaner at few steps. glass draws from the "
+                    "model's true transition, for glass_steps NFE each; interpolant, diffusion "
+                    "and diffusion_norm do not matter to it.",
+                ),
+                io.Int.Input(
+                    "glass_steps",
+                    default=4,
+                    min=2,
+                    max=64,
+                    optional=True,
+                    advanced=True,
+                    tooltip="Network evaluations of one glass transition: every candidate costs "
+                    "that many NFE. More are truer. Only for the glass kernel.",
                 ),
             ],
             outputs=[io.Sampler.Output()],
@@ -115,17 +130,26 @@ class VPSDEFlowSampler(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, interpolant: dict[str, Any], diffusion: str, diffusion_norm: float, kernel: str
+        cls,
+        interpolant: dict[str, Any],
+        diffusion: str,
+        diffusion_norm: float,
+        kernel: str,
+        glass_steps: int = 4,
     ) -> io.NodeOutput:
         path = build("interpolant", INTERPOLANTS, interpolant)
-        if kernel not in KERNELS:
-            raise ValueError(f"kernel {kernel!r} given, wanted one of {', '.join(KERNELS)}.")
-        own = KERNELS[kernel](path, Diffusion(diffusion, diffusion_norm))
         settings = flat("interpolant", interpolant["interpolant"], path) | {
             "diffusion": diffusion,
             "diffusion_norm": diffusion_norm,
             "kernel": kernel,
         }
+        if kernel == GLASS:
+            settings["glass_steps"] = glass_steps
+            return io.NodeOutput(FlowSampler(Glass(glass_steps), settings))
+        if kernel not in KERNELS:
+            known = ", ".join([*KERNELS, GLASS])
+            raise ValueError(f"kernel {kernel!r} given, wanted one of {known}.")
+        own = KERNELS[kernel](path, Diffusion(diffusion, diffusion_norm))
         return io.NodeOutput(FlowSampler(ChangePath(own, path, Linear()), settings))
 
 

@@ -19,7 +19,7 @@ from ..samplers.noise import AddressedNoise
 from ..samplers.problem import Problem
 from ..samplers.run import Finish, Outcome, StopRules, check_budget, run
 from ..samplers.schedules import split_window
-from ..samplers.types import Prices, Search, SearchEvent
+from ..samplers.types import SCORED, Prices, Search, SearchEvent
 from .events import Events
 from .flow import (
     Network,
@@ -224,7 +224,7 @@ class OneSearch:
     def _show(self, event: SearchEvent, objective: HostObjective) -> None:
         rows = self.trace.add(event)
         self.events.send(event.kind, rows, self.ledger.nfe, self.request.budget)
-        if event.kind in ("accept", "exhaust", "resample"):
+        if event.kind not in SCORED:
             return
         best = event.particles.best()
         if event.kind == "finish":

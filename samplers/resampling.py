@@ -1,4 +1,4 @@
-"""Resampling: from weighted particles to equally weighted ones, the expected copies of i being n w_i.
+"""Resampling: weighted particles become equally weighted ones, i copied n w_i times on average.
 
 Each scheme maps (log_w (K,), n, u (n,)) to indices (n,) int64, w = softmax(log_w), u uniforms in
 [0, 1). With F the cumulative weights, point p in [0, n) picks the i with n F_(i-1) <= p < n F_i.
@@ -69,7 +69,7 @@ def _checked(log_w: Tensor) -> Tensor:
         raise ValueError(f"log weights of shape {tuple(log_w.shape)} given, wanted (K,), K >= 1.")
     log_w = log_w.double()
     if log_w.isnan().any() or log_w.isposinf().any():
-        raise ValueError(f"log weights {log_w.tolist()} given, wanted no NaN and no +inf.")
+        raise ValueError(f"log weights up to {float(log_w.max())} given, wanted no NaN, no +inf.")
     if log_w.isneginf().all():
         raise ValueError(f"all {len(log_w)} weights are zero (-inf), wanted one above zero.")
     return log_w
@@ -84,7 +84,7 @@ def _uniforms(u: Tensor, n: int) -> Tensor:
     if n < 1 or u.shape != (n,):
         raise ValueError(f"{n} draws from u of shape {tuple(u.shape)}, wanted (n,) with n >= 1.")
     if not ((u >= 0.0) & (u < 1.0)).all():
-        raise ValueError(f"uniforms {u.tolist()} given, wanted every one in [0, 1).")
+        raise ValueError(f"u from {float(u.min())} to {float(u.max())} given, wanted [0, 1).")
     return u.double()
 
 
@@ -102,9 +102,8 @@ def _one_a_stratum(u: Tensor) -> Tensor:
 
 def _pick(shares: Tensor, points: Tensor) -> Tensor:
     """The i with cumulative_(i-1) <= point < cumulative_i; `shares` add up to the points' range."""
-    total = float(shares.sum().round())
-    cumulative = shares.cumsum(0)
-    cumulative = _snap(cumulative * (total / cumulative[-1]), int(total))
-    # side right: of equal cumulative weights the last, so that a weight of 0 has no points
+    cumulative = _snap(shares.cumsum(0), round(float(shares.sum())))
+    # a sum that ends short must not send a point past the last weight above 0
     below = torch.nextafter(cumulative[-1], cumulative.new_zeros(()))
+    # side right: of equal cumulative weights the last, so that a weight of 0 has no points
     return torch.searchsorted(cumulative, torch.minimum(points, below), right=True)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from .ledger import BudgetExceeded, Ledger
 from .problem import Problem
-from .types import Particles, Prices, Search, SearchEvent
+from .types import SCORED, Particles, Prices, Search, SearchEvent
 
 Stopped = Literal["budget", "target", "time", "interrupt", "done"]
 
@@ -110,12 +110,12 @@ def _searched(
     problem.after_call = after_call
     try:
         for event in search.run(problem):
-            if event.kind in ("born", "propose"):
+            if event.kind in SCORED:
                 outcome.top = best_ever(outcome.top, event.particles, finish.top_k)
             yield event
+            outcome.stopped = "done" if event.kind == "done" else "budget"
             if _stop(rules, outcome, finish, problem.ledger):
                 raise _Halt
-        outcome.stopped = "done" if problem.left else "budget"
     except _Halt:
         outcome.stopped = _stop(rules, outcome, finish, problem.ledger) or "time"
     except BudgetExceeded:  # a model that costs more than foreseen

@@ -119,7 +119,8 @@ class Particles:
         return int(self.reward.argmax())
 
 
-Kind = Literal["born", "propose", "accept", "exhaust", "resample", "finish"]
+Kind = Literal["born", "propose", "accept", "exhaust", "resample", "done", "finish"]
+SCORED = ("born", "propose", "finish")  # kinds of event whose particles are new
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,8 @@ class SearchEvent:
 
     born, propose, finish: `particles` were evaluated and scored. accept: the search moved to
     `particles` because they improved (at the last step, where it cannot move: they set a record);
-    exhaust: because the quota of their step ran out; resample: they survived, repeated ones too.
+    exhaust: because the quota of their step ran out; resample: they survived, repeated ones too;
+    done: the search wants no more, whatever is left of the budget.
     `quota` is the number of candidates the path may try in its present step, `spent` the NFE so
     far, `log_w` (K,) the importance weights of a method that has them.
     """

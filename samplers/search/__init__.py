@@ -2,9 +2,21 @@
 
 from ..types import Search
 from .best_of_n import BestOfN
+from .code import CoDe
 from .rbf import RolloverBudgetForcing
+from .smc import SMC
+from .sop import SearchOverPaths
+from .svdd import SVDD
+from .threshold import VerifierThreshold
+from .zero_order import ZeroOrder
 
 SEARCHES: dict[str, type[Search]] = {
     "rbf": RolloverBudgetForcing,
     "best_of_n": BestOfN,
+    "smc": SMC,
+    "svdd": SVDD,
+    "code": CoDe,
+    "sop": SearchOverPaths,
+    "threshold": VerifierThreshold,
+    "zero_order": ZeroOrder,
 }

@@ -11,18 +11,20 @@ WAVE = 8  # trajectories walked together; fixed, because ids and so the noise fo
 
 
 def walk(
-    problem: Problem, born: Particles, score: bool = True, kernel: Kernel | None = None
+    problem: Problem,
+    particles: Particles,
+    score: bool = True,
+    kernel: Kernel | None = None,
+    last: int | None = None,
 ) -> Iterator[Particles]:
-    """`born` and its descendants down to the last time, one child each per step.
+    """`particles` and their descendants down to step `last`, one child each per step.
 
     Only the last are scored, and only if `score`. From one particle this is the plain sampler.
     """
-    particles = born
+    last = problem.last_step if last is None else last
     yield particles
-    first = int(born.steps[0]) + 1
-    for step in range(first, problem.last_step + 1):
-        last = step == problem.last_step
-        particles = problem.propose(particles, score=score and last, kernel=kernel)
+    for step in range(int(particles.steps[0]) + 1, last + 1):
+        particles = problem.propose(particles, score=score and step == last, kernel=kernel)
         yield particles
 
 

@@ -1,0 +1,49 @@
+"""What branching methods share: spreading a budget over rounds, and picking each path's best."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+
+from ..problem import Problem
+from ..types import Particles
+
+
+def shares(rows: int, prices: Sequence[int], paths: int) -> list[int]:
+    """Children per path in each round, one at least, so that sum_i paths n_i prices_i <= rows.
+
+    As even as can be; what a further child everywhere cannot use goes to the first rounds.
+    """
+    width = rows // (paths * sum(prices))
+    left = rows - width * paths * sum(prices)
+    counts = []
+    for price in prices:
+        more = int(left >= paths * price)
+        left -= more * paths * price
+        counts.append(width + more)
+    return counts
+
+
+def groups(particles: Particles, paths: int) -> list[Particles]:
+    """The rows of each path, in order."""
+    return [particles[(particles.paths == path).nonzero().flatten()] for path in range(paths)]
+
+
+def best_each(particles: Particles, paths: int) -> Particles:
+    """The best row of every path."""
+    return Particles.cat([own[own.best()] for own in groups(particles, paths)])
+
+
+def repeated(parents: Particles, n: int) -> Particles:
+    """Each parent n times, parent by parent."""
+    return parents[torch.arange(len(parents)).repeat_interleave(n)]
+
+
+def brood(
+    problem: Problem, parents: Particles | None, n: int, paths: int, score: bool = True
+) -> Particles:
+    """n candidates for each path: children of its parent, or newborn where there is none yet."""
+    if parents is not None:
+        return problem.propose(repeated(parents, n), score=score)
+    born = problem.born(n * paths, score=score)
+    return replace(born, paths=torch.arange(paths).repeat_interleave(n))
