@@ -2,10 +2,12 @@
 
 from comfy_api.latest import ComfyExtension, io
 
+from .combine import CombineRewards
 from .demo import DemoFlowModelLoader
 from .reward import RewardModelLoader, register_reward_folder
 from .sampler import VPSDEFlowSampler
 from .scheduler import VPFlowScheduler
+from .score import ScoreImages
 from .search import ParticleSearch, RolloverBudgetForcingSearch
 
 
@@ -18,6 +20,8 @@ class FlowSearchExtension(ComfyExtension):
             VPSDEFlowSampler,
             VPFlowScheduler,
             RewardModelLoader,
+            CombineRewards,
+            ScoreImages,
             RolloverBudgetForcingSearch,
             ParticleSearch,
             DemoFlowModelLoader,

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import comfy.model_management as mm
 import comfy.model_patcher
 import comfy.sd1_clip
 import folder_paths
+import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..rewards import REWARDS, Scorer
+from ..rewards import REWARDS, Scorer, fresh
 from .schema import CATEGORY, build, combo, flat
 
 FOLDER = "rewards"
@@ -53,21 +54,47 @@ def resolve(name: str) -> Path:
 
 
 @dataclass(frozen=True)
+class HostScorer:
+    """A scorer whose weights, if any, the host loads and unloads; `ROWS` pictures at a time."""
+
+    ROWS: ClassVar[int] = 8
+    module: ClassVar[None] = None
+
+    scorer: Scorer
+    patcher: Any = None
+
+    def check(self, prompt: str) -> None:
+        self.scorer.check(prompt)
+
+    def score(self, images: Tensor, prompts: list[str]) -> Tensor:
+        device = images.device
+        if self.patcher is not None:
+            mm.load_models_gpu([self.patcher])
+            device = self.patcher.load_device
+        scores = []
+        for i, rows in enumerate(images.split(self.ROWS)):
+            mm.throw_exception_if_processing_interrupted()
+            asked = prompts[i * self.ROWS : (i + 1) * self.ROWS]
+            scores.append(self.scorer.score(rows.to(device), asked))
+        return torch.cat(scores).to(images.device)
+
+
+@dataclass(frozen=True)
 class HostReward:
-    """A scorer whose weights, if any, the host loads and unloads. The value of FLOW_REWARD."""
+    """What a search maximises, and its report entries. The value of FLOW_REWARD."""
 
     scorer: Scorer
     settings: dict[str, Any]
-    patcher: Any = None
+
+    def fresh(self) -> HostReward:
+        """This reward for one run: what a scorer learns on the way is not in the node's output."""
+        return replace(self, scorer=fresh(self.scorer))
 
     def check(self, prompt: str) -> None:
         self.scorer.check(prompt)
 
     def score(self, images: Tensor, prompt: str) -> Tensor:
         """images (B,H,W,3) in [0,1] -> (B,), higher is better."""
-        if self.patcher is not None:
-            mm.load_models_gpu([self.patcher])
-            images = images.to(self.patcher.load_device)
         return self.scorer.score(images, [prompt] * len(images))
 
 
@@ -80,14 +107,16 @@ def load_from_file(settings: Any, name: str) -> Scorer:
 def hosted(scorer: Scorer, settings: dict[str, Any]) -> HostReward:
     """Put a scorer's module under the host's model management."""
     if scorer.module is None:
-        return HostReward(scorer, settings)
-    # Looked up at call time: the host rebinds the name after import.
+        return HostReward(HostScorer(scorer), settings)
+    # The host sets `device` on what it loads (model_patcher.py:1095), on a transformers model a
+    # read-only property: hence the holder. The patcher is looked up at call time: the host rebinds
+    # the name after import.
     patcher = comfy.model_patcher.CoreModelPatcher(
-        scorer.module.eval().requires_grad_(False),
+        torch.nn.ModuleList([scorer.module.eval().requires_grad_(False)]),
         load_device=mm.get_torch_device(),
         offload_device=mm.unet_offload_device(),
     )
-    return HostReward(scorer, settings, patcher)
+    return HostReward(HostScorer(scorer, patcher), settings)
 
 
 class RewardModelLoader(io.ComfyNode):

@@ -2,6 +2,7 @@
 
 from .clip import ClipScore
 from .colour_count import ColourCount
+from .combine import MODES, CombinedScorer, fresh
 from .image_statistics import Brightness, Colourfulness, Sharpness
 from .jpeg_size import JpegCompressibility, JpegIncompressibility
 from .types import Reward, Scorer
@@ -16,4 +17,4 @@ REWARDS: dict[str, type[Reward]] = {
     "sharpness": Sharpness,
 }
 
-__all__ = ["REWARDS", "Reward", "Scorer"]
+__all__ = ["MODES", "REWARDS", "CombinedScorer", "Reward", "Scorer", "fresh"]

@@ -4,7 +4,8 @@ A *reward* is a frozen dataclass of settings. Each field's ``metadata`` says how
 ``tooltip``, ``min``, ``max``, ``step``, ``choices``, ``multiline``, ``placeholder``, ``advanced``;
 ``checkpoint: True`` marks the name of a file or folder that is handed to ``load`` as a path.
 A *scorer* is what ``load`` returns; its score of an image depends on that image and its prompt
-alone, never on the rest of the batch. Higher is better, NaN in gives NaN out.
+alone, never on the rest of the batch. Higher is better, NaN in gives NaN out. Only a combination of
+scorers may depend on the run as well: see ``combine``.
 """
 
 from pathlib import Path
@@ -35,6 +36,18 @@ class Reward(Protocol):
 
     def load(self, path: Path | None = None) -> Scorer:
         """Build the scorer, from the file or folder ``path`` where the reward has weights."""
+
+
+@runtime_checkable
+class CombineMode(Protocol):
+    """Frozen dataclass of settings, as a Reward: how scores of several rewards become one."""
+
+    title: ClassVar[str]
+    description: ClassVar[str]
+    standardise: bool
+
+    def combine(self, scores: dict[int, torch.Tensor]) -> torch.Tensor:
+        """Scores {slot: (B,)} of the rewards connected, slots from 1 -> (B,)."""
 
 
 def check_batch(images: torch.Tensor, prompts: list[str]) -> None:

@@ -12,6 +12,8 @@ NODES = {
     "FlowSearchVPSDESampler": "VP-SDE Flow Sampler",
     "FlowSearchScheduler": "VP Flow Scheduler",
     "FlowSearchRewardLoader": "Reward Model Loader",
+    "FlowSearchRewardCombine": "Combine Rewards",
+    "FlowSearchRewardScore": "Score Images",
     "FlowSearchRBF": "Rollover Budget Forcing Search",
     "FlowSearchParticles": "Particle Search",
     "FlowSearchDemoLoader": "Demo Flow Model Loader",
@@ -19,7 +21,7 @@ NODES = {
 RBF_INPUTS = [
     "noise", "guider", "sampler", "sigmas", "latent_image", "vae", "reward", "prompt", "budget",
     "init_particles", "paths", "finish_steps", "top_k", "micro_batch", "target_reward",
-    "time_limit", "preview_vae",
+    "time_limit", "preview_vae", "lookahead", "window_start", "window_end",
 ]  # fmt: skip
 
 

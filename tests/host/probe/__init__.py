@@ -75,8 +75,54 @@ class SpoilLatent:
         return (latent | {"samples": samples},)
 
 
+class SpoilImage:
+    """Pictures of which the first `count` have one value that is not a number."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"images": ("IMAGE",), "count": ("INT", {"default": 1})}}
+
+    RETURN_TYPES = ("IMAGE",)
+    FUNCTION = "run"
+    CATEGORY = "probe"
+
+    def run(self, images, count):
+        images = images.clone()
+        images[:count, 0, 0, 0] = torch.nan
+        return (images,)
+
+
+class Scores:
+    """An output node: shows what Score Images gives, each picture by its mean."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {
+            "required": {
+                "best_score": ("FLOAT", {"forceInput": True}),
+                "images": ("IMAGE",),
+                "scores": ("STRING", {"forceInput": True}),
+            }
+        }
+
+    RETURN_TYPES = ()
+    FUNCTION = "run"
+    OUTPUT_NODE = True
+    CATEGORY = "probe"
+
+    def run(self, best_score, images, scores):
+        shown = {
+            "best_score": best_score,
+            "means": images.nan_to_num().mean((1, 2, 3)).tolist(),
+            "scores": json.loads(scores),
+        }
+        return {"ui": {"probe": [json.dumps(shown)]}}
+
+
 NODE_CLASS_MAPPINGS = {
     "ProbeCountNetwork": CountNetwork,
     "ProbeReport": Report,
     "ProbeSpoilLatent": SpoilLatent,
+    "ProbeSpoilImage": SpoilImage,
+    "ProbeScores": Scores,
 }

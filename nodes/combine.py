@@ -1,0 +1,60 @@
+"""Combine Rewards: several rewards as one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from comfy_api.latest import io
+
+from ..rewards import MODES, CombinedScorer
+from .reward import FlowReward, HostReward
+from .schema import CATEGORY, build, combo, flat
+
+
+class CombineRewards(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        another = "Another reward to weigh against the first, with the same prompt."
+        return io.Schema(
+            node_id="FlowSearchRewardCombine",
+            display_name="Combine Rewards",
+            category=CATEGORY,
+            description="Several rewards as one: for a search, for Score Images, or for another "
+            "Combine Rewards.",
+            search_aliases=["reward", "weighted sum", "ensemble", "constraint", "multi-objective"],
+            inputs=[
+                FlowReward.Input(
+                    "reward_1",
+                    tooltip="First reward; with the mode constraint the one that is maximised.",
+                ),
+                FlowReward.Input("reward_2", tooltip=another),
+                FlowReward.Input("reward_3", tooltip=another, optional=True),
+                FlowReward.Input("reward_4", tooltip=another, optional=True),
+                combo(
+                    "mode",
+                    MODES,
+                    "How the scores become one. weighted_sum balances them, product wants all of "
+                    "them, minimum lifts the weakest, constraint maximises reward_1 where the "
+                    "others reach their thresholds.",
+                ),
+            ],
+            outputs=[FlowReward.Output(display_name="reward")],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        reward_1: HostReward,
+        reward_2: HostReward,
+        mode: dict[str, Any],
+        reward_3: HostReward | None = None,
+        reward_4: HostReward | None = None,
+    ) -> io.NodeOutput:
+        slots = enumerate((reward_1, reward_2, reward_3, reward_4), start=1)
+        given = {slot: reward for slot, reward in slots if reward is not None}
+        chosen = build("mode", MODES, mode)
+        settings = flat("mode", mode["mode"], chosen)
+        for slot, reward in given.items():
+            settings |= {f"reward_{slot}.{name}": v for name, v in reward.settings.items()}
+        parts = {slot: reward.scorer for slot, reward in given.items()}
+        return io.NodeOutput(HostReward(CombinedScorer(chosen, parts), settings))
