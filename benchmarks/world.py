@@ -42,7 +42,7 @@ from pack.samplers.problem import Problem  # noqa: E402
 from pack.samplers.run import Finish, Outcome, StopRules, check_budget, run  # noqa: E402
 from pack.samplers.schedules import model_times, split_window  # noqa: E402
 from pack.samplers.search import SEARCHES  # noqa: E402
-from pack.samplers.types import Kernel, Search  # noqa: E402
+from pack.samplers.types import Denoiser, Kernel, Objective, Search  # noqa: E402
 
 SHAPE = (16, 16, 16)
 
@@ -104,19 +104,20 @@ class World:
         rows = x0.bfloat16().to(memory_format=torch.channels_last)
         return self.decoder(rows).float().permute(0, 2, 3, 1).clamp(0, 1)
 
-    def find(self, prompt: str, setting: Setting, seed: int) -> tuple[torch.Tensor, dict]:
-        """The picture (H,W,3) found, and what it is worth."""
+    def denoiser(self, prompt: str) -> Denoiser:
+        """(x (K,16,16,16), t) -> x0, for one caption."""
         tokens, pooled = encode([prompt])
-        scorer = ColourCount().load()
 
         def denoise(x: torch.Tensor, t: float) -> torch.Tensor:
             k = len(x)
             v = self.net(x, torch.full((k,), t), tokens.expand(k, -1, -1), pooled.expand(k, -1))
             return x - t * v
 
-        def objective(x0: torch.Tensor) -> torch.Tensor:
-            return scorer.score(self.decode(x0), [prompt] * len(x0))
+        return denoise
 
+    def find(self, prompt: str, setting: Setting, seed: int) -> tuple[torch.Tensor, dict]:
+        """The picture (H,W,3) found, and what it is worth."""
+        denoise, objective = self.denoiser(prompt), rewards_of(self, prompt)
         lead, times = setting.times()
         first = (lead or times)[0]
         noise, outcome = AddressedNoise(seed, SHAPE), Outcome()
@@ -145,6 +146,12 @@ class World:
         }
 
 
+def rewards_of(world: World, prompt: str) -> Objective:
+    """The reward a search sees: decode, count, compare with the caption."""
+    scorer = ColourCount().load()
+    return lambda x0: scorer.score(world.decode(x0), [prompt] * len(x0))
+
+
 def judge(picture: torch.Tensor, prompt: str) -> dict[str, float]:
     """Exactness and RSS by the counter alone, without the reward's tie-breaking term."""
     names = list(COLOURS)
@@ -157,4 +164,4 @@ def judge(picture: torch.Tensor, prompt: str) -> dict[str, float]:
     return {"exact": float(rss == 0), "rss": float(rss)}
 
 
-__all__ = ["ROOT", "SEARCHES", "Setting", "World", "held_out_prompts", "judge"]
+__all__ = ["ROOT", "SEARCHES", "Setting", "World", "held_out_prompts", "judge", "rewards_of"]

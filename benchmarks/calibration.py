@@ -1,0 +1,106 @@
+"""How much an early look tells: python benchmarks/calibration.py --weights fast
+
+For each step of a schedule: the rank correlation (Spearman, over seeds of one prompt, averaged over
+prompts, with its standard error) between what a particle scores there and what its own ODE finish
+scores. Columns: the one-step x0 (lookahead 0), and rollouts of 1, 2 and 4 steps. `right` is how
+often a particle whose look is exactly right is exactly right when finished.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import statistics
+import sys
+from pathlib import Path
+
+import torch
+from scipy.stats import rankdata
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from world import World, held_out_prompts, judge, rewards_of  # noqa: E402
+
+LOOKS = (0, 1, 2, 4)
+
+
+def spearman(a: torch.Tensor, b: torch.Tensor) -> float:
+    """Rank correlation of two rows; nan where one of them does not vary."""
+    ranks = [torch.tensor(rankdata(row.tolist())) for row in (a, b)]
+    x, y = (row - row.mean() for row in ranks)
+    spread = x.norm() * y.norm()
+    return float(x @ y / spread) if spread > 0 else math.nan
+
+
+def mean_error(values: list[float]) -> str:
+    kept = [v for v in values if not math.isnan(v)]
+    if len(kept) < 2:
+        return "–"
+    return f"{statistics.fmean(kept):.2f} ± {statistics.stdev(kept) / math.sqrt(len(kept)):.2f}"
+
+
+def roll(net: object, x: torch.Tensor, x0: torch.Tensor, t: float, nodes: int) -> torch.Tensor:
+    """The last of `nodes` answers along the ODE, evenly from t towards 0."""
+    first = t
+    for i in range(1, nodes + 1):
+        s = first * (1.0 - i / (nodes + 1))
+        x = (1.0 - s) * x0 + s * (x - (1.0 - t) * x0) / t
+        x0, t = net(x, s), s
+    return x0
+
+
+def looks(world: World, prompt: str, times: list[float], seeds: int, finish: int) -> list[dict]:
+    """For each time, scores by look and of the finish, (seeds,), along one ODE trajectory each."""
+    net, score = world.denoiser(prompt), rewards_of(world, prompt)
+    generator = torch.Generator().manual_seed(hash_of(prompt))
+    x = torch.randn(seeds, 16, 16, 16, generator=generator)
+    x0, t, rows = torch.zeros_like(x), 1.0, []  # at t = 1 x is all noise, whatever x0
+    for s in times:
+        x = (1.0 - s) * x0 + s * (x - (1.0 - t) * x0) / t
+        t, x0 = s, net(x, s)
+        pictures = {m: roll(net, x, x0, t, m) for m in {*LOOKS, finish}}
+        row = {m: score(p) for m, p in pictures.items()}
+        exact = {m: exacts(world, p, prompt) for m, p in pictures.items() if m in (0, finish)}
+        rows.append({"score": row, "exact": exact})
+    return rows
+
+
+def exacts(world: World, x0: torch.Tensor, prompt: str) -> torch.Tensor:
+    return torch.tensor([judge(p, prompt)["exact"] for p in world.decode(x0)])
+
+
+def hash_of(text: str) -> int:
+    """A seed that does not change from run to run."""
+    return sum(i * ord(c) for i, c in enumerate(text, 1))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--weights", default="fast", help="fast, base or a file")
+    parser.add_argument("--prompts", type=int, default=40)
+    parser.add_argument("--prompt-seed", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=8)
+    parser.add_argument("--finish", type=int, default=2, help="steps that stand for finished")
+    parser.add_argument("--times", default="1,.98,.96,.93,.9,.8,.7,.5,.3")
+    args = parser.parse_args()
+    world = World(args.weights)
+    times = [float(t) for t in args.times.split(",")]
+    every = [
+        looks(world, prompt, times, args.seeds, args.finish)
+        for prompt in held_out_prompts(args.prompts, args.prompt_seed)
+    ]
+    shown = [m for m in LOOKS if m < args.finish]
+    print(f"| t | {' | '.join(f'look {m}' for m in shown)} | x0 right | finish right | right |")
+    print("|---" * (len(shown) + 4) + "|")
+    for i, t in enumerate(times):
+        rows = [prompt[i] for prompt in every]
+        last = args.finish
+        cells = [
+            mean_error([spearman(r["score"][m], r["score"][last]) for r in rows]) for m in shown
+        ]
+        x0, end = (torch.cat([r["exact"][m] for r in rows]) for m in (0, last))
+        both = float((x0 * end).sum() / x0.sum().clamp(min=1))
+        print(f"| {t} | {' | '.join(cells)} | {x0.mean():.3f} | {end.mean():.3f} | {both:.2f} |")
+
+
+if __name__ == "__main__":
+    main()
