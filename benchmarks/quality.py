@@ -1,13 +1,16 @@
 """Which method finds what at equal NFE: python benchmarks/quality.py --weights fast
 
-Each row of the table is run on the same held-out prompts and seeds; errors are standard errors over
-prompts, and the last column is the paired difference in exactness to best of N with its own.
-Needs the environment of `python dev.py test`.
+Every row runs on the same held-out prompts and seeds; errors are standard errors over prompts, and
+`less best of N` is the paired difference in exactness to the best of N at the same budget. What was
+measured is kept in benchmarks/results/quality_<weights>.json, row by row, and is not measured
+again; --write makes benchmarks/quality_<weights>.md of it. Rows come from plans.py (--only takes
+those whose name holds a text) or from --rows key=value,… Needs the environment of `dev.py test`.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import multiprocessing
 import statistics
@@ -17,8 +20,11 @@ from dataclasses import fields
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from world import Setting, World, held_out_prompts  # noqa: E402
+import held_out  # noqa: E402
+import plans  # noqa: E402
+from world import ROOT, Setting, World, held_out_prompts  # noqa: E402
 
+METRICS = ("exact", "rss", "agreement", "diversity", "nfe", "seconds")
 _WORLD: World | None = None
 
 
@@ -27,21 +33,27 @@ def _begin(weights: str) -> None:
     _WORLD = World(weights)
 
 
-def _one(job: tuple[str, Setting, int]) -> dict[str, float]:
-    prompt, setting, seed = job
-    begin = time.process_time()
-    row = _WORLD.find(prompt, setting, seed)[1]
-    return row | {"seconds": time.process_time() - begin}
+def _one(job: tuple[str, Setting, list[int]]) -> dict[str, float]:
+    """One prompt over its seeds: means, and the diversity of what was found."""
+    prompt, setting, seeds = job
+    rows, pictures = [], []
+    for seed in seeds:
+        begin = time.process_time()
+        picture, row = _WORLD.find(prompt, setting, seed)
+        agreement = held_out.agreement(picture, prompt)
+        rows.append(row | {"agreement": agreement, "seconds": time.process_time() - begin})
+        pictures.append(picture)
+    means = {k: statistics.fmean(r[k] for r in rows) for k in METRICS if k != "diversity"}
+    return means | {"diversity": held_out.diversity(pictures) if len(seeds) > 1 else math.nan}
 
 
 def measure(
     pool: multiprocessing.pool.Pool, setting: Setting, prompts: list[str], seeds: int
-) -> list[dict]:
-    """One dictionary a prompt: means over its seeds."""
-    jobs = [(p, setting, 1000 * s + i) for i, p in enumerate(prompts) for s in range(seeds)]
-    rows = pool.map(_one, jobs, chunksize=2)
-    grouped = [rows[i : i + seeds] for i in range(0, len(rows), seeds)]
-    return [{k: statistics.fmean(r[k] for r in group) for k in group[0]} for group in grouped]
+) -> dict[str, list[float]]:
+    """For each metric one number a prompt."""
+    jobs = [(p, setting, [1000 * s + i for s in range(seeds)]) for i, p in enumerate(prompts)]
+    rows = pool.map(_one, jobs, chunksize=1)
+    return {k: [round(r[k], 5) for r in rows] for k in METRICS}
 
 
 def mean_error(values: list[float]) -> tuple[float, float]:
@@ -49,28 +61,27 @@ def mean_error(values: list[float]) -> tuple[float, float]:
     return statistics.fmean(values), statistics.stdev(values) / math.sqrt(len(values))
 
 
-def line(name: str, rows: list[dict], base: list[dict]) -> str:
-    exact, rss = (mean_error([r[k] for r in rows]) for k in ("exact", "rss"))
-    gain = mean_error([a["exact"] - b["exact"] for a, b in zip(rows, base, strict=True)])
-    nfe, seconds = (statistics.fmean(r[k] for r in rows) for k in ("nfe", "seconds"))
+def line(name: str, row: dict[str, list[float]], base: dict[str, list[float]]) -> str:
+    """One row of a table."""
+    pairs = zip(row["exact"], base["exact"], strict=True)
+    cells = [mean_error(row[k]) for k in ("exact", "rss", "agreement")]
+    text = " | ".join(f"{mean:.3f} ± {error:.3f}" for mean, error in cells)
+    gain, error = mean_error([a - b for a, b in pairs])
+    diversity, nfe, seconds = (statistics.fmean(row[k]) for k in METRICS[3:])
     return (
-        f"| {name} | {exact[0]:.3f} ± {exact[1]:.3f} | {rss[0]:.2f} ± {rss[1]:.2f} "
-        f"| {nfe:.0f} | {seconds:.1f} | {gain[0]:+.3f} ± {gain[1]:.3f} |"
+        f"| {name} | {text} | {diversity:.3f} | {nfe:.0f} | {seconds:.2f} "
+        f"| {gain:+.3f} ± {error:.3f} |"
     )
 
 
-HEAD = "| method | exact | RSS | NFE | CPU s | exact, less best of N |\n|---|---|---|---|---|---|"
-
-
-def plain(steps: int, budget: int, **other: object) -> Setting:
-    """Best of N by the ODE with `steps` steps; N = budget // steps."""
-    return Setting(
-        "best_of_n", budget, steps, "linear", "linear", "linear", norm=0.0, finish=0, **other
-    )
+HEAD = (
+    "| method | exact | RSS | shapes agree | diversity | NFE | CPU s | exact, less best of N |\n"
+    "|---|---|---|---|---|---|---|---|"
+)
 
 
 def parse_setting(text: str) -> Setting:
-    """`key=value,…` over the fields of Setting and, behind `method=`, those of the method."""
+    """`key=value,…` over the fields of Setting and, beside `method=`, those of the method."""
     given = dict(part.split("=") for part in text.split(",") if part)
     base = Setting(method=given.get("method", "rbf"))
     known = {f.name for f in fields(Setting)}
@@ -80,39 +91,56 @@ def parse_setting(text: str) -> Setting:
     return Setting(**own, options=tuple(options.items()))
 
 
-def table(
-    weights: str, settings: dict[str, Setting], texts: list[str], seeds: int, jobs: int
-) -> None:
-    """Measure and print row by row; best of N, the first row, is the base of the differences."""
-    print(HEAD, flush=True)
-    with multiprocessing.get_context("fork").Pool(jobs, _begin, (weights,)) as pool:
-        base: list[dict] | None = None
-        for name, setting in settings.items():
-            rows = measure(pool, setting, texts, seeds)
-            base = base or rows
-            print(line(name, rows, base), flush=True)
+class Results:
+    """Measured rows on disk, by name and setting."""
+
+    def __init__(self, path: Path, about: dict) -> None:
+        self.path, self.about, self.rows = path, about, {}
+        if path.exists():
+            kept = json.loads(path.read_text())
+            if kept["about"] != about:
+                raise SystemExit(f"{path} holds {kept['about']}, wanted {about}: remove it first.")
+            self.rows = kept["rows"]
+
+    def add(self, setting: Setting, row: dict[str, list[float]]) -> None:
+        self.rows[repr(setting)] = row
+        self.path.parent.mkdir(exist_ok=True)
+        body = {"about": self.about, "rows": self.rows}
+        self.path.write_text(json.dumps(body).replace('"Setting(', '\n"Setting(') + "\n")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--weights", default="fast", help="fast, base or a file")
-    parser.add_argument("--prompts", type=int, default=100)
+    parser.add_argument("--prompts", type=int, default=60)
     # Settings were chosen on prompt seed 0: publish another.
-    parser.add_argument("--prompt-seed", type=int, default=1)
-    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--prompt-seed", type=int, default=2)
+    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--plain-steps", type=int, default=4)
-    parser.add_argument("--budget", type=int, default=100)
+    parser.add_argument("--only", default="", help="rows of the plan whose name holds this")
     parser.add_argument("--rows", nargs="*", default=[], help="key=value,… over Setting's fields")
+    parser.add_argument("--results", type=Path, help="where rows are kept")
+    parser.add_argument("--write", action="store_true", help="make the page, measure nothing")
     args = parser.parse_args()
-    steps, budget = args.plain_steps, args.budget
-    settings = {
-        f"best of {budget // steps} ({steps}-step ODE)": plain(steps, budget),
-        f"plain ({steps}-step ODE)": plain(steps, steps),
-    }
-    settings |= {row: parse_setting(row) for row in args.rows}
+    named = Path(args.weights).stem
+    path = args.results or ROOT / "benchmarks" / "results" / f"quality_{named}.json"
+    shape = {"prompts": args.prompts, "prompt_seed": args.prompt_seed, "seeds": args.seeds}
+    results = Results(path, {"weights": named} | shape)
+    plan = plans.plan(named)
+    if args.write:
+        plans.write(named, plan, results.rows, HEAD, line)
+        return
+    wanted = {n: s for n, s in plan.items() if args.only in n} if not args.rows else {}
+    wanted |= {text: parse_setting(text) for text in args.rows}
     texts = held_out_prompts(args.prompts, args.prompt_seed)
-    table(args.weights, settings, texts, args.seeds, args.jobs)
+    print(HEAD, flush=True)
+    with multiprocessing.get_context("fork").Pool(args.jobs, _begin, (args.weights,)) as pool:
+        for name, setting in wanted.items():
+            for each in (plans.base_of(setting, named), setting):
+                if repr(each) not in results.rows:
+                    results.add(each, measure(pool, each, texts, args.seeds))
+            base = results.rows[repr(plans.base_of(setting, named))]
+            print(line(name, results.rows[repr(setting)], base), flush=True)
 
 
 if __name__ == "__main__":

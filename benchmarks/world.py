@@ -42,7 +42,7 @@ from pack.samplers.problem import Problem  # noqa: E402
 from pack.samplers.run import Finish, Outcome, StopRules, check_budget, run  # noqa: E402
 from pack.samplers.schedules import model_times, split_window  # noqa: E402
 from pack.samplers.search import SEARCHES  # noqa: E402
-from pack.samplers.types import Denoiser, Kernel, Objective, Search  # noqa: E402
+from pack.samplers.types import Denoiser, Kernel, Objective, Prices, Search  # noqa: E402
 
 SHAPE = (16, 16, 16)
 
@@ -164,4 +164,24 @@ def judge(picture: torch.Tensor, prompt: str) -> dict[str, float]:
     return {"exact": float(rss == 0), "rss": float(rss)}
 
 
-__all__ = ["ROOT", "SEARCHES", "Setting", "World", "held_out_prompts", "judge", "rewards_of"]
+__all__ = [
+    "ROOT",
+    "SEARCHES",
+    "Finish",
+    "Prices",
+    "Setting",
+    "World",
+    "held_out_prompts",
+    "judge",
+    "rewards_of",
+]
+    "ROOT",
+    "SEARCHES",
+    "Finish",
+    "Prices",
+    "Setting",
+    "World",
+    "held_out_prompts",
+    "judge",
+    "rewards_of",
+]

@@ -1,0 +1,81 @@
+"""The rows of the quality tables, and the pages made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from world import Finish, Prices, Setting
+
+BUDGETS = (25, 50, 100, 200)
+PLAIN_STEPS = {"fast": 4, "base": 20}
+BEST_STEPS = {"fast": 4, "base": 10}  # of best of N: what won on prompt seed 0
+# What a search shares with its rivals on each model; chosen on prompt seed 0.
+COMMON = {
+    "fast": {"finish": 2, "top_k": 3, "kernel": "eta", "norm": 1.0},
+    "base": {"finish": 4, "top_k": 1, "kernel": "euler_maruyama", "norm": 3.0},
+}
+SOP = {"fast": (2, 3), "base": (4, 6)}  # steps up and down
+LINEAR = {"path": "linear", "clock": "linear", "spacing": "linear"}
+PARTICLE_METHODS = ("rbf", "svdd", "code", "smc")
+
+
+def ode(method: str, steps: int, budget: int, **other: object) -> Setting:
+    """A method that draws by the plain ODE with `steps` even steps."""
+    fixed = {"norm": 0.0, "kernel": "eta", "finish": 0, **LINEAR}
+    return Setting(method, budget, steps, **fixed | other)
+
+
+def model(weights: str) -> str:
+    return weights if weights in COMMON else "fast"
+
+
+def base_of(setting: Setting, weights: str) -> Setting:
+    """Best of N at the same budget."""
+    return ode("best_of_n", BEST_STEPS[model(weights)], setting.budget)
+
+
+def searches(weights: str, budget: int) -> dict[str, Setting]:
+    """Every method at one budget, on the path and kernel that are our defaults."""
+    common, steps = COMMON[model(weights)], BEST_STEPS[model(weights)]
+    rows = {"best of N": ode("best_of_n", steps, budget)}
+    rows |= {f"{m}, VP-SDE": Setting(m, budget, **common) for m in (*PARTICLE_METHODS, "threshold")}
+    rows["zero_order"] = ode("zero_order", steps, budget)
+    up, down = SOP[model(weights)]
+    options = (("paths", 1), ("forward", up), ("backward", down))
+    rows["sop"] = ode("sop", steps, budget, options=options)
+    return {name: setting for name, setting in rows.items() if affordable(setting)}
+
+
+def affordable(setting: Setting) -> bool:
+    """Whether the budget carries the search and its finish."""
+    lead, times = setting.times()
+    inner = max(1, setting.transition().inner)
+    least = setting.search().minimum(len(times), Prices(len(lead) + 1, inner, setting.lookahead))
+    return setting.budget >= least + Finish(setting.finish, setting.top_k).rows()
+
+
+def plan(weights: str) -> dict[str, Setting]:
+    """Name -> setting of every row; the names begin with the budget."""
+    kind = model(weights)
+    common, plain = COMMON[kind], PLAIN_STEPS[kind]
+    rows = {f"{plain:03} plain ODE": ode("best_of_n", plain, plain)}
+    for budget in BUDGETS:
+        rows |= {f"{budget:03} {n}": s for n, s in searches(weights, budget).items()}
+    for method in PARTICLE_METHODS:
+        sde = Setting(method, 100, **common)
+        rows[f"100 {method}, linear ODE"] = replace(sde, norm=0.0, **LINEAR)
+        rows[f"100 {method}, linear SDE"] = replace(sde, **LINEAR)
+        rows[f"100 {method}, glass"] = replace(sde, kernel="glass", inner=3, steps=5)
+        rows[f"100 {method}, VP-SDE, lookahead 1"] = replace(sde, lookahead=1)
+    for steps in (1, 2, 5, 10, 20):
+        rows[f"100 best of N, {steps} steps"] = ode("best_of_n", steps, 100)
+    rows["100 best of N, 1 step, finished"] = ode(
+        "best_of_n", 1, 100, finish=common["finish"], top_k=common["top_k"]
+    )
+    return rows
+
+
+def write(weights: str, rows: dict, measured: dict, head: str, line: Callable) -> None:
+    """benchmarks/quality_<weights>.md of what has been measured."""
+    raise SystemExit(f"no page for {weights} yet: {len(rows)} rows, {len(measured)} measured.")
