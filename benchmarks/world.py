@@ -175,13 +175,3 @@ __all__ = [
     "judge",
     "rewards_of",
 ]
-    "ROOT",
-    "SEARCHES",
-    "Finish",
-    "Prices",
-    "Setting",
-    "World",
-    "held_out_prompts",
-    "judge",
-    "rewards_of",
-]

@@ -175,7 +175,9 @@ class Problem:
         self, parents: Particles, ids: list[int], t: float, s: float, kernel: Kernel
     ) -> tuple[Tensor, Tensor | None]:
         """Latents at s, and the x0 there if the kernel found it on the way."""
-        if kernel.inner and s > 0.0:
+        if s == 0.0:
+            return parents.x0, None
+        if kernel.inner:
             return kernel.advance(self._denoise, parents.x, t, s, self.noise(ids))
         step = kernel(parents.x, parents.x0, t, s)
         return step.draw(lambda: self.noise(ids)), None
@@ -229,8 +231,12 @@ class Problem:
         return self.batch(x, ask)
 
     def _score(self, clean: Tensor, ids: list[int], objective: Objective) -> Tensor:
-        """(K,) float64 on the CPU; a score that is not finite becomes -inf: a failed particle."""
+        """(K,) float64 on the CPU; a score that is not finite becomes -inf: a failed particle.
+
+        The objective answers -inf where the latent gave no picture, nan where the reward failed.
+        """
         reward = torch.full((len(ids),), -torch.inf, dtype=torch.float64)
+        cause = ["network"] * len(ids)
         sound = clean.flatten(1).isfinite().all(1).cpu()
         if sound.any():
             scores = objective(clean[sound.to(clean.device)]).detach().to("cpu", torch.float64)
@@ -239,7 +245,8 @@ class Problem:
                     f"objective returned shape {tuple(scores.shape)}, wanted ({int(sound.sum())},)."
                 )
             reward[sound] = torch.where(scores.isfinite(), scores, -torch.inf)
-        for i, number in enumerate(ids):
-            if reward[i] == -torch.inf:
-                self.failed[number] = "score" if sound[i] else "network"
+            for i, value in zip(sound.nonzero().flatten().tolist(), scores.tolist(), strict=True):
+                cause[i] = "decode" if value == -math.inf else "reward"
+        lost = (reward == -torch.inf).nonzero().flatten().tolist()
+        self.failed |= {ids[i]: cause[i] for i in lost}
         return reward

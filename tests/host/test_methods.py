@@ -1,0 +1,124 @@
+"""Every search method, kernel and look through the HTTP API of a running ComfyUI."""
+
+import pytest
+from pack.demo.client import ComfyError
+from pack.samplers.search import SEARCHES
+
+from .graphs import particles, plain, search, with_input
+
+METHODS = {
+    "rbf": {"method.init_particles": 3, "method.speculation": 2},
+    "best_of_n": {},
+    "smc": {"method.temperature": 0.5, "method.ess_threshold": 1.0},
+    "svdd": {"method.paths": 2},
+    "code": {"method.block": 2},
+    "sop": {"method.paths": 1, "method.forward": 1, "method.backward": 2},
+    "threshold": {"method.threshold": 0.5},  # above the best possible: never reached
+    "zero_order": {"method.neighbours": 2},
+}
+
+
+def by(method, **inputs):
+    """A search by one method, its cost counted anew under a name of its own."""
+    graph = search(name=f"{method} {sorted(inputs.items())}")
+    return particles(graph, method, **METHODS[method] | {"budget": 30} | inputs)
+
+
+def test_no_method_is_forgotten():
+    assert set(METHODS) == set(SEARCHES)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_runs_and_pays(host, method):
+    shown = host.probe(by(method))
+    report = shown["report"]
+    assert report["method"] == method == report["settings"]["method"]
+    assert report["spent"]["nfe"] == shown["counts"]["rows"] <= 30
+    assert report["stopped"] == "budget"
+    assert report["best"]["reward"] == max(
+        row["reward"] for row in report["trace"] if row["kind"] == "finish"
+    )
+    assert report["spent"]["rewards"] == len(report["trace"])
+    spent = [row["nfe"] for row in report["trace"]]
+    assert spent == sorted(spent) and spent[-1] == report["spent"]["nfe"]
+    assert shown["images"] == [1, 128, 128, 3]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_lookahead_is_charged_and_stands_for_the_finish(host, method):
+    shown = host.probe(by(method, lookahead=1, budget=40))
+    report = shown["report"]
+    assert report["settings"]["lookahead"] == 1
+    assert report["spent"]["nfe"] == shown["counts"]["rows"] <= 40
+    assert not any(row["kind"] == "finish" for row in report["trace"])
+    assert report["best"]["reward"] == max(row["reward"] for row in report["trace"])
+
+
+def test_weights_are_kept_in_the_trace(host):
+    rows = host.probe(by("smc"))["report"]["trace"]
+    assert all("log_w" in row for row in rows if row["kind"] != "finish")
+    assert len({row["log_w"] for row in rows if row["kind"] == "born"}) > 1
+    assert any(row["accepted"] for row in rows if row["kind"] == "born")  # survivors
+
+
+def test_a_window_branches_only_inside(host):
+    graph = by("rbf", window_start=0.97, window_end=0.9, budget=30)
+    shown = host.probe(graph)
+    report = shown["report"]
+    inside = [t for t in report["sigmas"] if 0.9 <= t <= 0.97]
+    assert 0 < len(inside) < len(report["sigmas"]) - 1
+    searched = [row for row in report["trace"] if row["kind"] != "finish"]
+    assert {row["t"] for row in searched} <= set(inside)
+    assert all(row["t"] == report["sigmas"][row["step"]] for row in report["trace"])
+    born = [row for row in searched if row["kind"] == "born"]
+    before = sum(t > 0.97 for t in report["sigmas"])
+    assert born[-1]["nfe"] == 3 * (before + 1)
+    assert report["spent"]["nfe"] == shown["counts"]["rows"] <= 30
+
+
+def test_an_empty_window_is_refused_before_compute(host):
+    with pytest.raises(ComfyError, match=r"search window from sigma 0.31 down to 0.3 given"):
+        host.run(by("rbf", window_start=0.31, window_end=0.3))
+
+
+def glass(graph, steps=2):
+    graph = with_input(graph, "sampler", "kernel", "glass")
+    return with_input(graph, "sampler", "glass_steps", steps)
+
+
+def test_glass_transitions_are_charged(host):
+    shown = host.probe(glass(by("svdd", budget=40), 3))
+    report = shown["report"]
+    assert report["settings"]["glass_steps"] == 3
+    assert report["spent"]["nfe"] == shown["counts"]["rows"] <= 40
+    proposed = [row["nfe"] for row in report["trace"] if row["kind"] == "propose"]
+    assert all(b - a == 3 for a, b in zip(proposed, proposed[1:], strict=False))
+
+
+def test_glass_works_alone(host):
+    values = host.probe(glass(plain(search())))["latent"]
+    assert max(map(abs, values)) < 30 and len(set(values)) > 100
+
+
+def test_a_threshold_that_is_reached_leaves_the_rest(host):
+    report = host.probe(by("threshold", **{"method.threshold": -1e6}, budget=30))["report"]
+    assert report["stopped"] == "done"
+    assert report["spent"]["nfe"] == 4 + 1  # one candidate a step, and the finish
+
+
+def test_a_budget_that_is_too_small_names_what_it_lacks(host):
+    with pytest.raises(ComfyError, match="budget of 5 NFE given, wanted at least .*lookahead of 2"):
+        host.run(by("best_of_n", budget=5, lookahead=2))
+    host.probe(search())  # the server goes on
+
+
+@pytest.mark.parametrize(
+    "method, setting, message",
+    [
+        ("sop", {"method.forward": 3, "method.backward": 2}, "more than forward"),
+        ("smc", {"method.resampling": "dice"}, "dice"),
+    ],
+)
+def test_bad_settings_are_one_sentence(host, method, setting, message):
+    with pytest.raises(ComfyError, match=message):
+        host.run(by(method, **setting))
