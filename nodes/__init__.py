@@ -9,11 +9,13 @@ from .sampler import VPSDEFlowSampler
 from .scheduler import VPFlowScheduler
 from .score import ScoreImages
 from .search import ParticleSearch, RolloverBudgetForcingSearch
+from .stop import register_stop_route
 
 
 class FlowSearchExtension(ComfyExtension):
     async def on_load(self) -> None:
         register_reward_folder()
+        register_stop_route()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [

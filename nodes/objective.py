@@ -8,13 +8,10 @@ import comfy.model_management as mm
 import torch
 from torch import Tensor
 
+from ..samplers.batching import AUTOMATIC, MicroBatch
 from ..samplers.ledger import Ledger
+from .decode import decode
 from .reward import HostReward
-
-
-def decode(vae: Any, base: Any, x0: Tensor) -> Tensor:
-    """Model-space latents (K,C,H,W) or (K,C,T,H,W) -> pictures (K,H,W,3) or (K,T,H,W,3)."""
-    return vae.decode(base.process_latent_out(x0))
 
 
 def score(reward: HostReward, images: Tensor, prompt: str) -> Tensor:
@@ -22,7 +19,12 @@ def score(reward: HostReward, images: Tensor, prompt: str) -> Tensor:
     if images.ndim == 5:
         clips, frames = images.shape[:2]
         return score(reward, images.flatten(0, 1), prompt).view(clips, frames).mean(1)
-    return reward.score(images, prompt)
+    scores = reward.score(images, prompt)
+    if scores.shape != (len(images),):
+        raise ValueError(
+            f"scores of shape {tuple(scores.shape)} given by the reward, wanted ({len(images)},)."
+        )
+    return scores
 
 
 class HostObjective:
@@ -36,28 +38,31 @@ class HostObjective:
     ROWS = 8
 
     def __init__(
-        self, vae: Any, reward: HostReward, prompt: str, base: Any, ledger: Ledger
+        self,
+        vae: Any,
+        reward: HostReward,
+        prompt: str,
+        base: Any,
+        ledger: Ledger,
+        batch: MicroBatch,
     ) -> None:
         self.vae, self.reward, self.prompt = vae, reward, prompt
-        self.base, self.ledger = base, ledger
+        self.base, self.ledger, self.batch = base, ledger, batch
         self.keep = mm.loaded_models(only_currently_used=True)
         self.picture: Tensor | None = None  # of the best row of the last call, batch axis kept
 
     def __call__(self, x0: Tensor) -> Tensor:
-        rewards: list[Tensor] = []
+        """(K,) scores: nan where the reward gave none, -inf where the picture is not finite."""
+        scores: list[Tensor] = []
         self.picture, best = None, -torch.inf
-        try:
-            for rows in x0.split(self.ROWS):
-                images = self.decode(rows)
-                with self.ledger.timed("reward"):
-                    rewards.append(score(self.reward, images, self.prompt))
-                self.ledger.rewards += len(rows)
-                first = int(rewards[-1].argmax())
-                if self.picture is None or float(rewards[-1][first]) > best:
-                    self.picture, best = images[first : first + 1], float(rewards[-1][first])
-        finally:
-            self.restore(x0)
-        return torch.cat(rewards)
+        for rows in x0.split(self.ROWS):
+            images = self.decode(rows)
+            scores.append(self._score(images))
+            first = int(scores[-1].nan_to_num(nan=-torch.inf).argmax())
+            if float(scores[-1][first]) > best:
+                self.picture, best = images[first : first + 1], float(scores[-1][first])
+        self.restore(x0)
+        return torch.cat(scores)
 
     def decode(self, x0: Tensor) -> Tensor:
         """Pictures of x0, charged."""
@@ -66,7 +71,24 @@ class HostObjective:
         self.ledger.decodes += len(x0)
         return images
 
+    def _score(self, images: Tensor) -> Tensor:
+        scores = torch.full((len(images),), -torch.inf, dtype=torch.float64)
+        sound = images.isfinite().flatten(1).all(1).cpu()
+        count = int(sound.sum())
+        if count:
+            finite = images if count == len(images) else images[sound.to(images.device)]
+            with self.ledger.timed("reward"):
+                given = score(self.reward, finite, self.prompt).to("cpu", torch.float64)
+            scores[sound] = torch.where(given.isfinite(), given, torch.nan)
+            self.ledger.rewards += count
+        return scores
+
     def restore(self, x0: Tensor) -> None:
-        """Bring the network back, with room for the activations of a call on x0 with CFG."""
-        need = self.base.memory_required([2 * len(x0), *x0.shape[1:]])
-        mm.load_models_gpu(self.keep, memory_required=need)
+        """Bring the network back, with room for a call on as many rows of x0 as go in one.
+
+        The least is room for a single particle: asking for more than the device has would make the
+        host keep part of the network's weights off it.
+        """
+        cost, rows = self.ledger.cost, min(len(x0), self.batch.size or AUTOMATIC)
+        room, least = (self.base.memory_required([n, *x0.shape[1:]]) for n in (cost * rows, cost))
+        mm.load_models_gpu(self.keep, memory_required=room, minimum_memory_required=least)

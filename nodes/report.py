@@ -20,10 +20,14 @@ def number(value: float) -> float | None:
 
 @dataclass
 class Trace:
-    """One row a scored particle, in the order evaluated; `first` is the search's first step."""
+    """One row a scored particle, in the order evaluated; `first` is the search's first step.
+
+    `failed` tells by id why a particle has no score: the problem's own book.
+    """
 
     times: list[float]
     first: int = 0
+    failed: dict[int, str] = field(default_factory=dict)
     spent: int = 0
     rows: list[dict[str, Any]] = field(default_factory=list)
     by_id: dict[int, dict[str, Any]] = field(default_factory=dict)
@@ -60,7 +64,27 @@ class Trace:
         }
         if event.log_w is not None:
             row["log_w"] = number(float(event.log_w[i]))
+        if row["id"] in self.failed:
+            row["failed"] = self.failed[row["id"]]
         return row
+
+
+CAUSES = {
+    "network": "the network's prediction was not finite",
+    "decode": "the decoded picture was not finite",
+    "reward": "the reward was not a finite number",
+}
+
+
+def all_failed(rows: list[dict[str, Any]]) -> str:
+    """The sentence for a search whose candidates all failed, or all those that it finished."""
+    sound = any("failed" not in row for row in rows)
+    lost = [r for r in rows if "failed" in r and (not sound or r["kind"] == "finish")]
+    which = "finished candidates" if sound else "candidates"
+    return (
+        f"All {len(lost)} {which} failed, the first because {CAUSES[lost[0]['failed']]}; wanted "
+        "at least one with a finite score."
+    )
 
 
 def report(

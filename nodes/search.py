@@ -68,7 +68,7 @@ ADVANCED = [
         max=1024,
         optional=True,
         advanced=True,
-        tooltip="Candidates sent through the network at once; 0 sends all, halved when memory "
+        tooltip="Candidates sent through the network at once; 0 is up to 16, halved when memory "
         "runs out. Changes speed and memory, not the result.",
     ),
     io.Float.Input(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,58 +11,26 @@ import comfy.sample
 import comfy.utils
 import torch
 from comfy.samplers import KSAMPLER
-from PIL import Image
+from comfy_execution.utils import get_executing_context
 from torch import Tensor
 
 from ..samplers.batching import MicroBatch
 from ..samplers.ledger import Ledger
 from ..samplers.noise import AddressedNoise
 from ..samplers.problem import Problem
-from ..samplers.run import Finish, Outcome, StopRules, check_budget, run
+from ..samplers.run import Outcome, run
 from ..samplers.schedules import split_window
-from ..samplers.types import SCORED, Prices, Search, SearchEvent
+from ..samplers.types import SCORED, SearchEvent
+from .decode import pixels
 from .events import Events
-from .flow import (
-    Network,
-    check_flow,
-    check_guider,
-    check_latent,
-    check_sigmas,
-    mask_of,
-    nfe_per_particle,
-    stop_if_interrupted,
-)
+from .flow import Network, mask_of, nfe_per_particle, stop_if_interrupted
 from .objective import HostObjective
-from .report import Trace, report
-from .reward import HostReward
-from .sampler import FlowSampler, kernel_of
+from .report import Trace, all_failed, report
+from .request import Request, check
+from .stop import RUNNING
+from .survival import Kept, Part, rescue
 
 PREVIEW_SIZE = 512
-
-
-@dataclass(frozen=True)
-class Request:
-    """Everything a search node was asked. Names are the node's inputs."""
-
-    method: str
-    search: Search
-    finish: Finish
-    rules: StopRules
-    settings: dict[str, Any]
-    noise: Any
-    guider: Any
-    sampler: FlowSampler
-    sigmas: Tensor
-    latent_image: dict[str, Any]
-    vae: Any
-    reward: HostReward
-    prompt: str
-    budget: int
-    micro_batch: int = 0
-    preview_vae: Any = None
-    lookahead: int = 0
-    window_start: float = 1.0
-    window_end: float = 0.0
 
 
 @dataclass
@@ -88,13 +57,7 @@ def search_latents(request: Request, node_id: str) -> tuple[dict[str, Any], Tens
         request.latent_image.get("downscale_ratio_spacial", None),
     )
     noise = request.noise.generate_noise(latent | {"samples": samples})
-    bar = comfy.utils.ProgressBar(request.budget * len(samples), node_id)
-    mask = latent.get("noise_mask")
-    found = []
-    for i in range(len(samples)):
-        own_mask = mask_of(mask, samples, i)
-        one = OneSearch(request, times, i, Events(node_id), bar)
-        found.append(one(noise[i : i + 1], samples[i : i + 1], own_mask))
+    found = search_each(request, times, noise, samples, latent.get("noise_mask"), node_id)
     latent["samples"] = torch.cat([f.latent for f in found]).to(mm.intermediate_device())
     first = found[0].report
     if len(found) > 1:
@@ -102,25 +65,31 @@ def search_latents(request: Request, node_id: str) -> tuple[dict[str, Any], Tens
     return latent, torch.cat([f.images for f in found]), first
 
 
-def check(request: Request) -> list[float]:
-    """Refuse bad input; returns the sigmas as floats."""
-    kernel_of(request.sampler)
-    check_flow(request.guider.model_patcher.get_model_object("model_sampling"))
-    check_guider(request.guider)
-    times = check_sigmas(request.sigmas)
-    if times[-1] != 0.0:
-        raise ValueError(
-            f"sigmas ending at {times[-1]:.4f} given, wanted a schedule that ends at 0: a search "
-            "judges finished pictures."
-        )
-    check_latent(request.latent_image)
-    request.reward.check(request.prompt)
-    lead, inside = split_window(times[:-1], request.window_start, request.window_end)
-    cost = nfe_per_particle(request.guider)
-    prices = Prices(len(lead) + 1, max(1, request.sampler.kernel.inner), request.lookahead)
-    finish = request.finish.after(request.lookahead)
-    check_budget(request.search, len(inside), finish, request.budget, cost, prices)
-    return times
+def search_each(
+    request: Request,
+    times: list[float],
+    noise: Tensor,
+    samples: Tensor,
+    mask: Tensor | None,
+    node_id: str,
+) -> list[Found]:
+    """One search after the other. When one is cancelled or fails, what was found is saved."""
+    context = get_executing_context()
+    prompt_id = context.prompt_id if context else None
+    bar = comfy.utils.ProgressBar(request.budget * len(samples), node_id)
+    found: list[Found] = []
+    with RUNNING.search(node_id, prompt_id) as asked:
+        request = replace(request, rules=replace(request.rules, asked=asked))
+        for i in range(len(samples)):
+            one = OneSearch(request, times, i, Events(node_id), bar)
+            rows = slice(i, i + 1)
+            try:
+                found.append(one(noise[rows], samples[rows], mask_of(mask, samples, i)))
+            except (Exception, mm.InterruptProcessingException) as error:
+                ended = [(f.images, f.report) for f in found]
+                rescue([*ended, *one.unfinished(error)], error, node_id, prompt_id)
+                raise
+    return found
 
 
 class OneSearch:
@@ -142,8 +111,8 @@ class OneSearch:
         self.lead, self.inside = split_window(times[:-1], *window)
         self.trace = Trace(times, len(self.lead))
         self.outcome = Outcome()
-        self.finished: dict[int, Tensor] = {}
-        self.shown = -torch.inf
+        self.finished: dict[int, Tensor | None] = {}
+        self.kept: Kept | None = None
 
     def __call__(self, noise: Tensor, samples: Tensor, mask: Tensor | None) -> Found:
         request = self.request
@@ -157,25 +126,27 @@ class OneSearch:
             disable_pbar=True,
             seed=request.noise.seed,
         )
+        return Found(latent, self.images, self._report(self.outcome))
+
+    def unfinished(self, error: BaseException) -> list[Part]:
+        """The best picture so far and its report, for a search that `error` ended."""
+        if self.kept is None:
+            return []
+        told = self._report(Outcome([self.kept.particle], "interrupt"))
+        if not isinstance(error, mm.InterruptProcessingException):
+            told["error"] = f"{type(error).__name__}: {error}"
+        return [(frames(self.kept.picture), told)]
+
+    def _report(self, outcome: Outcome) -> dict[str, Any]:
+        request = self.request
         budget = {
             "nfe": request.budget,
             "seconds": request.rules.seconds,
             "target_reward": request.rules.target,
         }
         settings = request.settings | request.sampler.settings | request.reward.settings
-        return Found(
-            latent,
-            self.images,
-            report(
-                request.method,
-                request.noise.seed,
-                settings,
-                budget,
-                self.ledger,
-                self.trace,
-                self.outcome,
-            ),
-        )
+        seed, ledger = request.noise.seed, self.ledger
+        return report(request.method, seed, settings, budget, ledger, self.trace, outcome)
 
     def _sample(
         self,
@@ -189,12 +160,13 @@ class OneSearch:
         request, ledger = replace(self.request, reward=self.request.reward.fresh()), self.ledger
         network = Network(model, extra_args, ledger)
         source = AddressedNoise(request.noise.seed, tuple(x.shape[1:]), x.device, image=self.image)
-        final = HostObjective(request.vae, request.reward, request.prompt, network.base, ledger)
-        scoring = final
-        if request.preview_vae is not None:
-            scoring = HostObjective(
-                request.preview_vae, request.reward, request.prompt, network.base, ledger
-            )
+        batch = MicroBatch(request.micro_batch)
+
+        def judge(vae: Any) -> HostObjective:
+            return HostObjective(vae, request.reward, request.prompt, network.base, ledger, batch)
+
+        final = judge(request.vae)
+        scoring = final if request.preview_vae is None else judge(request.preview_vae)
         problem = Problem(
             denoiser=network,
             kernel=request.sampler.kernel,
@@ -208,7 +180,8 @@ class OneSearch:
             objective=scoring,
             final_objective=final,
             ledger=ledger,
-            batch=MicroBatch(request.micro_batch),
+            batch=batch,
+            failed=self.trace.failed,
             counts_itself=True,
             after_call=self._after_call,
         )
@@ -223,41 +196,45 @@ class OneSearch:
 
     def _show(self, event: SearchEvent, objective: HostObjective) -> None:
         rows = self.trace.add(event)
+        better = event.kind in SCORED and self._keep(event, objective.picture)
         self.events.send(event.kind, rows, self.ledger.nfe, self.request.budget)
-        if event.kind not in SCORED:
-            return
-        best = event.particles.best()
-        if event.kind == "finish":
-            self.finished[int(event.particles.ids)] = objective.picture
-        if float(event.particles.reward[best]) > self.shown:
-            self.shown = float(event.particles.reward[best])
-            self._progress(objective.picture)
+        if better:
+            self._progress(self.kept.picture)
+
+    def _keep(self, event: SearchEvent, picture: Tensor | None) -> bool:
+        """Keep the picture of the event's best particle if none better is kept."""
+        finished = event.kind == "finish"
+        if finished:
+            self.finished[int(event.particles.ids)] = picture
+        if picture is None:  # all of them failed
+            return False
+        best = event.particles[event.particles.best()]
+        if self.kept is not None and (float(best.reward), finished) <= self.kept.rank:
+            return False
+        self.kept = Kept(best, picture.to("cpu", copy=True), finished)
+        return True
 
     def _progress(self, picture: Tensor | None) -> None:
-        preview = None
-        if picture is not None:
-            frame = picture[0] if picture.ndim == 4 else picture[0, 0]
-            pixels = (frame.clamp(0, 1) * 255).round().to("cpu", torch.uint8).numpy()
-            preview = ("JPEG", Image.fromarray(pixels), PREVIEW_SIZE)
+        preview = picture if picture is None else ("JPEG", pixels(frames(picture)[0]), PREVIEW_SIZE)
         done = self.image * self.request.budget + self.ledger.nfe
         self.bar.update_absolute(done, self.bar.total, preview)
 
     def _settle(self, final: HostObjective) -> None:
-        """Refuse an empty result, decode what has no picture yet, show the winner."""
-        top = self.outcome.top
-        if float(top[0].reward) == -torch.inf:
-            raise ValueError(
-                f"All {len(self.trace.rows)} candidates failed: the reward was not a number for "
-                "any of them, wanted at least one finite score (is the decoded picture NaN?)."
-            )
-        pictures = []
-        for particle in top:
-            if int(particle.ids) not in self.finished:
-                self.finished[int(particle.ids)] = final.decode(particle.clean)
-            pictures.append(self.finished[int(particle.ids)])
+        """Leave out what failed, decode what has no picture yet, show the winner."""
+        top = [p for p in self.outcome.top if math.isfinite(float(p.reward))]
+        if not top:
+            raise ValueError(all_failed(self.trace.rows))
+        self.outcome.top = top
+        missing = [p for p in top if int(p.ids) not in self.finished]
+        self.finished |= {int(p.ids): final.decode(p.clean) for p in missing}
         final.restore(top[0].x0)
-        images = torch.cat(pictures)
-        self.images = images.flatten(0, 1) if images.ndim == 5 else images
+        pictures = [self.finished[int(p.ids)] for p in top]
+        self.images = frames(torch.cat(pictures))
         self.events.flush(self.ledger.nfe, self.request.budget)
         self._progress(pictures[0])
         self.bar.update_absolute((self.image + 1) * self.request.budget)
+
+
+def frames(pictures: Tensor) -> Tensor:
+    """Pictures (N,H,W,3); those of clips (K,T,H,W,3) one after the other."""
+    return pictures.flatten(0, 1) if pictures.ndim == 5 else pictures

@@ -4,6 +4,8 @@ import json
 
 import torch
 
+from .trouble import NODES as TROUBLE
+
 COUNTS = {}
 
 
@@ -120,6 +122,7 @@ class Scores:
 
 
 NODE_CLASS_MAPPINGS = {
+    **TROUBLE,
     "ProbeCountNetwork": CountNetwork,
     "ProbeReport": Report,
     "ProbeSpoilLatent": SpoilLatent,

@@ -1,0 +1,61 @@
+"""What a search node was asked, and whether it can be done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from ..samplers.run import Finish, StopRules, check_budget
+from ..samplers.schedules import split_window
+from ..samplers.types import Prices, Search
+from .flow import check_flow, check_guider, check_latent, check_sigmas, nfe_per_particle
+from .reward import HostReward
+from .sampler import FlowSampler, kernel_of
+
+
+@dataclass(frozen=True)
+class Request:
+    """Everything a search node was asked. Names are the node's inputs."""
+
+    method: str
+    search: Search
+    finish: Finish
+    rules: StopRules
+    settings: dict[str, Any]
+    noise: Any
+    guider: Any
+    sampler: FlowSampler
+    sigmas: Tensor
+    latent_image: dict[str, Any]
+    vae: Any
+    reward: HostReward
+    prompt: str
+    budget: int
+    micro_batch: int = 0
+    preview_vae: Any = None
+    lookahead: int = 0
+    window_start: float = 1.0
+    window_end: float = 0.0
+
+
+def check(request: Request) -> list[float]:
+    """Refuse bad input; returns the sigmas as floats."""
+    kernel_of(request.sampler)
+    check_flow(request.guider.model_patcher.get_model_object("model_sampling"))
+    check_guider(request.guider)
+    times = check_sigmas(request.sigmas)
+    if times[-1] != 0.0:
+        raise ValueError(
+            f"sigmas ending at {times[-1]:.4f} given, wanted a schedule that ends at 0: a search "
+            "judges finished pictures."
+        )
+    check_latent(request.latent_image)
+    request.reward.check(request.prompt)
+    lead, inside = split_window(times[:-1], request.window_start, request.window_end)
+    cost = nfe_per_particle(request.guider)
+    prices = Prices(len(lead) + 1, max(1, request.sampler.kernel.inner), request.lookahead)
+    finish = request.finish.after(request.lookahead)
+    check_budget(request.search, len(inside), finish, request.budget, cost, prices)
+    return times

@@ -1,0 +1,141 @@
+"""Rewards, decoders and networks that fail, and rewards slow enough to be interrupted."""
+
+import dataclasses
+import time
+from pathlib import Path
+
+import folder_paths
+import torch
+
+NAN, RAISE, SLOW = "nan", "raise", "slow"
+
+
+@dataclasses.dataclass
+class TroubledReward:
+    """Another reward, in trouble from its `first` picture on, for `count` pictures.
+
+    slow: every call sleeps, and tells by a file how many pictures it has seen.
+    """
+
+    reward: object
+    kind: str
+    first: int
+    count: int
+    name: str
+    seen: int = 0
+
+    @property
+    def settings(self):
+        return self.reward.settings
+
+    def fresh(self):
+        return dataclasses.replace(self, reward=self.reward.fresh(), seen=0)
+
+    def check(self, prompt):
+        self.reward.check(prompt)
+
+    def score(self, images, prompt):
+        if not images.isfinite().all():
+            raise AssertionError("a picture that is not finite was given to the reward")
+        rows = self.seen + torch.arange(len(images))
+        self.seen += len(images)
+        hit = (rows >= self.first) & (rows < self.first + self.count)
+        if self.kind == RAISE and hit.any():
+            raise RuntimeError("the reward broke")
+        if self.kind == SLOW:
+            time.sleep(0.03)
+            told = Path(folder_paths.get_output_directory(), f"seen_{self.name}")
+            told.write_text(str(self.seen))
+        scores = self.reward.score(images, prompt)
+        return scores.masked_fill(hit, torch.nan) if self.kind == NAN else scores
+
+
+class Reward:
+    @classmethod
+    def INPUT_TYPES(cls):
+        number = ("INT", {"default": 0, "max": 1 << 30})
+        return {
+            "required": {
+                "reward": ("FLOW_REWARD",), "kind": ([NAN, RAISE, SLOW],),
+                "first": number, "count": number, "name": ("STRING", {"default": "run"}),
+            }
+        }  # fmt: skip
+
+    RETURN_TYPES = ("FLOW_REWARD",)
+    FUNCTION = "run"
+    CATEGORY = "probe"
+
+    def run(self, **inputs):
+        return (TroubledReward(**inputs),)
+
+
+@dataclasses.dataclass
+class TroubledVAE:
+    """A decoder of which pictures `first` to `first + count` are not finite."""
+
+    vae: object
+    first: int
+    count: int
+    seen: int = 0
+
+    def decode(self, latents):
+        rows = self.seen + torch.arange(len(latents))
+        self.seen += len(latents)
+        images = self.vae.decode(latents)
+        images[(rows >= self.first) & (rows < self.first + self.count), 0, 0, 0] = torch.nan
+        return images
+
+
+class VAE:
+    @classmethod
+    def INPUT_TYPES(cls):
+        number = ("INT", {"default": 0, "max": 1 << 30})
+        return {
+            "required": {
+                "vae": ("VAE",), "first": number, "count": number,
+                "name": ("STRING", {"default": "run"}),
+            }
+        }  # fmt: skip
+
+    RETURN_TYPES = ("VAE",)
+    FUNCTION = "run"
+    CATEGORY = "probe"
+
+    def run(self, vae, first, count, name):
+        return (TroubledVAE(vae, first, count),)
+
+
+class Network:
+    """A model whose `call`-th prediction is not finite in its first row."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {
+            "required": {
+                "model": ("MODEL",), "call": ("INT", {"default": 0}),
+                "name": ("STRING", {"default": "run"}),
+            }
+        }  # fmt: skip
+
+    RETURN_TYPES = ("MODEL",)
+    FUNCTION = "run"
+    CATEGORY = "probe"
+
+    def run(self, model, call, name):
+        model, calls = model.clone(), iter(range(1 << 30))
+
+        def wrapped(apply_model, args):
+            answer = apply_model(args["input"], args["timestep"], **args["c"])
+            if next(calls) == call:
+                answer[0].view(-1)[0] = torch.nan
+            return answer
+
+        model.set_model_unet_function_wrapper(wrapped)
+        return (model,)
+
+
+NODES = {
+    "ProbeTroubledReward": Reward,
+    "ProbeTroubledVAE": VAE,
+    "ProbeTroubledNetwork": Network,
+}
