@@ -12,15 +12,17 @@ from ..types import Particles
 def shares(rows: int, prices: Sequence[int], paths: int) -> list[int]:
     """Children per path in each round, one at least, so that sum_i paths n_i prices_i <= rows.
 
-    As even as can be; what a further child everywhere cannot use goes to the first rounds.
+    As even as can be; what a further child everywhere cannot use goes to the first rounds that it
+    pays for, until it pays for none.
     """
-    width = rows // (paths * sum(prices))
+    width = max(1, rows // (paths * sum(prices)))
     left = rows - width * paths * sum(prices)
-    counts = []
-    for price in prices:
-        more = int(left >= paths * price)
-        left -= more * paths * price
-        counts.append(width + more)
+    counts = [width] * len(prices)
+    while left >= paths * min(prices):
+        for i, price in enumerate(prices):
+            more = int(left >= paths * price)
+            left -= more * paths * price
+            counts[i] += more
     return counts
 
 

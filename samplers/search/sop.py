@@ -80,6 +80,7 @@ class SearchOverPaths:
         *_, parents = walk(problem, born, score=not rounds, kernel=ode, last=solved)
         if not rounds:
             yield SearchEvent("propose" if solved else "born", parents, ledger.nfe)
+            return
         each = [bottom - top + 1 + problem.prices.score for top, bottom in rounds]
         for (top, bottom), k in zip(rounds, shares(int(problem.left), each, b), strict=True):
             copies = problem.renoise(repeated(parents, k), top)

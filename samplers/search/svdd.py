@@ -64,10 +64,13 @@ class SVDD:
 
     def _choose(self, children: Particles, problem: Problem) -> Particles:
         alone = len(children) == self.paths
-        if alone or self.alpha == 0.0 or not children.reward.isfinite().any():
+        if alone or self.alpha == 0.0:
             return best_each(children, self.paths)
         chosen = []
         for own, u in zip(groups(children, self.paths), problem.uniforms(self.paths), strict=True):
+            if not own.reward.isfinite().any():
+                chosen.append(own[0])
+                continue
             odds = torch.softmax((own.reward - own.reward.max()) / self.alpha, 0)
             last = int(odds.nonzero().max())  # rounding must not reach a child without weight
             chosen.append(own[min(int(torch.searchsorted(odds.cumsum(0), u, right=True)), last)])

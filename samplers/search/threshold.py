@@ -44,7 +44,7 @@ class VerifierThreshold:
             later = (problem.last_step - step) * prices.step
             price = prices.step if step else prices.born
             best: Particles | None = None
-            while problem.left - later >= price:
+            while best is None or problem.left - later >= price:
                 child = problem.propose(parent) if step else problem.born(1)
                 yield SearchEvent("propose" if step else "born", child, ledger.nfe)
                 if best is None or child.reward > best.reward:

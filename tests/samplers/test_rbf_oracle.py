@@ -155,7 +155,7 @@ def oracle(case, particles, quota):
     return reference(case.reward, limit, case.init, case.paths, case.steps, quota)[:particles]
 
 
-@pinned(200)
+@pinned(100)
 @given(
     cases(),
     st.sampled_from([0, 0, 1, 2, 3, 5]),
@@ -179,7 +179,7 @@ def test_every_decision_and_the_best_ever_seen(case, quota, cost, nodes, top_k):
         assert standing is None or ranked[0].reward >= rows[standing].reward
 
 
-@pinned(100)
+@pinned(60)
 @given(cases(most=60))
 def test_one_nfe_less_repeats_the_reference(case):
     limit = case.least() + case.extra + 1
@@ -206,7 +206,7 @@ def test_the_smallest_budget_reaches_the_last_step(case, quota, cost):
         check_budget(search_of(case, quota), case.steps, finish, least - 1, cost, Prices())
 
 
-@pinned(300)
+@pinned(200)
 @given(cases(most=300), st.integers(1, 7))
 def test_the_oracle_keeps_the_claims_of_the_method(case, quota):
     rows = oracle(case, case.least(quota) + case.extra, quota)
@@ -335,7 +335,9 @@ def test_one_time_is_the_best_start():
     assert float(outcome.top[0].reward) == max(row.reward for row in rows)
 
 
-@pytest.mark.parametrize("settings", [{"init_particles": 0}, {"paths": 0}, {"quota": -1}])
+@pytest.mark.parametrize(
+    "settings", [{"init_particles": 0}, {"paths": 0}, {"quota": -1}, {"speculation": 0}]
+)
 def test_settings_out_of_range_are_named(settings):
     (name, value), *_ = settings.items()
     with pytest.raises(ValueError, match=f"{name} {value} given"):

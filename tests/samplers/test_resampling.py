@@ -83,6 +83,15 @@ def test_equal_weights_give_everyone_the_same(name, k, each, value):
     assert torch.equal(draw(name, [-3.7] * k, u), want)
 
 
+@pytest.mark.parametrize("value", [0.0, 0.5, LAST])
+def test_ten_tenths_are_one_place(value):
+    """Added up in floats they are not, and a neighbour of share 1 would be picked twice."""
+    log_w = [math.log(0.1)] * 10 + [0.0] * 9
+    for name in ("systematic", "stratified", "residual"):
+        got = copies(name, log_w, torch.full((10,), value, dtype=torch.float64))
+        assert got[10:].tolist() == [1] * 9
+
+
 @each_scheme
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_u_close_to_one_stays_inside(name, dtype):

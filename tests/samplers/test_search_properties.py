@@ -1,133 +1,152 @@
-"""What every search owes its user: an honest ledger, repeatable results, nothing lost."""
+"""What every search owes its user: an honest ledger, a result that is its seed's."""
 
 import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from pack.samplers.diffusions import Diffusion
-from pack.samplers.interpolants.linear import Linear
-from pack.samplers.kernels import EulerMaruyama
+from pack.samplers.batching import AUTOMATIC, MicroBatch, OneAtATime
 from pack.samplers.ledger import BudgetExceeded, Ledger
 from pack.samplers.noise import AddressedNoise
-from pack.samplers.run import Finish, Outcome, StopRules, check_budget, run
+from pack.samplers.run import check_budget
 from pack.samplers.search import SEARCHES
-from pack.samplers.search.best_of_n import BestOfN, walk
+from pack.samplers.search.best_of_n import BestOfN
+from pack.samplers.search.code import CoDe
 from pack.samplers.search.rbf import RolloverBudgetForcing
-from pack.samplers.types import Prices
+from pack.samplers.search.smc import SMC
+from pack.samplers.search.sop import SearchOverPaths
+from pack.samplers.search.svdd import SVDD
+from pack.samplers.search.threshold import VerifierThreshold
+from pack.samplers.search.zero_order import ZeroOrder
 
-from .world import Counter, problem
+from .setups import SCORED, Setup, arithmetic, assert_same_run, pinned, setups
+from .world import Counter, denoise
 
-KERNEL = EulerMaruyama(Linear(), Diffusion("square", 3.0))
-PRICES = Prices()
-NO_FINISH, NO_RULES, OUT_OF_TIME = Finish(), StopRules(), StopRules(seconds=0.0)
-SMALL = {"rbf": RolloverBudgetForcing(init_particles=3, paths=2)}
-EACH = {name: SMALL.get(name) or cls() for name, cls in SEARCHES.items()}
-SEEN = ("born", "propose")
+each_method = pytest.mark.parametrize("name", SEARCHES)
 
-each_search = pytest.mark.parametrize("search", EACH.values(), ids=EACH)
-pinned = settings(max_examples=50, derandomize=True, database=None, deadline=None)
 
-any_search = st.one_of(
-    st.sampled_from(list(EACH.values())),
-    st.builds(
-        RolloverBudgetForcing,
-        init_particles=st.integers(1, 4),
-        paths=st.integers(1, 3),
-        quota=st.integers(0, 3),
-    ),
+def cheapest(setup):
+    """Rows of the least that the search could still have bought: a particle, or on each path one
+    more child in some round. More than that must not stay unspent."""
+    price, search, steps = setup.prices, setup.search, setup.steps
+    match search:
+        case RolloverBudgetForcing():
+            return price.step if steps > 1 else math.inf
+        case VerifierThreshold():
+            return price.step if steps > 1 else price.born
+        case BestOfN() | ZeroOrder():
+            return price.walk(steps)
+        case SMC():
+            return price.born + (steps - 1) * price.step
+        case SVDD():
+            return search.paths * (min(price.born, price.step) if steps > 1 else price.born)
+        case CoDe():
+            sizes = [min(search.block, steps - at) for at in range(0, steps, search.block)]
+            later = [n * price.child + price.score for n in sizes[1:]]
+            return search.paths * min([price.walk(sizes[0]), *later])
+        case SearchOverPaths():
+            at, rounds = search.forward, []
+            while at < steps - 1:
+                top, at = at - search.forward, min(at - search.forward + search.backward, steps - 1)
+                rounds.append(1 + at - top + price.score)
+            solve = price.birth + steps - 1 + price.score
+            return search.paths * min(rounds) if rounds else solve
+    return math.inf
+
+
+@each_method
+@pinned(40)
+@given(st.data())
+def test_the_books_balance(name, data):
+    setup = data.draw(setups(name))
+    counter, calls, scored = Counter(), [], []
+
+    def after_call():
+        calls.append((task.ledger.reserve, task.ledger.nfe))
+
+    def objective(x0):
+        scored.extend(x0)
+        return x0.mean(1)
+
+    check_budget(setup.search, setup.steps, setup.finish, setup.total, setup.cost, setup.prices)
+    task = setup.problem(denoiser=counter, objective=objective, after_call=after_call)
+    events, outcome, _ = setup.run(task)
+    spent = [event.spent for event in events]
+    assert spent == sorted(spent) and all(nfe <= setup.total for nfe in spent)
+    assert spent[-1] == task.ledger.nfe == counter.rows * setup.cost
+    assert task.ledger.network_calls == counter.calls == len(calls)
+
+    searched = [event for event in events if event.kind != "finish"]
+    finished = [event.particles for event in events if event.kind == "finish"]
+    for reserve, nfe in calls:
+        assert nfe <= setup.total - reserve * setup.cost
+        assert reserve == (setup.finish.rows() if nfe <= searched[-1].spent else 0)
+    assert len(finished) == (len(outcome.top) if setup.finish.steps else 0)
+    assert all(int(p.steps) == setup.steps for p in finished)
+    assert spent[-1] - searched[-1].spent == len(finished) * setup.finish.steps * setup.cost
+    done = searched[-1].kind == "done"
+    assert outcome.stopped == ("done" if done else "budget")
+    free = (setup.total - setup.finish.rows() * setup.cost - searched[-1].spent) // setup.cost
+    assert done or 0 <= free < cheapest(setup)
+
+    # The objective saw each particle of the events once, and no other.
+    found = [event.particles for event in events if event.kind in (*SCORED, "finish")]
+    assert torch.equal(torch.stack(scored), torch.cat([p.clean for p in found]))
+    ids = torch.cat([p.ids for p in found]).tolist()
+    assert len(ids) == len(set(ids))
+    assert len(outcome.top) == min(setup.finish.top_k, len(ids) - len(finished))
+
+
+@each_method
+@pinned(20)
+@given(st.data())
+def test_the_minimum_reaches_the_last_step_and_one_less_is_refused(name, data):
+    setup = data.draw(setups(name, extra=0, micro_batch=0))
+    ask = setup.search, setup.steps, setup.finish
+    check_budget(*ask, setup.least, setup.cost, setup.prices)
+    said = f"budget of {setup.least - 1} NFE given, wanted at least {setup.least}: {setup.minimum} "
+    with pytest.raises(ValueError, match=said) as refused:
+        check_budget(*ask, setup.least - 1, setup.cost, setup.prices)
+    assert ("(CFG)" in str(refused.value)) == (setup.cost > 1)
+    assert ("lookahead of" in str(refused.value)) == (setup.lookahead > 0)
+
+    events, _, _ = setup.run()
+    found = [event.particles for event in events if event.kind in SCORED]
+    paths = getattr(setup.search, "paths", 1)
+    # Paths with chunks of children do not keep step: the faster may take what the slower lacks.
+    alone = paths == 1 or getattr(setup.search, "speculation", 1) == 1
+    reached = {p for rows in found for p in rows.paths[rows.steps == setup.steps - 1].tolist()}
+    assert reached == set(range(paths)) if alone else reached
+    exact = not isinstance(setup.search, (RolloverBudgetForcing, VerifierThreshold))
+    spent = max(event.spent for event in events if event.kind != "finish")
+    assert spent == setup.minimum * setup.cost if exact else spent <= setup.minimum * setup.cost
+
+
+@pytest.mark.xfail(
+    strict=True, reason="paths that come first to the last step take the rows of those behind"
 )
+@pytest.mark.parametrize("paths, quota, chunk, extra", [(4, 0, 8, 48), (4, 3, 4, 0)])
+def test_chunks_leave_every_path_its_last_step(paths, quota, chunk, extra):
+    """`minimum` counts the quota of every path for every step, so all of them should come there."""
+    search = RolloverBudgetForcing(4, paths, quota, chunk)
+    for seed in range(20):
+        events, _, _ = Setup(search, 10, extra, seed=seed).run()
+        found = [event.particles for event in events if event.kind in SCORED]
+        assert {p for rows in found for p in rows.paths[rows.steps == 9].tolist()} == {
+            *range(paths)
+        }
 
 
-def arithmetic(x, t):
-    """A denoiser of IEEE operations only: the same bits whatever rows share the call."""
-    return x / (1.0 + t * t + x * x)
-
-
-def times(steps):
-    return [0.95 * (1.0 - i / steps) for i in range(steps)]
-
-
-def searched(search, steps, total, finish=NO_FINISH, rules=NO_RULES, **settings):
-    task = problem(KERNEL, times(steps), budget=total, **settings)
-    outcome = Outcome()
-    return list(run(search, task, finish, rules, outcome)), outcome, task
-
-
-def budget(search, steps, finish=NO_FINISH, cost=1, extra=0):
-    return (search.minimum(steps, PRICES) + finish.rows()) * cost + extra
-
-
-def same(a, b):
-    return all(torch.equal(getattr(a, n), getattr(b, n)) for n in a.__dataclass_fields__)
-
-
-def assert_same_run(first, second):
-    (events, outcome, _), (others, other, _) = first, second
-    for a, b in zip(events, others, strict=True):
-        assert (a.kind, a.spent, a.quota) == (b.kind, b.spent, b.quota)
-        assert same(a.particles, b.particles)
-    assert outcome.stopped == other.stopped
-    assert all(same(a, b) for a, b in zip(outcome.top, other.top, strict=True))
-
-
-@pinned
-@given(
-    any_search,
-    st.integers(1, 6),
-    st.integers(1, 2),
-    st.builds(Finish, st.integers(0, 3), st.integers(1, 4)),
-    st.integers(0, 30),
-    st.integers(0, 4),
-    st.sampled_from([NO_RULES, NO_RULES, *(StopRules(target=r) for r in (-9, 1.9)), OUT_OF_TIME]),
-)
-def test_the_books_balance(search, steps, cost, finish, extra, micro_batch, rules):
-    total = budget(search, steps, finish, cost, extra)
-    check_budget(search, steps, finish, total, cost, PRICES)
-    counter, wholes = Counter(), isinstance(search, BestOfN)
-    events, outcome, task = searched(
-        search, steps, total, finish, rules, denoiser=counter, cost=cost, micro_batch=micro_batch
-    )
-    spent = 0
-    for event in events:
-        rows = {"finish": finish.steps, "born": len(event.particles)}.get(event.kind, 0)
-        rows = len(event.particles) if event.kind == "propose" else rows
-        rows *= steps if wholes and event.kind == "propose" else 1
-        spent += rows * cost
-        assert event.spent == spent <= total
-    assert spent == task.ledger.nfe == counter.rows * cost
-    assert task.ledger.network_calls == counter.calls
-
-    scored = [event for event in events if event.kind in SEEN]
-    finished = [event for event in events if event.kind == "finish"]
-    found = sum(len(event.particles) for event in scored)
-    assert scored[-1].spent <= total - finish.rows() * cost
-    assert len(outcome.top) == min(finish.top_k, found)
-    assert len(finished) == (len(outcome.top) if finish.steps else 0)
-    assert all(int(event.particles.steps) == steps for event in finished)
-    if rules is NO_RULES and steps > 1:
-        unspent = total - finish.rows() * cost - scored[-1].spent
-        assert unspent < cost * (steps if wholes else 1)
-
-
-@each_search
-def test_too_small_a_budget_is_refused_with_both_numbers(search):
-    finish = Finish(3, 2)
-    least = budget(search, 5, finish, cost=2)
-    check_budget(search, 5, finish, least, 2, PRICES)
-    with pytest.raises(ValueError, match=f"{least - 1} NFE given, wanted at least {least}.*CFG"):
-        check_budget(search, 5, finish, least - 1, 2, PRICES)
-
-
-@pytest.mark.parametrize("act", ["born", "propose", "finish"])
+@pytest.mark.parametrize("act", ["born", "propose", "renoise", "finish"])
 def test_overspending_raises_before_the_network_is_asked(act):
     counter = Counter()
-    task = problem(KERNEL, times(4), budget=9, cost=2, denoiser=counter)
+    task = Setup(BestOfN(), 4, cost=2).problem(budget=9, denoiser=counter)
     three = task.born(3)
     ask = {
         "born": lambda: task.born(2),
         "propose": lambda: task.propose(three[[0, 1]]),
+        "renoise": lambda: task.renoise(three[[0, 1]], 0),
         "finish": lambda: task.finish(three[0], 2),
     }[act]
     with pytest.raises(BudgetExceeded, match="budget of 9 NFE exhausted: [68] spent, [24] asked"):
@@ -135,53 +154,141 @@ def test_overspending_raises_before_the_network_is_asked(act):
     assert task.ledger.nfe == 2 * counter.rows <= 9
 
 
-@each_search
-@pytest.mark.parametrize("micro_batch", [1, 3])
-def test_micro_batches_change_no_bit(search, micro_batch):
-    finish = Finish(2, 2)
-    ask = (search, 5, budget(search, 5, finish, extra=37), finish)
-    whole = searched(*ask, denoiser=arithmetic)
-    parts = searched(*ask, denoiser=arithmetic, micro_batch=micro_batch)
+@pytest.mark.parametrize("lead, kernel, ahead", [(2, "eta", 0), (0, "glass", 0), (0, "eta", 3)])
+def test_what_a_particle_needs_is_asked_for_at_once(lead, kernel, ahead):
+    """Not one row goes to the network for a particle that cannot be paid to its score."""
+    setup = Setup(BestOfN(), 4, kernel=kernel, lead=lead, lookahead=ahead)
+    price, counter = setup.prices, Counter()
+    task = setup.problem(budget=2 * price.born + 2 * price.step - 1, denoiser=counter)
+    with pytest.raises(BudgetExceeded):
+        task.born(task.ledger.total // price.born + 1)
+    assert counter.rows == 0
+    parents = task.born(2)
+    with pytest.raises(BudgetExceeded):
+        task.propose(parents)
+    assert counter.rows == 2 * price.born == task.ledger.nfe
+    task.propose(parents[0])
+    assert counter.rows == 2 * price.born + price.step
+
+
+@each_method
+@pinned(10)
+@given(st.data(), st.sampled_from([1, 3, 7]))
+def test_micro_batches_change_no_bit(name, data, size):
+    setup = data.draw(setups(name, micro_batch=0, fixed={"denoiser": arithmetic}))
+    whole, parts = (setup.run(micro_batch=rows) for rows in (10**6, size))
     assert_same_run(whole, parts)
-    assert parts[2].ledger.network_calls > whole[2].ledger.network_calls
+    assert parts[2].ledger.network_calls >= whole[2].ledger.network_calls
+    assert parts[2].ledger.nfe == whole[2].ledger.nfe
 
 
-@each_search
-@pytest.mark.parametrize("room", [1, 2, 3])
-def test_out_of_memory_halves_the_micro_batch_and_changes_nothing(search, room):
+@each_method
+@pinned(10)
+@given(st.data(), st.integers(1, 5))
+def test_out_of_memory_halves_the_micro_batch_and_changes_nothing(name, data, room):
     def cramped(x, t):
         if len(x) > room:
             raise torch.OutOfMemoryError("no room")
         return arithmetic(x, t)
 
     counter = Counter(arithmetic)
-    ask = (search, 5, budget(search, 5, Finish(1), extra=37), Finish(1))
-    whole, cut = searched(*ask, denoiser=counter), searched(*ask, denoiser=cramped)
+    setup = data.draw(setups(name, micro_batch=0))
+    whole, cut = setup.run(denoiser=counter), setup.run(denoiser=cramped)
     assert_same_run(whole, cut)
-    assert cut[2].ledger.nfe == counter.rows
-    assert 1 <= cut[2].batch.size <= room or counter.rows == counter.calls
+    assert cut[2].ledger.nfe == counter.rows * setup.cost
+    assert cut[2].batch.size <= room
 
 
-def test_no_room_for_one_row_is_the_callers_to_know():
+@each_method
+@pinned(10)
+@given(st.data())
+def test_a_backend_that_takes_one_row_is_asked_for_one(name, data):
+    sizes = []
+
+    def single(x, t):
+        sizes.append(len(x))
+        if len(x) > 1:
+            raise OneAtATime("one row, please")
+        return arithmetic(x, t)
+
+    setup = data.draw(setups(name, micro_batch=0))
+    assert_same_run(setup.run(denoiser=arithmetic), setup.run(denoiser=single))
+    assert sum(n > 1 for n in sizes) <= 1
+
+
+def test_rows_go_in_parts_of_the_automatic_size():
+    sizes = []
+
+    def ask(x):
+        sizes.append(len(x))
+        return x + 1
+
+    x = torch.arange(2.0 * AUTOMATIC + 3)[:, None]
+    assert torch.equal(MicroBatch()(x, ask), x + 1)
+    assert sizes == [AUTOMATIC, AUTOMATIC, 3]
+    sizes.clear()
+    assert torch.equal(MicroBatch(may_split=False)(x, ask), x + 1)
+    assert sizes == [len(x)]
+
+
+def test_rows_that_do_not_fit_are_halved_for_good():
+    sizes = []
+
+    def ask(x):
+        sizes.append(len(x))
+        if len(x) > 5:
+            raise torch.OutOfMemoryError("no room")
+        return x
+
+    batch, x = MicroBatch(), torch.arange(20.0)[:, None]
+    assert torch.equal(batch(x, ask), x) and torch.equal(batch(x[:6], ask), x[:6])
+    assert sizes == [16, 8, 4, 4, 4, 4, 4, 4, 2]
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("no room"), OneAtATime("one")])
+@pytest.mark.parametrize("rows, may_split", [(1, True), (4, False)])
+def test_where_nothing_can_be_split_the_error_is_the_callers_to_know(error, rows, may_split):
     def full(x, t):
-        raise torch.OutOfMemoryError("no room")
+        raise error
 
-    task = problem(KERNEL, times(3), denoiser=full)
-    with pytest.raises(torch.OutOfMemoryError):
-        task.born(4)
+    task = Setup(BestOfN(), 3, extra=9).problem(denoiser=full)
+    task.batch = MicroBatch(may_split=may_split)
+    with pytest.raises(type(error)):
+        task.born(rows)
     assert task.ledger.nfe == 0
 
 
-@each_search
-def test_a_seed_is_a_result(search):
-    total = budget(search, 5, extra=20)
+@each_method
+@pinned(10)
+@given(st.data())
+def test_a_seed_is_a_result(name, data):
+    setup = data.draw(setups(name))
     state = torch.get_rng_state()
-    first = searched(search, 5, total, seed=3)
+    first = setup.run(seed=3)
     assert torch.equal(state, torch.get_rng_state())
     torch.rand(7)
-    assert_same_run(first, searched(search, 5, total, seed=3))
-    other = searched(search, 5, total, seed=4)
+    assert_same_run(first, setup.run(seed=3))
+    other = setup.run(seed=4)
     assert not torch.equal(first[1].top[0].x, other[1].top[0].x)
+
+
+@each_method
+@pinned(10)
+@given(st.data())
+def test_no_two_particles_start_alike(name, data):
+    setup, births = data.draw(setups(name)), []
+
+    def spy(x, t):
+        if t == first:
+            births.extend(map(tuple, x.tolist()))
+        return denoise(x, t)
+
+    task = setup.problem(denoiser=spy)
+    first = task.lead[0] if setup.lead else task.times[0]
+    if setup.kernel.endswith("glass") and not setup.lead:
+        task.kernel = Setup(BestOfN()).problem().kernel  # it asks its parents' latents again
+    setup.run(task)
+    assert len(births) == len(set(births)) > 0
 
 
 def test_noise_has_an_address():
@@ -206,90 +313,6 @@ def test_noise_is_standard_normal():
     assert abs(neighbours) < 5 / math.sqrt(n)
 
 
-@pytest.mark.parametrize("steps", [1, 2, 7])
-def test_a_search_of_width_one_is_the_plain_sampler(steps):
-    task = problem(KERNEL, times(steps))
-    *_, plain = walk(task, task.born(1, score=False), score=False)
-    forced = RolloverBudgetForcing(init_particles=1, paths=1)
-    for search in (forced, BestOfN()):
-        events, _, task = searched(search, steps, steps)
-        last = [event for event in events if event.kind in SEEN][-1].particles
-        assert torch.equal(last.x, plain.x) and torch.equal(last.x0, plain.x0)
-        assert last.ids.tolist() == plain.ids.tolist() == [steps - 1]
-        assert task.ledger.nfe == steps
-
-
-@each_search
-def test_the_best_is_never_lost(search):
-    task = problem(KERNEL, times(6), budget=budget(search, 6, extra=40))
-    outcome, rows = Outcome(), []
-    for event in run(search, task, Finish(0, 3), NO_RULES, outcome):
-        if event.kind in SEEN:
-            p = event.particles
-            rows += zip((-p.reward).tolist(), (-p.steps).tolist(), p.ids.tolist(), strict=True)
-        assert [int(p.ids) for p in outcome.top] == [row[2] for row in sorted(rows)[:3]]
-
-
-@each_search
-def test_closing_early_leaves_the_best_so_far(search):
-    total = budget(search, 5, extra=9)
-    whole, _, _ = searched(search, 5, total)
-    for stop in sorted({1, 2, 5, len(whole) // 2, len(whole)} & set(range(1, len(whole) + 1))):
-        task, outcome = problem(KERNEL, times(5), budget=total), Outcome()
-        events = run(search, task, Finish(0, 2), NO_RULES, outcome)
-        seen = [next(events) for _ in range(stop)]
-        events.close()
-        best = max(float(e.particles.reward.max()) for e in seen if e.kind in SEEN)
-        assert float(outcome.top[0].reward) == best
-        assert task.ledger.nfe == seen[-1].spent
-
-
-@each_search
-def test_an_interrupted_network_call_leaves_the_best_so_far(search):
-    class Interrupt(Exception):
-        pass
-
-    def interrupt():
-        if task.ledger.network_calls == 12:
-            raise Interrupt
-
-    outcome, total = Outcome(), budget(search, 5, extra=30)
-    task = problem(KERNEL, times(5), budget=total, micro_batch=1, after_call=interrupt)
-    seen = []
-    with pytest.raises(Interrupt):
-        for event in run(search, task, NO_FINISH, NO_RULES, outcome):
-            seen += event.particles.reward.tolist()
-    assert [float(p.reward) for p in outcome.top] == ([max(seen)] if seen else [])
-    assert task.ledger.nfe == 12
-
-
-@each_search
-@pytest.mark.parametrize(
-    "rules, stopped",
-    [
-        (NO_RULES, "budget"),
-        (StopRules(target=-9.0), "target"),
-        (StopRules(target=99.0, seconds=1e9), "budget"),
-        (OUT_OF_TIME, "time"),
-    ],
-)
-def test_why_a_search_stopped(search, rules, stopped):
-    _, outcome, _ = searched(search, 5, budget(search, 5, extra=20), rules=rules)
-    assert outcome.stopped == stopped
-
-
-def test_the_finish_is_judged_by_the_final_objective_and_ranks_the_result():
-    total = budget(SMALL["rbf"], 5, Finish(0, 4), extra=20)
-    events, outcome, task = searched(
-        SMALL["rbf"], 5, total, Finish(0, 4), final_objective=lambda x0: -x0.mean(1)
-    )
-    finished = [event.particles for event in events if event.kind == "finish"]
-    assert len(finished) == 4 and task.ledger.nfe == total
-    assert all(float(p.reward) == pytest.approx(-float(p.x0.mean())) for p in finished)
-    rewards = [float(p.reward) for p in outcome.top]
-    assert rewards == sorted((float(p.reward) for p in finished), reverse=True)
-
-
 def test_a_ledger_without_end_is_never_spent():
     ledger = Ledger()
     ledger.charge(10**9, 1)
@@ -297,20 +320,28 @@ def test_a_ledger_without_end_is_never_spent():
     assert ledger.left == math.inf
 
 
-def test_the_finish_is_euler_on_even_times_down_to_zero():
-    asked = []
-
-    def denoise(x, t):
-        asked.append(t)
-        return arithmetic(x, t)
-
-    task = problem(KERNEL, times(4), denoiser=denoise)
-    particle = task.propose(task.born(1))
-    t, x, x0 = times(4)[1], particle.x, particle.x0
-    last = task.finish(particle, 3)
-    assert asked[2:] == pytest.approx([t * 0.75, t * 0.5, t * 0.25])
-    for s in asked[2:]:
-        x, t = x + (s - t) * (x - x0) / t, s
-        x0 = arithmetic(x, t)
-    torch.testing.assert_close(last.x0, x0)
-    assert torch.equal(last.x, last.x0) and int(last.parents) == int(particle.ids)
+@pytest.mark.parametrize(
+    "method, settings, said",
+    [
+        (SMC, {"temperature": 0.0}, "temperature 0.0 given"),
+        (SMC, {"temperature": math.inf}, "temperature inf given"),
+        (SMC, {"ess_threshold": 1.1}, "ess_threshold 1.1 given"),
+        (SMC, {"tempering": "steep"}, "tempering 'steep' given, wanted one of none, linear"),
+        (SMC, {"resampling": "lots"}, "resampling 'lots' given, wanted one of multinomial, "),
+        (SVDD, {"paths": 0}, "paths 0 and alpha 0.0 given"),
+        (SVDD, {"alpha": -1.0}, "paths 1 and alpha -1.0 given"),
+        (SVDD, {"alpha": math.nan}, "paths 1 and alpha nan given"),
+        (CoDe, {"block": 0}, "block 0 and paths 1 given"),
+        (CoDe, {"paths": 0}, "block 2 and paths 0 given"),
+        (SearchOverPaths, {"paths": 0}, "paths 0, forward 2 and backward 4 given"),
+        (SearchOverPaths, {"forward": 0}, "paths 2, forward 0 and backward 4 given"),
+        (SearchOverPaths, {"forward": 4}, "forward 4 and backward 4 given"),
+        (VerifierThreshold, {"threshold": math.nan}, "threshold nan given"),
+        (ZeroOrder, {"neighbours": 0}, "neighbours 0 and radius 0.5 given"),
+        (ZeroOrder, {"radius": 0.0}, "neighbours 4 and radius 0.0 given"),
+        (ZeroOrder, {"radius": 1.01}, "neighbours 4 and radius 1.01 given"),
+    ],
+)
+def test_settings_out_of_range_are_named(method, settings, said):
+    with pytest.raises(ValueError, match=said):
+        method(**settings)

@@ -49,12 +49,12 @@ class Counter:
 
 def problem(kernel, times, *, budget=math.inf, objective=None, seed=0, shape=(3,), **settings):
     """A Problem on the mixture with `shape` independent dimensions a particle."""
-    noise = AddressedNoise(seed, shape)
+    noise, first = AddressedNoise(seed, shape), [*settings.get("lead", ()), *times][0]
     return Problem(
         denoiser=settings.pop("denoiser", denoise),
         kernel=kernel,
         times=times,
-        start=lambda ids: times[0] * noise(ids),
+        start=lambda ids: first * noise(ids),
         noise=noise,
         uniform=noise.uniform,
         batch=MicroBatch(settings.pop("micro_batch", 0)),

@@ -1,0 +1,171 @@
+"""Every search under any settings, on the mixture of world.py: what its property tests share."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from hypothesis import settings
+from hypothesis import strategies as st
+from pack.samplers.diffusions import Diffusion
+from pack.samplers.glass import Glass
+from pack.samplers.interpolants.linear import Linear
+from pack.samplers.kernels import ODE, Eta, EulerMaruyama
+from pack.samplers.problem import Problem
+from pack.samplers.resampling import RESAMPLERS
+from pack.samplers.run import Finish, Outcome, StopRules, run
+from pack.samplers.search import SEARCHES
+from pack.samplers.search.code import CoDe
+from pack.samplers.search.rbf import RolloverBudgetForcing
+from pack.samplers.search.smc import SMC, TEMPERINGS
+from pack.samplers.search.sop import SearchOverPaths
+from pack.samplers.search.svdd import SVDD
+from pack.samplers.search.threshold import VerifierThreshold
+from pack.samplers.search.zero_order import ZeroOrder
+from pack.samplers.types import Prices, Search
+
+from .world import problem
+
+NO_FINISH, NO_RULES = Finish(), StopRules()
+SCORED = ("born", "propose")  # kinds of the events before the finish whose particles are new
+NEVER = 9.0  # a reward beyond reach
+KERNELS = {
+    "euler_maruyama": EulerMaruyama(Linear(), Diffusion("square", 3.0)),
+    "eta": Eta(Linear(), Diffusion("sigma", 1.0)),
+    "ode": ODE(Linear()),
+    "glass": Glass(2),
+    "long glass": Glass(3),
+}
+ANY = {
+    "rbf": st.builds(
+        RolloverBudgetForcing,
+        init_particles=st.integers(1, 4),
+        paths=st.integers(1, 3),
+        quota=st.integers(0, 3),
+        speculation=st.integers(1, 4),
+    ),
+    "smc": st.builds(
+        SMC,
+        temperature=st.sampled_from([0.01, 0.5, 20.0]),
+        tempering=st.sampled_from(TEMPERINGS),
+        ess_threshold=st.sampled_from([0.0, 0.5, 1.0]),
+        resampling=st.sampled_from(sorted(RESAMPLERS)),
+    ),
+    "svdd": st.builds(SVDD, paths=st.integers(1, 3), alpha=st.sampled_from([0.0, 0.01, 1.0])),
+    "code": st.builds(CoDe, block=st.integers(1, 4), paths=st.integers(1, 3)),
+    "sop": st.integers(1, 3).flatmap(
+        lambda forward: st.builds(
+            SearchOverPaths,
+            paths=st.integers(1, 3),
+            forward=st.just(forward),
+            backward=st.integers(forward + 1, forward + 3),
+        )
+    ),
+    "threshold": st.builds(VerifierThreshold, st.sampled_from([-9.0, 0.5, 1.5, NEVER])),
+    "zero_order": st.builds(ZeroOrder, st.integers(1, 5), st.sampled_from([0.1, 0.5, 1.0])),
+}
+# One of each that spends its whole budget, on more than one path where it can.
+EACH: dict[str, Search] = {name: cls() for name, cls in SEARCHES.items()} | {
+    "rbf": RolloverBudgetForcing(init_particles=3, paths=2),
+    "svdd": SVDD(paths=2),
+    "code": CoDe(paths=2),
+    "threshold": VerifierThreshold(NEVER),
+}
+
+
+def any_search(name: str) -> st.SearchStrategy[Search]:
+    return ANY[name] if name in ANY else st.builds(SEARCHES[name])
+
+
+def pinned(examples: int) -> settings:
+    return settings(max_examples=examples, derandomize=True, database=None, deadline=None)
+
+
+def grid(points: int) -> list[float]:
+    return [0.95 * (1.0 - i / points) for i in range(points)]
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A search and all it is run with; `extra` NFE above the least it needs."""
+
+    search: Search
+    steps: int = 5
+    extra: int = 0
+    kernel: str = "euler_maruyama"
+    lead: int = 0
+    lookahead: int = 0
+    finish: Finish = NO_FINISH
+    cost: int = 1
+    micro_batch: int = 0
+    seed: int = 0
+    fixed: dict[str, Any] = field(default_factory=dict)  # further arguments of world.problem
+
+    @property
+    def prices(self) -> Prices:
+        inner = KERNELS[self.kernel].inner
+        return Prices(self.lead + 1, inner or 1, self.lookahead)
+
+    @property
+    def minimum(self) -> int:
+        return self.search.minimum(self.steps, self.prices)
+
+    @property
+    def least(self) -> int:
+        return (self.minimum + self.finish.rows()) * self.cost
+
+    @property
+    def total(self) -> int:
+        return self.least + self.extra
+
+    def problem(self, **settings: Any) -> Problem:
+        every = grid(self.lead + self.steps)
+        own = dict(budget=self.total, seed=self.seed, cost=self.cost, micro_batch=self.micro_batch)
+        return problem(
+            KERNELS[self.kernel],
+            every[self.lead :],
+            lead=every[: self.lead],
+            lookahead=self.lookahead,
+            **own | self.fixed | settings,
+        )
+
+    def run(self, task: Problem | None = None, rules: StopRules = NO_RULES, **settings: Any):
+        """(events, outcome, problem) of a whole run; on `task` if it is given."""
+        task, outcome = task or self.problem(**settings), Outcome()
+        return list(run(self.search, task, self.finish, rules, outcome)), outcome, task
+
+
+@st.composite
+def setups(draw, name: str, **fixed: Any) -> Setup:
+    """Any setup of the method `name`; a field is drawn unless `fixed`."""
+    fields = dict(
+        search=any_search(name),
+        steps=st.integers(1, 6),
+        extra=st.integers(0, 40),
+        kernel=st.sampled_from(sorted(KERNELS)),
+        lead=st.sampled_from([0, 0, 1, 3]),
+        lookahead=st.sampled_from([0, 0, 1, 2]),
+        finish=st.builds(Finish, st.integers(0, 3), st.integers(1, 4)),
+        cost=st.integers(1, 2),
+        micro_batch=st.sampled_from([0, 0, 1, 3]),
+        seed=st.integers(0, 99),
+    )
+    return Setup(**{n: draw(s) for n, s in fields.items() if n not in fixed}, **fixed)
+
+
+def arithmetic(x: torch.Tensor, t: float) -> torch.Tensor:
+    """A denoiser of IEEE operations only: the same bits whatever rows share the call."""
+    return x / (1.0 + t * t + x * x)
+
+
+def same(a, b) -> bool:
+    return all(torch.equal(getattr(a, n), getattr(b, n)) for n in a.__dataclass_fields__)
+
+
+def assert_same_run(first, second) -> None:
+    (events, outcome, task), (others, other, other_task) = first, second
+    for a, b in zip(events, others, strict=True):
+        assert (a.kind, a.spent, a.quota) == (b.kind, b.spent, b.quota)
+        assert same(a.particles, b.particles)
+        assert (a.log_w is None and b.log_w is None) or torch.equal(a.log_w, b.log_w)
+    assert outcome.stopped == other.stopped and task.failed == other_task.failed
+    assert all(same(a, b) for a, b in zip(outcome.top, other.top, strict=True))

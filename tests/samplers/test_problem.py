@@ -1,0 +1,335 @@
+"""What a problem does for a search: births along the lead, re-noising, lookahead, the finish."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from pack.samplers.batching import MicroBatch
+from pack.samplers.interpolants.linear import Linear
+from pack.samplers.interpolants.vp import VP
+from pack.samplers.kernels import ODE
+from pack.samplers.ledger import Ledger
+from pack.samplers.noise import AddressedNoise
+from pack.samplers.problem import Problem
+from pack.samplers.run import Finish
+from pack.samplers.schedules import split_window
+from pack.samplers.search.best_of_n import BestOfN, walk
+from pack.samplers.search.rbf import RolloverBudgetForcing
+from pack.samplers.types import Particles, Prices
+
+from .setups import KERNELS, Setup, arithmetic, grid, pinned, same
+from .world import MODES, WIDTH, Counter, problem
+
+
+def euler(x, x0, t, s):
+    return x + (s - t) * (x - x0) / t
+
+
+def at_step(x, step):
+    """Particles of latents x alone."""
+    n = len(x)
+    column = torch.zeros(n, dtype=torch.long)
+    reward = torch.full((n,), torch.nan, dtype=torch.float64)
+    return Particles(x, x, x, reward, torch.arange(n), column - 1, column + 3, column + step)
+
+
+def close(a, b, error, k=5.0):
+    assert abs(float(a) - float(b)) < k * float(error), (float(a), float(b), float(error))
+
+
+@pytest.mark.parametrize("path", [Linear(), VP()], ids=["linear", "vp"])
+@pytest.mark.parametrize("t, high", [(0.4, 0.8), (0.15, 0.3), (0.7, 1.0)])
+def test_markov_renoising_keeps_the_law(path, t, high):
+    """x_T of exact x_t is distributed as alpha_T x0 + sigma_T eps, together with its x0."""
+    n, generator = 40_000, torch.Generator().manual_seed(1)
+    x0, e1 = torch.randn(2, n, 1, generator=generator, dtype=torch.float64)
+    mode = torch.rand(n, 1, generator=generator, dtype=torch.float64) < MODES[0][1]
+    x0 = torch.where(mode, MODES[0][0], MODES[1][0]) + WIDTH * x0
+    task = Problem(
+        denoiser=lambda x, t: x,
+        kernel=ODE(path),
+        times=[high, t],
+        start=None,
+        noise=lambda ids: torch.randn(len(ids), 1, generator=generator, dtype=torch.float64),
+        path=path,
+        batch=MicroBatch(n),
+    )
+    low = path.alpha(t) * x0 + path.sigma(t) * e1
+    x = task.renoise(at_step(low, 1), 0).x
+    signal, noise = path.alpha(high) * x0, path.sigma(high)
+    left = x - signal
+    close(left.mean(), 0.0, noise / math.sqrt(n))
+    close(left.std(), noise, noise / math.sqrt(2 * n))
+    close((left * x0).mean(), 0.0, noise * float(x0.square().mean()) ** 0.5 / math.sqrt(n))
+    # The chain is Markov: what is kept of the old noise falls by alpha_T/alpha_t too.
+    kept = path.alpha(high) / path.alpha(t) * path.sigma(t)
+    close((left * e1).mean(), kept, noise * 2 / math.sqrt(n))
+
+
+def test_renoised_copies_know_their_origin_and_are_paid_unscored():
+    task = Setup(BestOfN(), 4, extra=99).problem(objective=None)
+    parents = at_step(torch.ones(3, 3), 2)[[2, 0, 0]]
+    first, before = task._next_id, task.ledger.nfe
+    copies = task.renoise(parents, 1)
+    assert copies.ids.tolist() == [first, first + 1, first + 2]
+    assert copies.parents.tolist() == [2, 0, 0] and copies.paths.tolist() == [3, 3, 3]
+    assert copies.steps.tolist() == [1, 1, 1] and copies.reward.isnan().all()
+    assert task.ledger.nfe - before == 3
+    assert len(copies.x.unique(dim=0)) == 3
+    with pytest.raises(ValueError, match="unpack"):
+        task.renoise(Particles.cat([copies, parents]), 0)
+
+
+@pytest.mark.parametrize("centre", [0.0, torch.full((1, 400), 3.0, dtype=torch.float64)])
+@pytest.mark.parametrize("radius", [0.01, 0.3, 0.8, 1.0])
+def test_neighbours_have_the_law_of_a_start(centre, radius):
+    """Of one start 400 wide: its neighbours at any radius, standard normal about the centre."""
+    noise, sigma, n = AddressedNoise(2, (400,)), 0.9, 50
+    task = Problem(
+        denoiser=lambda x, t: x,
+        kernel=KERNELS["ode"],
+        times=[sigma],
+        start=lambda ids: centre + sigma * noise(ids).double(),
+        noise=noise,
+        centre=centre,
+    )
+    _, around = task.starts(1)
+    ids, x = task.starts(n, around, radius)
+    assert ids == list(range(1, n + 1))
+    own = (around - centre) / sigma
+    z, count = (x - centre) / sigma, x.numel()
+    kept = math.sqrt(1 - radius**2)
+    new = (z - kept * own) / radius
+    close(new.mean(), 0.0, 1 / math.sqrt(count))
+    close(new.square().mean(), 1.0, math.sqrt(2 / count))
+    close((new * own).mean(), 0.0, 1 / math.sqrt(count))
+    assert torch.allclose(new, noise(ids).double(), atol=1e-9)
+    # Over starts themselves, the law of a neighbour is that of a start again.
+    pairs = []
+    for _ in range(n):
+        _, around = task.starts(1)
+        _, (one,) = task.starts(1, around, radius)
+        pairs.append((one - centre) / sigma)
+    pairs = torch.stack(pairs)
+    close(pairs.mean(), 0.0, 1 / math.sqrt(count))
+    close(pairs.square().mean(), 1.0, math.sqrt(2 / count))
+
+
+def test_a_neighbour_at_radius_one_is_a_start():
+    task, other = (Setup(BestOfN()).problem() for _ in range(2))
+    _, around = task.starts(1)
+    other.starts(1)
+    (ids, x), (others, y) = task.starts(4, around, 1.0), other.starts(4)
+    assert ids == others and torch.equal(x, y)
+
+
+@pytest.mark.parametrize(
+    "start, end, lead, inside",
+    [
+        (1.0, 0.0, [], [1.0, 0.8, 0.5, 0.2]),
+        (0.8, 0.2, [1.0], [0.8, 0.5, 0.2]),
+        (0.79, 0.21, [1.0, 0.8], [0.5]),
+        (0.5, 0.5, [1.0, 0.8], [0.5]),
+        (0.3, 0.1, [1.0, 0.8, 0.5], [0.2]),
+    ],
+)
+def test_a_search_window_takes_the_times_inside(start, end, lead, inside):
+    assert split_window([1.0, 0.8, 0.5, 0.2], start, end) == (lead, inside)
+
+
+@pytest.mark.parametrize("start, end", [(0.79, 0.51), (0.1, 0.0), (0.2, 0.8), (2.0, 1.5)])
+def test_an_empty_window_is_refused(start, end):
+    said = rf"window from sigma {start} down to {end} given, .*\[1.0, 0.8, 0.5, 0.2\]"
+    with pytest.raises(ValueError, match=said):
+        split_window([1.0, 0.8, 0.5, 0.2], start, end)
+
+
+@pytest.mark.parametrize(
+    "times, lead, end",
+    [
+        ([], [], 0.0),
+        ([], [0.9], 0.0),
+        ([0.5, 0.5], [], 0.0),
+        ([0.5, 0.7], [], 0.0),
+        ([1.1, 0.7], [], 0.0),
+        ([0.5, 0.0], [], 0.0),
+        ([0.5], [], 0.5),
+        ([0.5], [], -0.1),
+        ([0.8], [0.7], 0.0),
+    ],
+)
+def test_times_that_do_not_fall_are_refused(times, lead, end):
+    with pytest.raises(ValueError, match="sigmas .* given, wanted at least one value in"):
+        Problem(
+            denoiser=None,
+            kernel=None,
+            times=times,
+            start=None,
+            noise=None,
+            lead=lead,
+            end=end,
+        )
+
+
+@pytest.mark.parametrize("lead", [1, 3])
+def test_the_lead_is_crossed_by_the_ode(lead):
+    """Born as the plain ODE sampler comes there, whatever the kernel; steps count from there."""
+    counter = Counter(arithmetic)
+    late = Setup(BestOfN(), 3, 99, "eta", lead).problem(denoiser=counter)
+    born = late.born(2)
+    whole = Setup(BestOfN(), 3 + lead, 99, "ode").problem(denoiser=arithmetic)
+    *_, same_there = walk(whole, whole.born(2), last=lead)
+    torch.testing.assert_close(born.x, same_there.x)
+    assert born.steps.tolist() == [0, 0]
+    assert counter.rows == 2 * (lead + 1) == 2 * late.prices.birth
+    assert late.prices == Prices(lead + 1, 1, 0)
+
+
+@pinned(30)
+@given(st.integers(1, 4), st.sampled_from(sorted(KERNELS)), st.integers(0, 2))
+def test_the_lookahead_is_the_end_of_the_ode_and_what_is_scored(ahead, kernel, lead):
+    asked, seen = [], []
+
+    def spy(x, t):
+        asked.append(t)
+        return arithmetic(x, t)
+
+    def objective(x0):
+        seen.append(x0)
+        return x0.sum(1)
+
+    setup = Setup(BestOfN(), 3, 99, kernel, lead, ahead)
+    task = setup.problem(denoiser=spy, objective=objective)
+    born = task.born(2)
+    child = task.propose(born)
+    for p, own in ((born, seen[0]), (child, seen[1])):
+        t, x, x0 = task.times[int(p.steps[0])], p.x, p.x0
+        for i in range(1, ahead + 1):
+            s = task.times[int(p.steps[0])] * (1 - i / (ahead + 1))
+            x, t = euler(x, x0, t, s), s
+            x0 = arithmetic(x, s)
+        torch.testing.assert_close(p.clean, x0)
+        assert torch.equal(p.clean, own) and torch.equal(p.reward, own.sum(1).double())
+    t = task.times[1]
+    assert asked[-ahead:] == pytest.approx([t * (1 - i / (ahead + 1)) for i in range(1, ahead + 1)])
+    last = task.finish(child[1], ahead)
+    assert torch.equal(last.clean, child[1].clean)
+    assert task.finish(child[1], 0).clean is not child[1].x0
+    assert task.propose(born, score=False).reward.isnan().all()
+
+
+def test_rows_of_several_steps_look_ahead_each_from_its_own_time():
+    task = Setup(BestOfN(), 4, 99, lookahead=2).problem(denoiser=arithmetic)
+    born = task.born(2)
+    mixed = Particles.cat([born[0], task.propose(born)[1], born[1]])
+    children = task.propose(mixed)
+    assert children.steps.tolist() == [1, 2, 1]
+    for i in range(3):
+        wanted = task.finish(children[i], 2)
+        torch.testing.assert_close(children[i].clean, wanted.clean)
+
+
+@pytest.mark.parametrize(
+    "steps, ahead, left", [(4, 0, 4), (4, 3, 4), (4, 4, 0), (4, 9, 0), (0, 0, 0)]
+)
+def test_a_lookahead_that_goes_as_far_stands_for_the_finish(steps, ahead, left):
+    assert Finish(steps, 3).after(ahead) == Finish(left, 3)
+    assert Finish(steps, 3).after(ahead).rows() == 3 * left
+
+
+def test_after_such_a_lookahead_the_result_is_what_was_scored():
+    setup = Setup(BestOfN(), 3, 40, lookahead=2, finish=Finish(2, 3).after(2))
+    events, outcome, task = setup.run()
+    assert all(event.kind != "finish" for event in events)
+    assert len(outcome.top) == 3 and task.ledger.reserve == 0
+    for p in outcome.top:
+        assert float(p.reward) == float(p.clean.mean(1).float())
+
+
+def test_the_finish_is_euler_on_even_times_down_to_zero():
+    asked = []
+
+    def spy(x, t):
+        asked.append(t)
+        return arithmetic(x, t)
+
+    task = Setup(BestOfN(), 4, 99).problem(denoiser=spy)
+    particle = task.propose(task.born(1))
+    t, x, x0 = grid(4)[1], particle.x, particle.x0
+    last = task.finish(particle, 3)
+    assert asked[2:] == pytest.approx([t * 0.75, t * 0.5, t * 0.25])
+    for s in asked[2:]:
+        x, t = euler(x, x0, t, s), s
+        x0 = arithmetic(x, t)
+    torch.testing.assert_close(last.x0, x0)
+    assert torch.equal(last.x, last.x0) and int(last.parents) == int(particle.ids)
+    assert int(last.steps) == 4 and int(last.paths) == int(particle.paths)
+
+
+def test_a_finish_of_no_steps_judges_again_what_was_scored():
+    task = Setup(BestOfN(), 2, 9, lookahead=1).problem(final_objective=lambda x0: -x0.sum(1))
+    particle = task.born(1)
+    before = task.ledger.nfe
+    last = task.finish(particle, 0)
+    assert task.ledger.nfe == before and torch.equal(last.clean, particle.clean)
+    assert float(last.reward) == -float(particle.clean.sum())
+
+
+def test_the_finish_takes_what_too_dear_a_model_left():
+    """Eight rows foreseen, five gone at birth: three for the best, none for the second."""
+
+    def dear(x, t):
+        task.ledger.charge(5 if len(x) == 2 else 1, 1)
+        return arithmetic(x, t)
+
+    setup = Setup(RolloverBudgetForcing(init_particles=2), 1, finish=Finish(3, 2))
+    task = setup.problem(denoiser=dear)
+    task.counts_itself = True
+    events, outcome, _ = setup.run(task)
+    born, finished = events[0].particles, [e for e in events if e.kind == "finish"]
+    assert setup.total == 8 and [event.spent for event in finished] == [8, 8]
+    second = finished[1].particles
+    assert torch.equal(second.clean, born[int(second.parents)].clean)
+    assert len(outcome.top) == 2
+
+
+@pytest.mark.parametrize("kernel", sorted(KERNELS))
+def test_the_plain_sampler_lands_where_it_is_told(kernel):
+    """At 0 the last x0; above, where one more step of the kernel would have gone."""
+    clean = Setup(BestOfN(), 3, 99, kernel).problem(denoiser=arithmetic)
+    *_, last = walk(clean, clean.born(2, score=False), score=False)
+    before = clean.ledger.nfe
+    assert torch.equal(clean.land(last), last.x0) and clean.ledger.nfe == before
+    noisy, longer = (
+        problem(KERNELS[kernel], grid(4)[:n], denoiser=arithmetic, end=end, shape=(3,))
+        for n, end in ((3, grid(4)[3]), (4, 0.0))
+    )
+    *_, third = walk(noisy, noisy.born(2, score=False), score=False)
+    *_, fourth = walk(longer, longer.born(2, score=False), score=False)
+    assert torch.equal(noisy.land(third), fourth.x)
+
+
+def test_particles_are_chosen_by_row():
+    p = Setup(BestOfN(), 2, 9).problem().born(4)
+    assert p[1].ids.tolist() == [1] and p[[3, 1]].ids.tolist() == [3, 1]
+    assert p[1:3].ids.tolist() == [1, 2] and len(p) == 4
+    assert same(Particles.cat([p[:1], p[1:]]), p)
+    assert p[p.best()].reward == p.reward.max()
+
+
+def test_prices_add_up():
+    price = Prices(birth=3, child=4, score=2)
+    assert (price.born, price.step) == (5, 6)
+    assert price.walk(1) == 5 and price.walk(4) == 3 + 3 * 4 + 2
+    assert Setup(BestOfN(), kernel="glass", lead=2, lookahead=1).problem().prices == Prices(3, 2, 1)
+
+
+def test_a_budget_counts_whole_rows():
+    ledger = Ledger(total=11, cost=2, reserve=2)
+    assert ledger.left == 3
+    ledger.charge(6, 3)
+    assert ledger.left == 0
+    ledger.charge(4, 2)
+    assert ledger.left == 0

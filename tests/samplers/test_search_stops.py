@@ -1,0 +1,343 @@
+"""Whatever ends a search, or fails in it, the best found so far is kept and finished."""
+
+import math
+from itertools import islice
+from types import SimpleNamespace
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from pack.samplers import ledger
+from pack.samplers.run import Finish, Outcome, StopRules, run
+from pack.samplers.search import SEARCHES
+
+from .setups import EACH, NO_FINISH, NO_RULES, SCORED, Setup, pinned, setups
+from .world import Counter, denoise
+
+each_method = pytest.mark.parametrize("name", SEARCHES)
+INF = math.inf
+
+
+def ranked(events, k):
+    """Ids of the k best of all scored particles: by reward, then the later, then the earlier id."""
+    rows = []
+    for event in events:
+        if event.kind in SCORED:
+            p = event.particles
+            rows += zip((-p.reward).tolist(), (-p.steps).tolist(), p.ids.tolist(), strict=True)
+    return [row[2] for row in sorted(rows)[:k]]
+
+
+def ids(outcome):
+    return [int(p.ids) for p in outcome.top]
+
+
+@each_method
+@pinned(10)
+@given(st.data(), st.integers(1, 4))
+def test_the_best_is_never_lost(name, data, k):
+    setup = data.draw(setups(name, finish=Finish(0, k)))
+    task, outcome, events = setup.problem(), Outcome(), []
+    for event in run(setup.search, task, setup.finish, NO_RULES, outcome):
+        events.append(event)
+        assert ids(outcome) == ranked(events, k)
+
+
+@each_method
+@pinned(10)
+@given(st.data(), st.integers(0, 30))
+def test_closing_early_leaves_the_best_so_far(name, data, stop):
+    setup = data.draw(setups(name))
+    task, outcome = setup.problem(), Outcome()
+    events = run(setup.search, task, setup.finish, NO_RULES, outcome)
+    seen = list(islice(events, stop))
+    events.close()
+    finished = [event.particles for event in seen if event.kind == "finish"]
+    best = ranked(seen, setup.finish.top_k)
+    assert len(finished) == len(best) or ids(outcome) == best
+    assert task.ledger.nfe == (seen[-1].spent if seen else 0)
+
+
+class Interrupt(Exception):
+    pass
+
+
+@each_method
+@pinned(10)
+@given(st.data(), st.integers(1, 40))
+def test_an_interrupted_network_call_leaves_the_best_so_far(name, data, call):
+    setup = data.draw(setups(name, extra=30, finish=NO_FINISH, micro_batch=1))
+
+    def interrupt():
+        if task.ledger.network_calls == call:
+            raise Interrupt
+
+    task, outcome, seen = setup.problem(after_call=interrupt), Outcome(), []
+    try:
+        for event in run(setup.search, task, setup.finish, NO_RULES, outcome):
+            seen.append(event)
+        assert task.ledger.network_calls < call
+    except Interrupt:
+        assert task.ledger.network_calls == call
+    assert ids(outcome) == ranked(seen, 1)
+    assert task.after_call is interrupt
+
+
+@each_method
+@pinned(15)
+@given(st.data(), st.integers(1, 60))
+def test_asked_to_stop_it_stops_after_one_more_call_and_finishes(name, data, when):
+    setup = data.draw(setups(name))
+    calls = []
+
+    def asked():
+        return len(calls) >= when
+
+    task = setup.problem(after_call=lambda: calls.append(task.ledger.nfe))
+    events, outcome, _ = setup.run(task, StopRules(asked=asked))
+    searched = [event for event in events if event.kind != "finish"]
+    finished = [event.particles for event in events if event.kind == "finish"]
+    whole, _, _ = setup.run()
+    assert [e.spent for e in searched] == [e.spent for e in whole[: len(searched)]]
+    first = searched[0].spent
+    in_search = [nfe for nfe in calls if nfe <= task.ledger.nfe - len(finished) * finish_nfe(setup)]
+    if outcome.stopped == "interrupt":
+        # No call but those that lead to the first score follows the wish to stop.
+        assert all(nfe <= first for nfe in in_search[when:])
+    else:
+        assert len(in_search) < when and len(searched) == sum(e.kind != "finish" for e in whole)
+    best = ranked(searched, setup.finish.top_k)
+    assert len(finished) == (len(best) if setup.finish.steps else 0)
+    if finished:
+        assert [int(p.parents) for p in finished] == best
+        rewards = [float(p.reward) for p in outcome.top]
+        assert rewards == sorted((float(p.reward) for p in finished), reverse=True)
+    else:
+        assert ids(outcome) == best
+
+
+def finish_nfe(setup):
+    return setup.finish.steps * setup.cost
+
+
+@each_method
+@pinned(10)
+@given(st.data(), st.integers(0, 80))
+def test_the_time_limit_keeps_seconds_for_the_finish(name, data, seconds):
+    """A clock that one network row moves by a second: late by one call at most."""
+    setup = data.draw(setups(name, cost=1))
+    clock = [0.0]
+
+    def slow(x, t):
+        clock[0] += len(x)
+        return denoise(x, t)
+
+    real, ledger.time = ledger.time, SimpleNamespace(perf_counter=lambda: clock[0])
+    try:
+        task = setup.problem(denoiser=slow)
+        task.ledger.started = 0.0
+        events, outcome, _ = setup.run(task, StopRules(seconds=float(seconds)))
+    finally:
+        ledger.time = real
+    searched = [event for event in events if event.kind != "finish"]
+    first, reserve = searched[0].spent, setup.finish.rows()
+    widest = setup.micro_batch or 16
+    if outcome.stopped == "time":
+        spent = task.ledger.nfe - sum(e.kind == "finish" for e in events) * setup.finish.steps
+        assert spent + reserve >= seconds
+        assert spent == first or spent + reserve < seconds + widest
+    else:
+        assert searched[-1].spent + reserve < seconds
+    assert sum(e.kind == "finish" for e in events) == (len(outcome.top) if reserve else 0)
+
+
+def test_the_finish_is_foreseen_at_the_pace_of_network_and_pictures():
+    """2 s a row, 3 s a picture: 4 particles take 20, and two finishes of 3 rows 18 more."""
+    setup = Setup(EACH["best_of_n"], 1, extra=30, finish=Finish(3, 2), micro_batch=1)
+    for seconds, particles in ((38.0, 4), (40.0, 4), (40.1, 5), (0.0, 1)):
+        task = setup.problem()
+        clock = [0.0]
+
+        def denoiser(x, t, clock=clock):
+            clock[0] += 2.0
+            return x
+
+        def objective(x0, clock=clock, task=task):
+            with task.ledger.timed("decode"):
+                clock[0] += 2.0 * len(x0)
+            with task.ledger.timed("reward"):
+                clock[0] += 1.0 * len(x0)
+            task.ledger.rewards += len(x0)
+            return x0.mean(1)
+
+        task.denoiser, task.objective, task.final_objective = denoiser, objective, objective
+        task.ledger.started = 0.0
+        real, ledger.time = ledger.time, SimpleNamespace(perf_counter=lambda c=clock: c[0])
+        try:
+            search = SEARCHES["threshold"](9.0)
+            outcome = Outcome()
+            events = list(run(search, task, setup.finish, StopRules(seconds=seconds), outcome))
+        finally:
+            ledger.time = real
+        assert sum(e.kind == "born" for e in events) == particles, seconds
+        assert outcome.stopped == "time"
+
+
+@each_method
+@pinned(10)
+@given(st.data(), st.sampled_from([-9.0, 0.5, 1.2, 1.9]))
+def test_a_target_ends_the_search_where_it_is_reached(name, data, target):
+    setup = data.draw(setups(name))
+    events, outcome, _ = setup.run(rules=StopRules(target=target))
+    whole, _, _ = setup.run()
+    searched = [event for event in events if event.kind != "finish"]
+    reached = [float(e.particles.reward.max()) >= target for e in searched if e.kind in SCORED]
+    assert not any(reached[:-1]) and reached[-1] == (outcome.stopped == "target")
+    assert [e.spent for e in searched] == [e.spent for e in whole[: len(searched)]]
+    assert sum(e.kind == "finish" for e in events) == (
+        len(outcome.top) if setup.finish.steps else 0
+    )
+
+
+@pytest.mark.parametrize(
+    "rules, stopped",
+    [
+        (NO_RULES, "budget"),
+        (StopRules(target=-9.0), "target"),
+        (StopRules(target=99.0, seconds=1e9), "budget"),
+        (StopRules(seconds=0.0), "time"),
+        (StopRules(asked=lambda: True), "interrupt"),
+        (StopRules(-9.0, 0.0, lambda: True), "interrupt"),
+        (StopRules(-9.0, 0.0), "target"),
+    ],
+)
+@pytest.mark.parametrize("search", EACH.values(), ids=EACH)
+def test_why_a_search_stopped(search, rules, stopped):
+    _, outcome, _ = Setup(search, extra=20).run(rules=rules)
+    assert outcome.stopped == stopped
+
+
+def test_a_target_is_reached_when_it_is_met_exactly():
+    setup = Setup(EACH["rbf"], extra=20)
+    whole, _, _ = setup.run()
+    target = float(whole[0].particles.reward.max())
+    events, outcome, _ = setup.run(rules=StopRules(target=target))
+    assert len(events) == 1 and outcome.stopped == "target"
+    events, _, _ = setup.run(rules=StopRules(target=math.nextafter(target, INF)))
+    assert len(events) > 1
+
+
+def test_a_threshold_that_is_reached_ends_the_search():
+    events, outcome, task = Setup(SEARCHES["threshold"](-9.0), extra=20).run()
+    assert (events[-1].kind, outcome.stopped, task.ledger.nfe) == ("done", "done", 5)
+
+
+def spoilt(x, share=5):
+    """Rows of x (K,*D) picked by the digits of their first number: one in `share` or so."""
+    return (x[:, 0].double() * 1e4).long() % share == 0
+
+
+def unsound(x, t):
+    return torch.where(spoilt(x)[:, None], torch.nan, denoise(x, t))
+
+
+def moody(x0):
+    """A picture that cannot be decoded (-inf), a reward that fails (nan) or has no bounds."""
+    reward = x0.mean(1)
+    for i, bad in enumerate((-INF, math.nan, INF)):
+        reward[spoilt(x0 * (i + 2), 9)] = bad
+    return reward
+
+
+@each_method
+@pinned(15)
+@given(st.data())
+def test_failures_are_named_and_the_search_goes_on(name, data):
+    setup = data.draw(setups(name))
+    answers = {}
+
+    def objective(x0):
+        reward = moody(x0)
+        answers.update(zip(map(tuple, x0.tolist()), reward.tolist(), strict=True))
+        return reward
+
+    events, outcome, task = setup.run(denoiser=unsound, objective=objective)
+    failed = {}
+    for event in events:
+        if event.kind not in (*SCORED, "finish"):
+            continue
+        p = event.particles
+        for number, clean, reward in zip(
+            p.ids.tolist(), p.clean.tolist(), p.reward.tolist(), strict=True
+        ):
+            said = answers.get(tuple(clean), math.nan)
+            if not all(map(math.isfinite, clean)):
+                failed[number] = "network"
+            elif not math.isfinite(said):
+                failed[number] = "decode" if said == -INF else "reward"
+            assert reward == (-INF if number in failed else said)
+    assert task.failed == failed
+    assert outcome.stopped in ("budget", "done")
+    paths = {p for e in events if e.kind in SCORED for p in e.particles.steps.tolist()}
+    assert setup.steps - 1 in paths
+    searched = [event for event in events if event.kind != "finish"]
+    best = ranked(searched, setup.finish.top_k)
+    sources = [int(p.parents if setup.finish.steps else p.ids) for p in outcome.top]
+    assert sorted(sources) == sorted(best)
+
+
+@each_method
+@pinned(10)
+@given(st.data(), st.sampled_from(["network", "decode", "reward"]))
+def test_if_all_fails_it_still_ends(name, data, cause):
+    setup = data.draw(setups(name))
+    counter = Counter(lambda x, t: x * math.nan if cause == "network" else denoise(x, t))
+    answer = {"network": 0.0, "decode": -INF, "reward": math.nan}[cause]
+    events, outcome, task = setup.run(
+        denoiser=counter, objective=lambda x0: torch.full((len(x0),), answer)
+    )
+    assert set(task.failed.values()) == {cause}
+    assert len(task.failed) == sum(
+        len(e.particles) for e in events if e.kind in (*SCORED, "finish")
+    )
+    assert outcome.stopped == "budget" and outcome.top
+    assert all(float(p.reward) == -INF for p in outcome.top)
+    assert counter.rows * setup.cost == task.ledger.nfe <= setup.total
+
+
+def test_the_wrong_number_of_scores_is_refused():
+    with pytest.raises(ValueError, match=r"objective returned shape \(3, 1\), wanted \(3,\)"):
+        Setup(EACH["rbf"]).problem(objective=lambda x0: x0[:, :1]).born(3)
+
+
+@each_method
+@pinned(10)
+@given(st.data(), st.integers(2, 4), st.integers(0, 6))
+def test_a_model_that_costs_more_than_foreseen_ends_by_the_budget(name, data, dear, cheap_calls):
+    """The denoiser charges the ledger itself, more from some call on."""
+
+    def charging(x, t):
+        times = dear if task.ledger.network_calls >= cheap_calls else 1
+        task.ledger.charge(len(x) * times * setup.cost, 1)
+        return denoise(x, t)
+
+    setup = data.draw(setups(name, finish=NO_FINISH, micro_batch=1))
+    task, outcome = setup.problem(denoiser=charging), Outcome()
+    task.counts_itself = True
+    try:
+        events = list(run(setup.search, task, NO_FINISH, NO_RULES, outcome))
+        assert events and outcome.stopped in ("budget", "done") and outcome.top
+    except ledger.BudgetExceeded:
+        assert not outcome.top
+    assert task.ledger.nfe < setup.total + dear * setup.cost
+
+
+def test_the_finish_is_judged_by_the_final_objective_and_ranks_the_result():
+    setup = Setup(EACH["rbf"], extra=20, finish=Finish(0, 4))
+    events, outcome, task = setup.run(final_objective=lambda x0: -x0.mean(1))
+    finished = [event.particles for event in events if event.kind == "finish"]
+    assert len(finished) == 4 and task.ledger.nfe == setup.total
+    assert all(float(p.reward) == pytest.approx(-float(p.x0.mean())) for p in finished)
+    rewards = [float(p.reward) for p in outcome.top]
+    assert rewards == sorted((float(p.reward) for p in finished), reverse=True)
