@@ -18,6 +18,7 @@ class _Path:
     parent: Particles
     record: float  # highest reward the path has moved to or, at the last step, seen
     quota: int
+    share: int = 0  # children that the budget still buys it
     drawn: int = 0
     best: Particles | None = None  # of the children drawn from `parent`
 
@@ -41,8 +42,8 @@ class RolloverBudgetForcing:
 
     quota 0 is automatic: (F - I B) // (N B) of the particle budget F, with I initial particles,
     B paths and N times, and at least 1. Departures: the whole budget is used (the released code
-    stops at the last F - 1: budget F - 1 with an explicit quota repeats it), a partial round serves
-    the first paths, and the driver keeps the best particle ever seen, not the last step's. With
+    stops at the last F - 1: budget F - 1 with an explicit quota repeats it), paths have equal
+    shares of it, the first ones what is over, and the driver keeps the best particle ever seen, not the last step's. With
     `speculation` m > 1 children come m at a time and are judged in order: those behind the one that
     is moved to are spent, and remain candidates for the result.
     """
@@ -115,11 +116,13 @@ class RolloverBudgetForcing:
             paths.append(_Path(parent, float(parent.reward), quota))
             yield SearchEvent("accept", parent, ledger.nfe, quota)
 
-        while problem.last_step and (left := int(problem.left // prices.step)):
-            counts = []
-            for path in paths:
-                counts.append(min(self.speculation, path.room(problem.last_step), left))
-                left -= counts[-1]
+        children = int(problem.left // prices.step)
+        for i, path in enumerate(paths):
+            path.share = children // n_paths + (i < children % n_paths)
+        while problem.last_step and any(path.share for path in paths):
+            counts = [
+                min(self.speculation, path.room(problem.last_step), path.share) for path in paths
+            ]
             parents = [path.parent for path, n in zip(paths, counts, strict=True) for _ in range(n)]
             children = problem.propose(Particles.cat(parents))
             yield SearchEvent("propose", children, ledger.nfe)
@@ -132,6 +135,7 @@ class RolloverBudgetForcing:
     ) -> Iterator[SearchEvent]:
         """Consume the children of one parent in order, up to the first that the path moves to."""
         path.drawn += len(children)
+        path.share -= len(children)
         for i in range(len(children)):
             child = children[i]
             if path.best is None or child.reward > path.best.reward:

@@ -294,13 +294,16 @@ def rbf(book, init, paths, quota, chunk):
         book.tell("accept", [row], fresh)
     record = [row.reward for row in here]
     allowed, tried, kept = [fresh] * paths, [0] * paths, [None] * paths
-    while last and book.left >= step_price:
-        chunks, budget = [], book.left // step_price
+    # Dealt out like cards: the first paths may have one more than the others.
+    hand = [0] * paths
+    for card in range(book.left // step_price):
+        hand[card % paths] += 1
+    while last and sum(hand) > 0:
+        chunks = []
         for p in range(paths):
             at_end = here[p].step == last - 1
-            n = min(chunk, budget) if at_end else min(chunk, allowed[p] - tried[p], budget)
-            budget -= n
-            chunks.append(n)
+            chunks.append(min([chunk, hand[p]] + ([] if at_end else [allowed[p] - tried[p]])))
+            hand[p] -= chunks[p]
         drawn = [[book.draw(here[p]) for _ in range(n)] for p, n in enumerate(chunks)]
         book.tell("propose", sum(drawn, []))
         for p, rows in enumerate(drawn):

@@ -21,7 +21,7 @@ from pack.samplers.search.sop import SearchOverPaths
 from pack.samplers.search.svdd import SVDD
 from pack.samplers.search.threshold import VerifierThreshold
 from pack.samplers.search.zero_order import ZeroOrder
-from pack.samplers.types import Prices, Search
+from pack.samplers.types import Prices, Search, SearchEvent
 
 from .world import problem
 
@@ -150,6 +150,16 @@ def setups(draw, name: str, **fixed: Any) -> Setup:
         seed=st.integers(0, 99),
     )
     return Setup(**{n: draw(s) for n, s in fields.items() if n not in fixed}, **fixed)
+
+
+def ranked(events: list[SearchEvent], k: int) -> list[int]:
+    """Ids of the k best of all scored particles: by reward, then the later, then the earlier id."""
+    rows = []
+    for event in events:
+        if event.kind in SCORED:
+            p = event.particles
+            rows += zip((-p.reward).tolist(), (-p.steps).tolist(), p.ids.tolist(), strict=True)
+    return [row[2] for row in sorted(rows)[:k]]
 
 
 def arithmetic(x: torch.Tensor, t: float) -> torch.Tensor:

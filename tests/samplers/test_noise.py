@@ -1,0 +1,137 @@
+"""Noise by address, and what is drawn with it: re-noised copies and neighbours of a start."""
+
+import math
+
+import pytest
+import torch
+from pack.samplers.batching import MicroBatch
+from pack.samplers.interpolants.linear import Linear
+from pack.samplers.interpolants.vp import VP
+from pack.samplers.kernels import ODE
+from pack.samplers.noise import AddressedNoise
+from pack.samplers.problem import Problem
+from pack.samplers.search.best_of_n import BestOfN
+from pack.samplers.types import Particles
+
+from .setups import KERNELS, Setup
+from .world import MODES, WIDTH
+
+
+def test_noise_has_an_address():
+    noise = AddressedNoise(5, (2, 3))
+    order = [4, 0, 9, 2]
+    rows = noise(order)
+    assert torch.equal(rows, torch.cat([noise([i]) for i in order]))
+    assert torch.equal(rows.flip(0), noise(order[::-1]))
+    pair = AddressedNoise(5, (2, 3), image=1, images=2)(range(6))
+    alone = [AddressedNoise(5, (2, 3), image=1 + i) for i in range(2)]
+    assert torch.equal(pair, torch.cat([alone[i % 2]([i // 2]) for i in range(6)]))
+    cells = [AddressedNoise(s, (8,), image=b)([i]) for s in (0, 1) for b in (0, 1) for i in (0, 1)]
+    assert len({tuple(cell.flatten().tolist()) for cell in cells}) == 8
+
+
+def test_noise_is_standard_normal():
+    x = AddressedNoise(1, (50,))(range(400)).flatten().double()
+    n = len(x)
+    assert abs(x.mean()) < 5 / math.sqrt(n)
+    assert abs(x.var() - 1) < 5 * math.sqrt(2 / n)
+    neighbours = (x[:-50] * x[50:]).mean()
+    assert abs(neighbours) < 5 / math.sqrt(n)
+
+
+def at_step(x, step):
+    """Particles of latents x alone."""
+    n = len(x)
+    column = torch.zeros(n, dtype=torch.long)
+    reward = torch.full((n,), torch.nan, dtype=torch.float64)
+    return Particles(x, x, x, reward, torch.arange(n), column - 1, column + 3, column + step)
+
+
+def close(a, b, error, k=5.0):
+    assert abs(float(a) - float(b)) < k * float(error), (float(a), float(b), float(error))
+
+
+@pytest.mark.parametrize("path", [Linear(), VP()], ids=["linear", "vp"])
+@pytest.mark.parametrize("t, high", [(0.4, 0.8), (0.15, 0.3), (0.7, 1.0)])
+def test_markov_renoising_keeps_the_law(path, t, high):
+    """x_T of exact x_t is distributed as alpha_T x0 + sigma_T eps, together with its x0."""
+    n, generator = 40_000, torch.Generator().manual_seed(1)
+    x0, e1 = torch.randn(2, n, 1, generator=generator, dtype=torch.float64)
+    mode = torch.rand(n, 1, generator=generator, dtype=torch.float64) < MODES[0][1]
+    x0 = torch.where(mode, MODES[0][0], MODES[1][0]) + WIDTH * x0
+    task = Problem(
+        denoiser=lambda x, t: x,
+        kernel=ODE(path),
+        times=[high, t],
+        start=None,
+        noise=lambda ids: torch.randn(len(ids), 1, generator=generator, dtype=torch.float64),
+        path=path,
+        batch=MicroBatch(n),
+    )
+    low = path.alpha(t) * x0 + path.sigma(t) * e1
+    x = task.renoise(at_step(low, 1), 0).x
+    signal, noise = path.alpha(high) * x0, path.sigma(high)
+    left = x - signal
+    close(left.mean(), 0.0, noise / math.sqrt(n))
+    close(left.std(), noise, noise / math.sqrt(2 * n))
+    close((left * x0).mean(), 0.0, noise * float(x0.square().mean()) ** 0.5 / math.sqrt(n))
+    # The chain is Markov: what is kept of the old noise falls by alpha_T/alpha_t too.
+    kept = path.alpha(high) / path.alpha(t) * path.sigma(t)
+    close((left * e1).mean(), kept, noise * 2 / math.sqrt(n))
+
+
+def test_renoised_copies_know_their_origin_and_are_paid_unscored():
+    task = Setup(BestOfN(), 4, extra=99).problem(objective=None)
+    parents = at_step(torch.ones(3, 3), 2)[[2, 0, 0]]
+    first, before = task._next_id, task.ledger.nfe
+    copies = task.renoise(parents, 1)
+    assert copies.ids.tolist() == [first, first + 1, first + 2]
+    assert copies.parents.tolist() == [2, 0, 0] and copies.paths.tolist() == [3, 3, 3]
+    assert copies.steps.tolist() == [1, 1, 1] and copies.reward.isnan().all()
+    assert task.ledger.nfe - before == 3
+    assert len(copies.x.unique(dim=0)) == 3
+    with pytest.raises(ValueError, match="unpack"):
+        task.renoise(Particles.cat([copies, parents]), 0)
+
+
+@pytest.mark.parametrize("centre", [0.0, torch.full((1, 400), 3.0, dtype=torch.float64)])
+@pytest.mark.parametrize("radius", [0.01, 0.3, 0.8, 1.0])
+def test_neighbours_have_the_law_of_a_start(centre, radius):
+    """Of one start 400 wide: its neighbours at any radius, standard normal about the centre."""
+    noise, sigma, n = AddressedNoise(2, (400,)), 0.9, 50
+    task = Problem(
+        denoiser=lambda x, t: x,
+        kernel=KERNELS["ode"],
+        times=[sigma],
+        start=lambda ids: centre + sigma * noise(ids).double(),
+        noise=noise,
+        centre=centre,
+    )
+    _, around = task.starts(1)
+    ids, x = task.starts(n, around, radius)
+    assert ids == list(range(1, n + 1))
+    own = (around - centre) / sigma
+    z, count = (x - centre) / sigma, x.numel()
+    kept = math.sqrt(1 - radius**2)
+    new = (z - kept * own) / radius
+    close(new.mean(), 0.0, 1 / math.sqrt(count))
+    close(new.square().mean(), 1.0, math.sqrt(2 / count))
+    close((new * own).mean(), 0.0, 1 / math.sqrt(count))
+    assert torch.allclose(new, noise(ids).double(), atol=1e-9)
+    # Over starts themselves, the law of a neighbour is that of a start again.
+    pairs = []
+    for _ in range(n):
+        _, around = task.starts(1)
+        _, (one,) = task.starts(1, around, radius)
+        pairs.append((one - centre) / sigma)
+    pairs = torch.stack(pairs)
+    close(pairs.mean(), 0.0, 1 / math.sqrt(count))
+    close(pairs.square().mean(), 1.0, math.sqrt(2 / count))
+
+
+def test_a_neighbour_at_radius_one_is_a_start():
+    task, other = (Setup(BestOfN()).problem() for _ in range(2))
+    _, around = task.starts(1)
+    other.starts(1)
+    (ids, x), (others, y) = task.starts(4, around, 1.0), other.starts(4)
+    assert ids == others and torch.equal(x, y)

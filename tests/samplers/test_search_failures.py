@@ -1,0 +1,117 @@
+"""A search goes on over particles that fail, and ends well with a model that does not add up."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from pack.samplers.ledger import BudgetExceeded
+from pack.samplers.run import Outcome, run
+from pack.samplers.search import SEARCHES
+
+from .setups import EACH, NO_FINISH, NO_RULES, SCORED, Setup, pinned, ranked, setups
+from .world import Counter, denoise
+
+each_method = pytest.mark.parametrize("name", SEARCHES)
+INF = math.inf
+
+
+def spoilt(x, share=5):
+    """Rows of x (K,*D) picked by the digits of their first number: one in `share` or so."""
+    return (x[:, 0].double() * 1e4).long() % share == 0
+
+
+def unsound(x, t):
+    return torch.where(spoilt(x)[:, None], torch.nan, denoise(x, t))
+
+
+def moody(x0):
+    """A picture that cannot be decoded (-inf), a reward that fails (nan) or has no bounds."""
+    reward = x0.mean(1)
+    for i, bad in enumerate((-INF, math.nan, INF)):
+        reward[spoilt(x0 * (i + 2), 9)] = bad
+    return reward
+
+
+@each_method
+@pinned(15)
+@given(st.data())
+def test_failures_are_named_and_the_search_goes_on(name, data):
+    setup = data.draw(setups(name))
+    answers = {}
+
+    def objective(x0):
+        reward = moody(x0)
+        answers.update(zip(map(tuple, x0.tolist()), reward.tolist(), strict=True))
+        return reward
+
+    events, outcome, task = setup.run(denoiser=unsound, objective=objective)
+    failed = {}
+    for event in events:
+        if event.kind not in (*SCORED, "finish"):
+            continue
+        p = event.particles
+        for number, clean, reward in zip(
+            p.ids.tolist(), p.clean.tolist(), p.reward.tolist(), strict=True
+        ):
+            said = answers.get(tuple(clean), math.nan)
+            if not all(map(math.isfinite, clean)):
+                failed[number] = "network"
+            elif not math.isfinite(said):
+                failed[number] = "decode" if said == -INF else "reward"
+            assert reward == (-INF if number in failed else said)
+    assert task.failed == failed
+    assert outcome.stopped in ("budget", "done")
+    paths = {p for e in events if e.kind in SCORED for p in e.particles.steps.tolist()}
+    assert setup.steps - 1 in paths
+    searched = [event for event in events if event.kind != "finish"]
+    best = ranked(searched, setup.finish.top_k)
+    sources = [int(p.parents if setup.finish.steps else p.ids) for p in outcome.top]
+    assert sorted(sources) == sorted(best)
+
+
+@each_method
+@pinned(10)
+@given(st.data(), st.sampled_from(["network", "decode", "reward"]))
+def test_if_all_fails_it_still_ends(name, data, cause):
+    setup = data.draw(setups(name))
+    counter = Counter(lambda x, t: x * math.nan if cause == "network" else denoise(x, t))
+    answer = {"network": 0.0, "decode": -INF, "reward": math.nan}[cause]
+    events, outcome, task = setup.run(
+        denoiser=counter, objective=lambda x0: torch.full((len(x0),), answer)
+    )
+    assert set(task.failed.values()) == {cause}
+    assert len(task.failed) == sum(
+        len(e.particles) for e in events if e.kind in (*SCORED, "finish")
+    )
+    assert outcome.stopped == "budget" and outcome.top
+    assert all(float(p.reward) == -INF for p in outcome.top)
+    assert counter.rows * setup.cost == task.ledger.nfe <= setup.total
+
+
+def test_the_wrong_number_of_scores_is_refused():
+    with pytest.raises(ValueError, match=r"objective returned shape \(3, 1\), wanted \(3,\)"):
+        Setup(EACH["rbf"]).problem(objective=lambda x0: x0[:, :1]).born(3)
+
+
+@each_method
+@pinned(10)
+@given(st.data(), st.integers(2, 4), st.integers(0, 6))
+def test_a_model_that_costs_more_than_foreseen_ends_by_the_budget(name, data, dear, cheap_calls):
+    """The denoiser charges the ledger itself, more from some call on."""
+
+    def charging(x, t):
+        times = dear if task.ledger.network_calls >= cheap_calls else 1
+        task.ledger.charge(len(x) * times * setup.cost, 1)
+        return denoise(x, t)
+
+    setup = data.draw(setups(name, finish=NO_FINISH, micro_batch=1))
+    task, outcome = setup.problem(denoiser=charging), Outcome()
+    task.counts_itself = True
+    try:
+        events = list(run(setup.search, task, NO_FINISH, NO_RULES, outcome))
+        assert events and outcome.stopped in ("budget", "done") and outcome.top
+    except BudgetExceeded:
+        assert not outcome.top
+    assert task.ledger.nfe < setup.total + dear * setup.cost
