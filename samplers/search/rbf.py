@@ -42,10 +42,10 @@ class RolloverBudgetForcing:
 
     quota 0 is automatic: (F - I B) // (N B) of the particle budget F, with I initial particles,
     B paths and N times, and at least 1. Departures: the whole budget is used (the released code
-    stops at the last F - 1: budget F - 1 with an explicit quota repeats it), paths have equal
-    shares of it, the first ones what is over, and the driver keeps the best particle ever seen, not the last step's. With
-    `speculation` m > 1 children come m at a time and are judged in order: those behind the one that
-    is moved to are spent, and remain candidates for the result.
+    stops at the last F - 1: budget F - 1 with an explicit quota repeats it), in equal shares to the
+    paths, what is over to the first ones; and the driver keeps the best particle ever seen, not the
+    last step's. With `speculation` m > 1 children come m at a time and are judged in order: those
+    behind the one that is moved to are spent, and remain candidates for the result.
     """
 
     title: ClassVar[str] = "Rollover Budget Forcing (RBF)"
