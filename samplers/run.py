@@ -68,7 +68,9 @@ def check_budget(
 
 def best_ever(top: list[Particles], seen: Particles, k: int) -> list[Particles]:
     """The `k` best rows of both; of equal rewards the later step, then the earlier particle."""
-    rows = top + [seen[i] for i in range(len(seen))]
+    columns = ((-seen.reward).tolist(), (-seen.steps).tolist(), seen.ids.tolist())
+    order = sorted(zip(*columns, range(len(seen)), strict=True))
+    rows = top + [seen[row] for *_, row in order[:k]]
     return sorted(rows, key=lambda p: (-float(p.reward), -int(p.steps), int(p.ids)))[:k]
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from pack.samplers.ledger import Ledger
+from pack.samplers.ledger import BudgetExceeded, Ledger
 from pack.samplers.problem import Problem
 from pack.samplers.run import Finish
 from pack.samplers.schedules import split_window
@@ -228,3 +228,14 @@ def test_a_budget_counts_whole_rows():
     assert ledger.left == 0
     ledger.charge(4, 2)
     assert ledger.left == 0
+
+
+def test_the_reserve_is_kept_and_named():
+    ledger = Ledger(total=11, cost=2, reserve=2, nfe=1)
+    ledger.require(3)
+    with pytest.raises(BudgetExceeded, match="11 NFE exhausted: 1 spent, 8 asked, 4 kept for the"):
+        ledger.require(4)
+    ledger.reserve = 0
+    ledger.require(5)
+    with pytest.raises(BudgetExceeded, match="1 spent, 12 asked.$"):
+        ledger.require(6)
