@@ -63,7 +63,7 @@ class Setting:
     shape: str = "square"
     norm: float = 3.0
     kernel: str = "euler_maruyama"
-    inner: int = 4
+    inner: int = 3
     finish: int = 4
     top_k: int = 1
     lookahead: int = 0

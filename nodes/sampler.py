@@ -116,8 +116,8 @@ class VPSDEFlowSampler(io.ComfyNode):
                 ),
                 io.Int.Input(
                     "glass_steps",
-                    default=4,
-                    min=2,
+                    default=3,
+                    min=1,
                     max=64,
                     optional=True,
                     advanced=True,
@@ -135,7 +135,7 @@ class VPSDEFlowSampler(io.ComfyNode):
         diffusion: str,
         diffusion_norm: float,
         kernel: str,
-        glass_steps: int = 4,
+        glass_steps: int = 3,
     ) -> io.NodeOutput:
         path = build("interpolant", INTERPOLANTS, interpolant)
         settings = flat("interpolant", interpolant["interpolant"], path) | {

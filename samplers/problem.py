@@ -178,7 +178,7 @@ class Problem:
         if s == 0.0:
             return parents.x0, None
         if kernel.inner:
-            return kernel.advance(self._denoise, parents.x, t, s, self.noise(ids))
+            return kernel.advance(self._denoise, parents.x, parents.x0, t, s, self.noise(ids))
         step = kernel(parents.x, parents.x0, t, s)
         return step.draw(lambda: self.noise(ids)), None
 

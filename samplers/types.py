@@ -50,7 +50,7 @@ class Kernel(Protocol):
     """One transition from x_t to x_s given the predicted x0.
 
     `inner` is 0, or the network evaluations of one transition of a kernel that asks the network
-    itself: that one has `advance(denoise, x, t, s, eps) -> (x_s, x0)` in place of a Gaussian law.
+    itself: that has `advance(denoise, x, x0, t, s, eps) -> (x_s, x0_s)` in place of a Gaussian law.
     """
 
     @property

@@ -75,9 +75,14 @@ def normal(n, seed):
     return torch.randn(n, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
+def advance(glass, x, t, s, eps, denoiser=denoise):
+    """A draw from rows x at t, whose x0 is what the network says of them."""
+    return glass.advance(denoiser, x, denoise(x, t), t, s, eps)
+
+
 def spread(inner, x, t, s, quantiles=QUANTILES):
     eps = torch.special.ndtri(quantiles)
-    return Glass(inner).advance(denoise, torch.full_like(eps, x), t, s, eps)
+    return advance(Glass(inner), torch.full_like(eps, x), t, s, eps)
 
 
 def distance(inner, x, t, s):
@@ -114,15 +119,15 @@ def test_the_case_of_the_docstring():
     mean, std = Law.transition(X, T, S).mean_and_std
     assert (mean, std) == pytest.approx((0.649, 0.8995), abs=5e-4)
     x_s = [spread(inner, X, T, S)[0] for inner in (2, 4, 8, 16)]
-    assert [float(v.std()) for v in x_s] == pytest.approx([0.604, 0.862, 0.894, 0.899], abs=2e-3)
+    assert [float(v.std()) for v in x_s] == pytest.approx([0.806, 0.880, 0.896, 0.899], abs=2e-3)
     far = [distance(inner, X, T, S) for inner in (2, 4, 8, 16)]
-    assert far == pytest.approx([0.272, 0.035, 0.005, 0.001], abs=1e-3)
+    assert far == pytest.approx([0.088, 0.018, 0.004, 0.001], abs=1e-3)
 
 
 @pytest.mark.parametrize("t, s, x", CASES)
 def test_draws_follow_the_exact_transition(t, s, x):
     n = 20_000
-    x_s, _ = Glass(48).advance(denoise, torch.full((n,), x).double(), t, s, normal(n, 1))
+    x_s, _ = advance(Glass(48), torch.full((n,), x).double(), t, s, normal(n, 1))
     assert_drawn_from(Law.transition(x, t, s), x_s, bias=1e-3)
 
 
@@ -140,7 +145,7 @@ def test_it_is_the_papers_inner_flow(t, s, x):
     xi = torch.special.ndtri(QUANTILES[::20])
     rows = torch.full_like(xi, x)
     coarse, fine = (euler_in_r(rows, t, s, steps, xi) for steps in (400, 800))
-    x_s, _ = Glass(200).advance(denoise, rows, t, s, xi)
+    x_s, _ = advance(Glass(200), rows, t, s, xi)
     torch.testing.assert_close(x_s, 2 * fine - coarse, atol=2e-3, rtol=0)
 
 
@@ -148,7 +153,7 @@ def test_it_is_the_papers_inner_flow(t, s, x):
 def test_the_marginal_is_kept(t, s):
     n = 20_000
     x = marginal_sample(n, t, torch.Generator().manual_seed(2))
-    x_s, _ = Glass(24).advance(denoise, x, t, s, normal(n, 3))
+    x_s, _ = advance(Glass(24), x, t, s, normal(n, 3))
     assert_drawn_from(Law.marginal(s), x_s, bias=2e-3)
 
 
@@ -157,7 +162,7 @@ def test_pure_noise_says_nothing():
     eps = torch.special.ndtri(QUANTILES)
     one, other = (spread(6, x, 1.0, 0.5)[0] for x in (-3.0, 5.0))
     torch.testing.assert_close(one, other, atol=1e-12, rtol=0)
-    near, _ = Glass(6).advance(denoise, -3.0 * torch.ones_like(eps), 1.0 - 1e-9, 0.5, eps)
+    near, _ = advance(Glass(6), -3.0 * torch.ones_like(eps), 1.0 - 1e-9, 0.5, eps)
     torch.testing.assert_close(one, near, atol=1e-6, rtol=0)
 
 
@@ -170,9 +175,9 @@ def test_x0_stands_for_the_prediction_at_x_s():
     assert off[1] < 0.07
 
 
-@pytest.mark.parametrize("inner", [2, 3, 7])
+@pytest.mark.parametrize("inner", [1, 2, 3, 7])
 @pytest.mark.parametrize("t, s", [(0.8, 0.4), (1.0, 0.05), (0.0101, 0.01)])
-def test_exactly_inner_evaluations_from_t_down_to_s(inner, t, s):
+def test_exactly_inner_evaluations_after_t_down_to_s(inner, t, s):
     asked = []
 
     def spy(x, tau):
@@ -180,11 +185,10 @@ def test_exactly_inner_evaluations_from_t_down_to_s(inner, t, s):
         return denoise(x, tau)
 
     counter, x = Counter(spy), normal(5, 4)
-    x_s, x0 = Glass(inner).advance(counter, x, t, s, normal(5, 5))
+    x_s, x0 = advance(Glass(inner), x, t, s, normal(5, 5), counter)
     times = [tau for _, tau in asked]
     assert (counter.calls, counter.rows) == (inner, 5 * inner)
-    assert times[0] == t and times[-1] == s and times == sorted(set(times), reverse=True)
-    assert torch.equal(asked[0][0], x)
+    assert times[0] < t and times[-1] == s and times == sorted(set(times), reverse=True)
     assert torch.equal(x0, denoise(asked[-1][0], s))
     assert x_s.isfinite().all()
 
@@ -192,9 +196,9 @@ def test_exactly_inner_evaluations_from_t_down_to_s(inner, t, s):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_rows_and_dimensions_are_independent(dtype):
     x, eps = (normal(24, seed).to(dtype).reshape(2, 3, 2, 2) for seed in (6, 7))
-    whole = Glass().advance(denoise, x, T, S, eps)
-    flat = Glass().advance(denoise, x.flatten(), T, S, eps.flatten())
-    rows = [Glass().advance(denoise, x[i : i + 1], T, S, eps[i : i + 1]) for i in (0, 1)]
+    whole = advance(Glass(), x, T, S, eps)
+    flat = advance(Glass(), x.flatten(), T, S, eps.flatten())
+    rows = [advance(Glass(), x[i : i + 1], T, S, eps[i : i + 1]) for i in (0, 1)]
     for a, b, c in zip(whole, flat, zip(*rows, strict=True), strict=True):
         assert a.shape == x.shape and a.dtype == dtype
         torch.testing.assert_close(a.flatten(), b)
@@ -204,7 +208,7 @@ def test_rows_and_dimensions_are_independent(dtype):
 def test_inputs_are_left_alone():
     x, eps = normal(4, 8), normal(4, 9)
     before = x.clone(), eps.clone()
-    Glass().advance(denoise, x, T, S, eps)
+    advance(Glass(), x, T, S, eps)
     assert torch.equal(x, before[0]) and torch.equal(eps, before[1])
 
 
@@ -212,10 +216,10 @@ def test_inputs_are_left_alone():
 def test_impossible_transitions_are_refused(t, s):
     x = torch.zeros(2)
     with pytest.raises(ValueError, match="given, wanted 0 < s < t <= 1"):
-        Glass().advance(denoise, x, t, s, x)
+        advance(Glass(), x, t, s, x)
 
 
-@pytest.mark.parametrize("inner", [1, 0, -3])
+@pytest.mark.parametrize("inner", [0, -3])
 def test_too_few_evaluations_are_refused(inner):
-    with pytest.raises(ValueError, match=f"inner {inner} given, wanted at least 2"):
+    with pytest.raises(ValueError, match=f"inner {inner} given, wanted at least 1 "):
         Glass(inner)

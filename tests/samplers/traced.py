@@ -36,7 +36,7 @@ class Inner(Step):
 
     inner: int
 
-    def advance(self, denoise, x, t, s, eps):
+    def advance(self, denoise, x, x0, t, s, eps):
         for _ in range(self.inner - 1):
             denoise(x, t)
         x = self.mean(x, s) + eps
