@@ -8,6 +8,13 @@ import torch
 from ..problem import Problem
 from ..types import Particles
 
+PATHS = {
+    "min": 1,
+    "max": 64,
+    "tooltip": "Independent searches that share the budget: more different images, fewer children "
+    "each.",
+}
+
 
 def shares(rows: int, prices: Sequence[int], paths: int) -> list[int]:
     """Children per path in each round, one at least, so that sum_i paths n_i prices_i <= rows.

@@ -7,7 +7,7 @@ from typing import ClassVar
 from ..problem import Problem
 from ..types import Particles, Prices, SearchEvent
 from .best_of_n import walk
-from .choose import best_each, brood, shares
+from .choose import PATHS, best_each, brood, shares
 
 
 @dataclass(frozen=True)
@@ -29,15 +29,7 @@ class CoDe:
             "they are judged, and decode less; fewer choose more often.",
         },
     )
-    paths: int = field(
-        default=1,
-        metadata={
-            "min": 1,
-            "max": 64,
-            "tooltip": "Independent searches that share the budget: more different images, fewer "
-            "children each.",
-        },
-    )
+    paths: int = field(default=1, metadata=PATHS)
 
     def __post_init__(self) -> None:
         if self.block < 1 or self.paths < 1:

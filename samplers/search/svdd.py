@@ -8,7 +8,7 @@ import torch
 
 from ..problem import Problem
 from ..types import Particles, Prices, SearchEvent
-from .choose import best_each, brood, groups, shares
+from .choose import PATHS, best_each, brood, groups, shares
 
 
 @dataclass(frozen=True)
@@ -22,15 +22,7 @@ class SVDD:
 
     title: ClassVar[str] = "SVDD (best child each step)"
 
-    paths: int = field(
-        default=1,
-        metadata={
-            "min": 1,
-            "max": 64,
-            "tooltip": "Independent searches that share the budget: more different images, fewer "
-            "children each.",
-        },
-    )
+    paths: int = field(default=1, metadata=PATHS)
     alpha: float = field(
         default=0.0,
         metadata={
