@@ -4,7 +4,7 @@ Every row runs on the same held-out prompts and seeds; errors are standard error
 `less best of N` is the paired difference in exactness to the best of N at the same budget. What was
 measured is kept in benchmarks/results/quality_<weights>.json, row by row, and is not measured
 again; --write makes benchmarks/quality_<weights>.md of it. Rows come from plans.py (--only takes
-those whose name holds a text) or from --rows key=value,… Needs the environment of `dev.py test`.
+those whose name a pattern finds) or from --rows key=value,… Needs the environment of `dev.py test`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import argparse
 import json
 import math
 import multiprocessing
+import re
 import statistics
 import sys
 import time
@@ -117,7 +118,7 @@ def main() -> None:
     parser.add_argument("--prompt-seed", type=int, default=2)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--only", default="", help="rows of the plan whose name holds this")
+    parser.add_argument("--only", default="", help="rows of the plan whose name this pattern finds")
     parser.add_argument("--rows", nargs="*", default=[], help="key=value,… over Setting's fields")
     parser.add_argument("--results", type=Path, help="where rows are kept")
     parser.add_argument("--write", action="store_true", help="make the page, measure nothing")
@@ -130,7 +131,7 @@ def main() -> None:
     if args.write:
         plans.write(named, plan, results.rows, HEAD, line)
         return
-    wanted = {n: s for n, s in plan.items() if args.only in n} if not args.rows else {}
+    wanted = {n: s for n, s in plan.items() if re.search(args.only, n)} if not args.rows else {}
     wanted |= {text: parse_setting(text) for text in args.rows}
     texts = held_out_prompts(args.prompts, args.prompt_seed)
     print(HEAD, flush=True)
