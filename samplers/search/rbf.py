@@ -65,7 +65,7 @@ class RolloverBudgetForcing:
             "min": 1,
             "max": 64,
             "tooltip": "Independent searches that share the budget. More paths give more "
-            "different images but less depth each. 1 suits up to about 200 NFE.",
+            "different images but less depth each. 1 suits up to about 100 NFE.",
         },
     )
     quota: int = field(
