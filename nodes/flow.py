@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,6 +16,7 @@ from torch import Tensor
 from ..samplers.batching import OneAtATime
 from ..samplers.ledger import Ledger
 
+log = logging.getLogger("flow_search")
 INVERTED_FLOW = getattr(comfy.model_sampling, "IMG_TO_IMG_FLOW", ())  # absent before 0.18
 
 
@@ -151,6 +153,7 @@ class Network:
                 raise
             ledger.nfe, ledger.network_calls = before  # a call that gave nothing is not spent
             if refused:  # some backends take one row at a time; asked so, they say if it was that
+                log.warning("%d candidates at once failed (%s): one at a time now.", len(x), error)
                 raise OneAtATime(str(error)) from error
             mm.soft_empty_cache()
             raise torch.OutOfMemoryError(str(error)) from None

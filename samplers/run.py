@@ -47,7 +47,7 @@ class Outcome:
 
 
 class _Halt(Exception):
-    """Raised between network calls when a stop rule holds and something has been found."""
+    """Raised when a stop rule holds and something has been found; its argument is the reason."""
 
 
 def check_budget(
@@ -104,10 +104,14 @@ def _searched(
     """The search's events until it is done, spent or stopped."""
     own_call = problem.after_call
 
+    def halt() -> None:
+        if stopped := _stop(rules, outcome, finish, problem.ledger):
+            raise _Halt(stopped)
+
     def after_call() -> None:
         own_call()
-        if outcome.top and _stop(rules, outcome, finish, problem.ledger):
-            raise _Halt
+        if outcome.top:
+            halt()
 
     problem.after_call = after_call
     try:
@@ -116,10 +120,9 @@ def _searched(
                 outcome.top = best_ever(outcome.top, event.particles, finish.top_k)
             yield event
             outcome.stopped = "done" if event.kind == "done" else "budget"
-            if _stop(rules, outcome, finish, problem.ledger):
-                raise _Halt
-    except _Halt:
-        outcome.stopped = _stop(rules, outcome, finish, problem.ledger) or "time"
+            halt()
+    except _Halt as reason:
+        (outcome.stopped,) = reason.args
     except BudgetExceeded:  # a model that costs more than foreseen
         if not outcome.top:
             raise
