@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable
+from dataclasses import Field, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,11 +16,11 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..rewards import REWARDS, Scorer, fresh
+from ..rewards import REWARDS, Files, Scorer, fresh
+from ..rewards.weights import SUFFIXES, Peek, peek
 from .schema import CATEGORY, build, combo, flat
 
 FOLDER = "rewards"
-WEIGHTS = (".safetensors", ".pt", ".pth", ".bin")
 FlowReward = io.Custom("FLOW_REWARD")
 
 
@@ -34,10 +35,24 @@ def checkpoints() -> list[str]:
     for name in folder_paths.get_filename_list(FOLDER):
         if os.path.basename(name) == "config.json" and os.path.dirname(name):
             found.add(os.path.dirname(name))
-        elif name.endswith(WEIGHTS):
+        elif name.endswith(SUFFIXES):
             found.add(name)
-    in_folders = {n for n in found if n.endswith(WEIGHTS) and os.path.dirname(n) in found}
+    in_folders = {n for n in found if n.endswith(SUFFIXES) and os.path.dirname(n) in found}
     return sorted(n.replace(os.sep, "/") for n in found - in_folders)
+
+
+def loadable(setting: Field) -> list[str]:
+    """The checkpoints that the family of this field can load."""
+    fits = setting.metadata["checkpoint"]
+    listed = [name for name in checkpoints() if _fits(fits, name)]
+    return ["", *listed] if setting.metadata.get("optional") else listed
+
+
+def _fits(fits: Callable[[Peek], bool], name: str) -> bool:
+    try:
+        return fits(peek(resolve(name)))
+    except ValueError:  # unreadable: no family lists it
+        return False
 
 
 def resolve(name: str) -> Path:
@@ -98,10 +113,16 @@ class HostReward:
         return self.scorer.score(images, [prompt] * len(images))
 
 
-def load_from_file(settings: Any, name: str) -> Scorer:
-    """The scorer of a reward with weights; a file without a tokenizer uses the host's own."""
-    tokenizer = Path(comfy.sd1_clip.__file__).parent / "sd1_tokenizer"
-    return settings.load(resolve(name), tokenizer_dir=tokenizer)
+def host_files() -> Files:
+    """The reward folders, the host's own tokenizers, and what its device computes well."""
+    package, device = Path(comfy.sd1_clip.__file__).parent, mm.get_torch_device()
+    tokenizers = {
+        "clip": package / "sd1_tokenizer",
+        "t5": package / "text_encoders" / "t5_tokenizer",
+        "qwen": package / "text_encoders" / "qwen25_tokenizer",
+    }
+    fast = {torch.float16: mm.should_use_fp16, torch.bfloat16: mm.should_use_bf16}
+    return Files(resolve, tokenizers, lambda dtype: dtype in fast and fast[dtype](device))
 
 
 def hosted(scorer: Scorer, settings: dict[str, Any]) -> HostReward:
@@ -134,7 +155,7 @@ class RewardModelLoader(io.ComfyNode):
                     "reward",
                     REWARDS,
                     "What counts as a good picture. Every candidate is scored once.",
-                    choices=lambda key: checkpoints(),
+                    choices=loadable,
                 )
             ],
             outputs=[FlowReward.Output(display_name="reward")],
@@ -143,6 +164,5 @@ class RewardModelLoader(io.ComfyNode):
     @classmethod
     def execute(cls, reward: dict[str, Any]) -> io.NodeOutput:
         settings = build("reward", REWARDS, reward)
-        named = [f.name for f in fields(settings) if f.metadata.get("checkpoint")]
-        scorer = load_from_file(settings, getattr(settings, named[0])) if named else settings.load()
+        scorer = settings.load(host_files())
         return io.NodeOutput(hosted(scorer, flat("reward", reward["reward"], settings)))

@@ -11,19 +11,24 @@ from comfy_api.latest import io
 CATEGORY = "sampling/flow search"
 
 
+SOCKETS: dict[str, Callable[..., io.Input]] = {"image": io.Image.Input, "clip": io.Clip.Input}
+
+
 def widget(
-    setting: Field, choices: Callable[[], list[str]] | None = None, optional: bool = True
+    setting: Field, choices: Callable[[Field], list[str]] | None = None, optional: bool = True
 ) -> io.Input:
     """The input of one dataclass field: its type, default and metadata say which.
 
-    A field with metadata `checkpoint` is a combo over `choices()`; any other may be absent, so that
-    a workflow saved before the setting existed stays valid.
+    A field with metadata `checkpoint` is a combo over `choices(field)`; any other may be absent, so
+    that a workflow saved before the setting existed stays valid.
     """
     known = ("min", "max", "step", "tooltip", "advanced", "multiline", "placeholder")
     options = {k: setting.metadata[k] for k in known if k in setting.metadata}
     kind = setting.type if isinstance(setting.type, str) else setting.type.__name__
-    if setting.metadata.get("checkpoint"):
-        return io.Combo.Input(setting.name, options=choices() if choices else [], **options)
+    if "checkpoint" in setting.metadata:
+        return io.Combo.Input(setting.name, options=choices(setting) if choices else [], **options)
+    if "socket" in setting.metadata:
+        return SOCKETS[setting.metadata["socket"]](setting.name, optional=True, **options)
     options["optional"] = optional
     if listed := setting.metadata.get("choices"):
         return io.Combo.Input(
@@ -35,7 +40,7 @@ def widget(
     return makers[kind].Input(setting.name, default=setting.default, **options)
 
 
-def widgets(settings: type, choices: Callable[[], list[str]] | None = None) -> list[io.Input]:
+def widgets(settings: type, choices: Callable[[Field], list[str]] | None = None) -> list[io.Input]:
     """The inputs of a settings dataclass, in the order of its fields."""
     return [widget(f, choices) for f in fields(settings)]
 
@@ -44,16 +49,11 @@ def combo(
     name: str,
     registry: Mapping[str, type],
     tooltip: str,
-    choices: Callable[[str], list[str]] | None = None,
+    choices: Callable[[Field], list[str]] | None = None,
     **options: Any,
 ) -> io.Input:
     """A DynamicCombo over a registry: each entry brings the inputs of its own settings."""
-    entries = [
-        io.DynamicCombo.Option(
-            key, widgets(cls, choices=(lambda key=key: choices(key)) if choices else None)
-        )
-        for key, cls in registry.items()
-    ]
+    entries = [io.DynamicCombo.Option(key, widgets(cls, choices)) for key, cls in registry.items()]
     return io.DynamicCombo.Input(name, options=entries, tooltip=tooltip, **options)
 
 
@@ -69,6 +69,8 @@ def build(name: str, registry: Mapping[str, type], value: Mapping[str, Any]) -> 
 
 
 def flat(name: str, key: str, settings: Any) -> dict[str, Any]:
-    """Settings as report entries: {name: key, "name.field": value}."""
+    """Settings as report entries: {name: key, "name.field": value}; of a socket, if connected."""
     own = {f"{name}.{f.name}": getattr(settings, f.name) for f in fields(settings)}
+    sockets = [f"{name}.{f.name}" for f in fields(settings) if "socket" in f.metadata]
+    own |= {socket: own[socket] is not None for socket in sockets}
     return {name: key} | own

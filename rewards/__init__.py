@@ -5,7 +5,7 @@ from .colour_count import ColourCount
 from .combine import MODES, CombinedScorer, fresh
 from .image_statistics import Brightness, Colourfulness, Sharpness
 from .jpeg_size import JpegCompressibility, JpegIncompressibility
-from .types import Reward, Scorer
+from .types import Files, Reward, Scorer
 
 REWARDS: dict[str, type[Reward]] = {
     "brightness": Brightness,
@@ -17,4 +17,4 @@ REWARDS: dict[str, type[Reward]] = {
     "sharpness": Sharpness,
 }
 
-__all__ = ["MODES", "REWARDS", "CombinedScorer", "Reward", "Scorer", "fresh"]
+__all__ = ["MODES", "REWARDS", "CombinedScorer", "Files", "Reward", "Scorer", "fresh"]

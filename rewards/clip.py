@@ -10,15 +10,15 @@ score by rounding only, about 1e-6.
 
 import logging
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
 import torch.nn.functional as F
 
-from .clip_checkpoint import load_model, load_tokenizer
+from .clip_checkpoint import is_clip, load_model, load_tokenizer
 from .clip_pixels import clip_pixels
-from .types import check_batch
+from .memo import Memo
+from .types import Files, check_batch
 
 if TYPE_CHECKING:
     from transformers import CLIPModel, CLIPTokenizer
@@ -33,6 +33,7 @@ class ClipScorer:
     module: "CLIPModel"
     tokenizer: "CLIPTokenizer"
     scaled: bool
+    texts: Memo[torch.Tensor] = field(default_factory=Memo)
 
     def check(self, prompt: str) -> None:
         if not prompt.strip():
@@ -50,9 +51,8 @@ class ClipScorer:
             images.to(weight.device, torch.float32), self.module.config.vision_config.image_size
         )
         found = self.module.get_image_features(pixel_values=pixels.to(weight.dtype))
-        texts = {prompt: self._text(prompt) for prompt in dict.fromkeys(prompts)}
-        asked = torch.stack([texts[prompt] for prompt in prompts])
-        scores = F.cosine_similarity(_pooled(found).float(), asked, dim=-1)
+        asked = torch.stack([self.texts(prompt, self._text) for prompt in prompts])
+        scores = F.cosine_similarity(_pooled(found).float(), asked.to(weight.device), dim=-1)
         scores = scores * weight.float().exp() if self.scaled else scores
         # A crop may cut a NaN away: it must show all the same.
         finite = torch.isfinite(images).flatten(1).all(1)
@@ -63,7 +63,7 @@ class ClipScorer:
         length = self.module.config.text_config.max_position_embeddings
         tokens = self.tokenizer(prompt, truncation=True, max_length=length, return_tensors="pt")
         ids = tokens["input_ids"].to(self.module.logit_scale.device)
-        return _pooled(self.module.get_text_features(input_ids=ids))[0].float()
+        return _pooled(self.module.get_text_features(input_ids=ids))[0].float().cpu()
 
 
 def _pooled(features: torch.Tensor | object) -> torch.Tensor:
@@ -80,12 +80,13 @@ class ClipScore:
         "Agreement of picture and prompt by a local CLIP model in Hugging Face layout: CLIP of "
         "OpenAI or LAION, or PickScore v1."
     )
+    gradient: ClassVar[bool] = True
 
     checkpoint: str = field(
         default="",
         metadata={
             "tooltip": "Folder or file of the CLIP model, under models/rewards.",
-            "checkpoint": True,
+            "checkpoint": is_clip,
         },
     )
     scale: str = field(
@@ -106,11 +107,11 @@ class ClipScore:
         },
     )
 
-    def load(self, path: Path | None = None, tokenizer_dir: Path | None = None) -> ClipScorer:
-        """Load the model at ``path``; ``tokenizer_dir`` serves a model that brings no tokenizer."""
-        if path is None:
-            raise ValueError("the CLIP score needs a model: choose a folder or file")
-        path = Path(path)
-        model = load_model(path, self.activation)
+    def load(self, files: Files | None = None) -> ClipScorer:
+        """A model that brings no tokenizer uses ``files.tokenizers["clip"]``."""
+        files = files or Files()
+        path = files.find(self.checkpoint)
+        model = load_model(path, self.activation).to(files.dtype(torch.float16))
         folder = path if path.is_dir() else path.parent
-        return ClipScorer(model, load_tokenizer(folder, tokenizer_dir), self.scale == "logit_scale")
+        tokenizer = load_tokenizer(folder, files.tokenizers.get("clip"))
+        return ClipScorer(model, tokenizer, self.scale == "logit_scale")

@@ -13,11 +13,15 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from .weights import Peek, Wanted, check_complete, read_state
+
 if TYPE_CHECKING:
     from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 
-WANTED = "a CLIP model in Hugging Face layout (CLIPModel: text and vision tower) is wanted"
-PREFIXES = ("model.", "module.", "clip.")
+WANTED = Wanted(
+    "a CLIP model in Hugging Face layout (CLIPModel: text and vision tower)",
+    "https://huggingface.co/openai/clip-vit-large-patch14",
+)
 PATCHES = "vision_model.embeddings.patch_embedding.weight"
 KEYS = (
     PATCHES,
@@ -26,15 +30,11 @@ KEYS = (
     "text_projection.weight",
     "logit_scale",
 )
-# Keys that give away what a wrong file is.
-LOOKS_LIKE = {
-    "visual.conv1.weight": "an open_clip or OpenAI-layout CLIP",
-    "text_model.embeddings.token_embedding.weight": "a CLIP text encoder alone",
-    PATCHES: "a CLIP vision encoder alone",
-    "vision_model.head.probe": "a SigLIP model",
-    "double_blocks.0.img_attn.qkv.weight": "a FLUX diffusion model",
-    "encoder.block.0.layer.0.SelfAttention.q.weight": "a T5 text encoder",
-}
+
+
+def is_clip(seen: Peek) -> bool:
+    """Whether `load_model` may load it."""
+    return seen.unknown or (seen.kind == "clip" if seen.config else seen.has(*KEYS))
 
 
 def load_model(path: Path, activation: str) -> "CLIPModel":
@@ -44,7 +44,7 @@ def load_model(path: Path, activation: str) -> "CLIPModel":
     channels up (LAION's H, g and bigG, and PickScore), quick_gelu below (OpenAI's).
     """
     if not path.exists():
-        raise ValueError(f"no CLIP model at {path}: {WANTED}")
+        raise WANTED.error(path, "does not exist")
     single = _weights_file(path)
     model = _from_file(single, activation) if single else _from_folder(path, activation)
     return model.float().eval().requires_grad_(False)
@@ -108,7 +108,7 @@ def _weights_file(path: Path) -> Path | None:
         return None
     files = sorted(path.glob("*.safetensors"))
     if len(files) != 1:
-        raise ValueError(f"the folder {path} has no config.json: {WANTED}")
+        raise WANTED.error(path, "has no config.json")
     return files[0]
 
 
@@ -117,7 +117,7 @@ def _from_folder(path: Path, activation: str) -> "CLIPModel":
 
     kind = json.loads((path / "config.json").read_text(encoding="utf-8")).get("model_type")
     if kind != "clip":
-        raise ValueError(f'the folder {path} holds a model of type "{kind}": {WANTED}')
+        raise WANTED.error(path, f'holds a model of type "{kind}"')
     config = CLIPConfig.from_pretrained(path, local_files_only=True)
     _set_activation(config, activation)
     try:
@@ -130,15 +130,15 @@ def _from_folder(path: Path, activation: str) -> "CLIPModel":
             output_loading_info=True,
         )
     except OSError as error:
-        raise ValueError(f"the folder {path} has no readable weights: {WANTED}") from error
-    _check_complete(path, report["missing_keys"])
+        raise WANTED.error(path, "has no readable weights") from error
+    check_complete(path, report["missing_keys"], WANTED)
     return model
 
 
 def _from_file(path: Path, activation: str) -> "CLIPModel":
     from transformers import CLIPConfig, CLIPModel
 
-    state = _read_state(path)
+    state = read_state(path, WANTED, *KEYS)
     dim = state["visual_projection.weight"].shape[0]
     config = CLIPConfig(**infer_config(state))
     own = "gelu" if dim >= 1024 else "quick_gelu"
@@ -146,39 +146,10 @@ def _from_file(path: Path, activation: str) -> "CLIPModel":
     model, report = CLIPModel.from_pretrained(
         None, config=config, state_dict=state, output_loading_info=True
     )
-    _check_complete(path, report["missing_keys"])
+    check_complete(path, report["missing_keys"], WANTED)
     return model
-
-
-def _read_state(path: Path) -> dict[str, torch.Tensor]:
-    """The CLIPModel's state dict in ``path``, without wrappers and prefixes."""
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            state = load_file(path)
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        why = type(error).__name__
-        raise ValueError(f"{path} cannot be read as weights ({why}): {WANTED}") from error
-    state = state.get("state_dict", state) if isinstance(state, dict) else {}
-    for prefix in PREFIXES:
-        if PATCHES not in state and prefix + PATCHES in state:
-            state = {key.removeprefix(prefix): value for key, value in state.items()}
-    if not all(key in state for key in KEYS):
-        first = f"something else (first key {next(iter(state), None)})"
-        looks = next((kind for key, kind in LOOKS_LIKE.items() if key in state), first)
-        raise ValueError(f"{path} looks like {looks}: {WANTED}")
-    return state
 
 
 def _set_activation(config: "CLIPConfig", activation: str) -> None:
     if activation != "auto":
         config.text_config.hidden_act = config.vision_config.hidden_act = activation
-
-
-def _check_complete(path: Path, missing: set[str] | list[str]) -> None:
-    missing = sorted(key for key in missing if not key.endswith("position_ids"))
-    if missing:
-        raise ValueError(f"{path} lacks {len(missing)} tensors, {missing[0]} among them: {WANTED}")

@@ -12,7 +12,6 @@ and what soft counts are: see ``colour_shapes``. c runs over the colours asked, 
 """
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -21,7 +20,7 @@ import torch
 from .colour_shapes import MIN_AREA, MIN_SATURATION, find_shapes
 from .colours import ALIASES, COLOURS
 from .prompt_counts import counts_by_colour
-from .types import check_batch
+from .types import Files, check_batch
 
 
 @dataclass(frozen=True)
@@ -33,6 +32,7 @@ class ColourCount:
         "Counts the connected shapes of each colour in the picture against the counts asked in the "
         "prompt: minus the sum of squared errors, 0 when every count is right. Needs no weights."
     )
+    gradient: ClassVar[bool] = False
     module: ClassVar[None] = None
 
     counts: str = field(
@@ -80,7 +80,7 @@ class ColourCount:
         },
     )
 
-    def load(self, path: Path | None = None) -> "ColourCount":
+    def load(self, files: Files | None = None) -> "ColourCount":
         return self
 
     def check(self, prompt: str) -> None:

@@ -5,12 +5,11 @@ batch is scored image by image, so that no score depends on its neighbours.
 """
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import ClassVar
 
 import torch
 
-from .types import check_batch
+from .types import Files, check_batch
 
 
 def mean_luma(image: torch.Tensor) -> torch.Tensor:
@@ -55,8 +54,9 @@ class ImageStatistic:
     """A reward that measures each image alone, whatever the prompt; its own scorer."""
 
     module: ClassVar[None] = None
+    gradient: ClassVar[bool] = True
 
-    def load(self, path: Path | None = None) -> "ImageStatistic":
+    def load(self, files: Files | None = None) -> "ImageStatistic":
         return self
 
     def check(self, prompt: str) -> None:

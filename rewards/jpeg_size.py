@@ -29,6 +29,7 @@ class JpegCompressibility(ImageStatistic):
 
     title: ClassVar[str] = "JPEG Compressibility"
     description: ClassVar[str] = "Minus the picture's size as a JPEG file: prefers plain pictures."
+    gradient: ClassVar[bool] = False
     sign: ClassVar[float] = -1.0
 
     quality: int = field(

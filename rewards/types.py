@@ -2,12 +2,17 @@
 
 A *reward* is a frozen dataclass of settings. Each field's ``metadata`` says how it is shown:
 ``tooltip``, ``min``, ``max``, ``step``, ``choices``, ``multiline``, ``placeholder``, ``advanced``;
-``checkpoint: True`` marks the name of a file or folder that is handed to ``load`` as a path.
+``checkpoint: fits`` marks the name of a file or folder that ``load`` finds through its ``Files``;
+``fits(peek)`` tells from what a file holds (``weights.Peek``) whether it can be loaded, and with
+``optional: True`` the name may be empty. ``socket: "image"`` or ``"clip"`` marks a value that comes
+over a wire, None if it is not connected.
 A *scorer* is what ``load`` returns; its score of an image depends on that image and its prompt
 alone, never on the rest of the batch. Higher is better, NaN in gives NaN out. Only a combination of
 scorers may depend on the run as well: see ``combine``.
 """
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Protocol, runtime_checkable
 
@@ -27,15 +32,41 @@ class Scorer(Protocol):
         """Images (B, H, W, 3) in [0, 1] and B prompts -> (B,) float32, higher is better."""
 
 
+def float32_only(dtype: torch.dtype) -> bool:
+    """What any device computes well."""
+    return dtype == torch.float32
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where weights are, and what they may be held in.
+
+    ``find`` maps the name in a setting to a file or folder, ValueError if there is none.
+    ``tokenizers`` are folders with the tokenizers that models share: "clip", "t5", "qwen".
+    """
+
+    find: Callable[[str], Path] = Path
+    tokenizers: Mapping[str, Path] = field(default_factory=dict)
+    supports: Callable[[torch.dtype], bool] = float32_only
+
+    def dtype(self, *preferred: torch.dtype) -> torch.dtype:
+        """The first of ``preferred`` that the device computes well, else float32."""
+        return next((dtype for dtype in preferred if self.supports(dtype)), torch.float32)
+
+
 @runtime_checkable
 class Reward(Protocol):
-    """Frozen dataclass of settings; ``title`` and ``description`` are what a user sees."""
+    """Frozen dataclass of settings; ``title`` and ``description`` are what a user sees.
+
+    ``gradient`` tells whether scores are differentiable in the pictures.
+    """
 
     title: ClassVar[str]
     description: ClassVar[str]
+    gradient: ClassVar[bool]
 
-    def load(self, path: Path | None = None) -> Scorer:
-        """Build the scorer, from the file or folder ``path`` where the reward has weights."""
+    def load(self, files: Files | None = None) -> Scorer:
+        """Build the scorer; ``files`` are asked for the weights that the settings name."""
 
 
 @runtime_checkable

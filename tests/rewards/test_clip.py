@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from pack.rewards import REWARDS, Scorer
+from pack.rewards import REWARDS, Files, Scorer
 from pack.rewards.clip_checkpoint import infer_config
 from pack.rewards.clip_pixels import clip_pixels
 from PIL import Image
@@ -76,8 +76,9 @@ def oracle(path, model, images, prompts, scaled=False):
     return logits if scaled else logits / model.logit_scale.exp().item()
 
 
-def load(path, **settings):
-    return REWARDS["clip_score"](**settings).load(path)
+def load(path, tokenizer=None, **settings):
+    files = Files(tokenizers={"clip": tokenizer} if tokenizer else {})
+    return REWARDS["clip_score"](checkpoint=str(path), **settings).load(files)
 
 
 @pytest.mark.parametrize("scale", ["cosine", "logit_scale"])
@@ -108,7 +109,7 @@ def test_single_file_equals_the_folder(clip, images, tmp_path, wrap):
     else:
         file = tmp_path / "tiny.safetensors"
         save_file({("clip." if wrap == "prefix" else "") + k: v for k, v in state.items()}, file)
-    scorer = REWARDS["clip_score"]().load(file, tokenizer_dir=path)
+    scorer = load(file, tokenizer=path)
     wanted = load(path).score(images, PROMPTS)
     torch.testing.assert_close(scorer.score(images, PROMPTS), wanted, rtol=0, atol=1e-6)
 
@@ -218,11 +219,10 @@ def test_wrong_checkpoints_say_what_they_are(clip, tmp_path):
         assert "\n" not in str(error.value)
         return str(error.value)
 
-    assert "choose a folder or file" in refusal(None)
-    assert "no CLIP model at" in refusal(tmp_path / "missing.safetensors")
+    assert "does not exist" in refusal(tmp_path / "missing.safetensors")
     assert "no config.json" in refusal(tmp_path)
     for key, kind in [
-        ("visual.conv1.weight", "an open_clip or OpenAI-layout CLIP"),
+        ("visual.conv1.weight", "CLIP in open_clip layout"),
         ("text_model.embeddings.token_embedding.weight", "a CLIP text encoder alone"),
         ("some.weight", "something else (first key some.weight)"),
     ]:

@@ -17,7 +17,7 @@ KNOWN = {"tooltip", "min", "max", "step", "choices", "multiline", "placeholder",
 WEIGHT_FREE = [
     name
     for name, reward in REWARDS.items()
-    if not any(f.metadata.get("checkpoint") for f in dataclasses.fields(reward))
+    if not any({"checkpoint", "socket"} & set(f.metadata) for f in dataclasses.fields(reward))
 ]
 
 
@@ -36,7 +36,10 @@ def test_settings_are_declared(name):
     for field in dataclasses.fields(reward):
         value, meta = field.default, field.metadata
         assert meta["tooltip"], field.name
-        assert set(meta) <= KNOWN | {"checkpoint"}
+        assert set(meta) <= KNOWN | {"checkpoint", "optional", "socket"}
+        if "socket" in meta:
+            assert value is None
+            continue
         assert type(value) in (float, int, bool, str)
         if "choices" in meta:
             assert value in meta["choices"]

@@ -1,0 +1,23 @@
+"""What a scorer computed for a prompt, kept for the next pictures of the run."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Memo(Generic[T]):
+    """The last ``size`` values of a function of a prompt; tensors in them belong on the CPU."""
+
+    def __init__(self, size: int = 16) -> None:
+        self.size, self.kept = size, OrderedDict[str, T]()
+
+    def __call__(self, prompt: str, make: Callable[[str], T]) -> T:
+        """The value kept for ``prompt``, or else ``make(prompt)``."""
+        if prompt not in self.kept:
+            self.kept[prompt] = make(prompt)
+            if len(self.kept) > self.size:
+                self.kept.popitem(last=False)
+        self.kept.move_to_end(prompt)
+        return self.kept[prompt]
