@@ -33,7 +33,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from analytic import put  # noqa: E402
+from page import put  # noqa: E402
 from world import ROOT  # noqa: E402
 
 from pack.demo.text import encode  # noqa: E402  isort: skip

@@ -1,10 +1,8 @@
-"""The rows of the quality tables, and the pages made of them."""
+"""The rows of the quality tables."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 from world import Finish, Prices, Setting
 
@@ -75,17 +73,3 @@ def plan(weights: str) -> dict[str, Setting]:
         "best_of_n", 1, 100, finish=common["finish"], top_k=common["top_k"]
     )
     return rows
-
-
-def write(weights: str, rows: dict, measured: dict, head: str, line: Callable) -> None:
-    """benchmarks/quality_<weights>.md of the plan's rows that have been measured."""
-    done = {name: setting for name, setting in rows.items() if repr(setting) in measured}
-    lines = [
-        line(name, measured[repr(setting)], measured[repr(base_of(setting, weights))])
-        for name, setting in done.items()
-    ]
-    about = f"{len(done)} of {len(rows)} rows of plans.py are measured; names begin with the NFE."
-    command = f"    python benchmarks/quality.py --weights {weights}"
-    page = [f"# Searches on the demo model `{weights}`", command, about, "\n".join([head, *lines])]
-    target = Path(__file__).resolve().parent / f"quality_{weights}.md"
-    target.write_text("\n\n".join(page) + "\n")

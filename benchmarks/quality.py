@@ -23,6 +23,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import held_out  # noqa: E402
 import plans  # noqa: E402
+import quality_page  # noqa: E402
 from world import ROOT, Setting, World, held_out_prompts  # noqa: E402
 
 METRICS = ("exact", "rss", "agreement", "diversity", "nfe", "seconds")
@@ -55,30 +56,6 @@ def measure(
     jobs = [(p, setting, [1000 * s + i for s in range(seeds)]) for i, p in enumerate(prompts)]
     rows = pool.map(_one, jobs, chunksize=1)
     return {k: [round(r[k], 5) for r in rows] for k in METRICS}
-
-
-def mean_error(values: list[float]) -> tuple[float, float]:
-    """Mean and standard error."""
-    return statistics.fmean(values), statistics.stdev(values) / math.sqrt(len(values))
-
-
-def line(name: str, row: dict[str, list[float]], base: dict[str, list[float]]) -> str:
-    """One row of a table."""
-    pairs = zip(row["exact"], base["exact"], strict=True)
-    cells = [mean_error(row[k]) for k in ("exact", "rss", "agreement")]
-    text = " | ".join(f"{mean:.3f} ± {error:.3f}" for mean, error in cells)
-    gain, error = mean_error([a - b for a, b in pairs])
-    diversity, nfe, seconds = (statistics.fmean(row[k]) for k in METRICS[3:])
-    return (
-        f"| {name} | {text} | {diversity:.3f} | {nfe:.0f} | {seconds:.2f} "
-        f"| {gain:+.3f} ± {error:.3f} |"
-    )
-
-
-HEAD = (
-    "| method | exact | RSS | shapes agree | diversity | NFE | CPU s | exact, less best of N |\n"
-    "|---|---|---|---|---|---|---|---|"
-)
 
 
 def parse_setting(text: str) -> Setting:
@@ -129,19 +106,19 @@ def main() -> None:
     results = Results(path, {"weights": named} | shape)
     plan = plans.plan(named)
     if args.write:
-        plans.write(named, plan, results.rows, HEAD, line)
+        quality_page.write(named, plan, results.rows)
         return
     wanted = {n: s for n, s in plan.items() if re.search(args.only, n)} if not args.rows else {}
     wanted |= {text: parse_setting(text) for text in args.rows}
     texts = held_out_prompts(args.prompts, args.prompt_seed)
-    print(HEAD, flush=True)
+    print(quality_page.HEAD, flush=True)
     with multiprocessing.get_context("fork").Pool(args.jobs, _begin, (args.weights,)) as pool:
         for name, setting in wanted.items():
             for each in (plans.base_of(setting, named), setting):
                 if repr(each) not in results.rows:
                     results.add(each, measure(pool, each, texts, args.seeds))
             base = results.rows[repr(plans.base_of(setting, named))]
-            print(line(name, results.rows[repr(setting)], base), flush=True)
+            print(quality_page.line(name, results.rows[repr(setting)], base), flush=True)
 
 
 if __name__ == "__main__":
