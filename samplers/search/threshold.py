@@ -14,8 +14,9 @@ class VerifierThreshold:
     """Sundaresha et al., arXiv 2512.08985: at every step draw candidates one by one and move to the
     first whose reward reaches `threshold`; the budget goes where this takes long.
 
-    When only one candidate for each later step is left to pay for, the best so far goes on. A last
-    step that reaches the threshold ends the search, whatever is left of the budget.
+    A step that has tried its even share of what is left goes on with its best: what steps before it
+    saved is shared by all that follow. A last step that reaches the threshold ends the search,
+    whatever is left of the budget.
     """
 
     title: ClassVar[str] = "Verifier threshold"
@@ -43,10 +44,12 @@ class VerifierThreshold:
         for step in range(problem.last_step + 1):
             later = (problem.last_step - step) * prices.step
             price = prices.step if step else prices.born
+            share = max(1, problem.left // (price * (problem.last_step - step + 1)))
             best: Particles | None = None
-            while best is None or problem.left - later >= price:
+            while best is None or (share > 0 and problem.left - later >= price):
                 child = problem.propose(parent) if step else problem.born(1)
                 yield SearchEvent("propose" if step else "born", child, ledger.nfe)
+                share -= 1
                 if best is None or child.reward > best.reward:
                     best = child
                 if float(child.reward) >= self.threshold:

@@ -225,8 +225,9 @@ def threshold(book, wanted):
     for step in range(book.steps):
         best, kept = None, (book.steps - 1 - step) * each
         price = each if step else book.birth + book.score
-        while book.left - kept >= price:
-            row = book.draw(parent)
+        tried, most = 0, max(1, math.floor(book.left / (price * (book.steps - step))))
+        while tried < most and book.left - kept >= price:
+            row, tried = book.draw(parent), tried + 1
             book.tell("propose" if step else "born", [row])
             best = row if best is None else first_best([best, row])
             if row.reward >= wanted:

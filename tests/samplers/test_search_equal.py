@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from pack.samplers.search.best_of_n import WAVE, BestOfN, walk
 from pack.samplers.search.code import CoDe
@@ -120,16 +120,23 @@ def test_neighbours_at_radius_one_are_best_of_n(data, extra):
 
 @pinned(30)
 @given(st.data())
-def test_a_threshold_out_of_reach_is_best_of_n_at_the_first_step(data):
-    """All that is not needed later goes into starts, and the best of them is walked down."""
+def test_a_threshold_out_of_reach_tries_equally_many_at_each_step(data):
+    """Every step moves to its best; what does not divide goes to later steps."""
     setup = data.draw(setups("threshold", search=VerifierThreshold(9.0), fixed=IEEE))
+    assume(setup.prices.born == setup.prices.step)
     events, _, _ = setup.run()
-    born = [event.particles for event in events if event.kind == "born"]
-    price = setup.prices
-    rows = setup.minimum + setup.extra // setup.cost
-    assert len(born) == (rows - (setup.steps - 1) * price.step) // price.born
-    best = max(born, key=lambda p: float(p.reward))
-    assert same(next(event for event in events if event.kind == "accept").particles, best)
+    tried = [[]]
+    for event in events:
+        if event.kind == "accept":
+            best = max(tried[-1], key=lambda p: float(p.reward))
+            assert same(event.particles, best)
+            tried.append([])
+        elif event.kind in ("born", "propose"):
+            tried[-1].append(event.particles)
+    counts = [len(rows) for rows in tried[:-1]]
+    rows = (setup.minimum + setup.extra // setup.cost) // setup.prices.born
+    assert len(counts) == setup.steps and sum(counts) == rows
+    assert counts == sorted(counts) and counts[-1] - counts[0] <= 1
 
 
 @pinned(30)
