@@ -14,6 +14,8 @@ COMMON = {
     "fast": {"finish": 2, "top_k": 3, "kernel": "eta", "norm": 1.0},
     "base": {"finish": 4, "top_k": 1, "kernel": "euler_maruyama", "norm": 3.0},
 }
+# RBF's random starts, as a share of the budget: where one early look is worth much, many.
+STARTS = {"fast": 4, "base": 12}
 SOP = {"fast": (2, 3), "base": (4, 6)}  # steps up and down
 LINEAR = {"path": "linear", "clock": "linear", "spacing": "linear"}
 PARTICLE_METHODS = ("rbf", "svdd", "code", "smc")
@@ -23,6 +25,13 @@ def ode(method: str, steps: int, budget: int, **other: object) -> Setting:
     """A method that draws by the plain ODE with `steps` even steps."""
     fixed = {"norm": 0.0, "kernel": "eta", "finish": 0, **LINEAR}
     return Setting(method, budget, steps, **fixed | other)
+
+
+def sde(method: str, budget: int, weights: str, **other: object) -> Setting:
+    """A particle method on the path and kernel that are our defaults."""
+    kind = model(weights)
+    starts = (("init_particles", budget // STARTS[kind]),) if method == "rbf" else ()
+    return Setting(method, budget, **COMMON[kind] | {"options": starts} | other)
 
 
 def model(weights: str) -> str:
@@ -36,9 +45,9 @@ def base_of(setting: Setting, weights: str) -> Setting:
 
 def searches(weights: str, budget: int) -> dict[str, Setting]:
     """Every method at one budget, on the path and kernel that are our defaults."""
-    common, steps = COMMON[model(weights)], BEST_STEPS[model(weights)]
+    steps = BEST_STEPS[model(weights)]
     rows = {"best of N": ode("best_of_n", steps, budget)}
-    rows |= {f"{m}, VP-SDE": Setting(m, budget, **common) for m in (*PARTICLE_METHODS, "threshold")}
+    rows |= {f"{m}, VP-SDE": sde(m, budget, weights) for m in (*PARTICLE_METHODS, "threshold")}
     rows["zero_order"] = ode("zero_order", steps, budget)
     up, down = SOP[model(weights)]
     options = (("paths", 1), ("forward", up), ("backward", down))
@@ -62,11 +71,12 @@ def plan(weights: str) -> dict[str, Setting]:
     for budget in BUDGETS:
         rows |= {f"{budget:03} {n}": s for n, s in searches(weights, budget).items()}
     for method in PARTICLE_METHODS:
-        sde = Setting(method, 100, **common)
-        rows[f"100 {method}, linear ODE"] = replace(sde, norm=0.0, **LINEAR)
-        rows[f"100 {method}, linear SDE"] = replace(sde, **LINEAR)
-        rows[f"100 {method}, glass"] = replace(sde, kernel="glass", inner=3, steps=5)
-        rows[f"100 {method}, VP-SDE, lookahead 1"] = replace(sde, lookahead=1)
+        own = sde(method, 100, weights)
+        rows[f"100 {method}, linear ODE"] = replace(own, norm=0.0, **LINEAR)
+        rows[f"100 {method}, linear SDE"] = replace(own, **LINEAR)
+        few = sde(method, 25, weights).options  # each candidate costs three or four
+        rows[f"100 {method}, glass"] = replace(own, kernel="glass", inner=3, steps=5, options=few)
+        rows[f"100 {method}, VP-SDE, lookahead 1"] = replace(own, lookahead=1, options=few)
     for steps in (1, 2, 5, 10, 20):
         rows[f"100 best of N, {steps} steps"] = ode("best_of_n", steps, 100)
     rows["100 best of N, 1 step, finished"] = ode(
