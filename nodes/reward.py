@@ -16,12 +16,11 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..rewards import REWARDS, Files, Scorer, fresh
+from ..rewards import REWARDS, Files, Scorer, fresh, reads_clips, score_any
 from ..rewards.weights import SUFFIXES, Peek, peek
-from .schema import CATEGORY, build, combo, flat
+from .schema import CATEGORY, FlowReward, build, combo, flat, under
 
 FOLDER = "rewards"
-FlowReward = io.Custom("FLOW_REWARD")
 
 
 def register_reward_folder() -> None:
@@ -70,7 +69,11 @@ def resolve(name: str) -> Path:
 
 @dataclass(frozen=True)
 class HostScorer:
-    """A scorer whose weights, if any, the host loads and unloads; `ROWS` pictures at a time."""
+    """A scorer whose weights, if any, the host loads and unloads.
+
+    It is handed `ROWS` pictures at a time on the device of its weights; or one clip, where that
+    lies: the scorer brings the frames it needs to the device.
+    """
 
     ROWS: ClassVar[int] = 8
     module: ClassVar[None] = None
@@ -78,18 +81,24 @@ class HostScorer:
     scorer: Scorer
     patcher: Any = None
 
+    @property
+    def clips(self) -> bool:
+        return reads_clips(self.scorer)
+
     def check(self, prompt: str) -> None:
         self.scorer.check(prompt)
 
     def score(self, images: Tensor, prompts: list[str]) -> Tensor:
-        device = images.device
+        device, size = images.device, self.ROWS
         if self.patcher is not None:
             mm.load_models_gpu([self.patcher])
             device = self.patcher.load_device
+        if images.ndim == 5:
+            device, size = images.device, 1
         scores = []
-        for i, rows in enumerate(images.split(self.ROWS)):
+        for i, rows in enumerate(images.split(size)):
             mm.throw_exception_if_processing_interrupted()
-            asked = prompts[i * self.ROWS : (i + 1) * self.ROWS]
+            asked = prompts[i * size : (i + 1) * size]
             scores.append(self.scorer.score(rows.to(device), asked))
         return torch.cat(scores).to(images.device)
 
@@ -109,8 +118,8 @@ class HostReward:
         self.scorer.check(prompt)
 
     def score(self, images: Tensor, prompt: str) -> Tensor:
-        """images (B,H,W,3) in [0,1] -> (B,), higher is better."""
-        return self.scorer.score(images, [prompt] * len(images))
+        """Pictures (B,H,W,3) or clips (B,T,H,W,3) in [0,1] -> (B,), higher is better."""
+        return score_any(self.scorer, images, [prompt] * len(images))
 
 
 def host_files() -> Files:
@@ -122,7 +131,12 @@ def host_files() -> Files:
         "qwen": package / "text_encoders" / "qwen25_tokenizer",
     }
     fast = {torch.float16: mm.should_use_fp16, torch.bfloat16: mm.should_use_bf16}
-    return Files(resolve, tokenizers, lambda dtype: dtype in fast and fast[dtype](device))
+    return Files(
+        resolve,
+        tokenizers,
+        supports=lambda dtype: dtype in fast and fast[dtype](device),
+        poll=mm.throw_exception_if_processing_interrupted,
+    )
 
 
 def hosted(scorer: Scorer, settings: dict[str, Any]) -> HostReward:
@@ -163,6 +177,12 @@ class RewardModelLoader(io.ComfyNode):
 
     @classmethod
     def execute(cls, reward: dict[str, Any]) -> io.NodeOutput:
-        settings = build("reward", REWARDS, reward)
-        scorer = settings.load(host_files())
-        return io.NodeOutput(hosted(scorer, flat("reward", reward["reward"], settings)))
+        wired = {name: value for name, value in reward.items() if isinstance(value, HostReward)}
+        settings = build("reward", REWARDS, reward | {k: v.scorer for k, v in wired.items()})
+        told = flat("reward", reward["reward"], settings)
+        for name, value in wired.items():
+            told |= under(f"reward.{name}", value.settings)
+        with torch.inference_mode(False):  # inference tensors could never give a gradient
+            scorer = settings.load(host_files())
+        # The weights of a reward that scores by others are already the host's.
+        return io.NodeOutput(HostReward(scorer, told) if wired else hosted(scorer, told))

@@ -9,9 +9,12 @@ from typing import Any
 from comfy_api.latest import io
 
 CATEGORY = "sampling/flow search"
-
-
-SOCKETS: dict[str, Callable[..., io.Input]] = {"image": io.Image.Input, "clip": io.Clip.Input}
+FlowReward = io.Custom("FLOW_REWARD")
+SOCKETS: dict[str, Callable[..., io.Input]] = {
+    "image": io.Image.Input,
+    "clip": io.Clip.Input,
+    "reward": FlowReward.Input,
+}
 
 
 def widget(
@@ -24,8 +27,8 @@ def widget(
     """
     known = ("min", "max", "step", "tooltip", "advanced", "multiline", "placeholder")
     options = {k: setting.metadata[k] for k in known if k in setting.metadata}
-    kind = setting.type if isinstance(setting.type, str) else setting.type.__name__
     if "checkpoint" in setting.metadata:
+        options["optional"] = bool(setting.metadata.get("optional"))
         return io.Combo.Input(setting.name, options=choices(setting) if choices else [], **options)
     if "socket" in setting.metadata:
         return SOCKETS[setting.metadata["socket"]](setting.name, optional=True, **options)
@@ -34,6 +37,7 @@ def widget(
         return io.Combo.Input(
             setting.name, options=list(listed), default=setting.default, **options
         )
+    kind = setting.type if isinstance(setting.type, str) else setting.type.__name__
     if kind == "float":
         options.setdefault("step", 0.01)
     makers = {"int": io.Int, "float": io.Float, "bool": io.Boolean, "str": io.String}
@@ -74,3 +78,8 @@ def flat(name: str, key: str, settings: Any) -> dict[str, Any]:
     sockets = [f"{name}.{f.name}" for f in fields(settings) if "socket" in f.metadata]
     own |= {socket: own[socket] is not None for socket in sockets}
     return {name: key} | own
+
+
+def under(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The report entries of what is connected to the input `name`."""
+    return {f"{name}.{key}": value for key, value in settings.items()}

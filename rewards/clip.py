@@ -9,14 +9,15 @@ score by rounding only, about 1e-6.
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
 import torch.nn.functional as F
 
-from .clip_checkpoint import is_clip, load_model, load_tokenizer
-from .clip_pixels import clip_pixels
+from .clip_checkpoint import CLIP, load_model, load_tokenizer
+from .clip_pixels import clip_pixels, nan_shows
 from .memo import Memo
 from .types import Files, check_batch
 
@@ -26,42 +27,48 @@ if TYPE_CHECKING:
 log = logging.getLogger("flow_search")
 
 
+def check_prompt(prompt: str, tokenizer: "CLIPTokenizer", length: int) -> None:
+    """Raise ValueError of an empty prompt, warn of one longer than ``length`` tokens."""
+    if not prompt.strip():
+        raise ValueError("the score needs a prompt to compare the picture with: got none")
+    if len(tokenizer(prompt)["input_ids"]) > length:
+        log.warning("CLIP reads the first %d tokens of the prompt only", length)
+
+
 @dataclass(frozen=True)
 class ClipScorer:
     """A loaded CLIP model. Pictures are scored on whatever device ``module`` is."""
 
     module: "CLIPModel"
     tokenizer: "CLIPTokenizer"
-    scaled: bool
+    scale: float = 1.0
+    pixels: Callable[[torch.Tensor, int], torch.Tensor] = clip_pixels
     texts: Memo[torch.Tensor] = field(default_factory=Memo)
 
     def check(self, prompt: str) -> None:
-        if not prompt.strip():
-            raise ValueError("the CLIP score needs a prompt to compare the picture with: got none")
-        length = self.module.config.text_config.max_position_embeddings
-        if len(self.tokenizer(prompt)["input_ids"]) > length:
-            log.warning("CLIP reads the first %d tokens of the prompt only", length)
+        check_prompt(prompt, self.tokenizer, self._length)
 
     def score(self, images: torch.Tensor, prompts: list[str]) -> torch.Tensor:
         check_batch(images, prompts)
         if not prompts:
             return images.new_zeros(0, dtype=torch.float32)
         weight = self.module.logit_scale
-        pixels = clip_pixels(
-            images.to(weight.device, torch.float32), self.module.config.vision_config.image_size
-        )
-        found = self.module.get_image_features(pixel_values=pixels.to(weight.dtype))
+        shown = images.to(weight.device, torch.float32)
+        pixels = self.pixels(shown, self.module.config.vision_config.image_size)
+        found = _pooled(self.module.get_image_features(pixel_values=pixels.to(weight.dtype)))
         asked = torch.stack([self.texts(prompt, self._text) for prompt in prompts])
-        scores = F.cosine_similarity(_pooled(found).float(), asked.to(weight.device), dim=-1)
-        scores = scores * weight.float().exp() if self.scaled else scores
-        # A crop may cut a NaN away: it must show all the same.
-        finite = torch.isfinite(images).flatten(1).all(1)
-        return scores.to(images.device).masked_fill(~finite, float("nan"))
+        cosine = F.cosine_similarity(found.float(), asked.to(weight.device), dim=-1)
+        return nan_shows(self.scale * cosine, images)
+
+    @property
+    def _length(self) -> int:
+        return self.module.config.text_config.max_position_embeddings
 
     def _text(self, prompt: str) -> torch.Tensor:
         """Embedding (D,) of one prompt, alone, so that no padding is needed."""
-        length = self.module.config.text_config.max_position_embeddings
-        tokens = self.tokenizer(prompt, truncation=True, max_length=length, return_tensors="pt")
+        tokens = self.tokenizer(
+            prompt, truncation=True, max_length=self._length, return_tensors="pt"
+        )
         ids = tokens["input_ids"].to(self.module.logit_scale.device)
         return _pooled(self.module.get_text_features(input_ids=ids))[0].float().cpu()
 
@@ -77,8 +84,8 @@ class ClipScore:
 
     title: ClassVar[str] = "CLIP Score / PickScore"
     description: ClassVar[str] = (
-        "Agreement of picture and prompt by a local CLIP model in Hugging Face layout: CLIP of "
-        "OpenAI or LAION, or PickScore v1."
+        "Agreement of picture and prompt by a local CLIP model: CLIP of OpenAI or LAION, or "
+        "PickScore v1."
     )
     gradient: ClassVar[bool] = True
 
@@ -86,7 +93,7 @@ class ClipScore:
         default="",
         metadata={
             "tooltip": "Folder or file of the CLIP model, under models/rewards.",
-            "checkpoint": is_clip,
+            "checkpoint": CLIP.fits,
         },
     )
     scale: str = field(
@@ -101,7 +108,8 @@ class ClipScore:
         default="auto",
         metadata={
             "tooltip": "auto takes the folder's own; for a single file quick_gelu (OpenAI), or "
-            "gelu from 1024 channels up (PickScore, LAION H). LAION's smaller models need gelu.",
+            "gelu from 1024 channels up (PickScore, LAION H) and in open_clip layout. LAION's "
+            "smaller models need gelu, OpenAI's, MetaCLIP and DFN quick_gelu in any layout.",
             "choices": ("auto", "quick_gelu", "gelu"),
             "advanced": True,
         },
@@ -111,7 +119,7 @@ class ClipScore:
         """A model that brings no tokenizer uses ``files.tokenizers["clip"]``."""
         files = files or Files()
         path = files.find(self.checkpoint)
-        model = load_model(path, self.activation).to(files.dtype(torch.float16))
-        folder = path if path.is_dir() else path.parent
-        tokenizer = load_tokenizer(folder, files.tokenizers.get("clip"))
-        return ClipScorer(model, tokenizer, self.scale == "logit_scale")
+        model = load_model(path, self.activation)
+        scale = model.logit_scale.exp().item() if self.scale == "logit_scale" else 1.0
+        tokenizer = load_tokenizer(path, files.tokenizers.get("clip"))
+        return ClipScorer(model.to(files.dtype(torch.float16)), tokenizer, scale)

@@ -1,60 +1,107 @@
-"""Builds a CLIPModel from a local folder or a single file; nothing is ever downloaded.
+"""Builds CLIP, or its image tower alone, from a local folder or file; nothing is ever downloaded.
 
-A folder is a Hugging Face one: config.json and weights. A single file holds the CLIPModel's state
-dict alone; its configuration is read off the shapes of its tensors. Weights are safetensors, or
-pickles read with ``weights_only``. Every error is a ValueError of one sentence.
+A folder is a Hugging Face one: config.json and weights. A single file holds a state dict alone, in
+the layout of transformers or of open_clip; its configuration is read off the shapes of its tensors.
+Weights are safetensors, or pickles read with ``weights_only``. Every error is a ValueError of one
+sentence.
 """
 
-import json
-import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
-from .weights import Peek, Wanted, check_complete, read_state
+from . import open_clip
+from .clip_config import PATCHES, PROJECTION, WORDS, file_config, own_activation, set_activation
+from .weights import Peek, Wanted, check_complete, read_config, read_layout, single_file
 
 if TYPE_CHECKING:
-    from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
+    from transformers import CLIPConfig, CLIPModel, CLIPTokenizer, CLIPVisionModelWithProjection
 
-WANTED = Wanted(
-    "a CLIP model in Hugging Face layout (CLIPModel: text and vision tower)",
-    "https://huggingface.co/openai/clip-vit-large-patch14",
+Model = TypeVar("Model", "CLIPModel", "CLIPVisionModelWithProjection")
+
+PAGE = "https://huggingface.co/openai/clip-vit-large-patch14"
+MPS_KEY = "cross_model.layers.0.0.fn.to_q.weight"
+
+
+@dataclass(frozen=True)
+class Layouts:
+    """What is wanted, as an error says it, and what it is known by: a folder by ``kinds``, a file
+    by its keys in the layout of transformers or of open_clip; ``width`` is of the embedding.
+    """
+
+    wanted: Wanted
+    kinds: tuple[str, ...]
+    keys: tuple[str, ...]
+    open_clip: tuple[str, ...]
+    width: int | None = None
+
+    def fits(self, seen: Peek) -> bool:
+        """Whether it may be loaded."""
+        if seen.kind or seen.unknown:
+            known = seen.unknown or seen.kind in self.kinds
+        else:
+            # An MPS holds a CLIP, but one that its own training has changed.
+            known = (seen.has(*self.keys) or seen.has(*self.open_clip)) and not seen.has(MPS_KEY)
+        return known and (self.width is None or _width(seen) in (None, self.width))
+
+
+CLIP = Layouts(
+    Wanted("a CLIP model, text and image towers, of transformers or open_clip", PAGE),
+    ("clip",),
+    (PATCHES, PROJECTION, WORDS, "text_projection.weight", "logit_scale"),
+    open_clip.KEYS,
 )
-PATCHES = "vision_model.embeddings.patch_embedding.weight"
-KEYS = (
-    PATCHES,
-    "text_model.embeddings.token_embedding.weight",
-    "visual_projection.weight",
-    "text_projection.weight",
-    "logit_scale",
+IMAGE_TOWER = Layouts(
+    Wanted("a CLIP model, or its image tower with the projection", PAGE),
+    ("clip", "clip_vision_model"),
+    (PATCHES, PROJECTION),
+    open_clip.IMAGE_KEYS,
 )
 
 
-def is_clip(seen: Peek) -> bool:
-    """Whether `load_model` may load it."""
-    return seen.unknown or (seen.kind == "clip" if seen.config else seen.has(*KEYS))
+def _width(seen: Peek) -> int | None:
+    """Channels of the embedding, None if they cannot be told."""
+    for key, axis in ((PROJECTION, 0), ("visual.proj", 1)):
+        prefix = seen.prefix(key)
+        if prefix is not None:
+            return seen.shapes[prefix + key][axis]
+    return seen.config.get("projection_dim")
 
 
-def load_model(path: Path, activation: str) -> "CLIPModel":
+def load_model(path: Path, activation: str = "auto", layouts: Layouts = CLIP) -> "CLIPModel":
     """The model at ``path``, float32, frozen, in evaluation mode.
 
-    ``activation`` "auto" takes the folder's own; for a single file it is gelu from 1024 embedding
-    channels up (LAION's H, g and bigG, and PickScore), quick_gelu below (OpenAI's).
+    ``activation`` "auto" takes the folder's own, or of a file the likely one: `own_activation`.
     """
-    if not path.exists():
-        raise WANTED.error(path, "does not exist")
-    single = _weights_file(path)
-    model = _from_file(single, activation) if single else _from_folder(path, activation)
-    return model.float().eval().requires_grad_(False)
+    from transformers import CLIPModel
+
+    config, state = _prepare(path, activation, layouts)
+    return build_model(CLIPModel, path, layouts.wanted, config, state)
+
+
+def load_image_model(
+    path: Path, activation: str = "auto", layouts: Layouts = IMAGE_TOWER
+) -> "CLIPVisionModelWithProjection":
+    """As `load_model`, the image tower alone."""
+    from transformers import CLIPVisionModelWithProjection
+
+    class ImageTower(CLIPVisionModelWithProjection):
+        _keys_to_ignore_on_load_unexpected = ("^text_", "^logit_scale")
+
+    config, state = _prepare(path, activation, layouts)
+    # The tower's own projection_dim is wrong in LAION's folders.
+    config.vision_config.projection_dim = config.projection_dim
+    return build_model(ImageTower, path, layouts.wanted, config.vision_config, state)
 
 
 def load_tokenizer(path: Path, fallback: Path | None) -> "CLIPTokenizer":
-    """The tokenizer in the folder ``path``, or else the one in the folder ``fallback``."""
+    """The tokenizer in or beside ``path``, or else the one in the folder ``fallback``."""
     from transformers import CLIPTokenizer
 
-    for folder in (path, fallback):
+    for folder in (path if path.is_dir() else path.parent, fallback):
         if folder is None:
             continue
         whole = (folder / "tokenizer.json").is_file()
@@ -65,91 +112,64 @@ def load_tokenizer(path: Path, fallback: Path | None) -> "CLIPTokenizer":
     )
 
 
-def infer_config(state: Mapping[str, torch.Tensor]) -> dict[str, dict[str, int] | int]:
-    """CLIPConfig arguments from a CLIPModel's tensors.
-
-    Heads are 64 wide, except in vision towers wider than 1024 (ViT-H, g and bigG), which have 16.
-    """
-    width, _, patch, _ = state[PATCHES].shape
-    positions = state["vision_model.embeddings.position_embedding.weight"].shape[0]
-    words, text_width = state["text_model.embeddings.token_embedding.weight"].shape
-    length = state["text_model.embeddings.position_embedding.weight"].shape[0]
-    vision = _tower(state, "vision_model") | {
-        "hidden_size": width,
-        "num_attention_heads": width // 64 if width <= 1024 else 16,
-        "patch_size": patch,
-        "image_size": patch * math.isqrt(positions - 1),
-    }
-    text = _tower(state, "text_model") | {
-        "hidden_size": text_width,
-        "num_attention_heads": text_width // 64,
-        "vocab_size": words,
-        "max_position_embeddings": length,
-        "bos_token_id": words - 2,
-        "eos_token_id": words - 1,
-        "pad_token_id": words - 1,
-    }
-    dim = state["visual_projection.weight"].shape[0]
-    return {"text_config": text, "vision_config": vision, "projection_dim": dim}
-
-
-def _tower(state: Mapping[str, torch.Tensor], name: str) -> dict[str, int]:
-    start = f"{name}.encoder.layers."
-    layers = {int(key[len(start) :].split(".")[0]) for key in state if key.startswith(start)}
-    inner = state[f"{start}0.mlp.fc1.weight"].shape[0]
-    return {"num_hidden_layers": len(layers), "intermediate_size": inner}
-
-
-def _weights_file(path: Path) -> Path | None:
-    """``path`` if it is a file, the only safetensors of a folder without config.json, else None."""
-    if path.is_file():
-        return path
-    if (path / "config.json").is_file():
-        return None
-    files = sorted(path.glob("*.safetensors"))
-    if len(files) != 1:
-        raise WANTED.error(path, "has no config.json")
-    return files[0]
-
-
-def _from_folder(path: Path, activation: str) -> "CLIPModel":
-    from transformers import CLIPConfig, CLIPModel
-
-    kind = json.loads((path / "config.json").read_text(encoding="utf-8")).get("model_type")
-    if kind != "clip":
-        raise WANTED.error(path, f'holds a model of type "{kind}"')
-    config = CLIPConfig.from_pretrained(path, local_files_only=True)
-    _set_activation(config, activation)
+def build_model(
+    build: type[Model],
+    path: Path,
+    wanted: Wanted,
+    config: "CLIPConfig",
+    state: Mapping[str, torch.Tensor] | None,
+) -> Model:
+    """A model with the tensors ``state``, or if it is None, with those in the folder ``path``."""
     try:
-        model, report = CLIPModel.from_pretrained(
-            path,
+        model, report = build.from_pretrained(
+            path if state is None else None,
             config=config,
+            state_dict=state,
             local_files_only=True,
             trust_remote_code=False,
             use_safetensors=any(path.glob("*.safetensors")),
             output_loading_info=True,
         )
     except OSError as error:
-        raise WANTED.error(path, "has no readable weights") from error
-    check_complete(path, report["missing_keys"], WANTED)
-    return model
+        raise wanted.error(path, "has no readable weights") from error
+    except Exception as error:
+        raise wanted.error(path, f"cannot be loaded ({type(error).__name__})") from error
+    check_complete(path, report["missing_keys"], wanted)
+    return model.float().eval().requires_grad_(False)
 
 
-def _from_file(path: Path, activation: str) -> "CLIPModel":
-    from transformers import CLIPConfig, CLIPModel
-
-    state = read_state(path, WANTED, *KEYS)
-    dim = state["visual_projection.weight"].shape[0]
-    config = CLIPConfig(**infer_config(state))
-    own = "gelu" if dim >= 1024 else "quick_gelu"
-    _set_activation(config, own if activation == "auto" else activation)
-    model, report = CLIPModel.from_pretrained(
-        None, config=config, state_dict=state, output_loading_info=True
-    )
-    check_complete(path, report["missing_keys"], WANTED)
-    return model
-
-
-def _set_activation(config: "CLIPConfig", activation: str) -> None:
+def _prepare(
+    path: Path, activation: str, layouts: Layouts
+) -> tuple["CLIPConfig", dict[str, torch.Tensor] | None]:
+    """The configuration, and a file's tensors, None of a folder."""
+    file = single_file(path, layouts.wanted)
+    config, state = _file(file, layouts) if file else (_folder_config(path, layouts), None)
+    if layouts.width not in (None, config.projection_dim):
+        problem = f"is a CLIP with embeddings of {config.projection_dim} channels"
+        raise layouts.wanted.error(path, problem)
     if activation != "auto":
-        config.text_config.hidden_act = config.vision_config.hidden_act = activation
+        set_activation(config, activation)
+    return config, state
+
+
+def _folder_config(path: Path, layouts: Layouts) -> "CLIPConfig":
+    from transformers import CLIPConfig, CLIPVisionConfig
+
+    kind = read_config(path).get("model_type")
+    if kind not in layouts.kinds:
+        raise layouts.wanted.error(path, f'holds a model of type "{kind}"')
+    if kind == "clip":
+        return CLIPConfig.from_pretrained(path, local_files_only=True)
+    vision = CLIPVisionConfig.from_pretrained(path, local_files_only=True)
+    return CLIPConfig(vision_config=vision.to_dict(), projection_dim=vision.projection_dim)
+
+
+def _file(path: Path, layouts: Layouts) -> tuple["CLIPConfig", dict[str, torch.Tensor]]:
+    """The configuration that a file's tensors tell, and these, named as transformers does."""
+    number, state = read_layout(path, layouts.wanted, layouts.keys, layouts.open_clip)
+    if number == 1:
+        state = open_clip.from_open_clip(state)
+    try:
+        return file_config(state, own_activation(path, state, number == 1)), state
+    except KeyError as error:
+        raise layouts.wanted.error(path, f"lacks the tensor {error.args[0]}") from error

@@ -1,4 +1,8 @@
-"""The image side of CLIP preprocessing, in torch, so that gradients pass."""
+"""The image side of CLIP preprocessing, in torch, so that gradients pass.
+
+Both ways resize by antialiased bicubic interpolation, and end with minus mean over deviation per
+channel.
+"""
 
 import torch
 import torch.nn.functional as F
@@ -10,19 +14,44 @@ STD = (0.26862954, 0.26130258, 0.27577711)
 def clip_pixels(images: torch.Tensor, size: int = 224) -> torch.Tensor:
     """Images (B, H, W, 3) in [0, 1] -> normalised pixels (B, 3, size, size).
 
-    Shortest edge to ``size`` by antialiased bicubic interpolation, cut to [0, 1] (the cubic kernel
-    overshoots), centre crop (an odd margin is wider below and to the right, as in transformers;
-    torchvision rounds half to even), minus mean over deviation per channel. Differs from the 8-bit
-    reference by its rounding, about a third of a level on average.
+    Shortest edge to ``size``, cut to [0, 1] (the cubic kernel overshoots), centre crop (an odd
+    margin is wider below and to the right, as in transformers; torchvision rounds half to even).
+    Differs from the 8-bit reference by its rounding, about a third of a level on average.
     """
     planes = images.permute(0, 3, 1, 2)
     height, width = planes.shape[-2:]
     short = min(height, width)
     resized = (int(size * height / short), int(size * width / short))
-    if resized != (height, width):
-        planes = F.interpolate(planes, resized, mode="bicubic", antialias=True)
-    planes = planes.clamp(0.0, 1.0)
+    planes = _resized(planes, resized).clamp(0.0, 1.0)
     top, left = ((edge - size) // 2 for edge in resized)
-    planes = planes[..., top : top + size, left : left + size]
+    return _normalised(planes[..., top : top + size, left : left + size])
+
+
+def padded_pixels(images: torch.Tensor, size: int = 224) -> torch.Tensor:
+    """Images (B, H, W, 3) in [0, 1] -> normalised pixels (B, 3, size, size), as HPS v2 has them.
+
+    Longest edge to ``size``, nothing cut to [0, 1], centred on black (before normalising).
+    """
+    planes = images.permute(0, 3, 1, 2)
+    scale = size / max(planes.shape[-2:])
+    height, width = (max(1, round(edge * scale)) for edge in planes.shape[-2:])
+    top, left = (size - height) // 2, (size - width) // 2
+    edges = (left, size - width - left, top, size - height - top)
+    return _normalised(F.pad(_resized(planes, (height, width)), edges))
+
+
+def _resized(planes: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    if size == tuple(planes.shape[-2:]):
+        return planes
+    return F.interpolate(planes, size, mode="bicubic", antialias=True)
+
+
+def _normalised(planes: torch.Tensor) -> torch.Tensor:
     mean, std = (planes.new_tensor(values)[:, None, None] for values in (MEAN, STD))
     return (planes - mean) / std
+
+
+def nan_shows(scores: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+    """``scores`` on the images' device, NaN of a picture that is not finite: a crop may cut it."""
+    finite = torch.isfinite(images).flatten(1).all(1)
+    return scores.to(images.device).masked_fill(~finite, float("nan"))

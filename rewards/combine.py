@@ -13,7 +13,8 @@ from typing import ClassVar
 
 import torch
 
-from .types import CombineMode, Scorer, check_batch
+from .clips import as_clips, reads_clips, score_any
+from .types import CombineMode, Learns, Scorer
 
 WARMUP = 8  # scores per part and run whose statistics standardise all the others
 
@@ -159,13 +160,18 @@ class CombinedScorer:
     Statistics belong to a run: ``fresh`` gives the scorer of a new one. A call's own pictures are
     counted before they are scored, so a call is in order within itself; once the warm-up is over
     nothing depends on how pictures are grouped into calls. Without ``fresh`` each call is a run of
-    its own, over all its pictures, and nothing is kept.
+    its own, over all its pictures, and nothing is kept. With a part that reads clips a clip counts
+    as a picture, which the other parts score by the mean of its frames.
     """
 
     mode: CombineMode
     parts: dict[int, Scorer]
     statistics: dict[int, Statistics] | None = None
     module: ClassVar[None] = None
+
+    @property
+    def clips(self) -> bool:
+        return any(reads_clips(part) for part in self.parts.values())
 
     def fresh(self) -> "CombinedScorer":
         parts = {slot: fresh(part) for slot, part in self.parts.items()}
@@ -177,8 +183,9 @@ class CombinedScorer:
 
     def score(self, images: torch.Tensor, prompts: list[str]) -> torch.Tensor:
         """As a Scorer's, but float64 on the CPU: a combination needs the digits."""
-        check_batch(images, prompts)
-        scores = {k: part.score(images, prompts).cpu().double() for k, part in self.parts.items()}
+        as_clips(images, prompts)
+        given = {k: score_any(part, images, prompts) for k, part in self.parts.items()}
+        scores = {k: r.cpu().double() for k, r in given.items()}
         finite = torch.stack(list(scores.values())).isfinite().all(0)
         if self.mode.standardise:
             scores = {k: self._standardised(k, r) for k, r in scores.items()}
@@ -192,4 +199,4 @@ class CombinedScorer:
 
 def fresh(scorer: Scorer) -> Scorer:
     """The scorer for a new run; one that keeps nothing is its own."""
-    return scorer.fresh() if isinstance(scorer, CombinedScorer) else scorer
+    return scorer.fresh() if isinstance(scorer, Learns) else scorer

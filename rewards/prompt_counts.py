@@ -1,8 +1,9 @@
 """Reads counts from text: "three red circles and two blue squares", or "red: 3, blue: 2".
 
 A text is cut into phrases at punctuation, conjunctions, prepositions and at every number. A number
-is digits, a word from zero to twenty, "no", "a"/"an"/"single", "a pair of", "a couple of", "a
-dozen", "half a dozen" or "two dozen". What is not understood is an error, never a guess.
+is digits, a word from zero to ninety-nine, "a hundred", "no", "a"/"an"/"single", "a pair of", "a
+couple of", "a dozen", "half a dozen" or "two dozen". What is not understood is an error, never a
+guess.
 """
 
 import re
@@ -10,14 +11,16 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 COLOUR_EXAMPLE = '"three red circles and two blue squares" or "red: 3, blue: 2"'
-OBJECT_EXAMPLE = '"six airplanes and seven camels"'
 _WORDS = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
     "sixteen seventeen eighteen nineteen twenty"
 )
+_TENS = "thirty forty fifty sixty seventy eighty ninety"
 NUMBERS = {word: value for value, word in enumerate(_WORDS.split())} | {"no": 0, "single": 1}
+NUMBERS |= {word: 10 * value for value, word in enumerate(_TENS.split(), 3)}
 ARTICLES = frozenset({"a", "an"})
-MULTIPLES = {"pair": 2, "pairs": 2, "couple": 2, "couples": 2, "dozen": 12, "dozens": 12}
+MULTIPLES = {"pair": 2, "pairs": 2, "couple": 2, "couples": 2}
+MULTIPLES |= {"dozen": 12, "dozens": 12, "hundred": 100}
 VAGUE = frozenset("some few several many multiple various numerous lots".split())
 BREAKS = frozenset(
     "and or with plus without on in at against over above under below beneath beside between "
@@ -26,8 +29,8 @@ BREAKS = frozenset(
 SCENERY = frozenset(
     "background backdrop ground canvas paper sky table floor wall surface scene".split()
 )
-_TOKEN = re.compile(r"\d+\.\d+|[a-z0-9]+(?:[-'’][a-z0-9]+)*|[^\sa-z0-9]|\n")
-_PAIR = re.compile(r"\s*([a-z][a-z ]*?)\s*[:=]\s*([a-z]+|\d+)\s*")
+_TOKEN = re.compile(r"\d+\.\d+|[^\W_]+(?:[-'’][^\W_]+)*|[^\w\s]|_|\n")
+_PAIR = re.compile(r"\s*([^\W\d_][\w '’-]*?)\s*[:=]\s*([a-z-]+|\d+)\s*")
 
 
 @dataclass(frozen=True)
@@ -47,20 +50,6 @@ class Phrase:
         return not self.firm and not SCENERY.isdisjoint(self.words)
 
 
-def object_counts(text: str) -> dict[str, int]:
-    """Counts by what is counted: "six airplanes and a camel" -> {"airplanes": 6, "camel": 1}."""
-    asked = []
-    for phrase in read_phrases(text):
-        if phrase.count is None or phrase.scenery:
-            continue
-        if not phrase.words:
-            raise _unreadable(text, f'"{phrase.text}" does not say of what', OBJECT_EXAMPLE)
-        asked.append((" ".join(phrase.words), phrase.count))
-    if not asked:
-        raise _unreadable(text, "it has no number", OBJECT_EXAMPLE)
-    return _summed(asked)
-
-
 def counts_by_colour(
     text: str, colours: Collection[str], aliases: Mapping[str, str] | None = None
 ) -> dict[str, int]:
@@ -77,15 +66,15 @@ def counts_by_colour(
             continue
         if not found:
             known = ", ".join(colours)
-            raise _unreadable(text, f'"{phrase.text}" names none of the colours {known}')
+            raise unreadable(text, f'"{phrase.text}" names none of the colours {known}')
         if len(found) > 1:
-            raise _unreadable(text, f'"{phrase.text}" names more than one colour')
+            raise unreadable(text, f'"{phrase.text}" names more than one colour')
         if phrase.count is None:
-            raise _unreadable(text, f'"{phrase.text}" has no clear number')
+            raise unreadable(text, f'"{phrase.text}" has no clear number')
         asked.append((found.pop(), phrase.count))
     if not asked:
-        raise _unreadable(text, "it has no number before a colour")
-    return _summed(asked)
+        raise unreadable(text, "it has no number before a colour")
+    return summed(asked)
 
 
 def read_phrases(text: str) -> list[Phrase]:
@@ -145,11 +134,16 @@ def _read_number(tokens: list[str], start: int) -> tuple[int | None, bool, int]:
 
 
 def _number(token: str) -> int | None:
-    return int(token) if re.fullmatch(r"[0-9]+", token) else NUMBERS.get(token)
+    if re.fullmatch(r"[0-9]+", token):
+        return int(token)
+    tens, _, unit = token.partition("-")
+    if NUMBERS.get(tens, 0) >= 20 and 1 <= NUMBERS.get(unit, 0) <= 9:
+        return NUMBERS[tens] + NUMBERS[unit]
+    return NUMBERS.get(token)
 
 
 def _is_break(token: str) -> bool:
-    return token in BREAKS or re.fullmatch(r"[a-z0-9].*", token) is None
+    return token in BREAKS or not token[0].isalnum()
 
 
 def _ends_phrase(tokens: list[str], at: int) -> bool:
@@ -163,13 +157,15 @@ def _colours_in(words: tuple[str, ...], names: Mapping[str, str]) -> set[str]:
     return {names[part] for part in parts if part in names}
 
 
-def _summed(pairs: list[tuple[str, int]]) -> dict[str, int]:
+def summed(pairs: list[tuple[str, int]]) -> dict[str, int]:
+    """Counts by name; those of one name add up."""
     counts: dict[str, int] = {}
     for key, count in pairs:
         counts[key] = counts.get(key, 0) + count
     return counts
 
 
-def _unreadable(text: str, why: str, example: str = COLOUR_EXAMPLE) -> ValueError:
+def unreadable(text: str, why: str, example: str = COLOUR_EXAMPLE) -> ValueError:
+    """The error of a ``text`` that no counts can be read from."""
     quoted = " ".join(text.split())
     return ValueError(f'cannot read counts from "{quoted}": {why}; write for example {example}')

@@ -4,8 +4,8 @@ A *reward* is a frozen dataclass of settings. Each field's ``metadata`` says how
 ``tooltip``, ``min``, ``max``, ``step``, ``choices``, ``multiline``, ``placeholder``, ``advanced``;
 ``checkpoint: fits`` marks the name of a file or folder that ``load`` finds through its ``Files``;
 ``fits(peek)`` tells from what a file holds (``weights.Peek``) whether it can be loaded, and with
-``optional: True`` the name may be empty. ``socket: "image"`` or ``"clip"`` marks a value that comes
-over a wire, None if it is not connected.
+``optional: True`` the name may be empty. ``socket: "image"``, ``"clip"`` or ``"reward"`` (another
+Scorer) marks a value that comes over a wire, None if it is not connected.
 A *scorer* is what ``load`` returns; its score of an image depends on that image and its prompt
 alone, never on the rest of the batch. Higher is better, NaN in gives NaN out. Only a combination of
 scorers may depend on the run as well: see ``combine``.
@@ -32,9 +32,31 @@ class Scorer(Protocol):
         """Images (B, H, W, 3) in [0, 1] and B prompts -> (B,) float32, higher is better."""
 
 
+@runtime_checkable
+class ReadsClips(Protocol):
+    """A scorer that may take clips (B, T, H, W, 3), if ``clips``; a picture is one of one frame.
+
+    Any other is given single frames.
+    """
+
+    clips: bool
+
+
+@runtime_checkable
+class Learns(Protocol):
+    """A scorer that learns from the pictures of a run, or holds others that may."""
+
+    def fresh(self) -> Scorer:
+        """The scorer for a new run."""
+
+
 def float32_only(dtype: torch.dtype) -> bool:
     """What any device computes well."""
     return dtype == torch.float32
+
+
+def never() -> None:
+    """Nobody cancels."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +65,13 @@ class Files:
 
     ``find`` maps the name in a setting to a file or folder, ValueError if there is none.
     ``tokenizers`` are folders with the tokenizers that models share: "clip", "t5", "qwen".
+    ``poll`` is called while a reward waits for something, and raises if the run was cancelled.
     """
 
     find: Callable[[str], Path] = Path
     tokenizers: Mapping[str, Path] = field(default_factory=dict)
     supports: Callable[[torch.dtype], bool] = float32_only
+    poll: Callable[[], None] = never
 
     def dtype(self, *preferred: torch.dtype) -> torch.dtype:
         """The first of ``preferred`` that the device computes well, else float32."""

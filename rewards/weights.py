@@ -17,22 +17,34 @@ import torch
 
 SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 WRAPPERS = ("state_dict", "model")
-PREFIXES = ("", "model.", "module.", "clip.", "module.model.")
+PREFIXES = ("", "model.", "module.", "clip.", "mlp.", "mps.", "module.model.")
 # A key that gives away what holds it, most telling first.
 LOOKS_LIKE = {
     "rm_head.0.weight": "HPSv3",
+    "visual.patch_embed.proj.weight": "a vision-language model of Qwen",
     "blip.text_encoder.embeddings.word_embeddings.weight": "ImageReward",
     "mm_projector.0.weight": "CLIP-FlanT5",
+    "qformer.embeddings.word_embeddings.weight": "InstructBLIP",
+    "cross_model.layers.0.0.fn.to_q.weight": "MPS",
+    "mlp.layers.7.weight": "the LAION aesthetic predictor with its CLIP",
     "scoring_head.0.weight": "the head of Aesthetic Predictor V2.5",
     "layers.7.weight": "the head of the LAION aesthetic predictor",
+    "encoder.layers.0.fusion_layer.vision_param": "Grounding DINO",
+    "transformer.encoder.fusion_layers.0.gamma_v": "Grounding DINO in its authors' layout",
+    "objectness_head.dense0.weight": "OWLv2",
     "visual.conv1.weight": "CLIP in open_clip layout",
-    "vision_model.head.probe": "SigLIP",
+    "text_model.head.weight": "SigLIP",
+    "vision_model.head.probe": "a SigLIP vision encoder alone",
     "logit_scale": "CLIP in Hugging Face layout",
     "text_model.embeddings.token_embedding.weight": "a CLIP text encoder alone",
     "vision_model.embeddings.patch_embedding.weight": "a CLIP vision encoder alone",
     "double_blocks.0.img_attn.qkv.weight": "a FLUX diffusion model",
     "encoder.block.0.layer.0.SelfAttention.q.weight": "a T5 text encoder",
 }
+
+
+class NeedsPyTorch26(RuntimeError):
+    """Before it, ``weights_only`` could be tricked into running code (CVE-2025-32434)."""
 
 
 class Wanted(NamedTuple):
@@ -82,7 +94,8 @@ class Peek:
         found = next((name for key, name in LOOKS_LIKE.items() if self.has(key)), None)
         if found or not self.kind:
             first = next(iter(self.shapes or {}), None)
-            return found or f"something else (first key {first})"
+            other = f"something else (first key {first})" if first else "a file without tensors"
+            return found or other
         return f'a model of type "{self.kind}"'
 
 
@@ -91,23 +104,37 @@ def peek(path: Path) -> Peek:
     marker = path / "config.json" if path.is_dir() else path
     if not marker.is_file():
         raise ValueError(f"{path} is neither a weights file nor a folder with a config.json.")
-    stat = marker.stat()
-    return _peek(path, stat.st_mtime_ns, stat.st_size)
+    told = [marker, *(_safetensors(path) if path.is_dir() else ())]
+    stats = [file.stat() for file in told]
+    return _peek(path, tuple((stat.st_mtime_ns, stat.st_size) for stat in stats))
 
 
 @functools.lru_cache(maxsize=4096)
-def _peek(path: Path, changed: int, size: int) -> Peek:
+def _peek(path: Path, stamps: tuple[tuple[int, int], ...]) -> Peek:
+    """``stamps`` tell a file that was changed from one that was seen."""
     try:
         if path.is_dir():
-            config = json.loads((path / "config.json").read_text(encoding="utf-8"))
-            return Peek(path, config, _folder_shapes(path))
+            return Peek(path, read_config(path), _folder_shapes(path))
         return Peek(path, {}, _file_shapes(path))
     except Exception as error:  # a file of any kind may lie there
         raise ValueError(f"{path} cannot be read as weights ({type(error).__name__}).") from error
 
 
+def read_config(path: Path) -> dict[str, object]:
+    """The config.json of the folder ``path``, {} if there is none; ValueError if it is none."""
+    file = path / "config.json"
+    config = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    if not isinstance(config, dict):
+        raise ValueError(f"{file} is no configuration")
+    return config
+
+
+def _safetensors(path: Path) -> list[Path]:
+    return sorted(path.glob("*.safetensors"))
+
+
 def _folder_shapes(path: Path) -> dict[str, tuple[int, ...]] | None:
-    files = sorted(path.glob("*.safetensors"))
+    files = _safetensors(path)
     return {k: s for file in files for k, s in _header(file).items()} if files else None
 
 
@@ -117,23 +144,25 @@ def _file_shapes(path: Path) -> dict[str, tuple[int, ...]] | None:
     with open(path, "rb") as file:
         if file.read(2) != b"PK":  # torch.save before 1.6: must be read whole
             return None
-    state = _unwrapped(torch.load(path, map_location="meta", weights_only=True))
-    return {key: tuple(value.shape) for key, value in state.items()}
+    return {key: tuple(value.shape) for key, value in _unpickled(path, "meta").items()}
 
 
 def _header(path: Path) -> dict[str, tuple[int, ...]]:
     """Shapes by key of a safetensors file, from its first bytes."""
     with open(path, "rb") as file:
         (length,) = struct.unpack("<Q", file.read(8).ljust(8, b"\0"))
-        if length > min(path.stat().st_size, 100_000_000):
+        if length > min(path.stat().st_size - 8, 100_000_000):
             raise ValueError("not a safetensors header")
         head = json.loads(file.read(length))
     return {k: tuple(v["shape"]) for k, v in head.items() if k != "__metadata__"}
 
 
-def _unwrapped(found: object) -> dict[str, torch.Tensor]:
-    """The tensors of a checkpoint, out of a trainer's wrapper."""
-    for name in WRAPPERS:
+def _unpickled(path: Path, device: str) -> dict[str, torch.Tensor]:
+    """The tensors of a pickle, out of a trainer's wrapper."""
+    if tuple(int(part) for part in torch.__version__.split(".")[:2]) < (2, 6):
+        raise NeedsPyTorch26
+    found = torch.load(path, map_location=device, weights_only=True)
+    for name in WRAPPERS * 2:  # one in the other, in either order
         if isinstance(found, dict) and isinstance(found.get(name), dict):
             found = found[name]
     if not isinstance(found, dict):
@@ -141,22 +170,55 @@ def _unwrapped(found: object) -> dict[str, torch.Tensor]:
     return {k: v for k, v in found.items() if isinstance(k, str) and isinstance(v, torch.Tensor)}
 
 
+def _config(path: Path, wanted: Wanted) -> dict[str, object]:
+    try:
+        return read_config(path)
+    except (ValueError, RecursionError) as error:
+        raise wanted.error(path, "has a config.json that cannot be read") from error
+
+
+def single_file(path: Path, wanted: Wanted) -> Path | None:
+    """The one weights file that ``path`` is or holds; None of a folder of a known ``model_type``.
+
+    Some publish a file beside a config.json that tells nothing of it: the file speaks for itself.
+    """
+    if not path.exists():
+        raise wanted.error(path, "does not exist")
+    if path.is_file():
+        return path
+    if _config(path, wanted).get("model_type"):
+        return None
+    files = _safetensors(path)
+    if len(files) != 1:
+        raise wanted.error(path, f"has no config.json of a model and {len(files)} weights files")
+    return files[0]
+
+
 def read_state(path: Path, wanted: Wanted, *keys: str) -> dict[str, torch.Tensor]:
     """All tensors of the file ``path``, without the prefix under which ``keys`` are found."""
+    return read_layout(path, wanted, keys)[1]
+
+
+def read_layout(
+    path: Path, wanted: Wanted, *layouts: tuple[str, ...]
+) -> tuple[int, dict[str, torch.Tensor]]:
+    """As `read_state`, of the first of ``layouts`` whose keys are found, and its number."""
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
 
             state = load_file(path)
         else:
-            state = _unwrapped(torch.load(path, map_location="cpu", weights_only=True))
+            state = _unpickled(path, "cpu")
     except Exception as error:
         raise wanted.error(path, f"cannot be read as weights ({type(error).__name__})") from error
     seen = Peek(path, {}, {key: tuple(value.shape) for key, value in state.items()})
-    prefix = seen.prefix(*keys)
-    if prefix is None:
-        raise wanted.error(path, f"looks like {seen.looks_like()}")
-    return {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
+    for number, keys in enumerate(layouts):
+        prefix = seen.prefix(*keys)
+        if prefix is not None:
+            found = {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
+            return number, found
+    raise wanted.error(path, f"looks like {seen.looks_like()}")
 
 
 def check_complete(path: Path, missing: object, wanted: Wanted) -> None:

@@ -1,31 +1,34 @@
-"""The CLIP score against transformers' own model and processor, on tiny random weights."""
+"""The CLIP score against transformers' own model and processor, and against open_clip's."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from pack.rewards import REWARDS, Files, Scorer
-from pack.rewards.clip_checkpoint import infer_config
+from pack.rewards.clip_config import infer_config
 from pack.rewards.clip_pixels import clip_pixels
+from pack.rewards.open_clip import from_open_clip
+from pack.rewards.weights import peek
 from PIL import Image
+
+from .tiny_clip import PROMPTS, WORDS, open_clip_state, pictures, renamed, save, write_tokenizer
+from .tiny_clip import shown as floats
 
 transformers = pytest.importorskip("transformers")
 
-PROMPTS = ["a red cat", "two blue dogs, running", "a red cat"]
-LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789,.!"
-SPECIAL = ["<|startoftext|>", "<|endoftext|>"]
+FIXTURE = json.loads((Path(__file__).parent / "fixtures" / "clip.json").read_text())
 
 
 def build(path, act="quick_gelu", dim=48, tokenizer=True):
     """Write a tiny CLIP folder to ``path`` -> the model."""
-    words = [*LETTERS, *(letter + "</w>" for letter in LETTERS), *SPECIAL]
     config = transformers.CLIPConfig(
         text_config={
             "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2,
-            "num_attention_heads": 1, "vocab_size": len(words), "max_position_embeddings": 20,
-            "bos_token_id": len(words) - 2, "eos_token_id": len(words) - 1,
-            "pad_token_id": len(words) - 1, "hidden_act": act,
+            "num_attention_heads": 1, "vocab_size": len(WORDS), "max_position_embeddings": 20,
+            "bos_token_id": len(WORDS) - 2, "eos_token_id": len(WORDS) - 1,
+            "pad_token_id": len(WORDS) - 1, "hidden_act": act,
         },
         vision_config={
             "hidden_size": 128, "intermediate_size": 160, "num_hidden_layers": 3,
@@ -41,8 +44,7 @@ def build(path, act="quick_gelu", dim=48, tokenizer=True):
             weights.data.normal_(0, 0.3)
     model.save_pretrained(path)
     if tokenizer:
-        (path / "vocab.json").write_text(json.dumps({word: i for i, word in enumerate(words)}))
-        (path / "merges.txt").write_text("#version: 0.2\n")
+        write_tokenizer(path)
     return model
 
 
@@ -68,12 +70,18 @@ def oracle(path, model, images, prompts, scaled=False):
     )
     processor = transformers.CLIPProcessor(image_processor=shown, tokenizer=tokenizer)
     inputs = processor(
-        text=prompts, images=[image.permute(2, 0, 1) for image in images], do_rescale=False,
+        text=prompts, images=list((255 * images).round().to(torch.uint8).numpy()),
         return_tensors="pt", padding=True, truncation=True, max_length=20,
     )  # fmt: skip
     with torch.no_grad():
         logits = model(**inputs).logits_per_image.diagonal()
     return logits if scaled else logits / model.logit_scale.exp().item()
+
+
+def processed(images):
+    """8-bit pictures (B, H, W, 3) -> pixels, by transformers."""
+    processor = transformers.CLIPImageProcessor(size={"shortest_edge": 32}, crop_size=32)
+    return processor(list(images), return_tensors="pt")["pixel_values"]
 
 
 def load(path, tokenizer=None, **settings):
@@ -86,14 +94,11 @@ def test_folder_equals_transformers(clip, images, scale):
     path, model = clip
     scorer = load(path, scale=scale)
     assert isinstance(scorer, Scorer) and isinstance(scorer.module, torch.nn.Module)
+    images = images[:, :32, :41]  # a resize would be in 8 bits: `test_pixels_equal_the_processor`
     scores = scorer.score(images, PROMPTS)
     wanted = oracle(path, model, images, PROMPTS, scale == "logit_scale")
     assert scores.dtype == torch.float32 and scores.shape == (3,)
-    # The processor does not cut floats to [0, 1] after resizing, its 8-bit self does.
-    torch.testing.assert_close(scores, wanted, rtol=0.01, atol=1e-3)
-    cropped = images[:, :32, :41]
-    wanted = oracle(path, model, cropped, PROMPTS, scale == "logit_scale")
-    torch.testing.assert_close(scorer.score(cropped, PROMPTS), wanted, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(scores, wanted, rtol=1e-5, atol=1e-5)
     assert wanted.std() > 0.05 * wanted.abs().max()
 
 
@@ -112,6 +117,55 @@ def test_single_file_equals_the_folder(clip, images, tmp_path, wrap):
     scorer = load(file, tokenizer=path)
     wanted = load(path).score(images, PROMPTS)
     torch.testing.assert_close(scorer.score(images, PROMPTS), wanted, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("activation", ["auto", "gelu", "quick_gelu"])
+@pytest.mark.parametrize("name", ["open_clip_model.safetensors", "open_clip_pytorch_model.bin"])
+def test_open_clip_file_equals_open_clip(tmp_path, name, activation):
+    """auto is gelu: few files in this layout are OpenAI's."""
+    file = save(open_clip_state(), tmp_path / name)
+    assert (
+        REWARDS["clip_score"].__dataclass_fields__["checkpoint"].metadata["checkpoint"](peek(file))
+    )
+    scores = load(file, activation=activation).score(floats(pictures(40, 32)), PROMPTS)
+    wanted = FIXTURE["open_clip"]["gelu" if activation == "auto" else activation]
+    assert scores.tolist() == pytest.approx(wanted, abs=2e-6)
+    other = FIXTURE["open_clip"]["gelu" if activation == "quick_gelu" else "quick_gelu"]
+    assert scores.tolist() != pytest.approx(other, abs=2e-4)
+
+
+@pytest.mark.parametrize(
+    ("told", "activation"), [({"quick_gelu": True}, "quick_gelu"), ({}, "gelu")]
+)
+def test_open_clip_configuration_beside_the_file(tmp_path, told, activation):
+    file = save(open_clip_state(), tmp_path / "open_clip_model.safetensors")
+    told = {"model_cfg": {"embed_dim": 48} | told}
+    (tmp_path / "open_clip_config.json").write_text(json.dumps(told))
+    scores = load(file).score(floats(pictures(40, 32)), PROMPTS)
+    assert scores.tolist() == pytest.approx(FIXTURE["open_clip"][activation], abs=2e-6)
+
+
+def test_open_clip_names():
+    """Every tensor, none twice, none transposed by mistake; what CLIPModel has not is left out."""
+    state, wanted = open_clip_state(), renamed(open_clip_state())
+    extra = {"attn_mask": torch.zeros(2), "visual.trunk.x": torch.zeros(2)}
+    found = from_open_clip(state | extra)
+    assert found.keys() == wanted.keys()
+    for key, value in found.items():
+        assert torch.equal(value, wanted[key]) and value.is_contiguous(), key
+
+
+def test_open_clip_file_that_lacks_a_tensor(tmp_path):
+    for key, wrong in [
+        ("ln_final.bias", "lacks 1 tensors, text_model.final_layer_norm.bias"),
+        ("visual.positional_embedding", "lacks the tensor vision_model.embeddings.position_emb"),
+    ]:
+        state = {k: v for k, v in open_clip_state().items() if k != key}
+        with pytest.raises(ValueError, match=wrong):
+            load(save(state, tmp_path / "part.safetensors"))
+    state = open_clip_state() | {"visual.ln_pre.weight": torch.ones(3)}
+    with pytest.raises(ValueError, match=r"cannot be loaded \(RuntimeError\): a CLIP model"):
+        load(save(state, tmp_path / "odd.safetensors"))
 
 
 def test_activation(images, tmp_path):

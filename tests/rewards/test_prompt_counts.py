@@ -1,6 +1,6 @@
 import pytest
 from pack.rewards.colours import ALIASES, COLOURS
-from pack.rewards.prompt_counts import NUMBERS, counts_by_colour, object_counts
+from pack.rewards.prompt_counts import NUMBERS, counts_by_colour
 
 
 def read(text):
@@ -24,6 +24,8 @@ def read(text):
         ("dozen red circles", {"red": 12}),
         ("half a dozen red circles and half dozen blue ones", {"red": 6, "blue": 6}),
         ("two dozen red circles", {"red": 24}),
+        ("two hundred red circles", {"red": 200}),
+        ("twenty-one red circles", {"red": 21}),
         ("no red circles and 1 blue circle", {"red": 0, "blue": 1}),
         ("a photo of a red circle", {"red": 1}),
         ("a photo of three red circles on a white background", {"red": 3}),
@@ -53,7 +55,7 @@ def test_colour_table(text, counts):
         assert read(text) == counts
 
 
-@pytest.mark.parametrize("number", range(21))
+@pytest.mark.parametrize("number", [*range(21), *range(30, 100, 10)])
 def test_numbers(number):
     word = next(word for word, value in NUMBERS.items() if value == number)
     assert read(f"{word} red circles") == read(f"{number} red circles") == {"red": number}
@@ -88,23 +90,3 @@ def test_unreadable_is_one_sentence_that_helps(text, why):
     assert f'"{text}"' in message and why in message and "\n" not in message
     example = message.split("write for example ")[1].split('"')[1]
     assert read(example)
-
-
-@pytest.mark.parametrize(
-    ("text", "counts"),
-    [
-        ("six airplanes and seven camels", {"airplanes": 6, "camels": 7}),
-        ("a photo of six airplanes and a camel", {"airplanes": 6, "camel": 1}),
-        ("airplanes: 6, camels: 7", {"airplanes": 6, "camels": 7}),
-        ("two dogs, two cats and two dogs on a wooden floor", {"dogs": 4, "cats": 2}),
-        ("a dozen red apples", {"red apples": 12}),
-    ],
-)
-def test_object_table(text, counts):
-    assert object_counts(text) == counts
-
-
-@pytest.mark.parametrize("text", ["camels", "some camels", "", "three"])
-def test_unreadable_objects(text):
-    with pytest.raises(ValueError, match="six airplanes"):
-        object_counts(text)

@@ -17,7 +17,8 @@ KNOWN = {"tooltip", "min", "max", "step", "choices", "multiline", "placeholder",
 WEIGHT_FREE = [
     name
     for name, reward in REWARDS.items()
-    if not any({"checkpoint", "socket"} & set(f.metadata) for f in dataclasses.fields(reward))
+    if name != "vqascore_http"  # its weights are a server's
+    and not any({"checkpoint", "socket"} & set(f.metadata) for f in dataclasses.fields(reward))
 ]
 
 

@@ -1,0 +1,156 @@
+"""Builds ImageReward from its published weights, as transformers' BLIP, and its tokenizer.
+
+The sizes are read off the shapes of the tensors; heads are 64 wide. Every error is a ValueError of
+one sentence.
+"""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from .linear_head import head_keys, linear_head
+from .weights import Peek, Wanted, check_complete, peek, read_state, single_file
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+    from transformers import BlipTextConfig, BlipTextModel, BlipVisionConfig, BlipVisionModel
+
+WANTED = Wanted(
+    "ImageReward v1.0 (ImageReward.pt, or its tensors as safetensors)",
+    "https://huggingface.co/zai-org/ImageReward",
+)
+VISION, TEXT = "blip.visual_encoder.", "blip.text_encoder."
+PATCHES, PLACES = f"{VISION}patch_embed.proj.weight", f"{VISION}pos_embed"
+WORDS, LENGTH = (f"{TEXT}embeddings.{name}_embeddings.weight" for name in ("word", "position"))
+HEAD_PLACES = (0, 2, 4, 6, 7)
+KEYS = (PATCHES, PLACES, WORDS, LENGTH, *head_keys("mlp.layers", HEAD_PLACES))
+KEYS += (f"{VISION}blocks.0.mlp.fc1.weight", f"{TEXT}encoder.layer.0.intermediate.dense.weight")
+# In ImageReward's vision tower, and what it is called in BlipVisionModel.
+RENAMED = {
+    "cls_token": "embeddings.class_embedding",
+    "pos_embed": "embeddings.position_embedding",
+    "patch_embed.proj": "embeddings.patch_embedding",
+    "blocks.": "encoder.layers.",
+    "norm1.": "layer_norm1.",
+    "norm2.": "layer_norm2.",
+    "attn.qkv.": "self_attn.qkv.",
+    "attn.proj.": "self_attn.projection.",
+}
+# [ENC] and [DEC], which the model knows and vocab.txt does not.
+MORE_WORDS = 2
+VOCABULARY = "https://huggingface.co/google-bert/bert-base-uncased"
+
+
+def is_image_reward(seen: Peek) -> bool:
+    """Whether `load_parts` may load it."""
+    return seen.unknown or seen.has(*KEYS)
+
+
+def load_parts(path: Path) -> tuple["BlipVisionModel", "BlipTextModel", torch.nn.Sequential]:
+    """Vision tower, text tower and head, float32, frozen, in evaluation mode."""
+    from transformers import BlipTextModel, BlipVisionModel
+
+    file = single_file(path, WANTED)
+    if file is None:
+        raise WANTED.error(path, f"looks like {peek(path).looks_like()}")
+    state = read_state(file, WANTED, *KEYS)
+    vision, report = BlipVisionModel.from_pretrained(
+        None,
+        config=vision_config(state),
+        state_dict=vision_state(state),
+        output_loading_info=True,
+    )
+    check_complete(path, report["missing_keys"], WANTED)
+    text, report = BlipTextModel.from_pretrained(
+        None,
+        config=text_config(state),
+        state_dict=text_state(state),
+        add_pooling_layer=False,
+        output_loading_info=True,
+    )
+    check_complete(path, report["missing_keys"], WANTED)
+    towers = (model.float().eval().requires_grad_(False) for model in (vision, text))
+    return *towers, linear_head(state, "mlp.layers", HEAD_PLACES)
+
+
+def load_tokenizer(path: Path, words: int, length: int) -> "Tokenizer":
+    """BERT's tokenizer from the vocab.txt beside the weights, for a model of ``words`` words.
+
+    It cuts and pads to ``length`` tokens.
+    """
+    from tokenizers import BertWordPieceTokenizer
+
+    folder = path if path.is_dir() else path.parent
+    places = (folder / "vocab.txt", folder / "bert-base-uncased" / "vocab.txt")
+    file = next((place for place in places if place.is_file()), None)
+    if file is None:
+        raise ValueError(
+            f"no vocab.txt at {folder}: ImageReward wants the vocab.txt of {VOCABULARY} there, or "
+            "in a folder bert-base-uncased there."
+        )
+    tokenizer = BertWordPieceTokenizer.from_file(str(file), lowercase=True)
+    if tokenizer.get_vocab_size() + MORE_WORDS != words:
+        raise ValueError(
+            f"{file} has {tokenizer.get_vocab_size()} words, {words - MORE_WORDS} wanted: "
+            f"ImageReward wants the vocab.txt of {VOCABULARY}."
+        )
+    tokenizer.enable_truncation(length)
+    tokenizer.enable_padding(length=length)
+    return tokenizer
+
+
+def vision_state(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tensors of the vision tower under the names of BlipVisionModel."""
+    found = {}
+    for key, value in state.items():
+        if key.startswith(VISION):
+            name = key[len(VISION) :]
+            for theirs, ours in RENAMED.items():
+                name = name.replace(theirs, ours)
+            found["post_layer" + name if name.startswith("norm.") else name] = value
+    return found
+
+
+def text_state(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tensors of the text tower under the names of BlipTextModel."""
+    return {key[len(TEXT) :]: value for key, value in state.items() if key.startswith(TEXT)}
+
+
+def vision_config(state: Mapping[str, torch.Tensor]) -> "BlipVisionConfig":
+    from transformers import BlipVisionConfig
+
+    width, _, patch, _ = state[PATCHES].shape
+    return BlipVisionConfig(
+        hidden_size=width,
+        intermediate_size=state[f"{VISION}blocks.0.mlp.fc1.weight"].shape[0],
+        num_hidden_layers=_layers(state, f"{VISION}blocks."),
+        num_attention_heads=width // 64,
+        image_size=patch * math.isqrt(state[PLACES].shape[1] - 1),
+        patch_size=patch,
+        layer_norm_eps=1e-6,
+    )
+
+
+def text_config(state: Mapping[str, torch.Tensor]) -> "BlipTextConfig":
+    """With cross attention, for which transformers asks for a decoder."""
+    from transformers import BlipTextConfig
+
+    words, width = state[WORDS].shape
+    return BlipTextConfig(
+        vocab_size=words,
+        hidden_size=width,
+        encoder_hidden_size=state[PATCHES].shape[0],
+        intermediate_size=state[f"{TEXT}encoder.layer.0.intermediate.dense.weight"].shape[0],
+        num_hidden_layers=_layers(state, f"{TEXT}encoder.layer."),
+        num_attention_heads=width // 64,
+        max_position_embeddings=state[LENGTH].shape[0],
+        layer_norm_eps=1e-12,
+        is_decoder=True,
+    )
+
+
+def _layers(state: Mapping[str, torch.Tensor], start: str) -> int:
+    return len({key[len(start) :].split(".")[0] for key in state if key.startswith(start)})

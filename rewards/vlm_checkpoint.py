@@ -1,0 +1,115 @@
+"""Builds a vision-language model and its processor from a local folder, of a type in ``KINDS``.
+
+A folder is a Hugging Face one: config.json, processor, tokenizer and safetensors. One that brings
+code of its own is refused, as is a quantised one. Every error is a ValueError of one sentence.
+"""
+
+import contextlib
+import importlib.util
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from .weights import Peek, Wanted, check_complete, peek
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, ProcessorMixin
+
+KINDS = ("llava", "llava_next", "llava_onevision", "paligemma", "smolvlm")
+KINDS += ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_5")
+WANTED = Wanted(
+    "a folder with a vision-language model in safetensors (Qwen2.5-VL, Qwen3-VL, Qwen3.5, "
+    "SmolVLM2, PaliGemma or LLaVA, in Hugging Face layout)",
+    "https://huggingface.co/Qwen/Qwen3-VL-4B-Instruct",
+)
+
+
+def is_vlm(seen: Peek) -> bool:
+    """Whether `load_model` may load it."""
+    return seen.kind in KINDS and seen.shapes is not None and _refusal(seen) is None
+
+
+def _refusal(seen: Peek) -> str | None:
+    """What stands against a folder of a known kind."""
+    if "quantization_config" in seen.config:
+        return "is quantised"
+    for file in (seen.path / "config.json", *sorted(seen.path.glob("*_config.json"))):
+        try:
+            told = json.loads(file.read_text(encoding="utf-8"))
+        except ValueError:
+            return f"has a {file.name} that cannot be read"
+        if "auto_map" in told:
+            return f"asks to run code of its own (auto_map in {file.name})"
+    return None
+
+
+def _fast() -> dict[str, object]:
+    """The option that asks for an image processor of torchvision, not one of PIL and numpy."""
+    backends = importlib.util.find_spec("transformers.image_processing_backends")
+    return {"backend": "torchvision"} if backends else {"use_fast": True}
+
+
+def keeps_gradients(processor: "ProcessorMixin") -> bool:
+    """Those of torchvision do; SmolVLM has none of them before transformers 4.53."""
+    with torch.inference_mode(False), torch.enable_grad():
+        probe = torch.zeros(3, 56, 56, requires_grad=True)
+        try:
+            made = processor.image_processor([probe], do_rescale=False, return_tensors="pt")
+        except RuntimeError:  # "Can't call numpy() on Tensor that requires grad"
+            return False
+    return made["pixel_values"].requires_grad
+
+
+@contextlib.contextmanager
+def _no_num2words() -> Iterator[None]:
+    """SmolVLM's processor asks for num2words, a package that only its videos need."""
+    from transformers.models.smolvlm import processing_smolvlm
+
+    was = processing_smolvlm.num2words
+    processing_smolvlm.num2words = was or str
+    try:
+        yield
+    finally:
+        processing_smolvlm.num2words = was
+
+
+def load_model(path: Path, dtype: torch.dtype) -> tuple["PreTrainedModel", "ProcessorMixin"]:
+    """The model in the folder ``path``, frozen, in evaluation mode, and its processor."""
+    import transformers
+
+    if not path.exists():
+        raise WANTED.error(path, "does not exist")
+    seen = peek(path)
+    if seen.kind not in KINDS:
+        raise WANTED.error(path, f"looks like {seen.looks_like()}")
+    problem = _refusal(seen) or (None if seen.shapes else "has no safetensors")
+    if problem:
+        raise WANTED.error(path, problem)
+    local = {"local_files_only": True, "trust_remote_code": False}
+    dtypes = {"torch_dtype" if transformers.__version__.startswith("4.") else "dtype": dtype}
+    try:
+        with _no_num2words() if seen.kind == "smolvlm" else contextlib.nullcontext():
+            processor = transformers.AutoProcessor.from_pretrained(path, **_fast(), **local)
+        model, report = transformers.AutoModelForImageTextToText.from_pretrained(
+            path, use_safetensors=True, output_loading_info=True, **dtypes, **local
+        )
+    except Exception as error:  # of many kinds, by what is missing or broken
+        said = str(error).strip().split("\n")[0].rstrip(".")
+        raise WANTED.error(path, f"cannot be loaded ({said})") from error
+    check_complete(path, report["missing_keys"], WANTED)
+    if not (template_of(processor) or seen.kind == "paligemma"):
+        raise WANTED.error(path, "has no chat template")
+    return model.eval().requires_grad_(False), processor
+
+
+def template_of(processor: "ProcessorMixin") -> str | None:
+    """Its chat template, or that of its tokenizer."""
+    return processor.chat_template or processor.tokenizer.chat_template
+
+
+def image_token_of(processor: "ProcessorMixin") -> str:
+    """What stands for a picture in a text; PaliGemma's processor names none in 4.50."""
+    return str(getattr(processor, "image_token", "<image>"))

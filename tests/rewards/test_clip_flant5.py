@@ -1,0 +1,465 @@
+"""VQAScore by CLIP-FlanT5 against the package that published it, on tiny random weights.
+
+``fixtures/clip_flant5.json`` holds that package's scores; ``fixtures/make_clip_flant5.py`` made it.
+"""
+
+import json
+import math
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from pack.rewards import REWARDS, Files, Scorer
+from pack.rewards.clip_flant5 import AFTER, BEFORE, pad_square
+from pack.rewards.clip_flant5_checkpoint import is_clip_flant5, t5_config
+from pack.rewards.t5_answers import load_tokenizer
+from pack.rewards.weights import peek
+
+from . import tiny_t5
+
+transformers = pytest.importorskip("transformers")
+
+CASES = json.loads((Path(__file__).parent / "fixtures" / "clip_flant5.json").read_text())
+PROMPTS = ["a red cat", "two blue dogs, running", "a red cat"]
+OUTER = "mm_projector.0.weight"
+
+
+def build(path):
+    """Write a tiny CLIP-FlanT5 to the folder ``path`` as it is published, and a tokenizer."""
+    tiny_t5.clip_flant5(path)
+    tiny_t5.t5_tokenizer(path)
+
+
+def load(path, bf16=False, **settings):
+    files = Files(supports=lambda dtype: bf16)
+    return REWARDS["vqascore"](checkpoint=str(path), **settings).load(files)
+
+
+def images(*shape, count=3):
+    return torch.tensor(tiny_t5.pictures(shape, count)).float() / 255
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("clip-flant5")
+    build(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def scorer(folder):
+    return load(folder)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['answer']}-{case['shape']}")
+def test_equals_the_package(folder, scorer, case):
+    own = {k: case[k] for k in ("question", "answer") if case[k]}
+    scorer = load(folder, **own) if own else scorer
+    assert isinstance(scorer, Scorer) and isinstance(scorer.module, torch.nn.Module)
+    scores = scorer.score(images(*case["shape"]), case["prompts"])
+    assert scores.dtype == torch.float32 and scores.shape == (3,)
+    wanted = torch.tensor(case["scores"])
+    # The package rounds a picture that it resizes to whole levels.
+    close = 3e-6 if max(case["shape"]) == tiny_t5.SIZE else 2e-3
+    torch.testing.assert_close(scores, wanted, rtol=close, atol=0)
+    assert wanted.max() > 1.015 * wanted.min()
+
+
+def test_the_end_of_the_answer_counts(folder, scorer):
+    """sqrt(p(Yes) p(</s> | Yes)): neither p(Yes), nor their product."""
+    t5, picture = scorer.module.t5, images(32, 32, count=1)
+    seen = {}
+    taken = t5.lm_head.register_forward_hook(lambda *io: seen.update(logits=io[2]))
+    score = scorer.score(picture, PROMPTS[:1])
+    taken.remove()
+    yes = scorer.tokenizer.token_to_id("▁Yes")
+    p = seen["logits"].double().softmax(-1)[0]
+    assert p.shape == (2, len(tiny_t5.PIECES))
+    wanted = math.sqrt(p[0, yes] * p[1, 1])
+    assert float(score) == pytest.approx(wanted, rel=1e-5)
+    assert abs(float(p[0, yes]) / wanted - 1) > 0.2
+
+
+def test_forms(folder, scorer):
+    picture = images(32, 20)
+    probability = scorer.score(picture, PROMPTS)
+    no = load(folder, answer="No").score(picture, PROMPTS)
+    log = load(folder, score="log").score(picture, PROMPTS)
+    margin = load(folder, score="log_margin").score(picture, PROMPTS)
+    torch.testing.assert_close(log, probability.log())
+    torch.testing.assert_close(margin, probability.log() - no.log(), rtol=1e-4, atol=1e-5)
+    assert (probability > 0).all() and (probability < 1).all() and (log < 0).all()
+    assert margin.abs().min() > 1e-2
+    other = load(folder, score="log_margin", opposite="no").score(picture, PROMPTS)
+    assert not torch.allclose(other, margin, atol=1e-2)
+
+
+def test_higher_is_likelier(folder, scorer):
+    """A bias that lets T5 say yes to everything must raise the score, and the margin."""
+    picture = images(32, 32)
+    yes = scorer.tokenizer.token_to_id("▁Yes")
+    for form in ("probability", "log", "log_margin"):
+        eager = load(folder, score=form)
+        before = eager.score(picture, PROMPTS)
+        more = 5 * (torch.arange(len(tiny_t5.PIECES)) == yes)
+        hook = eager.module.t5.lm_head.register_forward_hook(lambda m, i, o, more=more: o + more)
+        assert (eager.score(picture, PROMPTS) > before).all()
+        hook.remove()
+
+
+def variants(path, layout):
+    """The checkpoint of `tiny_t5` at ``path`` in another ``layout`` -> what to load."""
+    from safetensors.torch import save_file
+
+    state = tiny_t5.clip_flant5_state()
+    shared = ("shared.weight", "encoder.embed_tokens.weight", "embed_tokens.weight")
+    kept = {k: v for k, v in state.items() if k not in shared}  # of equal ones the first by name
+    if layout == "one pickle":
+        tiny_t5.clip_flant5(path, shards=1)
+    elif layout == "safetensors":
+        save_file({k: v.clone() for k, v in state.items()}, path / "model.safetensors")
+        (path / "config.json").write_text(json.dumps(tiny_t5.CLIP_T5))
+    elif layout == "shards":
+        names = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"]
+        for i, name in enumerate(names):
+            save_file(dict(list(kept.items())[i::2]), path / name)
+        index = {k: names[i % 2] for i, k in enumerate(kept)}
+        (path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": index}))
+        (path / "config.json").write_text(json.dumps(tiny_t5.CLIP_T5))
+        save_file({"stray.weight": torch.zeros(1)}, path / "adapter.safetensors")
+    elif layout == "file":
+        save_file(kept, path / "any.safetensors")
+        return path / "any.safetensors"
+    else:  # as the community has it: parts by name, equal tensors once
+        tower = "vision_tower.vision_tower."
+        renamed = {
+            k.replace(tower, "v.") if k.startswith((tower, "mm_")) else f"t5.{k}": v
+            for k, v in kept.items()
+        }
+        save_file(renamed, path / "model.safetensors")
+        if layout == "community folder":
+            (path / "config.json").write_text("{}")
+            return path
+        return path / "model.safetensors"
+    return path
+
+
+@pytest.mark.parametrize(
+    "layout",
+    ["one pickle", "safetensors", "shards", "file", "community file", "community folder"],
+)
+def test_layouts(scorer, tmp_path, layout):
+    tiny_t5.t5_tokenizer(tmp_path)
+    path = variants(tmp_path, layout)
+    assert is_clip_flant5(peek(path))
+    wanted = scorer.score(images(32, 20), PROMPTS)
+    got = load(path).score(images(32, 20), PROMPTS)
+    torch.testing.assert_close(got, wanted, rtol=1e-6, atol=0)
+
+
+def test_the_embeddings_are_not_the_output_layer(folder, scorer):
+    """transformers 5 ties them for any T5, and would have one overwrite the other."""
+    state, t5 = tiny_t5.clip_flant5_state(), scorer.module.t5
+    assert torch.equal(t5.shared.weight, state["shared.weight"])
+    assert torch.equal(t5.lm_head.weight, state["lm_head.weight"])
+    assert not torch.allclose(state["lm_head.weight"], state["shared.weight"], atol=0.5)
+    assert t5.encoder.embed_tokens is t5.decoder.embed_tokens is t5.shared  # held once
+
+
+def test_the_output_is_not_scaled(scorer):
+    """What is right for tied embeddings only, and one version of transformers does regardless."""
+    assert not scorer.module.t5.config.tie_word_embeddings
+    assert not scorer.module.t5.config.scale_decoder_outputs
+    picture, states = images(32, 32, count=1), []
+    head = scorer.module.t5.lm_head
+    taken = head.register_forward_hook(lambda m, i, o: states.append(i[0]))
+    norm = scorer.module.t5.decoder.final_layer_norm
+    last = norm.register_forward_hook(lambda m, i, o: states.append(o))
+    scorer.score(picture, PROMPTS[:1])
+    taken.remove(), last.remove()
+    assert torch.equal(states[0], states[1])
+
+
+def test_config_need_not_be_known_or_complete(folder):
+    """transformers does not know clip_t5, and T5 has no start of an answer by default."""
+    with pytest.raises((ValueError, KeyError)):
+        transformers.AutoConfig.from_pretrained(folder)
+    assert "decoder_start_token_id" not in json.loads((folder / "config.json").read_text())
+
+
+def test_nothing_is_left_unread(scorer):
+    module = scorer.module
+    everything = [*module.named_parameters(), *module.named_buffers()]
+    assert not [name for name, tensor in everything if tensor.is_meta]
+    assert not [name for name, weights in module.named_parameters() if weights.requires_grad]
+    assert not any(part.training for part in module.modules())
+    held = module.vision.state_dict()
+    for name, tensor in tiny_t5.drawn(tiny_t5.vision_shapes()).items():
+        name = name if name in held else name.removeprefix("vision_model.")
+        assert torch.equal(held[name], tensor), name
+    assert module.vision.config.hidden_act == "quick_gelu"
+
+
+def test_bfloat16(folder, scorer):
+    half = load(folder, bf16=True)
+    assert {weights.dtype for weights in half.module.parameters()} == {torch.bfloat16}
+    got, wanted = (s.score(images(32, 20), PROMPTS) for s in (half, scorer))
+    assert got.dtype == torch.float32
+    torch.testing.assert_close(got.log(), wanted.log(), rtol=0, atol=0.15)
+    logits = []
+    hook = half.module.t5.lm_head.register_forward_hook(lambda m, i, o: logits.append(o))
+    score = half.score(images(32, 20, count=1), PROMPTS[:1])
+    hook.remove()
+    assert logits[0].dtype == torch.bfloat16  # but what comes after has digits enough
+    p = logits[0][0].double().softmax(-1)
+    yes = half.tokenizer.token_to_id("▁Yes")
+    assert float(score) == pytest.approx(math.sqrt(p[0, yes] * p[1, 1]), rel=1e-5)
+
+
+def test_batch_and_order(scorer):
+    four, prompts = images(32, 20, count=4), [*PROMPTS[:2], "a bird", PROMPTS[0]]
+    together = scorer.score(four, prompts)
+    alone = [scorer.score(four[i : i + 1], prompts[i : i + 1]) for i in range(4)]
+    torch.testing.assert_close(together, torch.cat(alone), rtol=1e-5, atol=0)
+    picture, together = four[:3], scorer.score(four[:3], PROMPTS)
+    turned = scorer.score(picture.flip(0), PROMPTS[::-1])
+    torch.testing.assert_close(turned.flip(0), together, rtol=1e-5, atol=0)
+    swapped = scorer.score(picture, [PROMPTS[1], *PROMPTS[:2]])
+    assert (together - swapped).abs().min() > 1e-3 * together.max()
+    assert scorer.score(picture[:0], []).shape == (0,)
+    assert torch.equal(scorer.score(picture, PROMPTS), together)
+
+
+def test_one_run_for_the_pictures_of_a_prompt(scorer):
+    rows, texts = [], []
+    hook = scorer.module.vision.register_forward_hook(lambda m, i, o: rows.append(len(o[0])))
+    encode = scorer.ask
+    object.__setattr__(scorer, "ask", lambda text: texts.append(text) or encode(text))
+    for _ in range(2):
+        scorer.score(images(32, 20), ["a cat", "a dog", "a cat"])
+    hook.remove()
+    object.__setattr__(scorer, "ask", encode)
+    assert rows == [2, 1, 2, 1]
+    asked = 'Does this figure show "a {}"? Please answer yes or no.'
+    assert texts == [asked.format(animal) for animal in ("cat", "dog")]
+
+
+def test_nan_stays_with_its_picture(scorer):
+    picture = images(32, 20)
+    whole = scorer.score(picture, PROMPTS[:1] * 3)
+    for value in (float("nan"), float("inf")):
+        picture[1, 0, 0, 0] = value
+        scores = scorer.score(picture, PROMPTS[:1] * 3)
+        assert scores.isnan().tolist() == [False, True, False]
+        torch.testing.assert_close(scores[::2], whole[::2], rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize("form", ["probability", "log", "log_margin"])
+def test_gradient_reaches_the_picture(folder, form):
+    scorer = load(folder, score=form)
+    picture = images(20, 32).requires_grad_()
+    scorer.score(picture, PROMPTS).sum().backward()
+    slope = picture.grad
+    assert torch.isfinite(slope).all() and (slope.flatten(1).abs().sum(1) > 0).all()
+    step = 1e-3 * slope / slope.norm()
+    with torch.no_grad():
+        ahead, behind = (scorer.score(picture + s, PROMPTS).sum() for s in (step, -step))
+    assert float(ahead - behind) == pytest.approx(2e-3 * float(slope.norm()), rel=0.05)
+
+
+def test_gradient_after_scores_without_one(folder):
+    """The host loads and scores in inference mode, whose tensors are of no use to a gradient."""
+    with torch.inference_mode():
+        scorer = load(folder)
+        scorer.score(images(32, 32), PROMPTS)
+    picture = images(32, 32).requires_grad_()
+    scorer.score(picture, PROMPTS).sum().backward()
+    assert (picture.grad.flatten(1).abs().sum(1) > 0).all()
+
+
+@pytest.mark.parametrize("shape", [(21, 32), (32, 20), (32, 32), (7, 96)])
+def test_square_equals_the_paste_of_the_package(shape):
+    import numpy as np
+    from PIL import Image
+
+    for picture in tiny_t5.pictures(shape):
+        edge = max(shape)
+        square = Image.new("RGB", (edge, edge), (122, 116, 104))
+        height, width = shape
+        square.paste(Image.fromarray(picture), ((edge - width) // 2, (edge - height) // 2))
+        got = pad_square(torch.tensor(picture)[None].float() / 255)
+        assert np.array_equal((got[0] * 255).round().byte().numpy(), np.asarray(square))
+
+
+def test_pixels_equal_the_processor(scorer):
+    shown = transformers.CLIPImageProcessor(
+        size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}
+    )
+    picture = images(50, 50)
+    wanted = shown(list((picture * 255).byte().numpy()), return_tensors="pt")["pixel_values"]
+    levels = (scorer.module.pixels(picture) - wanted).abs() * 255 * 0.27
+    assert levels.mean() < 0.5 and levels.max() < 3
+
+
+def test_tokenizer(folder, tmp_path):
+    """That of the host serves where there is none, or one that is not T5's."""
+    tiny_t5.clip_flant5(tmp_path / "bare")
+    with pytest.raises(ValueError, match="no T5 tokenizer at"):
+        load(tmp_path / "bare")
+    other = json.loads((folder / "tokenizer.json").read_text())
+    other["model"]["vocab"][1][0] = "<|end|>"
+    other["added_tokens"] = []
+    other["post_processor"] = None
+    (tmp_path / "bare" / "tokenizer.json").write_text(json.dumps(other))
+    with pytest.raises(ValueError, match="no T5 tokenizer at"):
+        load(tmp_path / "bare")
+    files = Files(tokenizers={"t5": folder})
+    scorer = REWARDS["vqascore"](checkpoint=str(tmp_path / "bare")).load(files)
+    wanted = load(folder).score(images(32, 32), PROMPTS)
+    assert torch.equal(scorer.score(images(32, 32), PROMPTS), wanted)
+
+
+def test_tokens(folder, tmp_path):
+    """Each half of the chat ends with </s>, whatever a tokenizer.json was last used for."""
+    kept = json.loads((folder / "tokenizer.json").read_text())
+    kept["truncation"] = {
+        "direction": "Right", "max_length": 5, "strategy": "LongestFirst", "stride": 0
+    }  # fmt: skip
+    kept["padding"] = {
+        "strategy": {"Fixed": 200}, "direction": "Right", "pad_to_multiple_of": None,
+        "pad_id": 0, "pad_type_id": 0, "pad_token": "<pad>",
+    }  # fmt: skip
+    tiny_t5.clip_flant5(tmp_path)
+    (tmp_path / "tokenizer.json").write_text(json.dumps(kept))
+    before, after = load(tmp_path).ask("a {} b")
+    assert before[-1] == after[-1] == 1 and 0 not in before + after
+    assert len(before) > 100 and before.count(1) == after.count(1) == 1
+
+
+def test_tokens_with_the_tokenizer_of_the_host():
+    """Those of the published tokenizer, checked against its sentencepiece model once."""
+    if "COMFYUI_PATH" not in os.environ:
+        pytest.skip("COMFYUI_PATH is not set")
+    host = Path(os.environ["COMFYUI_PATH"]) / "comfy" / "text_encoders" / "t5_tokenizer"
+    words = load_tokenizer(host, None)
+    assert [words.encode(x).ids for x in ("Yes", "No", "yes", "no")] == [
+        [2163, 1], [465, 1], [4273, 1], [150, 1]
+    ]  # fmt: skip
+    question = 'Does this figure show "a red cat"? Please answer yes or no.'
+    before, after = (words.encode(text).ids for text in (BEFORE, AFTER.format(question)))
+    assert len(before) == 35 and before[-4:] == [837, 3316, 10, 1]
+    assert after == [
+        3520, 48, 2320, 504, 96, 9, 1131, 1712, 121, 58, 863, 1525, 4273, 42, 150, 5,
+        71, 4256, 13582, 9156, 10, 1,
+    ]  # fmt: skip
+
+
+def test_settings_are_checked(folder):
+    with pytest.raises(ValueError, match="one {} for the prompt wanted"):
+        load(folder, question="Is it nice?")
+    with pytest.raises(ValueError, match="none of them may be empty"):
+        load(folder, answer=" ")
+    scorer = load(folder)
+    scorer.check("a cat")
+    scorer.check('odd: {} {0} "<image>" %s')
+    scorer.score(images(32, 32, count=1), ['odd: {} {0} "<image>" %s'])
+    with pytest.raises(ValueError, match="needs a prompt"):
+        scorer.check("  ")
+
+
+def refusal(path):
+    with pytest.raises(ValueError) as error:
+        load(path)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_wrong_checkpoints_say_what_they_are(tmp_path):
+    from safetensors.torch import save_file
+
+    tiny_t5.t5_tokenizer(tmp_path)
+    assert "does not exist" in refusal(tmp_path / "missing.safetensors")
+    assert "neither a weights file nor a folder" in refusal(tmp_path)
+    for key, kind in [
+        ("encoder.block.0.layer.0.SelfAttention.q.weight", "a T5 text encoder"),
+        ("some.weight", "something else (first key some.weight)"),
+    ]:
+        save_file({key: torch.zeros(2)}, tmp_path / "wrong.safetensors")
+        assert kind in refusal(tmp_path / "wrong.safetensors")
+        assert not is_clip_flant5(peek(tmp_path / "wrong.safetensors"))
+    (tmp_path / "wrong.safetensors").unlink()
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({"model_type": "t5"}))
+    assert 'looks like a model of type "t5": CLIP-FlanT5' in refusal(tmp_path)
+    config.write_text(json.dumps(tiny_t5.CLIP_T5))
+    assert "has no weights" in refusal(tmp_path)
+    config.write_text(json.dumps(tiny_t5.CLIP_T5 | {"auto_map": {"AutoModel": "evil.Evil"}}))
+    assert "run code of its own" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        "lm_head.weight",
+        "decoder.block.1.layer.1.EncDecAttention.k.weight",
+        "vision_tower.vision_tower.vision_model.encoder.layers.1.mlp.fc2.bias",
+        "mm_projector.2.bias",
+    ],
+)
+def test_missing_tensors(tmp_path, lost):
+    from safetensors.torch import save_file
+
+    tiny_t5.t5_tokenizer(tmp_path)
+    state = {k: v.clone() for k, v in tiny_t5.clip_flant5_state().items() if k != lost}
+    save_file(state, tmp_path / "part.safetensors")
+    told = refusal(tmp_path / "part.safetensors")
+    assert "lacks 1 tensors" in told and ".".join(lost.split(".")[-2:]) + " among" in told
+
+
+def test_missing_embeddings_and_shards(tmp_path):
+    from safetensors.torch import save_file
+
+    tiny_t5.t5_tokenizer(tmp_path)
+    state = tiny_t5.clip_flant5_state()
+    words = ("shared.weight", "embed_tokens.weight")
+    save_file(
+        {k: v for k, v in state.items() if not k.endswith(words)}, tmp_path / "part.safetensors"
+    )
+    assert "lacks T5's embeddings" in refusal(tmp_path / "part.safetensors")
+    tiny_t5.clip_flant5(tmp_path / "whole")
+    tiny_t5.t5_tokenizer(tmp_path / "whole")
+    (tmp_path / "whole" / "pytorch_model-00002-of-00002.bin").unlink()
+    assert "lacks pytorch_model-00002-of-00002.bin" in refusal(tmp_path / "whole")
+
+
+def test_pickles_run_no_code(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return (tmp_path.joinpath("ran").touch, ())
+
+    tiny_t5.clip_flant5(tmp_path)
+    tiny_t5.t5_tokenizer(tmp_path)
+    torch.save({"lm_head.weight": Evil()}, tmp_path / "pytorch_model-00001-of-00002.bin")
+    assert "cannot be read as weights" in refusal(tmp_path)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(("heads", "d_ff"), [(32, 5120), (64, 10240)], ids=["xl", "xxl"])
+def test_the_known_sizes(heads, d_ff):
+    """They are told by the shapes of their tensors alone."""
+    width, start = 64 * heads, "encoder.block.0.layer"
+    shapes = {
+        "lm_head.weight": (32128, width),
+        f"{start}.0.SelfAttention.q.weight": (width, width),
+        f"{start}.0.SelfAttention.relative_attention_bias.weight": (32, heads),
+        f"{start}.1.DenseReluDense.wi_0.weight": (d_ff, width),
+    }
+    shapes |= {f"{s}.block.{i}.x": () for s in ("encoder", "decoder") for i in range(24)}
+    config = t5_config({k: torch.empty(shape, device="meta") for k, shape in shapes.items()})
+    wanted = {
+        "d_model": width, "d_kv": 64, "d_ff": d_ff, "num_heads": heads, "num_layers": 24,
+        "num_decoder_layers": 24, "dense_act_fn": "gelu_new", "is_gated_act": True,
+        "vocab_size": 32128, "layer_norm_epsilon": 1e-6, "relative_attention_max_distance": 128,
+    }  # fmt: skip
+    assert {key: getattr(config, key) for key in wanted} == wanted

@@ -1,0 +1,337 @@
+"""VQAScore by local models against transformers' own classes, on tiny random weights."""
+
+import dataclasses
+import functools
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from pack.rewards import Files, Scorer
+from pack.rewards.vlm import VlmScore
+from pack.rewards.vlm_checkpoint import KINDS, _fast, _no_num2words, is_vlm, keeps_gradients
+from pack.rewards.weights import peek
+from PIL import Image
+
+from .tiny_vlm import BUILDERS, NEW, build
+
+PROMPTS = ["a red cat", "two blue dogs, running", "a red cat"]
+KNOWN = transformers.CONFIG_MAPPING  # by kind
+HERE = [kind for kind in BUILDERS if (NEW and kind in KNOWN) or not kind.startswith("qwen3")]
+LATER = {"llava_next", "llava_onevision", "qwen3_5"}  # much as those before them
+MAIN = [kind for kind in HERE if kind not in LATER]
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Builds each kind once."""
+    made = {}
+
+    def folder(kind):
+        if kind not in made:
+            made[kind] = tmp_path_factory.mktemp(kind)
+            build(made[kind], kind)
+        return made[kind]
+
+    return folder
+
+
+def pictures(height=56, width=84, count=3):
+    """Smooth pictures of 8 bits."""
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(0, 256, (count, 5, 7, 3), dtype=np.uint8)
+    large = [np.asarray(Image.fromarray(a).resize((width, height), Image.BICUBIC)) for a in coarse]
+    return torch.tensor(np.stack(large)).float() / 255
+
+
+def load(path, form="log_margin", **settings):
+    return VlmScore(checkpoint=str(path), form=form, **settings).load()
+
+
+@pytest.fixture(scope="module")
+def scorers(folders):
+    """Loads each kind once, for tests that leave it as it is."""
+    return functools.cache(lambda kind: load(folders(kind)))
+
+
+def same(got, wanted, tolerance=1e-4):
+    torch.testing.assert_close(got, torch.as_tensor(wanted), rtol=tolerance, atol=1e-5)
+
+
+CHAT = {
+    "llava": "USER: <image>\n{} ASSISTANT:",
+    "paligemma": "<image>{}",
+    "smolvlm": "<|im_start|>User:<image>{}<end_of_utterance>\nAssistant:",
+    "qwen": "<|im_start|>user\n<|vision_start|><|image_pad|><|vision_end|>{}<|im_end|>\n"
+    "<|im_start|>assistant\n",
+}
+CHAT["llava_next"] = CHAT["llava_onevision"] = CHAT["llava"]
+# Sizes that no processor changes: how it rounds to 8 bits does not matter then.
+SIZES = {
+    "llava": (28, 28), "llava_next": (28, 56), "llava_onevision": (28, 56), "paligemma": (28, 28),
+    "smolvlm": (64, 64), "qwen3_vl": (64, 64), "qwen3_5": (64, 64),
+}  # fmt: skip
+RESIZED = {"llava_next", "llava_onevision", "smolvlm"}  # their thumbnail always is
+
+
+def oracle(path, kind, images):
+    """What transformers' own generate() chooses the first token by: log probabilities (3, V)."""
+    with _no_num2words():
+        processor = transformers.AutoProcessor.from_pretrained(path)
+    model = transformers.AutoModelForImageTextToText.from_pretrained(path)
+    rows = []
+    for image, prompt in zip(images, PROMPTS, strict=True):
+        question = f'Does this figure show "{prompt}"? Please answer Yes or No.'
+        inputs = processor(
+            text=[CHAT.get(kind, CHAT["qwen"]).replace("{}", question)], return_tensors="pt",
+            images=[Image.fromarray((image.numpy() * 255).round().astype(np.uint8))],
+        )  # fmt: skip
+        inputs.pop("labels", None)
+        seen = model.generate(
+            **inputs, max_new_tokens=1, do_sample=False, output_logits=True,
+            return_dict_in_generate=True,
+        )  # fmt: skip
+        rows.append(torch.log_softmax(seen.logits[0][0].float(), -1))
+    return torch.stack(rows)
+
+
+def spelt(path, kind):
+    """Ids of the words that mean yes, and of those that mean no."""
+    words = transformers.AutoTokenizer.from_pretrained(path).get_vocab()
+    space = "▁" if kind == "paligemma" else "Ġ"
+    return [words[w] for w in ("Yes", "yes", space + "Yes")], [
+        words[w] for w in ("No", "no", space + "No")
+    ]
+
+
+@pytest.mark.parametrize("kind", HERE)
+def test_equals_what_generate_sees(folders, scorers, kind):
+    images, path = pictures(*SIZES.get(kind, (56, 84))), folders(kind)
+    scorer = scorers(kind)
+    assert isinstance(scorer, Scorer) and isinstance(scorer.module, torch.nn.Module)
+    assert not any(weights.requires_grad for weights in scorer.module.parameters())
+    margins, shares, chances = (
+        dataclasses.replace(scorer, form=form).score(images, PROMPTS)
+        for form in ("log_margin", "relative", "probability")
+    )
+    assert margins.dtype == torch.float32 and margins.shape == (3,)
+    logp, (yes, no) = oracle(path, kind, images), spelt(path, kind)
+    p_yes, p_no = logp[:, yes].exp().sum(1), logp[:, no].exp().sum(1)
+    tolerance = 0.15 if kind in RESIZED else 1e-4
+    same(margins, (p_yes / p_no).log(), tolerance)
+    same(shares, p_yes / (p_yes + p_no), tolerance)
+    if kind != "llava":
+        torch.testing.assert_close(chances, logp[:, yes[0]].exp(), rtol=tolerance, atol=0.0)
+    assert margins.std() > 0.005
+    assert (shares > 0).all() and (shares < 1).all()
+
+
+def test_llava_probability_is_that_of_the_whole_answer(folders):
+    path, image = folders("llava"), pictures(28, 28, 1)
+    processor = transformers.AutoProcessor.from_pretrained(path)
+    model = transformers.AutoModelForImageTextToText.from_pretrained(path)
+    question = f'Does this figure show "{PROMPTS[0]}"? Please answer Yes or No.'
+    inputs = processor(
+        text=[CHAT["llava"].replace("{}", question) + "Yes</s>"], return_tensors="pt",
+        images=[Image.fromarray((image[0].numpy() * 255).round().astype(np.uint8))],
+    )  # fmt: skip
+    labels = inputs["input_ids"].clone()
+    assert processor.tokenizer.convert_ids_to_tokens(labels[0, -2:].tolist()) == ["Yes", "</s>"]
+    labels[:, :-2] = -100
+    with torch.no_grad():
+        loss = model(**inputs, labels=labels).loss
+    got = load(path, "probability").score(image, PROMPTS[:1])
+    torch.testing.assert_close(got, (-loss).exp()[None], rtol=1e-4, atol=0.0)
+
+
+@pytest.mark.parametrize("kind", MAIN)
+def test_batch_equals_one_by_one(scorers, kind):
+    scorer, images = scorers(kind), pictures(70, 90)
+    together = scorer.score(images, PROMPTS)
+    alone = [scorer.score(images[i : i + 1], PROMPTS[i : i + 1]) for i in (2, 1, 0)]
+    torch.testing.assert_close(together, torch.cat(alone[::-1]), rtol=0, atol=1e-5)
+    others = scorer.score(images, ["two blue dogs", *PROMPTS[:2]])
+    assert not torch.isclose(together, others, atol=0.01).any()
+    assert scorer.score(images[:0], []).shape == (0,)
+
+
+@pytest.mark.parametrize("kind", MAIN)
+def test_gradient_reaches_every_picture(scorers, kind):
+    scorer = scorers(kind)
+    if kind == "smolvlm" and not (NEW or scorer.differentiable):
+        pytest.skip("transformers before 4.53 has no such processor of it")
+    images = pictures(70, 90).requires_grad_()
+    scorer.score(images, PROMPTS).sum().backward()
+    assert torch.isfinite(images.grad).all() and (images.grad.flatten(1).abs().sum(1) > 0).all()
+    found, step = images.grad[0], 1e-3
+    with torch.no_grad():
+        moved = images[:1] + step * found / found.norm()
+        rise = (scorer.score(moved, PROMPTS[:1]) - scorer.score(images[:1], PROMPTS[:1])).item()
+    assert rise == pytest.approx(step * found.norm().item(), rel=0.2)
+
+
+def test_an_image_processor_without_gradients_still_sees_the_picture(folders, scorers):
+    path, images = folders("qwen2_5_vl"), pictures()
+    assert scorers("qwen2_5_vl").differentiable
+    with torch.inference_mode():  # in which nodes run
+        assert keeps_gradients(scorers("qwen2_5_vl").processor)
+    wanted = scorers("qwen2_5_vl").score(images, PROMPTS)
+    option = {"backend": "pil"} if _fast() == {"backend": "torchvision"} else {"use_fast": False}
+    slow = load(path)
+    slow.processor.image_processor = transformers.AutoImageProcessor.from_pretrained(path, **option)
+    assert not keeps_gradients(slow.processor)
+    slow = dataclasses.replace(slow, differentiable=False)
+    same(slow.score(images, PROMPTS), wanted)
+
+
+def test_places_of_the_picture_are_told_where_the_processor_does_not(scorers):
+    scorer, images = scorers("qwen2_5_vl"), pictures()
+    wanted = scorer.score(images, PROMPTS)
+
+    class Forgetful:
+        def __getattr__(self, name):
+            return getattr(scorer.processor, name)
+
+        def __call__(self, **kwargs):
+            inputs = scorer.processor(**kwargs)
+            inputs.pop("mm_token_type_ids", None)
+            return inputs
+
+    got = dataclasses.replace(scorer, processor=Forgetful()).score(images, PROMPTS)
+    same(got, wanted)
+
+
+def test_only_the_last_logits_are_computed(folders):
+    scorer, rows = load(folders("llava"), "probability"), []
+    head = scorer.module.get_output_embeddings()
+    head.register_forward_hook(lambda module, given, made: rows.append(made.shape[1]))
+    scorer.score(pictures(28, 28, 1), PROMPTS[:1])
+    assert rows == [2]
+
+
+def test_a_first_token_of_the_template_is_not_doubled(folders):
+    scorer, images = load(folders("llava")), pictures(28, 28)
+    wanted = scorer.score(images, PROMPTS)
+    scorer.processor.chat_template = "<s>" + scorer.processor.chat_template
+    same(scorer.score(images, PROMPTS), wanted)
+
+
+def test_nan_stays_with_its_picture(scorers):
+    for kind in ("llava", "qwen2_5_vl"):  # llava crops
+        images = pictures(28, 84)
+        images[1, 0, 0, 0] = float("nan")
+        scores = scorers(kind).score(images, PROMPTS)
+        assert scores.isnan().tolist() == [False, True, False]
+
+
+def test_question_is_the_users(folders):
+    path, images = folders("qwen2_5_vl"), pictures()
+    asked = load(path, question="{}: true? {Yes or No}").score(images, ["{}", "a", "b"])
+    wanted = load(path, question="b: true? {}").score(images, ["{Yes or No}"] * 3)
+    assert torch.isclose(asked, wanted, atol=1e-5).tolist() == [False, False, True]
+    for question in ("Is it good?", "{} or {}?"):
+        with pytest.raises(ValueError, match="one {} for the prompt wanted"):
+            load(path, question=question)
+
+
+def test_check(scorers):
+    scorer = scorers("qwen2_5_vl")
+    scorer.check("a cat")
+    with pytest.raises(ValueError, match="needs a prompt"):
+        scorer.check("  ")
+    for token in ("<|image_pad|>", "<|im_end|>"):
+        with pytest.raises(ValueError, match="reads as a command"):
+            scorer.check(f"a {token} cat")
+
+
+def test_weights_are_held_in_what_the_device_computes_well(folders):
+    files = Files(supports=lambda dtype: dtype == torch.bfloat16)
+    scorer = VlmScore(checkpoint=str(folders("qwen2_5_vl"))).load(files)
+    assert {weights.dtype for weights in scorer.module.parameters()} == {torch.bfloat16}
+    scores = scorer.score(pictures(), PROMPTS)
+    assert scores.dtype == torch.float32
+    same(scores, load(folders("qwen2_5_vl"), "relative").score(pictures(), PROMPTS), 0.1)
+
+
+def refusal(path):
+    with pytest.raises(ValueError) as error:
+        load(path)
+    assert "\n" not in str(error.value) and "https://" in str(error.value)
+    return str(error.value)
+
+
+def test_folders_that_fit(folders, tmp_path):
+    assert set(BUILDERS) == set(KINDS)
+    for kind in HERE:
+        assert is_vlm(peek(folders(kind)))
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "qwen2_5_vl"}))
+    assert not is_vlm(peek(tmp_path))  # no safetensors
+    assert "has no safetensors" in refusal(tmp_path)
+    assert "does not exist" in refusal(tmp_path / "none")
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "clip"}))
+    assert 'looks like a model of type "clip"' in refusal(tmp_path)
+
+
+@pytest.fixture
+def copy(folders, tmp_path):
+    return Path(shutil.copytree(folders("qwen2_5_vl"), tmp_path / "copy"))
+
+
+def edit(file, **changes):
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
+def test_a_broken_configuration_is_named(copy):
+    (copy / "tokenizer_config.json").write_text("<html>")
+    assert not is_vlm(peek(copy)) and "tokenizer_config.json that cannot be read" in refusal(copy)
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json"])
+def test_a_folder_with_code_of_its_own_is_refused(copy, name):
+    (copy / "evil.py").write_text(f"open({str(copy / 'ran')!r}, 'w')")
+    edit(copy / name, auto_map={"AutoModel": "evil.M", "AutoProcessor": "evil.P"})
+    assert not is_vlm(peek(copy))
+    assert f"code of its own (auto_map in {name})" in refusal(copy)
+    assert not (copy / "ran").exists()
+
+
+def test_a_quantised_folder_is_refused(copy):
+    edit(copy / "config.json", quantization_config={"quant_method": "awq"})
+    assert not is_vlm(peek(copy)) and "is quantised" in refusal(copy)
+
+
+def test_broken_folders(copy):
+    from safetensors.torch import load_file, save_file
+
+    file = copy / "model.safetensors"
+    state = load_file(file)
+    assert any(key.endswith("visual.patch_embed.proj.weight") for key in state)
+    lost = next(key for key in state if key.endswith("norm.weight"))
+    save_file({k: v for k, v in state.items() if k != lost}, file, metadata={"format": "pt"})
+    assert "lacks 1 tensors" in refusal(copy)
+    save_file(state, file, metadata={"format": "pt"})
+    for name in ("chat_template.jinja", "chat_template.json"):
+        (copy / name).unlink(missing_ok=True)
+    edit(copy / "tokenizer_config.json", chat_template=None)
+    assert "has no chat template" in refusal(copy)
+    for name in ("processor_config.json", "preprocessor_config.json"):
+        (copy / name).unlink(missing_ok=True)
+    assert "cannot be loaded" in refusal(copy)
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_no_pickle_is_read(copy, beside):
+    class Evil:
+        def __reduce__(self):
+            return (copy.joinpath("ran").touch, ())
+
+    torch.save({"w": Evil()}, copy / "pytorch_model.bin")
+    if beside:
+        load(copy)
+    else:
+        (copy / "model.safetensors").unlink()
+        assert not is_vlm(peek(copy)) and "has no safetensors" in refusal(copy)
+    assert not (copy / "ran").exists()

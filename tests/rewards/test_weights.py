@@ -1,0 +1,308 @@
+"""What a file holds is told without loading it, and no file of any kind does harm."""
+
+import json
+import struct
+from collections import OrderedDict
+
+import pytest
+import torch
+from pack.rewards import weights
+from pack.rewards.weights import (
+    LOOKS_LIKE,
+    PREFIXES,
+    Peek,
+    Wanted,
+    check_complete,
+    peek,
+    read_layout,
+    read_state,
+    single_file,
+)
+from safetensors.torch import save_file
+
+WANTED = Wanted("a thing", "https://example.org/thing")
+STATE = {"a.weight": torch.arange(6.0).view(2, 3), "b": torch.tensor(7.0)}
+SHAPES = {"a.weight": (2, 3), "b": ()}
+
+
+class Evil:
+    """A pickle of it makes a file when it is run."""
+
+    def __init__(self, mark):
+        self.mark = mark
+
+    def __reduce__(self):
+        return self.mark.touch, ()
+
+
+def refusal(action, *args):
+    with pytest.raises(ValueError) as error:
+        action(*args)
+    message = str(error.value)
+    assert "\n" not in message and message.endswith(".")
+    return message
+
+
+def header(path, text, claim=None, tail=b""):
+    """A safetensors file with this header, said to be ``claim`` bytes long."""
+    text = text if isinstance(text, bytes) else json.dumps(text).encode()
+    length = len(text) if claim is None else claim
+    path.write_bytes(struct.pack("<Q", length) + text + tail)
+    return path
+
+
+def test_safetensors(tmp_path):
+    save_file(STATE, tmp_path / "a.safetensors", metadata={"format": "pt"})
+    seen = peek(tmp_path / "a.safetensors")
+    assert seen.shapes == SHAPES and seen.config == {} and seen.kind == "" and not seen.unknown
+
+
+def test_safetensors_are_told_from_the_header_alone(tmp_path):
+    """The file of a large model, of which only the first bytes are there to be read."""
+    entry = {"dtype": "F32", "shape": [10**6, 10**3], "data_offsets": [0, 4 * 10**9]}
+    file = header(tmp_path / "large.safetensors", {"a": entry}, tail=bytes(64))
+    assert peek(file).shapes == {"a": (10**6, 10**3)}
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda state: state,
+        OrderedDict,
+        lambda state: {"state_dict": state, "epoch": 3, "args": {"lr": 0.1}},
+        lambda state: {"model": state},
+        lambda state: {"model": {"state_dict": state}},
+        lambda state: {"state_dict": {"model": state}},
+        lambda state: state | {"note": "text", 5: torch.zeros(1)},
+    ],
+)
+@pytest.mark.parametrize("zipped", [True, False])
+def test_pickles(tmp_path, wrap, zipped):
+    file = tmp_path / "a.pt"
+    torch.save(wrap(STATE), file, _use_new_zipfile_serialization=zipped)
+    seen = peek(file)
+    assert seen.shapes == (SHAPES if zipped else None)
+    assert seen.unknown == (not zipped)
+    state = read_state(file, WANTED, "b")
+    assert state.keys() == SHAPES.keys() and torch.equal(state["a.weight"], STATE["a.weight"])
+
+
+def test_a_peek_reads_no_values_of_a_pickle(tmp_path, monkeypatch):
+    torch.save(STATE, tmp_path / "a.pt")
+    loaded, load = [], torch.load
+    monkeypatch.setattr(torch, "load", lambda *a, **k: loaded.append(k) or load(*a, **k))
+    peek(tmp_path / "a.pt")
+    assert loaded == [{"map_location": "meta", "weights_only": True}]
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("place", ["alone", "among tensors"])
+def test_malicious_pickles_run_nothing(tmp_path, zipped, place):
+    evil = Evil(tmp_path / "ran")
+    content = evil if place == "alone" else {"state_dict": STATE | {"c": evil}}
+    file = tmp_path / "evil.pt"
+    torch.save(content, file, _use_new_zipfile_serialization=zipped)
+    if zipped:
+        assert "cannot be read as weights (UnpicklingError)" in refusal(peek, file)
+    else:
+        assert peek(file).unknown
+    wrong = refusal(read_state, file, WANTED, "b")
+    assert "cannot be read as weights (UnpicklingError)" in wrong
+    assert not evil.mark.exists()
+    torch.load(file, weights_only=False)
+    assert evil.mark.exists(), "the test's own pickle does no harm"
+
+
+def test_a_pickle_that_holds_itself_ends(tmp_path):
+    content = dict(STATE)
+    content["model"] = content
+    torch.save(content, tmp_path / "loop.pt")
+    assert peek(tmp_path / "loop.pt").shapes == SHAPES
+
+
+@pytest.mark.filterwarnings("ignore:TypedStorage is deprecated")
+def test_pickles_need_a_pytorch_that_reads_them_safely(tmp_path, monkeypatch):
+    torch.save(STATE, tmp_path / "a.pt")
+    save_file(STATE, tmp_path / "a.safetensors")
+    for version in ("2.5.1+cu124", "1.13.1"):
+        monkeypatch.setattr(torch, "__version__", version)
+        assert "NeedsPyTorch26" in refusal(peek, tmp_path / "a.pt")
+        assert "NeedsPyTorch26" in refusal(read_state, tmp_path / "a.pt", WANTED, "b")
+        assert read_state(tmp_path / "a.safetensors", WANTED, "b")
+    for version in ("2.6.0a0+df5bbc09d1.nv24.12", "2.11.0", "3.0.0.dev2030"):
+        monkeypatch.setattr(torch, "__version__", version)
+        assert read_state(tmp_path / "a.pt", WANTED, "b")
+
+
+GARBAGE = {
+    "empty": b"",
+    "short": b"abc",
+    "a web page": b"<html><body>Not found</body></html>",
+    "a pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
+    "half a zip": b"PK\x03\x04" + bytes(40),
+    "an old pickle, cut": b"\x80\x02\x8a\nl\xfc\x9cF\xf9",
+}
+
+
+@pytest.mark.parametrize("name", GARBAGE)
+@pytest.mark.parametrize("suffix", weights.SUFFIXES)
+def test_garbage(tmp_path, name, suffix):
+    file = tmp_path / f"a{suffix}"
+    file.write_bytes(GARBAGE[name])
+    try:
+        assert peek(file).unknown and suffix != ".safetensors"
+    except ValueError as error:
+        assert "cannot be read as weights (" in str(error) and str(error).startswith(str(file))
+    wrong = refusal(read_state, file, WANTED, "b")
+    assert wrong.startswith(f"{file} cannot be read as weights (")
+    assert wrong.endswith(": a thing is wanted, to be had at https://example.org/thing.")
+
+
+ENTRY = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
+
+
+@pytest.mark.parametrize(
+    ("text", "claim"),
+    [
+        ({"a": ENTRY}, 2**63),
+        ({"a": ENTRY}, 10**9),
+        ({"a": ENTRY}, 10**6),
+        ({"a": ENTRY}, 5),
+        (b"[1, 2]", None),
+        (b'"text"', None),
+        (b"\xff\xfe", None),
+        (b"[" * 100_000, None),
+        ({"a": {"dtype": "F32"}}, None),
+        ({"a": None}, None),
+        ({"a": ENTRY | {"shape": 3}}, None),
+    ],
+)
+def test_a_header_that_lies(tmp_path, text, claim):
+    file = header(tmp_path / "lie.safetensors", text, claim, bytes(8))
+    assert "cannot be read as weights (" in refusal(peek, file)
+    assert "cannot be read as weights (" in refusal(read_state, file, WANTED, "a")
+
+
+def test_a_header_that_the_file_ends_before(tmp_path):
+    text = json.dumps({"a": ENTRY | {"shape": [0], "data_offsets": [0, 0]}}).encode()
+    assert peek(header(tmp_path / "right.safetensors", text)).shapes == {"a": (0,)}
+    for more in (1, 8):
+        file = header(tmp_path / "cut.safetensors", text, len(text) + more)
+        assert "cannot be read as weights (ValueError)" in refusal(peek, file)
+
+
+def test_a_header_is_read_up_to_100_megabytes(tmp_path, monkeypatch):
+    """A sparse file: as long as its header says, which nobody should read."""
+    file = header(tmp_path / "sparse.safetensors", b"{}", 150_000_000)
+    with open(file, "r+b") as opened:
+        opened.truncate(200_000_000)
+    monkeypatch.setattr(weights.json, "loads", lambda text: pytest.fail(f"read {len(text)}"))
+    assert "cannot be read as weights (ValueError)" in refusal(peek, file)
+
+
+def test_folders(tmp_path):
+    assert "neither a weights file nor a folder with" in refusal(peek, tmp_path)
+    assert "neither a weights file nor a folder with" in refusal(peek, tmp_path / "missing.pt")
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "clip", "projection_dim": 8}))
+    seen = peek(tmp_path)
+    assert (seen.kind, seen.shapes, seen.unknown) == ("clip", None, False)
+    assert seen.looks_like() == 'a model of type "clip"'
+    save_file({"a.weight": torch.zeros(2, 3)}, tmp_path / "model-1.safetensors")
+    save_file({"b": torch.tensor(0.0)}, tmp_path / "model-2.safetensors")
+    assert peek(tmp_path).shapes == SHAPES, "what came later shows"
+    (tmp_path / "model-2.safetensors").unlink()
+    assert peek(tmp_path).shapes == {"a.weight": (2, 3)}
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '"clip"', "null", "[" * 100_000])
+def test_a_configuration_that_is_none(tmp_path, text):
+    (tmp_path / "config.json").write_text(text)
+    assert "cannot be read as weights (" in refusal(peek, tmp_path)
+    assert "has a config.json that cannot be read" in refusal(single_file, tmp_path, WANTED)
+
+
+def test_a_file_that_changed_is_looked_at_again(tmp_path):
+    file = tmp_path / "a.safetensors"
+    file.write_bytes(b"half of it")
+    refusal(peek, file)
+    save_file(STATE, file)
+    assert peek(file).shapes == SHAPES
+    assert peek(file) is peek(file)
+    save_file(STATE | {"c": torch.zeros(1)}, file)
+    assert "c" in peek(file).shapes
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_prefixes(tmp_path, prefix):
+    state = {f"{prefix}{key}": value for key, value in STATE.items()} | {"other": torch.ones(1)}
+    save_file(state, tmp_path / "a.safetensors")
+    seen = peek(tmp_path / "a.safetensors")
+    assert seen.has(*SHAPES) and seen.prefix(*SHAPES) == prefix
+    assert not seen.has(*SHAPES, "c") and not seen.has("weight")
+    found = read_state(tmp_path / "a.safetensors", WANTED, *SHAPES)
+    assert found.keys() == SHAPES.keys() | ({"other"} if not prefix else set())
+
+
+def test_all_keys_are_behind_one_prefix(tmp_path):
+    save_file({"model.a.weight": torch.zeros(1), "b": torch.ones(1)}, tmp_path / "a.safetensors")
+    assert not peek(tmp_path / "a.safetensors").has("a.weight", "b")
+    refusal(read_state, tmp_path / "a.safetensors", WANTED, "a.weight", "b")
+
+
+def test_the_first_layout_that_is_there(tmp_path):
+    save_file({f"model.{key}": value for key, value in STATE.items()}, tmp_path / "a.safetensors")
+    number, state = read_layout(tmp_path / "a.safetensors", WANTED, ("c",), ("b",), ("a.weight",))
+    assert number == 1 and state.keys() == SHAPES.keys()
+
+
+@pytest.mark.parametrize("key", LOOKS_LIKE)
+@pytest.mark.parametrize("prefix", ["", "module."])
+def test_looks_like(tmp_path, key, prefix):
+    save_file({f"{prefix}{key}": torch.zeros(1)}, tmp_path / "a.safetensors")
+    assert peek(tmp_path / "a.safetensors").looks_like() == LOOKS_LIKE[key]
+    wrong = refusal(read_state, tmp_path / "a.safetensors", WANTED, "b")
+    assert wrong == (
+        f"{tmp_path / 'a.safetensors'} looks like {LOOKS_LIKE[key]}: a thing is wanted, to be had "
+        "at https://example.org/thing."
+    )
+
+
+@pytest.mark.parametrize(
+    ("keys", "name"),
+    [
+        (["logit_scale", "vision_model.head.probe", "text_model.head.weight"], "SigLIP"),
+        (["visual.conv1.weight", "logit_scale"], "CLIP in open_clip layout"),
+        (["model.logit_scale", "cross_model.layers.0.0.fn.to_q.weight"], "MPS"),
+        (
+            ["logit_scale", "text_model.embeddings.token_embedding.weight"],
+            "CLIP in Hugging Face layout",
+        ),
+        (["x.weight"], "something else (first key x.weight)"),
+        ([], "a file without tensors"),
+    ],
+)
+def test_looks_like_the_most_telling(keys, name):
+    assert Peek(None, {}, {key: (1,) for key in keys}).looks_like() == name
+
+
+def test_single_file(tmp_path):
+    assert "does not exist" in refusal(single_file, tmp_path / "a", WANTED)
+    assert "no config.json of a model and 0 weights" in refusal(single_file, tmp_path, WANTED)
+    file = tmp_path / "a.safetensors"
+    save_file(STATE, file)
+    assert single_file(file, WANTED) == single_file(tmp_path, WANTED) == file
+    for config in ({}, {"tag": "some repository"}):
+        (tmp_path / "config.json").write_text(json.dumps(config))
+        assert single_file(tmp_path, WANTED) == file
+    (tmp_path / "config.json").write_text('{"model_type": "clip"}')
+    assert single_file(tmp_path, WANTED) is None
+    (tmp_path / "config.json").write_text("{}")
+    save_file(STATE, tmp_path / "b.safetensors")
+    assert "no config.json of a model and 2 weights" in refusal(single_file, tmp_path, WANTED)
+
+
+def test_check_complete(tmp_path):
+    check_complete(tmp_path, [], WANTED)
+    check_complete(tmp_path, ["x.position_ids"], WANTED)
+    wrong = refusal(check_complete, tmp_path, ["b", "a", "x.position_ids"], WANTED)
+    assert "lacks 2 tensors, a among them: a thing is wanted" in wrong
