@@ -25,10 +25,19 @@ def check_flow(model_sampling: Any) -> None:
     if not isinstance(model_sampling, comfy.model_sampling.CONST) or isinstance(
         model_sampling, INVERTED_FLOW
     ):
-        kinds = [cls.__name__ for cls in type(model_sampling).__mro__[1:3]]
+        kinds = [cls.__name__ for cls in type(model_sampling).__bases__]
         raise ValueError(
             "Flow Search needs a rectified-flow model (FLUX, SD3.5, Qwen-Image, Wan…); this model "
             f"samples with {' and '.join(kinds)}."
+        )
+
+
+def check_pictures(model: Any) -> None:
+    """Refuse the host's models of sound: their latents may have the shape of a picture's."""
+    if "audio_model" in model.model_config.unet_config:
+        raise ValueError(
+            "This model makes sound, wanted one that makes pictures or clips: a search decodes and "
+            "scores pictures."
         )
 
 
@@ -57,8 +66,13 @@ def check_latent(latent: dict[str, Any]) -> Tensor:
     samples = latent["samples"]
     if samples.is_nested:
         raise ValueError(
-            "A packed audio-video latent was given, wanted a plain latent of one picture or clip: "
-            "its parts cannot be searched as one."
+            "A packed latent (of sound and video, for one) was given, wanted that of one picture "
+            "or clip: its parts cannot be searched as one."
+        )
+    if samples.ndim not in (4, 5):
+        raise ValueError(
+            f"latent_image of shape {tuple(samples.shape)} given, wanted 4 dimensions (pictures) "
+            "or 5 (clips): a search decodes and scores pictures."
         )
     if bad := int((~torch.isfinite(samples)).sum()):
         raise ValueError(
@@ -88,16 +102,33 @@ def check_guider(guider: Any) -> None:
             "EasyCache or LazyCache is on this model, wanted it off for a search: it would reuse "
             "one candidate's prediction for another."
         )
+    axes = guider.model_patcher.get_model_object("latent_format").latent_dimensions
     for cond in (cond for entries in guider.original_conds.values() for cond in entries):
-        for name in ("cross_attn", "pooled_output", "concat_latent_image", "reference_latents"):
-            value = cond.get(name)
-            parts = value if isinstance(value, list) else [value]
-            batch = max((len(p) for p in parts if isinstance(p, Tensor) and p.ndim > 1), default=1)
-            if batch > 1:
+        check_single(cond, axes)
+        for hook in getattr(cond.get("hooks"), "hooks", ()):
+            if (count := len(hook.hook_keyframe.keyframes)) > 1:
                 raise ValueError(
-                    f"A condition ({name}) made for {batch} pictures was given, wanted one for a "
-                    "single picture: search one picture at a time."
+                    f"A hook with {count} keyframes was given, wanted one strength: keyframes only "
+                    "go forward, and a search goes back in time."
                 )
+
+
+def check_single(cond: dict[str, Any], axes: int) -> None:
+    """Refuse a condition whose parts were made for several pictures of `axes` dimensions."""
+    named = [(n, cond.get(n)) for n in ("cross_attn", "pooled_output", "concat_latent_image")]
+    named += [("reference_latents", latent) for latent in cond.get("reference_latents") or ()]
+    if "mask" in cond and cond["mask"].ndim > axes:  # without that axis it is for all
+        named.append(("mask", cond["mask"]))
+    control = cond.get("control")
+    while control is not None:
+        named.append(("a ControlNet's picture", control.cond_hint_original))
+        control = control.previous_controlnet
+    for name, value in named:
+        if isinstance(value, Tensor) and value.ndim > 1 and len(value) > 1:
+            raise ValueError(
+                f"A condition ({name}) made for {len(value)} pictures was given, wanted one for a "
+                "single picture: search one picture at a time."
+            )
 
 
 def nfe_per_particle(guider: Any) -> int:
@@ -178,9 +209,15 @@ class Network:
     def starts(
         self, x: Tensor, t: float, source: Callable[[Sequence[int]], Tensor]
     ) -> Callable[[Sequence[int]], Tensor]:
-        """ids -> latents at time t: the host's own rows `x` first, then addressed noise."""
+        """ids -> latents at time t: the host's own rows `x` first, then addressed noise.
+
+        With the host's noise disabled `x` is the given latent as it is, and all begin there.
+        """
+        disabled = not self.model.noise.any()
 
         def start(ids: Sequence[int]) -> Tensor:
+            if disabled:
+                return x[[i % len(x) for i in ids]]
             own = [i for i in ids if i < len(x)]
             new = [i for i in ids if i >= len(x)]
             if not new:

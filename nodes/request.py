@@ -10,7 +10,14 @@ from torch import Tensor
 from ..samplers.run import Finish, StopRules, check_budget
 from ..samplers.schedules import split_window
 from ..samplers.types import Prices, Search
-from .flow import check_flow, check_guider, check_latent, check_sigmas, nfe_per_particle
+from .flow import (
+    check_flow,
+    check_guider,
+    check_latent,
+    check_pictures,
+    check_sigmas,
+    nfe_per_particle,
+)
 from .reward import HostReward
 from .sampler import FlowSampler, kernel_of
 
@@ -38,12 +45,14 @@ class Request:
     lookahead: int = 0
     window_start: float = 1.0
     window_end: float = 0.0
+    watchdog: HostReward | None = None
 
 
 def check(request: Request) -> list[float]:
     """Refuse bad input; returns the sigmas as floats."""
     kernel_of(request.sampler)
     check_flow(request.guider.model_patcher.get_model_object("model_sampling"))
+    check_pictures(request.guider.model_patcher.model)
     check_guider(request.guider)
     times = check_sigmas(request.sigmas)
     if times[-1] != 0.0:
@@ -53,6 +62,8 @@ def check(request: Request) -> list[float]:
         )
     check_latent(request.latent_image)
     request.reward.check(request.prompt)
+    if request.watchdog is not None:
+        request.watchdog.check(request.prompt)
     lead, inside = split_window(times[:-1], request.window_start, request.window_end)
     cost = nfe_per_particle(request.guider)
     prices = Prices(len(lead) + 1, max(1, request.sampler.kernel.inner), request.lookahead)

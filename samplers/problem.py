@@ -23,9 +23,10 @@ class Problem:
     start(ids) -> x (K,*D): latents at the first time, distributed about `centre`. noise(ids) ->
     (K,*D): standard normal rows by id; uniform(id, n) -> (n,) in [0, 1). times: falling model
     times above 0 at which the search works; `lead`: times before them, crossed by the ODE; `end`
-    is where the sampler lands (0: the clean image). A particle is worth the objective of its x0,
-    or of the end of `lookahead` more ODE evaluations down to 0. `after_call` follows each network
-    call, so that a driver can stop in between. `failed` holds by id why a particle has no score.
+    is where the sampler lands and a finish ends (0: the clean image). A particle is worth the
+    objective of its x0, or of the end of `lookahead` more ODE evaluations down to 0. `after_call`
+    follows each network call, so that a driver can stop in between. `failed` holds by id why a
+    particle has no score.
     """
 
     denoiser: Denoiser
@@ -136,19 +137,26 @@ class Problem:
         return self._judged(x, x0, ids, *lineage, steps, score=False)
 
     def finish(self, particle: Particles, nodes: int) -> Particles:
-        """Carry one particle to time 0 by `nodes` evaluated Euler steps of the ODE, and score it.
+        """Carry one particle to `end` by `nodes` evaluated Euler steps of the ODE, and score it.
 
-        From its time t the network is asked at t (1 - i/(nodes+1)), i = 1..nodes; the last answer
-        is the result. Costs `nodes`; when that is 0 nothing is known better than what was scored.
+        From its time t the network is asked at end + (t - end) (1 - i/(nodes+1)), i = 1..nodes; the
+        last answer is scored, and is the result x if `end` is 0. Costs `nodes`; when that is 0
+        nothing is known better than what was scored.
         """
-        clean = particle.clean
+        t, ids = self.times[int(particle.steps)], self._new_ids(1)
+        x, x0, clean = particle.x, particle.x0, particle.clean
         if nodes:
-            t = self.times[int(particle.steps)]
-            clean = self._roll(particle.x, particle.x0, t, nodes)
-        ids = self._new_ids(1)
+            x, x0, t = self._roll(x, x0, t, nodes, self.end)
+            clean = x0
+        if not self.end:
+            x = x0 = clean
+        elif t == self.times[-1] and not self.kernel.inner:  # the plain sampler's own last step
+            x = self._advance(particle, ids, t, self.end, self.kernel)[0]
+        else:
+            x = ODE(self.path)(x, x0, t, self.end).mean
         return Particles(
-            x=clean,
-            x0=clean,
+            x=x,
+            x0=x0,
             clean=clean,
             reward=self._score(clean, ids, self.final_objective),
             ids=torch.tensor(ids),
@@ -204,19 +212,21 @@ class Problem:
                 for step in sorted(set(steps)):
                     rows = [i for i, own in enumerate(steps) if own == step]
                     t = self.times[step]
-                    clean[rows] = self._roll(x[rows], x0[rows], t, self.lookahead)
+                    clean[rows] = self._roll(x[rows], x0[rows], t, self.lookahead)[1]
             reward = self._score(clean, ids, self.objective)
         columns = (torch.tensor(list(c)) for c in (ids, parents, paths, steps))
         return Particles(x, x0, clean, reward, *columns)
 
-    def _roll(self, x: Tensor, x0: Tensor, t: float, nodes: int) -> Tensor:
-        """The last of `nodes` answers along the ODE, evenly from t towards 0."""
+    def _roll(
+        self, x: Tensor, x0: Tensor, t: float, nodes: int, end: float = 0.0
+    ) -> tuple[Tensor, Tensor, float]:
+        """Latents, x0 and time at the last of `nodes` evaluations, evenly from t towards `end`."""
         ode, first = ODE(self.path), t
         for i in range(1, nodes + 1):
-            s = first * (1.0 - i / (nodes + 1))
+            s = end + (first - end) * (1.0 - i / (nodes + 1))
             x = ode(x, x0, t, s).mean
             x0, t = self._denoise(x, s), s
-        return x0
+        return x, x0, t
 
     def _denoise(self, x: Tensor, t: float) -> Tensor:
         def ask(rows: Tensor) -> Tensor:

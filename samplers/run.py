@@ -89,7 +89,7 @@ def run(
     problem.ledger.reserve = finish.rows()
     yield from _searched(search, problem, finish, rules, outcome)
     problem.ledger.reserve = 0
-    if finish.steps or problem.final_objective is not problem.objective:
+    if finish.steps or problem.end or problem.final_objective is not problem.objective:
         finished: list[Particles] = []
         for particle in outcome.top:
             last = problem.finish(particle, int(min(finish.steps, problem.left)))

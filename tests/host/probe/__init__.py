@@ -4,6 +4,7 @@ import json
 
 import torch
 
+from .models import NODES as MODELS
 from .trouble import NODES as TROUBLE
 
 COUNTS = {}
@@ -122,6 +123,7 @@ class Scores:
 
 
 NODE_CLASS_MAPPINGS = {
+    **MODELS,
     **TROUBLE,
     "ProbeCountNetwork": CountNetwork,
     "ProbeReport": Report,

@@ -1,0 +1,125 @@
+"""Small models as MODEL, CONDITIONING and LATENT values, or as a checkpoint file."""
+
+import importlib.util
+import json
+import math
+import sys
+from pathlib import Path
+
+import comfy.model_patcher
+import comfy.nested_tensor
+import comfy.ops
+import comfy.supported_models
+import safetensors.torch
+import torch
+from comfy.ldm.audio.embedders import NumberConditioner
+from comfy.ldm.flux.controlnet import ControlNetFlux
+
+CPU = torch.device("cpu")
+
+
+def _tiny():
+    """The folder `tiny` beside this one, which the tests import without the host."""
+    folder = Path(__file__).resolve().parent.parent / "tiny"
+    spec = importlib.util.spec_from_file_location(
+        "flow_search_tiny", folder / "__init__.py", submodule_search_locations=[str(folder)]
+    )
+    sys.modules[spec.name] = module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+MODELS = _tiny().MODELS
+
+
+def fill(module: torch.nn.Module) -> None:
+    """Weights of a usual size: the host's layers come uninitialised."""
+    random = torch.Generator().manual_seed(0)
+    # Buffers that a checkpoint holds: SD3's positions, SeedVR2's texts.
+    held = ("pos_embed", "_conditioning")
+    buffers = [(n, b) for n, b in module.named_buffers() if n.endswith(held)]
+    for name, weight in sorted([*module.named_parameters(), *buffers]):
+        values = torch.randn(weight.shape, generator=random)
+        if weight.ndim > 1:
+            values /= math.sqrt(max(1, weight[0].numel()))
+        else:
+            values = values / 10 + (0 if name.endswith("bias") else 1)
+        weight.data.copy_(values)
+
+
+def extra(tiny) -> dict[str, torch.Tensor]:
+    """What the model's class reads from its file beside the network."""
+    clock = NumberConditioner(768).state_dict() if tiny.clocks else {}
+    names = [f"conditioner.conditioners.{name}" for name in tiny.clocks]
+    return tiny.weights | {f"{name}.{key}": w for name in names for key, w in clock.items()}
+
+
+def build(tiny) -> torch.nn.Module:
+    """The host's BaseModel."""
+    config = getattr(comfy.supported_models, tiny.config)(
+        tiny.unet | ({} if tiny.network else {"disable_unet_model_creation": True})
+    )
+    # A class may fix sizes that its files share; here they are ours.
+    config.unet_config |= {k: tiny.unet[k] for k in config.unet_extra_config if k in tiny.unet}
+    config.set_inference_dtype(torch.float32, None)
+    model = config.get_model(extra(tiny), "", device=None)
+    if tiny.network:
+        for name in tiny.drop:
+            delattr(model.diffusion_model, name)
+        fill(model.diffusion_model)
+    return model
+
+
+def patcher(key: str) -> comfy.model_patcher.ModelPatcher:
+    return comfy.model_patcher.ModelPatcher(build(MODELS[key]), CPU, CPU)
+
+
+def save(key: str, folder: Path) -> None:
+    """Write a checkpoint file of the diffusion model, as the stock loader reads it."""
+    tiny = MODELS[key]
+    metadata = {"config": json.dumps(tiny.metadata)} if tiny.metadata else None
+    write(build(tiny).diffusion_model.state_dict(), folder / f"{key}.safetensors", metadata)
+
+
+def lora(key: str) -> dict[str, torch.Tensor]:
+    """A LoRA of rank 2 on a FLUX.1's input layer."""
+    random = torch.Generator().manual_seed(3)
+    out, into = build(MODELS[key]).diffusion_model.img_in.weight.shape
+    sizes = {"lora_down": (2, into), "lora_up": (out, 2)}
+    name = "diffusion_model.img_in.{}.weight"
+    return {name.format(k): torch.randn(size, generator=random) / 2 for k, size in sizes.items()}
+
+
+def control_net(key: str) -> dict[str, torch.Tensor]:
+    """A ControlNet of the XLabs kind for a FLUX.1, told by the old name of its norms."""
+    net = ControlNetFlux(dtype=torch.float32, operations=comfy.ops.manual_cast, **MODELS[key].unet)
+    fill(net)
+    return {k.replace("_norm.weight", "_norm.scale"): w for k, w in net.state_dict().items()}
+
+
+def write(weights: dict[str, torch.Tensor], path: Path, metadata: dict | None = None) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    safetensors.torch.save_file({k: v.clone() for k, v in weights.items()}, path, metadata)
+
+
+def condition(key: str) -> list:
+    """CONDITIONING as a text encoder gives it."""
+    tiny, random = MODELS[key], torch.Generator().manual_seed(1)
+    extra = {
+        name: torch.randn(1, *value, generator=random) if isinstance(value, tuple) else value
+        for name, value in tiny.cond.items()
+    }
+    return [[torch.randn(1, *tiny.text, generator=random), extra]]
+
+
+def latents(key: str) -> tuple[dict, dict, dict]:
+    """An empty LATENT, an encoded picture, and the same of which the right half may change."""
+    tiny = MODELS[key]
+    if tiny.parts:
+        packed = comfy.nested_tensor.NestedTensor([torch.zeros(1, *part) for part in tiny.parts])
+        return ({"samples": packed},) * 3
+    picture = torch.randn(1, *tiny.latent, generator=torch.Generator().manual_seed(2)) / 2
+    mask = torch.zeros(1, 1, *tiny.latent[-2:])
+    mask[..., mask.shape[-1] // 2 :] = 1.0
+    known = {"samples": picture}
+    return {"samples": torch.zeros_like(picture)}, known, known | {"noise_mask": mask}

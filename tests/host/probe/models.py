@@ -1,0 +1,245 @@
+"""Small models, a decoder for any latent, and one report on a plain run and its searches."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import comfy.ldm.flux.redux
+import comfy.sd
+import comfy.supported_models
+import folder_paths
+import torch
+from comfy.patcher_extension import WrappersMP
+
+from . import build
+
+
+class Model:
+    """A small model with its condition, an empty latent, a picture, and the picture masked.
+
+    `loaded`: the model itself comes from a file.
+    """
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"key": (list(build.MODELS),), "loaded": ("BOOLEAN", {})}}
+
+    RETURN_TYPES = ("MODEL", "CONDITIONING", "LATENT", "LATENT", "LATENT")
+    FUNCTION = "run"
+    CATEGORY = "probe"
+
+    def run(self, key, loaded):
+        model = None if loaded else build.patcher(key)
+        return (model, build.condition(key), *build.latents(key))
+
+
+class Checkpoint:
+    """Writes a small model as a file that the stock loader can load, once."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"key": (list(build.MODELS),)}}
+
+    RETURN_TYPES = ()
+    FUNCTION = "run"
+    OUTPUT_NODE = True
+    CATEGORY = "probe"
+
+    def run(self, key):
+        build.save(key, Path(folder_paths.get_folder_paths("diffusion_models")[0]))
+        return {}
+
+
+class Extras:
+    """Writes a small LoRA and a small ControlNet for the small FLUX.1."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {}}
+
+    RETURN_TYPES = ()
+    FUNCTION = "run"
+    OUTPUT_NODE = True
+    CATEGORY = "probe"
+
+    def run(self):
+        for kind, make in (("loras", build.lora), ("controlnet", build.control_net)):
+            path = Path(folder_paths.get_folder_paths(kind)[0]) / "tiny.safetensors"
+            build.write(make("FLUX.1 dev"), path)
+        return {}
+
+
+class Classes:
+    """The model classes that the host knows."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {}}
+
+    RETURN_TYPES = ()
+    FUNCTION = "run"
+    OUTPUT_NODE = True
+    CATEGORY = "probe"
+
+    def run(self):
+        names = [cls.__name__ for cls in comfy.supported_models.models]
+        return {"ui": {"probe": [json.dumps(names)]}}
+
+
+class AnyDecoder:
+    """Pictures (B,H,W,3) or clips (B,T,H,W,3) of latents with any number of channels."""
+
+    def decode(self, latents):
+        return torch.sigmoid(latents[:, :3]).movedim(1, -1)
+
+    def encode(self, pixels):
+        """A picture (1,H,W,3) -> (1,16,H/8,W/8); frames of a clip (T,H,W,3) -> (1,16,T/4,…)."""
+        small = torch.nn.functional.avg_pool2d(pixels.movedim(-1, 1), 8)
+        latents = small.repeat(1, 6, 1, 1)[:, :16]
+        return latents if len(latents) == 1 else latents[::4].movedim(0, 1)[None]
+
+
+class VAE:
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {}}
+
+    RETURN_TYPES = ("VAE",)
+    FUNCTION = "run"
+    CATEGORY = "probe"
+
+    def run(self):
+        return (AnyDecoder(),)
+
+
+@dataclasses.dataclass(frozen=True)
+class SameReward:
+    """Every picture is worth the same: of equals a search returns the latest."""
+
+    settings = {}
+
+    def fresh(self):
+        return self
+
+    def check(self, prompt):
+        pass
+
+    def score(self, images, prompt):
+        return torch.zeros(len(images))
+
+
+class Reward:
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {}}
+
+    RETURN_TYPES = ("FLOW_REWARD",)
+    FUNCTION = "run"
+    CATEGORY = "probe"
+
+    def run(self):
+        return (SameReward(),)
+
+
+SPREADS = {}
+
+
+class Spread:
+    """Keeps the standard deviation of every row that the network is asked, call by call."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"model": ("MODEL",), "name": ("STRING", {})}}
+
+    RETURN_TYPES = ("MODEL",)
+    FUNCTION = "run"
+    CATEGORY = "probe"
+
+    def run(self, model, name):
+        model, calls = model.clone(), SPREADS.setdefault(name, [])
+
+        def seen(execute, x, *args, **kwargs):
+            calls.append([float(row.std()) for row in x])
+            return execute(x, *args, **kwargs)
+
+        model.add_wrapper_with_key(WrappersMP.APPLY_MODEL, "probe_spread", seen)
+        return (model,)
+
+
+class ShowSpread:
+    """An output node: what `Spread` kept under a name."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"after": ("LATENT",), "name": ("STRING", {})}}
+
+    RETURN_TYPES = ()
+    FUNCTION = "run"
+    OUTPUT_NODE = True
+    CATEGORY = "probe"
+
+    def run(self, after, name):
+        return {"ui": {"probe": [json.dumps(SPREADS[name])]}}
+
+
+def told(latent):
+    samples = latent["samples"]
+    return {"shape": list(samples.shape), "finite": bool(samples.isfinite().all())}
+
+
+class Compare:
+    """An output node: how two latents differ, in all and in their left half."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"a": ("LATENT",), "b": ("LATENT",)}}
+
+    RETURN_TYPES = ()
+    FUNCTION = "run"
+    OUTPUT_NODE = True
+    CATEGORY = "probe"
+
+    def run(self, a, b):
+        x, y = a["samples"], b["samples"]
+        shown = {"a": told(a), "b": told(b)}
+        if x.shape == y.shape:
+            left = (x - y)[..., : x.shape[-1] // 2].abs()
+            shown |= {"differ": float((x - y).abs().max()), "left": float(left.max())}
+        return {"ui": {"probe": [json.dumps(shown)]}}
+
+
+class Redux:
+    """A small Redux style model and the picture's tokens that it reads."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"width": ("INT", {"default": 32})}}
+
+    RETURN_TYPES = ("STYLE_MODEL", "CLIP_VISION_OUTPUT")
+    FUNCTION = "run"
+    CATEGORY = "probe"
+
+    def run(self, width):
+        encoder = comfy.ldm.flux.redux.ReduxImageEncoder(redux_dim=8, txt_in_features=width)
+        random = torch.Generator().manual_seed(0)
+        for weight in encoder.parameters():
+            weight.data.copy_(torch.randn(weight.shape, generator=random) / 4)
+
+        class Seen:
+            last_hidden_state = torch.randn(1, 9, 8, generator=random)
+
+        return comfy.sd.StyleModel(encoder.requires_grad_(False)), Seen()
+
+
+NODES = {
+    "ProbeTinyModel": Model,
+    "ProbeTinyCheckpoint": Checkpoint,
+    "ProbeTinyExtras": Extras,
+    "ProbeTinyClasses": Classes,
+    "ProbeTinyVAE": VAE,
+    "ProbeSameReward": Reward,
+    "ProbeCompare": Compare,
+    "ProbeSpread": Spread,
+    "ProbeShowSpread": ShowSpread,
+    "ProbeRedux": Redux,
+}

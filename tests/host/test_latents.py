@@ -1,0 +1,375 @@
+"""What is wired around a search keeps working, or is refused: latents, conditions, guiders, sigmas.
+
+The second section of benchmarks/models.md is the table of what these tests saw.
+"""
+
+import pytest
+from pack.demo.client import ComfyError
+
+from .graphs import node
+from .page import check_section, table
+from .runs import Runs, assert_counted
+
+STEPS = 3
+IMAGE, CLIP = "FLUX.1 dev", "Wan 2.1 T2V"
+
+
+def half(runs, value=1.0, height=64, width=64):
+    """A mask: `value` on the right half, 0 on the left."""
+    none = runs.node("SolidMask", value=0.0, width=width, height=height)
+    some = runs.node("SolidMask", value=value, width=width // 2, height=height)
+    return runs.node(
+        "MaskComposite", destination=none, source=some, x=width // 2, y=0, operation="add"
+    )
+
+
+def masks(runs, *values):
+    """A batch of masks, each of one value."""
+    each = [runs.node("SolidMask", value=value, width=64, height=64) for value in values]
+    pictures = [runs.node("MaskToImage", mask=mask) for mask in each]
+    both = pictures[0]
+    for picture in pictures[1:]:
+        both = runs.node("ImageBatch", image1=both, image2=picture)
+    return runs.node("ImageToMask", image=both, channel="red")
+
+
+def other(runs):
+    return runs.node("ConditioningZeroOut", conditioning=runs.text)
+
+
+def combine(runs, *conditions):
+    first, second = conditions
+    return runs.node("ConditioningCombine", conditioning_1=first, conditioning_2=second)
+
+
+def picture(runs):
+    runs.latent, runs.sigmas = runs.picture, runs.schedule(STEPS, denoise=0.6)
+
+
+def masked(runs):
+    runs.latent = runs.masked
+
+
+def soft_mask(runs):
+    runs.model = runs.node("DifferentialDiffusion", model=runs.model, strength=1.0)
+    runs.latent = runs.node("SetLatentNoiseMask", samples=runs.picture, mask=half(runs, 0.7))
+
+
+def reference(runs):
+    runs.text = runs.node("ReferenceLatent", conditioning=runs.text, latent=runs.picture)
+
+
+def redux(runs):
+    style = runs.node("ProbeRedux", width=24)
+    runs.text = runs.node(
+        "StyleModelApply",
+        conditioning=runs.text, style_model=style, clip_vision_output=[style[0], 1],
+        strength=1.0, strength_type="multiply",
+    )  # fmt: skip
+
+
+def control(runs, pictures=1):
+    image = runs.node("EmptyImage", width=64, height=64, batch_size=pictures, color=0x80FF20)
+    net = runs.node("ControlNetLoader", control_net_name="tiny.safetensors")
+    runs.text = runs.node(
+        "ControlNetApplyAdvanced",
+        positive=runs.text, negative=runs.text, control_net=net, image=image, strength=1.0,
+        start_percent=0.0, end_percent=1.0,
+    )  # fmt: skip
+
+
+def lora(runs):
+    runs.model = runs.node(
+        "LoraLoaderModelOnly", model=runs.model, lora_name="tiny.safetensors", strength_model=1.0
+    )
+
+
+def hook(runs, keyframes=0):
+    hooks = runs.node("CreateHookLoraModelOnly", lora_name="tiny.safetensors", strength_model=1.0)
+    frames = {}
+    for i in range(keyframes):
+        made = runs.node("CreateHookKeyframe", strength_mult=1.0 - i, start_percent=i / 2, **frames)
+        frames = {"prev_hook_kf": made}
+    if frames:
+        hooks = runs.node("SetHookKeyframes", hooks=hooks, hook_kf=frames["prev_hook_kf"])
+    runs.text = runs.node(
+        "ConditioningSetProperties",
+        cond_NEW=runs.text, strength=1.0, set_cond_area="default", hooks=hooks,
+    )  # fmt: skip
+
+
+def cfg(runs):
+    negative = other(runs)
+    runs.guide = lambda model: runs.node(
+        "CFGGuider", model=model, positive=runs.text, negative=negative, cfg=2.0
+    )
+
+
+def dual_cfg(runs):
+    negative = other(runs)
+    guided = runs.node("FluxGuidance", conditioning=runs.text, guidance=1.0)
+    runs.guide = lambda model: runs.node(
+        "DualCFGGuider",
+        model=model, cond1=runs.text, cond2=guided, negative=negative, cfg_conds=2.0,
+        cfg_cond2_negative=1.5, style="regular",
+    )  # fmt: skip
+
+
+def guidance(runs):
+    runs.text = runs.node("FluxGuidance", conditioning=runs.text, guidance=1.5)
+
+
+def area(runs):
+    part = runs.node(
+        "ConditioningSetAreaPercentage",
+        conditioning=other(runs), width=0.5, height=1.0, x=0.5, y=0.0, strength=1.0,
+    )  # fmt: skip
+    runs.text = combine(runs, runs.text, part)
+
+
+def area_by_mask(runs, mask=None):
+    part = runs.node(
+        "ConditioningSetMask",
+        conditioning=other(runs), mask=mask or half(runs), strength=1.0, set_cond_area="default",
+    )  # fmt: skip
+    runs.text = combine(runs, runs.text, part)
+
+
+def fill(runs):
+    pixels = runs.node("EmptyImage", width=64, height=64, batch_size=1, color=0x3060A0)
+    made = runs.node(
+        "InpaintModelConditioning",
+        positive=runs.text, negative=runs.text, vae=runs.vae, pixels=pixels, mask=half(runs),
+        noise_mask=True,
+    )  # fmt: skip
+    runs.text, runs.latent = made, [made[0], 2]
+
+
+def first_frame(runs):
+    image = runs.node("EmptyImage", width=32, height=32, batch_size=1, color=0x80FF20)
+    made = runs.node(
+        "WanImageToVideo",
+        positive=runs.text, negative=runs.text, vae=runs.vae, width=32, height=32, length=9,
+        batch_size=1, start_image=image,
+    )  # fmt: skip
+    runs.text, runs.latent = made, [made[0], 2]
+
+
+def some_frames(runs):
+    mask = masks(runs, 0.0, 1.0, 1.0)
+    runs.latent = runs.node("SetLatentNoiseMask", samples=runs.picture, mask=mask)
+
+
+def from_batch(runs):
+    several = runs.node("RepeatLatentBatch", samples=runs.empty, amount=3)
+    runs.latent = runs.node("LatentFromBatch", samples=several, batch_index=1, length=1)
+
+
+def low_half(runs):
+    """The rest of the way, from what another sampler left."""
+    split = runs.node("SplitSigmas", sigmas=runs.schedule(2 * STEPS), step=STEPS)
+    runs.latent = runs.node(
+        "SamplerCustomAdvanced",
+        noise=runs.noise, guider=runs.basic(runs.model), sigmas=split, latent_image=runs.empty,
+        sampler=runs.stock,
+    )  # fmt: skip
+    runs.noise, runs.sigmas = runs.node("DisableNoise"), [split[0], 1]
+
+
+def high_half(runs):
+    """The way down to a sigma above 0: what is left there is still noisy."""
+    runs.sigmas = runs.node("SplitSigmas", sigmas=runs.schedule(2 * STEPS), step=STEPS)
+
+
+# What it is: the model, how it is wired, network rows a candidate costs.
+KEPT = {
+    "picture, denoise 0.6": (IMAGE, picture, 1),
+    "noise mask": (IMAGE, masked, 1),
+    "noise mask, DifferentialDiffusion": (IMAGE, soft_mask, 1),
+    "inpaint conditioning": ("FLUX.1 Fill", fill, 1),
+    "one latent of a batch": (IMAGE, from_batch, 1),
+    "low half of split sigmas": (IMAGE, low_half, 1),
+    "reference latent (Kontext)": (IMAGE, reference, 1),
+    "style model (Redux)": (IMAGE, redux, 1),
+    "ControlNet": (IMAGE, control, 1),
+    "LoRA": (IMAGE, lora, 1),
+    "LoRA as a hook": (IMAGE, hook, 1),
+    "Flux guidance": (IMAGE, guidance, 1),
+    "CFGGuider": (IMAGE, cfg, 2),
+    "DualCFGGuider": (IMAGE, dual_cfg, 3),
+    "conditioning area": (IMAGE, area, 2),
+    "conditioning mask": (IMAGE, area_by_mask, 2),
+    "clip, denoise 0.6": (CLIP, picture, 1),
+    "clip, noise mask": (CLIP, masked, 1),
+    "clip, noise mask by frame": (CLIP, some_frames, 1),
+    "clip, CFGGuider": (CLIP, cfg, 2),
+    "clip from a first frame": ("Wan 2.1 I2V", first_frame, 1),
+}
+
+
+@pytest.fixture(scope="module")
+def files(host):
+    """A LoRA and a ControlNet."""
+    host.run({"files": {"class_type": "ProbeTinyExtras", "inputs": {}}})
+
+
+@pytest.mark.parametrize("what", KEPT)
+def test_a_search_keeps(host, files, seen, what):
+    """A search of width 1 is the plain sampler, bit for bit; a wider one gives its like."""
+    key, wire, rows = KEPT[what]
+    runs = Runs(key)
+    bare = runs.run("bare")
+    wire(runs)
+    plain, one = runs.run("plain"), runs.run("one", budget=STEPS * rows)
+    wide = {"init_particles": 2, "finish_steps": 1, "reward": runs.bright}
+    runs.compare("as plain", plain, one)
+    runs.compare("acts", bare, plain)
+    runs.compare("shaped", plain, runs.run("search", budget=8 * rows, **wide))
+    shown = runs.show(host)
+    assert shown["plain"]["counts"]["rows"] == STEPS * rows
+    assert_counted(shown["one"], STEPS * rows)
+    assert_counted(shown["search"], 8 * rows)
+    assert shown["as plain"]["differ"] == 0.0 < shown["acts"]["differ"]
+    found = shown["shaped"]
+    assert found["b"]["finite"] and found["b"]["shape"] == found["a"]["shape"]
+    seen[what] = [what, key, "works", rows]
+
+
+def test_without_noise_all_begin_at_the_latent(host):
+    """What another sampler left has its noise already: no birth may add more."""
+    runs = Runs(IMAGE)
+    low_half(runs)
+    runs.model = runs.node("ProbeSpread", model=runs.model, name="low half")
+    out = runs.run("search", budget=8, init_particles=3, finish_steps=1)
+    runs.graph["spread"] = node("ProbeShowSpread", after=out, name="low half")
+    born, *_ = runs.show(host)["spread"]
+    assert len(born) == 3 and len(set(born)) == 1
+
+
+@pytest.fixture(scope="module")
+def seen():
+    """The rows of the table."""
+    return {}
+
+
+def test_a_batch_is_searched_one_by_one(host, seen):
+    """As the plain sampler samples it, but for the rounding of a call with other rows."""
+    runs = Runs(IMAGE)
+    runs.latent = runs.node("RepeatLatentBatch", samples=runs.empty, amount=2)
+    runs.compare("as plain", runs.run("plain"), runs.run("one", budget=STEPS))
+    shown = runs.show(host)
+    assert shown["as plain"]["differ"] < 1e-4 and shown["as plain"]["b"]["shape"][0] == 2
+    first, second = shown["one"]["report"]["batch"]
+    assert first["spent"]["nfe"] == second["spent"]["nfe"] == STEPS
+    assert shown["one"]["counts"]["rows"] == 2 * STEPS and shown["one"]["images"][0] == 2
+    half = len(shown["one"]["latent"]) // 2
+    assert shown["one"]["latent"][:half] != shown["one"]["latent"][half:]
+    seen["batch"] = ["batch", IMAGE, "works, one search each", 1]
+
+
+def test_each_of_a_batch_has_its_own_mask(host, seen):
+    runs = Runs(IMAGE)
+    both = runs.node("RepeatLatentBatch", samples=runs.picture, amount=2)
+    runs.latent = runs.node("SetLatentNoiseMask", samples=both, mask=masks(runs, 1.0, 0.0))
+    one = runs.run("one", budget=STEPS)
+    runs.compare("as plain", runs.run("plain"), one)
+    for i in range(2):
+        mine = runs.node("LatentFromBatch", samples=one, batch_index=i, length=1)
+        runs.compare(f"kept {i}", mine, runs.picture)
+    shown = runs.show(host)
+    assert shown["as plain"]["differ"] < 1e-4
+    assert shown["kept 1"]["differ"] < 1e-5 < 0.1 < shown["kept 0"]["differ"]
+    seen["batch of masks"] = ["batch, a noise mask each", IMAGE, "works, one search each", 1]
+
+
+def test_conditions_that_take_turns_are_counted(host, seen):
+    """Two conditions, one at a time: cheaper than the two together that a budget is checked for."""
+    runs = Runs(IMAGE)
+    early, late = (
+        runs.node("ConditioningSetTimestepRange", conditioning=text, start=start, end=start + 0.5)
+        for start, text in ((0.0, runs.text), (0.5, other(runs)))
+    )
+    runs.text = combine(runs, early, late)
+    runs.run("search", budget=4 * STEPS, init_particles=2)
+    spent = (shown := runs.show(host)["search"])["report"]["spent"]["nfe"]
+    assert spent == shown["counts"]["rows"] <= 4 * STEPS
+    seen["turns"] = ["timestep ranges that take turns", IMAGE, "works", "1, reckoned as 2"]
+
+
+SCHEDULERS = (
+    "simple", "sgm_uniform", "karras", "exponential", "ddim_uniform", "beta", "normal",
+    "linear_quadratic", "kl_optimal",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "key, shift",
+    [
+        (IMAGE, {"max_shift": 0.9, "base_shift": 0.5, "width": 512, "height": 512}),
+        ("SD3.5", {"shift": 5.0}),
+        (CLIP, {"shift": 3.0}),
+    ],
+)
+def test_sigmas_of_every_scheduler(host, seen, key, shift):
+    """With the model's own shift, and with another one patched in."""
+    runs = Runs(key)
+    own = {name: runs.schedule(STEPS, scheduler=name) for name in SCHEDULERS}
+    patch = "ModelSamplingFlux" if key == IMAGE else "ModelSamplingSD3"
+    runs.model = runs.node(patch, model=runs.model, **shift)
+    patched = {f"{n}, shifted": runs.schedule(STEPS, scheduler=n) for n in SCHEDULERS}
+    for name, sigmas in (own | patched).items():
+        runs.sigmas = sigmas
+        plain = runs.run(f"plain {name}")
+        runs.compare(name, plain, runs.run(f"one {name}", budget=STEPS))
+    shown = runs.show(host)
+    for name in own | patched:
+        spent = shown[f"one {name}"]["report"]["spent"]["nfe"]
+        assert spent == shown[f"one {name}"]["counts"]["rows"] <= STEPS, name
+        assert shown[name]["differ"] == 0.0, name
+    assert shown["one simple"]["latent"] != shown["one simple, shifted"]["latent"]
+    seen[f"schedulers {key}"] = ["every stock scheduler, own shift and patched", key, "works", 1]
+
+
+def two_references(runs):
+    runs.picture = runs.node("RepeatLatentBatch", samples=runs.picture, amount=2)
+    reference(runs)
+
+
+REFUSED = {
+    "ControlNet pictures of a batch": (lambda runs: control(runs, 2), "ControlNet's picture"),
+    "conditioning masks of a batch": (
+        lambda runs: area_by_mask(runs, masks(runs, 1.0, 0.0)), "(mask) made for 2 pictures",
+    ),
+    "reference latents of a batch": (two_references, "(reference_latents) made for 2 pictures"),
+    "hook with keyframes": (lambda runs: hook(runs, 2), "A hook with 2 keyframes"),
+    "high half of split sigmas": (high_half, "wanted a schedule that ends at 0"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_refused_in_one_sentence(host, files, seen, what):
+    wire, sentence = REFUSED[what]
+    runs = Runs(IMAGE)
+    wire(runs)
+    runs.run("one", budget=100)
+    with pytest.raises(ComfyError) as caught:
+        runs.show(host)
+    text = str(caught.value)
+    assert sentence in text and "wanted" in text and "\n" not in text
+    seen[what] = [what, IMAGE, f"refused: {text}", ""]
+
+
+def test_one_keyframe_is_a_strength(host, files):
+    runs = Runs(IMAGE)
+    hook(runs, 1)
+    runs.compare("as plain", runs.run("plain"), runs.run("one", budget=STEPS))
+    assert runs.show(host)["as plain"]["differ"] == 0.0
+
+
+def test_the_table_is_what_was_seen(seen):
+    wanted = len(KEPT) + len(REFUSED) + 6
+    if len(seen) < wanted:
+        pytest.skip(f"{wanted - len(seen)} of its rows were not run")
+    order = [*KEPT, *(name for name in seen if name not in (*KEPT, *REFUSED)), *REFUSED]
+    heads = ["what is wired", "model", "search", "NFE a candidate"]
+    check_section("models.md", "## Latents and conditions", table(heads, [seen[n] for n in order]))

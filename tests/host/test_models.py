@@ -1,0 +1,171 @@
+"""Every model class of the host: searched as the plain sampler samples it, or refused clearly.
+
+The first section of benchmarks/models.md is the table of what these tests saw.
+"""
+
+import pytest
+from pack.demo.client import ComfyError
+
+from .graphs import node
+from .page import check_section, table
+from .runs import STOCK, Runs, assert_counted
+from .tiny import MODELS, NOT_FLOW, REFUSED, RUN
+
+HOST = "0.30.0"  # the version whose classes the table lists
+STEPS, EDIT_STEPS, BUDGET = 3, 2, 8
+# The plain sampler fails on a masked latent of these, too: the mask has as many channels as the
+# latent, and their networks have room for one (comfy/model_base.py:2499, 2574); the refiner folds
+# two channels into one only in a latent that is not empty (comfy/latent_formats.py:869).
+HOST_CANNOT_EDIT = ("HunyuanImage 2.1 refiner", "HunyuanVideo 1.5", "Kandinsky 5 video")
+NOT_TRIED = {
+    "Stable_Zero123": "samples as SD 1.5 does",
+    "RT_DETR_v4": "finds objects",
+    "DepthAnything3": "measures depth",
+    "SAM3": "cuts out objects",
+    "SAM31": "cuts out objects",
+}
+
+
+def searched(key):
+    """Plain, of width 1 and a search; then stock and of width 1 on a masked picture.
+
+    Of a model that is refused only the search.
+    """
+    runs = Runs(key)
+    if key in REFUSED:
+        runs.run("one", budget=STEPS)
+        return runs
+    plain = runs.run("plain")
+    runs.compare("as plain", plain, runs.run("one", budget=STEPS))
+    search = runs.run("search", budget=BUDGET, init_particles=2, finish_steps=1, reward=runs.bright)
+    runs.compare("shaped", plain, search)
+    if key not in HOST_CANNOT_EDIT:
+        edit(runs)
+    return runs
+
+
+def edit(runs):
+    """A masked picture by the stock Euler, and by a search of width 1 that takes its steps."""
+    runs.latent, runs.sigmas = runs.masked, runs.schedule(EDIT_STEPS, denoise=0.6)
+    ours, runs.sampler = runs.ours(0.0, "linear"), runs.stock
+    plain = runs.run("stock edit")
+    runs.sampler = ours
+    one = runs.run("one edit", budget=EDIT_STEPS)
+    runs.compare("edited as stock", plain, one)
+    runs.compare("kept", one, runs.masked)
+
+
+@pytest.fixture(scope="module")
+def outcome(host):
+    """key -> what its prompt showed, or the sentence it was refused with; each run once."""
+    seen = {}
+
+    def of(key):
+        if key not in seen:
+            try:
+                seen[key] = searched(key).show(host)
+            except ComfyError as error:
+                seen[key] = str(error)
+        return seen[key]
+
+    return of
+
+
+def assert_sampled(key, seen):
+    """Width 1 is the plain sampler bit for bit; a wider search is counted, finite and in shape."""
+    assert isinstance(seen, dict), seen
+    assert seen["plain"]["counts"]["rows"] == STEPS
+    assert_counted(seen["one"], STEPS)
+    assert_counted(seen["search"], BUDGET)
+    one, search = seen["as plain"], seen["shaped"]
+    assert one["differ"] == 0.0 and one["a"]["finite"]
+    assert search["b"]["finite"] and search["b"]["shape"] == search["a"]["shape"]
+    frames = search["b"]["shape"][2] if len(MODELS[key].latent) == 4 else 1
+    assert seen["search"]["images"][0] == frames
+
+
+def assert_edited(seen):
+    """Where half a picture may change it does as by the stock sampler; the other half stays."""
+    assert_counted(seen["one edit"], EDIT_STEPS)
+    assert seen["edited as stock"]["differ"] < 1e-3
+    assert seen["kept"]["left"] < 1e-5 < 0.1 < seen["kept"]["differ"]
+
+
+@pytest.mark.parametrize("key", RUN)
+def test_searched_as_it_is_sampled(outcome, key):
+    seen = outcome(key)
+    assert_sampled(key, seen)
+    if key not in HOST_CANNOT_EDIT:
+        assert_edited(seen)
+
+
+def test_noise_has_the_scale_of_the_model(host):
+    """HiDream-O1's noise is 8 times as wide: that of births, and that of steps."""
+    runs = Runs("HiDream-O1")
+    runs.model = runs.node("ProbeSpread", model=runs.model, name="O1")
+    runs.sampler = runs.ours(20.0, "linear")  # nothing but fresh noise is left after a step
+    out = runs.run("search", budget=BUDGET, init_particles=2, finish_steps=1)
+    runs.graph["spread"] = node("ProbeShowSpread", after=out, name="O1")
+    shown = runs.show(host)
+    born, child, *_ = shown["spread"]
+    second = shown["search"]["report"]["sigmas"][1]
+    assert born == pytest.approx([8.0, 8.0], rel=0.05)
+    assert child == pytest.approx([8.0 * second] * len(child), rel=0.05)
+
+
+@pytest.mark.parametrize("key", HOST_CANNOT_EDIT)
+def test_what_the_host_cannot_edit(host, key):
+    runs = Runs(key)
+    edit(runs)
+    del runs.graph["one edit"], runs.graph["edited as stock"], runs.graph["kept"]
+    with pytest.raises(ComfyError, match="channels|shapes|size of tensor"):
+        runs.show(host)
+
+
+@pytest.mark.parametrize("key", REFUSED)
+def test_refused_in_one_sentence(outcome, key):
+    sentence = outcome(key)
+    assert isinstance(sentence, str) and "\n" not in sentence
+    if key in NOT_FLOW:
+        assert "needs a rectified-flow model" in sentence and "Module." not in sentence
+    else:
+        assert "decodes and scores pictures" in sentence or "A packed latent" in sentence
+
+
+def test_every_class_of_the_host_is_here(host, version):
+    known = set(host.probe({"probe": node("ProbeTinyClasses")}))
+    assert known == {tiny.config for tiny in MODELS.values()} | set(NOT_TRIED)
+
+
+@pytest.fixture(scope="module")
+def version(host):
+    found = host.client.get("/system_stats")["system"]["comfyui_version"]
+    if found != HOST:
+        pytest.skip(f"the table is that of ComfyUI {HOST}, this is {found}")
+
+
+def row(key, seen, notes):
+    """The model's line of the table; `notes` collects the sentences of refusals."""
+    tiny = MODELS[key]
+    shapes = tiny.parts or (tiny.latent,)
+    latent = " + ".join("×".join(map(str, shape)) for shape in shapes)
+    if key in REFUSED:
+        if seen not in notes:
+            notes.append(seen)
+        return [key, tiny.config, "", latent, f"refused ({notes.index(seen) + 1})", ""]
+    assert_sampled(key, seen)
+    edited = "not in ComfyUI"
+    if key not in HOST_CANNOT_EDIT:
+        assert_edited(seen)
+        edited = "works"
+    return [key, tiny.config, "file" if key in STOCK else "class", latent, "works", edited]
+
+
+def test_the_table_is_what_was_seen(outcome, version):
+    notes: list[str] = []
+    rows = [row(key, outcome(key), notes) for key in MODELS]
+    heads = ["model", "class", "from", "latent", "search", "masked picture, denoise 0.6"]
+    reasons = "\n".join(f"{i}. {sentence}" for i, sentence in enumerate(notes, 1))
+    untried = "\n".join(f"- `{name}`: {why}." for name, why in NOT_TRIED.items())
+    parts = [table(heads, rows), "Refused with:", reasons, "Not tried:", untried]
+    check_section("models.md", "## Models", "\n\n".join(parts))

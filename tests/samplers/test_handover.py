@@ -1,0 +1,54 @@
+"""A finish above time 0: what is handed to another sampler."""
+
+import pytest
+import torch
+from pack.samplers.run import Finish, Outcome, StopRules, run
+from pack.samplers.search.best_of_n import BestOfN, walk
+
+from .setups import KERNELS, arithmetic, grid
+from .world import problem
+
+END = 0.1
+
+
+def euler(x, x0, t, s):
+    return x + (s - t) * (x - x0) / t
+
+
+@pytest.mark.parametrize("nodes", [1, 2, 5])
+def test_it_walks_evenly_to_the_end_by_the_ode(nodes):
+    ours = problem(KERNELS["eta"], grid(4), denoiser=arithmetic, end=END, shape=(3,))
+    born = ours.born(1)
+    last = ours.finish(born, nodes)
+    x, x0, t = born.x, born.x0, ours.times[0]
+    for i in range(1, nodes + 1):
+        s = END + (ours.times[0] - END) * (1.0 - i / (nodes + 1))
+        x = euler(x, x0, t, s)
+        x0, t = arithmetic(x, s), s
+    torch.testing.assert_close(last.x, euler(x, x0, t, END))
+    torch.testing.assert_close(last.clean, x0)
+    assert ours.ledger.nfe == 1 + nodes
+
+
+def test_without_nodes_the_last_step_is_the_samplers_own():
+    """From the last time by the kernel, with the noise of the plain sampler; else by the ODE."""
+    ours, plain = (
+        problem(KERNELS["eta"], grid(4), denoiser=arithmetic, end=END, shape=(3,)) for _ in "ab"
+    )
+    *_, walked = walk(plain, plain.born(1), score=False)
+    early, *_, there = walk(ours, ours.born(1))
+    finished = ours.finish(there, 0)
+    assert torch.equal(finished.x, plain.land(walked)) and torch.equal(finished.clean, there.clean)
+    ode = euler(early.x, early.x0, ours.times[int(early.steps)], END)
+    torch.testing.assert_close(ours.finish(early, 0).x, ode)
+
+
+def test_a_search_that_ends_above_0_always_finishes():
+    ours = problem(KERNELS["ode"], grid(4), budget=8, end=END)
+    outcome = Outcome()
+    *_, last = run(BestOfN(), ours, Finish(0, 1), StopRules(), outcome)
+    assert (
+        ours.ledger.nfe == 8
+        and last.kind == "finish"
+        and torch.equal(outcome.top[0].x, last.particles.x)
+    )
