@@ -7,8 +7,8 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..rewards import MODES, CombinedScorer
-from .reward import FlowReward, HostReward
-from .schema import CATEGORY, build, combo, flat
+from .reward import HostReward
+from .schema import CATEGORY, FlowReward, build, combo, flat, under
 
 
 class CombineRewards(io.ComfyNode):
@@ -55,6 +55,6 @@ class CombineRewards(io.ComfyNode):
         chosen = build("mode", MODES, mode)
         settings = flat("mode", mode["mode"], chosen)
         for slot, reward in given.items():
-            settings |= {f"reward_{slot}.{name}": v for name, v in reward.settings.items()}
+            settings |= under(f"reward_{slot}", reward.settings)
         parts = {slot: reward.scorer for slot, reward in given.items()}
         return io.NodeOutput(HostReward(CombinedScorer(chosen, parts), settings))

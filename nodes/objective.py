@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import comfy.model_management as mm
@@ -15,10 +16,7 @@ from .reward import HostReward
 
 
 def score(reward: HostReward, images: Tensor, prompt: str) -> Tensor:
-    """(K,) scores of pictures; a clip scores the mean of its frames."""
-    if images.ndim == 5:
-        clips, frames = images.shape[:2]
-        return score(reward, images.flatten(0, 1), prompt).view(clips, frames).mean(1)
+    """(K,) scores of pictures or clips."""
     scores = reward.score(images, prompt)
     if scores.shape != (len(images),):
         raise ValueError(
@@ -28,11 +26,14 @@ def score(reward: HostReward, images: Tensor, prompt: str) -> Tensor:
 
 
 class HostObjective:
-    """The objective of a search: decodes with `vae`, scores, and remembers the best picture.
+    """The objective of a search: decodes with `vae`, scores, and remembers the best pictures.
 
     A decode or a reward may make the host unload the network, and with it LoRA and ModelSampling
     patches, without a word. So what was loaded when the search began is loaded again after each
     round (free when nothing moved). At most `ROWS` pictures are decoded and scored at once.
+
+    `pictures` are the best `remember` of the last call by their row in it, best first and of equals
+    the first: (1,H,W,3) or (1,T,H,W,3). A row without a score has none.
     """
 
     ROWS = 8
@@ -45,24 +46,39 @@ class HostObjective:
         base: Any,
         ledger: Ledger,
         batch: MicroBatch,
+        remember: int = 1,
     ) -> None:
         self.vae, self.reward, self.prompt = vae, reward, prompt
         self.base, self.ledger, self.batch = base, ledger, batch
         self.keep = mm.loaded_models(only_currently_used=True)
-        self.picture: Tensor | None = None  # of the best row of the last call, batch axis kept
+        self.remember = remember
+        self.pictures: dict[int, Tensor] = {}
+
+    @property
+    def picture(self) -> Tensor | None:
+        """The best of the last call."""
+        return next(iter(self.pictures.values()), None)
 
     def __call__(self, x0: Tensor) -> Tensor:
         """(K,) scores: nan where the reward gave none, -inf where the picture is not finite."""
         scores: list[Tensor] = []
-        self.picture, best = None, -torch.inf
+        self.pictures = {}
         for rows in x0.split(self.ROWS):
             images = self.decode(rows)
-            scores.append(self._score(images))
-            first = int(scores[-1].nan_to_num(nan=-torch.inf).argmax())
-            if float(scores[-1][first]) > best:
-                self.picture, best = images[first : first + 1], float(scores[-1][first])
+            scores.append(self.judge(images))
+            self._remember(images, torch.cat(scores).tolist())
         self.restore(x0)
         return torch.cat(scores)
+
+    def _remember(self, images: Tensor, scores: list[float]) -> None:
+        """Keep the best pictures by the scores of all rows so far, `images` being the last rows."""
+        first = len(scores) - len(images)
+        sound = [row for row, worth in enumerate(scores) if math.isfinite(worth)]
+        best = sorted(sound, key=lambda row: -scores[row])[: self.remember]
+        self.pictures = {
+            row: self.pictures[row] if row < first else images[row - first][None].clone()
+            for row in best
+        }
 
     def decode(self, x0: Tensor) -> Tensor:
         """Pictures of x0, charged."""
@@ -71,7 +87,8 @@ class HostObjective:
         self.ledger.decodes += len(x0)
         return images
 
-    def _score(self, images: Tensor) -> Tensor:
+    def judge(self, images: Tensor) -> Tensor:
+        """(K,) scores of pictures or clips as a call gives them, float64 on the CPU, charged."""
         scores = torch.full((len(images),), -torch.inf, dtype=torch.float64)
         sound = images.isfinite().flatten(1).all(1).cpu()
         count = int(sound.sum())

@@ -22,12 +22,14 @@ def number(value: float) -> float | None:
 class Trace:
     """One row a scored particle, in the order evaluated; `first` is the search's first step.
 
-    `failed` tells by id why a particle has no score: the problem's own book.
+    `failed` tells by id why a particle has no score: the problem's own book. With a watchdog the
+    rows are `watched`: they have the entry that it fills in, null where it has no score.
     """
 
     times: list[float]
     first: int = 0
     failed: dict[int, str] = field(default_factory=dict)
+    watched: bool = False
     spent: int = 0
     rows: list[dict[str, Any]] = field(default_factory=list)
     by_id: dict[int, dict[str, Any]] = field(default_factory=dict)
@@ -62,6 +64,8 @@ class Trace:
             "accepted": False,
             "nfe": nfe,
         }
+        if self.watched:
+            row["watchdog"] = None
         if event.log_w is not None:
             row["log_w"] = number(float(event.log_w[i]))
         if row["id"] in self.failed:
@@ -95,12 +99,16 @@ def report(
     ledger: Ledger,
     trace: Trace,
     outcome: Outcome,
+    watchdog: Ledger | None = None,
 ) -> dict[str, Any]:
-    """The report as a JSON-ready dictionary."""
-    top = [
-        {"id": int(p.ids), "path": int(p.paths), "reward": number(float(p.reward))}
-        for p in outcome.top
-    ]
+    """The report as a JSON-ready dictionary; `watchdog` is what that spent."""
+    rows = [trace.by_id[int(p.ids)] for p in outcome.top]
+    top = [{k: row[k] for k in ("id", "path", "reward", "watchdog") if k in row} for row in rows]
+    beside = {}
+    if watchdog is not None:
+        counts = {"decodes": watchdog.decodes, "rewards": watchdog.rewards}
+        seconds = {part: watchdog.seconds[part] for part in ("decode", "reward")}
+        beside = {"watchdog": counts | {"seconds": seconds}}
     return {
         "version": VERSION,
         "method": method,
@@ -114,6 +122,7 @@ def report(
             "decodes": ledger.decodes,
             "rewards": ledger.rewards,
             "seconds": {"total": ledger.elapsed, **ledger.seconds},
+            **beside,
         },
         "stopped": outcome.stopped,
         "best": {**top[0], "nfe": trace.by_id[top[0]["id"]]["nfe"]},

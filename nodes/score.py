@@ -10,8 +10,8 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from .report import number
-from .reward import FlowReward, HostReward
-from .schema import CATEGORY
+from .reward import HostReward
+from .schema import CATEGORY, FlowReward
 
 VERSION = 1
 

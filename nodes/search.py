@@ -12,8 +12,7 @@ from comfy_api.latest import io
 from ..samplers.run import Finish, StopRules
 from ..samplers.search import SEARCHES
 from ..samplers.search.rbf import RolloverBudgetForcing
-from .reward import FlowReward
-from .schema import CATEGORY, build, combo, flat, widget
+from .schema import CATEGORY, FlowReward, build, combo, flat, widget
 from .search_run import Request, search_latents
 
 RBF_WIDGETS = ("init_particles", "paths")
@@ -132,6 +131,14 @@ ADVANCED = [
         tooltip="Sigma at which the search stops branching and leaves the rest to finish_steps; 0 "
         "searches down to the last sigma.",
     ),
+    FlowReward.Input(
+        "watchdog",
+        optional=True,
+        advanced=True,
+        tooltip="A second reward, scored and told in the report for the candidates that the search "
+        "moves to and returns, never optimised. It shows reward hacking: the reward rises while "
+        "the watchdog falls.",
+    ),
 ]
 # Absent from hosts before 0.30; keeps the node's result on screen after a cached run or a reload.
 PERSISTENT = {
@@ -228,5 +235,6 @@ def request_of(name: str, search: Any, settings: dict[str, Any], inputs: dict[st
         "lookahead": given.get("lookahead", 0),
         "window_start": given.get("window_start", 1.0),
         "window_end": given.get("window_end", 0.0),
+        "watchdog": given.get("watchdog") is not None,
     }
     return Request(name, search, finish, rules, settings=plain, **given)

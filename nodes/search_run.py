@@ -20,15 +20,18 @@ from ..samplers.noise import AddressedNoise
 from ..samplers.problem import Problem
 from ..samplers.run import Outcome, run
 from ..samplers.schedules import split_window
-from ..samplers.types import SCORED, SearchEvent
+from ..samplers.types import SCORED, Particles, SearchEvent
 from .decode import pixels
 from .events import Events
 from .flow import Network, mask_of, nfe_per_particle, stop_if_interrupted
 from .objective import HostObjective
 from .report import Trace, all_failed, report
 from .request import Request, check
+from .reward import HostReward
+from .schema import under
 from .stop import RUNNING
 from .survival import Kept, Part, rescue
+from .watchdog import Watchdog
 
 PREVIEW_SIZE = 512
 
@@ -109,7 +112,8 @@ class OneSearch:
         self.finish = request.finish.after(request.lookahead)
         window = request.window_start, request.window_end
         self.lead, self.inside = split_window(times[:-1], *window)
-        self.trace = Trace(times, len(self.lead))
+        self.trace = Trace(times, len(self.lead), watched=request.watchdog is not None)
+        self.watchdog: Watchdog | None = None
         self.outcome = Outcome()
         self.finished: dict[int, Tensor | None] = {}
         self.kept: Kept | None = None
@@ -145,8 +149,12 @@ class OneSearch:
             "target_reward": request.rules.target,
         }
         settings = request.settings | request.sampler.settings | request.reward.settings
+        beside = None
+        if self.watchdog is not None:
+            settings |= under("watchdog", request.watchdog.settings)
+            beside = self.watchdog.objective.ledger
         seed, ledger = request.noise.seed, self.ledger
-        return report(request.method, seed, settings, budget, ledger, self.trace, outcome)
+        return report(request.method, seed, settings, budget, ledger, self.trace, outcome, beside)
 
     def _sample(
         self,
@@ -157,16 +165,22 @@ class OneSearch:
         callback: Any = None,
         disable: bool | None = None,
     ) -> Tensor:
-        request, ledger = replace(self.request, reward=self.request.reward.fresh()), self.ledger
+        request, ledger = self.request, self.ledger
         network = Network(model, extra_args, ledger)
         source = AddressedNoise(request.noise.seed, tuple(x.shape[1:]), x.device, image=self.image)
         batch = MicroBatch(request.micro_batch)
 
-        def judge(vae: Any) -> HostObjective:
-            return HostObjective(vae, request.reward, request.prompt, network.base, ledger, batch)
+        def objective(vae: Any, reward: HostReward, ledger: Ledger) -> HostObjective:
+            kept = 1 if request.watchdog is None else HostObjective.ROWS
+            return HostObjective(vae, reward, request.prompt, network.base, ledger, batch, kept)
 
-        final = judge(request.vae)
-        scoring = final if request.preview_vae is None else judge(request.preview_vae)
+        reward = request.reward.fresh()
+        final = scoring = objective(request.vae, reward, ledger)
+        if request.preview_vae is not None:
+            scoring = objective(request.preview_vae, reward, ledger)
+        if request.watchdog is not None:
+            beside = objective(scoring.vae, request.watchdog.fresh(), Ledger())
+            self.watchdog = Watchdog(beside, self.trace)
         problem = Problem(
             denoiser=network,
             kernel=request.sampler.kernel,
@@ -197,6 +211,8 @@ class OneSearch:
     def _show(self, event: SearchEvent, objective: HostObjective) -> None:
         rows = self.trace.add(event)
         better = event.kind in SCORED and self._keep(event, objective.picture)
+        if self.watchdog is not None and self.watchdog.see(event, rows, objective.pictures):
+            objective.restore(event.particles.clean)
         self.events.send(event.kind, rows, self.ledger.nfe, self.request.budget)
         if better:
             self._progress(self.kept.picture)
@@ -227,10 +243,11 @@ class OneSearch:
         self.outcome.top = top
         missing = [p for p in top if int(p.ids) not in self.finished]
         self.finished |= {int(p.ids): final.decode(p.clean) for p in missing}
+        watched = self.watchdog.score(Particles.cat(top), self.finished) if self.watchdog else []
         final.restore(top[0].x0)
         pictures = [self.finished[int(p.ids)] for p in top]
         self.images = frames(torch.cat(pictures))
-        self.events.flush(self.ledger.nfe, self.request.budget)
+        self.events.send("done", watched, self.ledger.nfe, self.request.budget)
         self._progress(pictures[0])
         self.bar.update_absolute((self.image + 1) * self.request.budget)
 

@@ -112,7 +112,23 @@ def mid_sample():
     return [float((x - before).abs().max()) for x in (after, restored)]
 
 
-def run_search(memory, vae):
+class Hungry:
+    """A reward whose every call takes the network's place in memory."""
+
+    settings = {}
+
+    def fresh(self):
+        return self
+
+    def check(self, prompt):
+        pass
+
+    def score(self, images, prompt):
+        vae.decode(LATENT)
+        return torch.zeros(len(images))
+
+
+def run_search(memory, vae, **more):
     """Counts and rewards of a search with 12 initial particles."""
     begin(memory)
     rounds = []
@@ -127,7 +143,7 @@ def run_search(memory, vae):
     inputs = {
         "noise": stock.Noise_RandomNoise(7), "guider": guider, "sampler": flow, "sigmas": SIGMAS,
         "latent_image": {"samples": LATENT}, "vae": vae, "reward": scored, "prompt": CAPTION,
-        "budget": 20, "finish_steps": 1, "top_k": 1,
+        "budget": 20, "finish_steps": 1, "top_k": 1, **more,
     }  # fmt: skip
     settings = RolloverBudgetForcing(init_particles=12)
     _, _, told = search_run.search_latents(search.request_of("rbf", settings, {}, inputs), "1")
@@ -168,6 +184,7 @@ with torch.inference_mode():
         "large": run_search(LARGE, anything),
         "small": run_search(SMALL, anything),
         "small, TAESD": run_search(SMALL, vae),
+        "small, watchdog": run_search(SMALL, vae, watchdog=Hungry()),
         "taesd": taesd(),
     }
 sys.stdout.write(json.dumps(told) + "\n")

@@ -49,6 +49,12 @@ def test_a_taesd_leaves_the_network_where_it_is(told):
     assert told["small, TAESD"]["rewards"] == pytest.approx(told["large"]["rewards"], abs=1e-4)
 
 
+def test_a_watchdog_leaves_the_network_whole(told):
+    """It takes the network's place; the next candidates have its patches all the same."""
+    assert told["small, watchdog"]["unloads"] > 2
+    assert told["small, watchdog"]["rewards"] == told["small, TAESD"]["rewards"]
+
+
 def test_a_taesd_is_decoded_as_the_host_does(told):
     taesd = told["taesd"]
     assert taesd["differ"] < 1e-5 < 0.01 < taesd["spread"]

@@ -46,7 +46,9 @@ class Clip:
         self.asked.append(text)
         if self.fails:
             raise RuntimeError("out of memory")
-        return self.cond_stage_model["small"].generate([image.mean(), len(text)])
+        return self.cond_stage_model["small"].generate(
+            [image.nan_to_num().mean(), len(text)]
+        )  # 8 bits hide NaN
 
     def decode(self, token_ids):
         return WORDS[token_ids[0]]

@@ -1,0 +1,109 @@
+"""Run by test_video.py in a process of its own: rewards of clips behind the host's objective.
+
+The decoder is a stub: it repeats each latent pixel. Arguments: ComfyUI's folder, the pack's, that
+of the rewards' weights. Prints one JSON object.
+"""
+
+import importlib.util
+import json
+import sys
+from types import SimpleNamespace
+
+COMFY, PACK, REWARDS = sys.argv[1:]
+sys.path[0], sys.argv = COMFY, ["x", "--cpu"]
+import comfy.options  # noqa: E402
+
+comfy.options.enable_args_parsing()
+import folder_paths  # noqa: E402
+import server  # noqa: E402
+import torch  # noqa: E402
+
+spec = importlib.util.spec_from_file_location(
+    "pack", PACK + "/__init__.py", submodule_search_locations=[PACK]
+)
+sys.modules["pack"] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(sys.modules["pack"])
+from pack.nodes import combine, objective, report, reward, search_run, watchdog  # noqa: E402
+from pack.samplers.types import Particles, SearchEvent  # noqa: E402
+
+server.PromptServer.instance = SimpleNamespace(send_sync=lambda *sent: None, client_id=None)
+folder_paths.add_model_folder_path(reward.FOLDER, REWARDS)
+base = SimpleNamespace(process_latent_out=lambda x: x, memory_required=lambda shape: 0)
+
+
+def decoded(latents):
+    """Clips (K,T,H,W,3) of latents (K,3,T,h,w)."""
+    return latents.movedim(1, -1).repeat_interleave(8, 2).repeat_interleave(8, 3)
+
+
+def loaded(name, **settings):
+    return reward.RewardModelLoader.execute({"reward": name, **settings}).args[0]
+
+
+def objective_of(scored, remember=1):
+    return objective.HostObjective(
+        SimpleNamespace(decode=decoded), scored.fresh(), "a prompt", base, search_run.Ledger(),
+        search_run.MicroBatch(), remember,
+    )  # fmt: skip
+
+
+def judge(scored, x0, remember=1):
+    """Scores, what was charged, and the shapes of the pictures kept."""
+    ours = objective_of(scored, remember)
+    scores = ours(x0).tolist()
+    kept = {row: list(picture.shape) for row, picture in ours.pictures.items()}
+    return {"scores": scores, "charged": [ours.ledger.decodes, ours.ledger.rewards], "kept": kept}
+
+
+def watch(scored, x0, moves):
+    """Each row is tried in turn; after some of them the search moves to others, `moves`.
+
+    Of each move: the watchdog's decodes so far, and the score it gives.
+    """
+    every = []
+    tries, trace = objective_of(scored, 8), report.Trace([1.0] * len(x0), watched=True)
+    dog = watchdog.Watchdog(objective_of(scored), trace)
+    told = []
+    for i in range(len(x0)):
+        rows, none = x0[i : i + 1], torch.tensor([-1])
+        one = Particles(rows, rows, rows, tries(rows), torch.tensor([i]), none, none, none)
+        every.append(one)
+        event = SearchEvent("propose", one, i)
+        dog.see(event, trace.add(event), tries.pictures)
+        for to in moves.get(i, ()):
+            event = SearchEvent("exhaust", every[to], i)
+            dog.see(event, trace.add(event), tries.pictures)
+            told.append([dog.objective.ledger.decodes, trace.by_id[to]["watchdog"]])
+    return told
+
+
+def rows(count):
+    """Latents (count,3,T,6,6) of 5 frames, each of one grey."""
+    levels = torch.rand(count, 5, generator=torch.Generator().manual_seed(0))
+    return levels[:, None, :, None, None].expand(-1, 3, -1, 6, 6).clone()
+
+
+with torch.inference_mode():
+    x0 = rows(19)
+    bright = loaded("brightness", target=1.0)
+    worst = loaded("video", frame_reward=bright, frames=3, pooling="minimum")
+    alike = loaded("temporal_consistency", checkpoint="tower", frames=0)
+    mode = {"mode": "weighted_sum", "weight_2": 10.0, "standardise": False}
+    both = combine.CombineRewards.execute(worst, alike, mode).args[0]
+    learns = combine.CombineRewards.execute(bright, bright, {"mode": "weighted_sum"}).args[0]
+    order = torch.tensor(judge(bright, x0)["scores"]).argsort(descending=True)
+    broken = x0.clone()
+    broken[1, :, 1] = torch.nan  # a frame that is not among the three
+    told = {
+        "levels": x0[:, 0, :, 0, 0].tolist(),
+        "mean": judge(bright, x0),
+        "worst": judge(worst, x0, remember=3),
+        "alike": judge(alike, x0),
+        "both": judge(both, x0),
+        "broken": judge(worst, broken[:3]),
+        "still": judge(worst, x0[:3, :, :1]),
+        "learns": [judge(loaded("video", frame_reward=learns), x0) for _ in range(2)],
+        "moves": watch(bright, x0[order], {11: (0, 11, 7, 8), 12: (1,)}),
+        "settings": both.settings,
+    }
+sys.stdout.write(json.dumps(told) + "\n")

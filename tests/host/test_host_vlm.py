@@ -1,0 +1,39 @@
+"""VQAScore by a model that the host itself loads, against transformers' own of the same weights."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+
+
+@pytest.fixture(scope="module")
+def told(comfyui):
+    """What vlm.py found, in a process of its own."""
+    command = [sys.executable, HERE / "vlm.py", comfyui, HERE.parents[1]]
+    done = subprocess.run(
+        [str(part) for part in command], capture_output=True, text=True, cwd=comfyui, timeout=300
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_the_hosts_qwen3_vl_scores_as_transformers_own(told):
+    assert told["margins"] == pytest.approx(told["oracle"], abs=1e-4)
+    assert abs(told["margins"][0] - told["margins"][1]) > 0.1
+    assert told["alone"] == pytest.approx(told["margins"], abs=1e-5)
+    assert told["nan"] == [True, False]
+
+
+def test_the_model_is_left_as_it_was(told):
+    assert told["text"] and not told["left"]
+
+
+def test_what_cannot_see_or_speak_is_refused(told):
+    blind, silent, none = told["refused"]
+    assert "takes no pictures" in blind
+    assert "generates no text" in silent
+    assert "no CLIP is connected" in none

@@ -1,0 +1,158 @@
+"""Rewards of clips: wired through the HTTP API, and behind the objective of a video search."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pack.demo.client import ComfyError
+
+from ..rewards.test_temporal import build
+from .graphs import search
+from .test_reward_nodes import combine, greys, loader, scoring
+
+HERE = Path(__file__).resolve().parent
+
+
+def video(reward="picture", **settings):
+    return loader("video", frame_reward=[reward, 0], **settings)
+
+
+@pytest.fixture(scope="module")
+def told(comfyui, tmp_path_factory):
+    """What clips.py found, in a process of its own."""
+    rewards = tmp_path_factory.mktemp("rewards")
+    build(rewards / "tower")
+    command = [sys.executable, HERE / "clips.py", comfyui, HERE.parents[1], rewards]
+    done = subprocess.run(
+        [str(part) for part in command], capture_output=True, text=True, cwd=comfyui, timeout=300
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def greyness(told):
+    """What brightness gives each frame: -|level - 1|."""
+    return -np.abs(np.array(told["levels"]) - 1.0)
+
+
+def test_a_reward_of_pictures_scores_the_mean_of_all_frames(told, greyness):
+    assert told["mean"]["scores"] == pytest.approx(greyness.mean(1), abs=1e-5)
+    assert told["mean"]["charged"] == [19, 19]
+
+
+def test_video_scores_the_frames_asked_for(told, greyness):
+    worst = greyness[:, [0, 2, 4]].min(1)
+    assert told["worst"]["scores"] == pytest.approx(worst, abs=1e-5)
+    assert told["worst"]["charged"] == [19, 19]
+    best = np.argsort(-worst, kind="stable")[:3]
+    assert told["worst"]["kept"] == {str(row): [1, 5, 48, 48, 3] for row in best}
+    assert list(told["worst"]["kept"]) == [str(row) for row in best]
+
+
+def test_video_and_temporal_consistency_together(told):
+    worst, alike = (np.array(told[name]["scores"]) for name in ("worst", "alike"))
+    assert told["both"]["scores"] == pytest.approx(worst + 10 * alike, abs=1e-4)
+    assert alike.std() > 1e-3 and (np.abs(alike) <= 1.0).all()
+
+
+def test_a_clip_with_a_broken_frame_is_a_picture_that_is_not_finite(told):
+    first, second, third = told["broken"]["scores"]
+    assert second == -float("inf")
+    assert [first, third] == pytest.approx([told["worst"]["scores"][i] for i in (0, 2)])
+    assert told["broken"]["charged"] == [3, 2]
+
+
+def test_a_clip_of_one_frame(told, greyness):
+    assert told["still"]["scores"] == pytest.approx(greyness[:3, 0], abs=1e-5)
+
+
+def test_a_watchdog_keeps_the_best_clips_since_the_last_move(told, greyness):
+    """Twelve tries, each worse than the one before: the first 8 are at hand until another try
+    follows a move, any other is decoded again."""
+    decodes, scores = zip(*told["moves"], strict=True)
+    assert decodes == (0, 1, 1, 2, 3)
+    best = -np.sort(-greyness.mean(1))
+    assert scores == pytest.approx(best[[0, 11, 7, 8, 1]], abs=1e-5)
+
+
+def test_what_a_combination_learns_in_it_is_of_one_run(told):
+    first, second = told["learns"]
+    assert first == second and np.std(first["scores"]) > 0.1
+
+
+def test_the_settings_of_every_reward_are_told(told):
+    settings = told["settings"]
+    assert settings["reward_1.reward"] == "video"
+    assert settings["reward_1.reward.frames"] == 3
+    assert settings["reward_1.reward.frame_reward"] is True
+    assert settings["reward_1.reward.frame_reward.reward"] == "brightness"
+    assert settings["reward_1.reward.frame_reward.reward.target"] == 1.0
+    assert settings["reward_2.reward.checkpoint"] == "tower"
+
+
+def test_pictures_are_clips_of_one_frame(host):
+    graph = greys(51, 204, 102) | {"picture": loader("brightness", target=1.0)}
+    graph["reward"] = video(frames=3)
+    found = host.probe(scoring(graph))["scores"]
+    assert found["scores"] == pytest.approx([-0.8, -0.2, -0.6])
+    assert found["settings"]["reward.frame_reward.reward.target"] == 1.0
+
+
+def test_a_search_and_a_video_of_a_combination(host):
+    """The demo model makes pictures: its search is the one for the frames' reward."""
+    rewards = []
+    for wrapped in (False, True):
+        graph = search(budget=12)
+        graph["count it"], graph["sharp"] = graph["reward"], loader("sharpness")
+        graph["picture"] = combine("weighted_sum", "count it", "sharp")
+        graph["reward"] = video() if wrapped else graph["picture"]
+        report = host.probe(graph)["report"]
+        rewards.append([row["reward"] for row in report["trace"]])
+    assert rewards[0] == pytest.approx(rewards[1], abs=1e-6)
+    assert report["settings"]["reward.frame_reward.reward_2.reward"] == "sharpness"
+
+
+def test_temporal_consistency_under_the_hosts_memory_management(host):
+    build(host.base / "models" / "rewards" / "tower")
+    alike = loader("temporal_consistency", checkpoint="tower")
+    found = host.probe(scoring(greys(51, 204) | {"reward": alike}))["scores"]
+    assert found["scores"] == pytest.approx([1.0, 1.0], abs=1e-5)
+    listed = host.client.get("/object_info/FlowSearchRewardLoader")["FlowSearchRewardLoader"]
+    options = {o["key"]: o["inputs"] for o in listed["input"]["required"]["reward"][1]["options"]}
+    assert "tower" in options["temporal_consistency"]["required"]["checkpoint"][1]["options"]
+    assert options["video"]["optional"]["frame_reward"][0] == "FLOW_REWARD"
+
+
+def nothing_wired():
+    return {"reward": loader("video")}
+
+
+def clips_wired():
+    return {"picture": loader("brightness"), "clips": video(), "reward": video("clips")}
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (nothing_wired, "nothing to score frames with: a reward of pictures wanted"),
+        (clips_wired, "reads whole clips"),
+    ],
+)
+def test_one_clear_sentence(host, make, sentence):
+    with pytest.raises(ComfyError) as caught:
+        host.run(scoring(greys(51) | make()))
+    assert sentence in str(caught.value) and "\n" not in str(caught.value).strip()
+
+
+def test_a_watchdog_of_clips(host):
+    graph = search(budget=12)
+    graph["picture"] = loader("sharpness")
+    graph["watchdog"] = video(pooling="steady")
+    graph["search"]["inputs"]["watchdog"] = ["watchdog", 0]
+    report = host.probe(graph)["report"]
+    assert report["best"]["watchdog"] > 0.0
+    assert report["settings"]["watchdog.reward.frame_reward.reward"] == "sharpness"
