@@ -186,6 +186,7 @@ class OneSearch:
             kernel=request.sampler.kernel,
             times=self.inside,
             lead=self.lead,
+            end=self.times[-1],
             lookahead=request.lookahead,
             centre=network.centre(self.times[0]),
             start=network.starts(x, self.times[0], source),
@@ -202,7 +203,8 @@ class OneSearch:
         for event in run(request.search, problem, self.finish, request.rules, self.outcome):
             self._show(event, final if event.kind == "finish" else scoring)
         self._settle(final)
-        return self.outcome.top[0].clean
+        best = self.outcome.top[0]
+        return best.x if problem.end else best.clean  # above 0 another sampler goes on from x
 
     def _after_call(self) -> None:
         stop_if_interrupted()

@@ -28,13 +28,6 @@ def empty_sigmas():
     return graph
 
 
-def high_half():
-    graph = search()
-    graph["whole"] = graph["sigmas"]
-    graph["sigmas"] = node("SplitSigmas", sigmas=["whole", 0], step=2)
-    return graph
-
-
 def spoiled():
     graph = search()
     graph["spoil"] = node("ProbeSpoilLatent", latent=["latent", 0])
@@ -96,7 +89,6 @@ CASES = {
     "not a flow model": (not_a_flow_model, "rectified-flow model"),
     "stock sampler": (stock_sampler, "sample_dpmpp_2m given, wanted the VP-SDE Flow Sampler"),
     "empty sigmas": (empty_sigmas, "0 sigmas given, wanted at least 2"),
-    "sigmas not ending at 0": (high_half, "wanted a schedule that ends at 0"),
     "a cache of steps": (cached_steps, "wanted it off for a search"),
     "no condition at a step": (nothing_active, "No conditioning is active at sigma"),
     "steps too close": (crowded_schedule, "closer together than float32"),

@@ -189,6 +189,7 @@ KEPT = {
     "inpaint conditioning": ("FLUX.1 Fill", fill, 1),
     "one latent of a batch": (IMAGE, from_batch, 1),
     "low half of split sigmas": (IMAGE, low_half, 1),
+    "high half of split sigmas": (IMAGE, high_half, 1),
     "reference latent (Kontext)": (IMAGE, reference, 1),
     "style model (Redux)": (IMAGE, redux, 1),
     "ControlNet": (IMAGE, control, 1),
@@ -203,6 +204,7 @@ KEPT = {
     "clip, noise mask": (CLIP, masked, 1),
     "clip, noise mask by frame": (CLIP, some_frames, 1),
     "clip, CFGGuider": (CLIP, cfg, 2),
+    "clip, high half of split sigmas": (CLIP, high_half, 1),
     "clip from a first frame": ("Wan 2.1 I2V", first_frame, 1),
 }
 
@@ -233,6 +235,28 @@ def test_a_search_keeps(host, files, seen, what):
     found = shown["shaped"]
     assert found["b"]["finite"] and found["b"]["shape"] == found["a"]["shape"]
     seen[what] = [what, key, "works", rows]
+
+
+def test_any_sampler_takes_over_a_search(host):
+    """Searched down to a sigma with the steps of Euler, Euler from there: Euler all the way."""
+    runs = Runs(IMAGE)
+    whole, runs.sampler = runs.schedule(2 * STEPS), runs.ours(0.0, "linear")
+    runs.sigmas = high = runs.node("SplitSigmas", sigmas=whole, step=STEPS)
+    one = runs.run("one", budget=STEPS)
+    wide = runs.run("search", budget=12, init_particles=3, finish_steps=2, reward=runs.bright)
+    runs.sampler, runs.sigmas = runs.stock, whole
+    stock = runs.run("stock")
+    runs.noise, runs.sigmas, runs.latent = runs.node("DisableNoise"), [high[0], 1], one
+    rest = runs.run("rest")
+    runs.latent = wide
+    runs.compare("wide", runs.run("rest of wide"), rest)
+    runs.compare("as one", rest, stock)
+    shown = runs.show(host)
+    assert shown["as one"]["differ"] < 1e-3 and shown["wide"]["a"]["finite"]
+    assert_counted(shown["search"], 12)
+    report = shown["search"]["report"]
+    last = report["trace"][-1]
+    assert last["kind"] == "finish" and last["t"] == report["sigmas"][-1] > 0.0
 
 
 def test_without_noise_all_begin_at_the_latent(host):
@@ -342,7 +366,6 @@ REFUSED = {
     ),
     "reference latents of a batch": (two_references, "(reference_latents) made for 2 pictures"),
     "hook with keyframes": (lambda runs: hook(runs, 2), "A hook with 2 keyframes"),
-    "high half of split sigmas": (high_half, "wanted a schedule that ends at 0"),
 }  # fmt: skip
 
 
