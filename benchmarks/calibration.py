@@ -3,7 +3,8 @@
 For each step of a schedule: the rank correlation (Spearman, over seeds of one prompt, averaged over
 prompts, with its standard error) between what a particle scores there and what its own ODE finish
 scores. Columns: the one-step x0 (lookahead 0), and rollouts of 1, 2 and 4 steps. `right` is how
-often a particle whose look is exactly right is exactly right when finished.
+often a particle whose look is exactly right is exactly right when finished. --write puts the table
+into benchmarks/calibration.md.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import torch
 from scipy.stats import rankdata
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+from page import put  # noqa: E402
 from world import World, held_out_prompts, judge, rewards_of  # noqa: E402
 
 LOOKS = (0, 1, 2, 4)
@@ -81,7 +83,16 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--finish", type=int, default=2, help="steps that stand for finished")
     parser.add_argument("--times", default="1,.98,.96,.93,.9,.8,.7,.5,.3")
+    parser.add_argument("--write", action="store_true")
     args = parser.parse_args()
+    text = table(args)
+    print(text)
+    if args.write:
+        put(Path(__file__).with_suffix(".md"), args.weights, text)
+
+
+def table(args: argparse.Namespace) -> str:
+    """One row a time."""
     world = World(args.weights)
     times = [float(t) for t in args.times.split(",")]
     every = [
@@ -89,8 +100,10 @@ def main() -> None:
         for prompt in held_out_prompts(args.prompts, args.prompt_seed)
     ]
     shown = [m for m in LOOKS if m < args.finish]
-    print(f"| t | {' | '.join(f'look {m}' for m in shown)} | x0 right | finish right | right |")
-    print("|---" * (len(shown) + 4) + "|")
+    lines = [
+        f"| t | {' | '.join(f'look {m}' for m in shown)} | x0 right | finish right | right |",
+        "|---" * (len(shown) + 4) + "|",
+    ]
     for i, t in enumerate(times):
         rows = [prompt[i] for prompt in every]
         last = args.finish
@@ -99,7 +112,10 @@ def main() -> None:
         ]
         x0, end = (torch.cat([r["exact"][m] for r in rows]) for m in (0, last))
         both = float((x0 * end).sum() / x0.sum().clamp(min=1))
-        print(f"| {t} | {' | '.join(cells)} | {x0.mean():.3f} | {end.mean():.3f} | {both:.2f} |")
+        lines.append(
+            f"| {t} | {' | '.join(cells)} | {x0.mean():.3f} | {end.mean():.3f} | {both:.2f} |"
+        )
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,11 @@ WIRES = [
     io.Noise.Input("noise", tooltip="Its seed decides every particle's noise."),
     io.Guider.Input("guider", tooltip="Model and prompt. CFG other than 1 doubles each NFE."),
     io.Sampler.Input("sampler", tooltip="From the VP-SDE Flow Sampler node."),
-    io.Sigmas.Input("sigmas", tooltip="From the VP Flow Scheduler or any scheduler of the host."),
+    io.Sigmas.Input(
+        "sigmas",
+        tooltip="From the VP Flow Scheduler or any scheduler of the host. Of split sigmas the high "
+        "half is searched, and another sampler goes on from the latent.",
+    ),
     io.Latent.Input("latent_image", tooltip="Size of the picture, or the picture to start from."),
     io.Vae.Input("vae", tooltip="Decodes every candidate for the reward."),
     FlowReward.Input("reward", tooltip="From the Reward Model Loader: what the search maximises."),
