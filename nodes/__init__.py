@@ -9,6 +9,7 @@ from .sampler import VPSDEFlowSampler
 from .scheduler import VPFlowScheduler
 from .score import ScoreImages
 from .search import ParticleSearch, RolloverBudgetForcingSearch
+from .search_report import SearchReport
 from .stop import register_stop_route
 
 
@@ -26,5 +27,6 @@ class FlowSearchExtension(ComfyExtension):
             ScoreImages,
             RolloverBudgetForcingSearch,
             ParticleSearch,
+            SearchReport,
             DemoFlowModelLoader,
         ]

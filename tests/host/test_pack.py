@@ -16,6 +16,7 @@ NODES = {
     "FlowSearchRewardScore": "Score Images",
     "FlowSearchRBF": "Rollover Budget Forcing Search",
     "FlowSearchParticles": "Particle Search",
+    "FlowSearchReport": "Search Report",
     "FlowSearchDemoLoader": "Demo Flow Model Loader",
 }
 RBF_INPUTS = [

@@ -1,0 +1,161 @@
+"""A report as a picture: reward against NFE, where the budget went, and the tree of particles."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from PIL import Image, ImageDraw, ImageFont
+
+SIZE = (1200, 1000)
+PAPER, INK, FAINT, BEST = "#ffffff", "#222222", "#d9d9d9", "#c23b22"
+PATHS = ("#3b75af", "#55a868", "#8172b3", "#dd8452", "#937860", "#da8bc3", "#64b5cd", "#8c8c8c")
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A rectangle with a title and two axes; `x` and `y` are the data's ranges."""
+
+    draw: ImageDraw.ImageDraw
+    box: tuple[int, int, int, int]
+    x: tuple[float, float]
+    y: tuple[float, float]
+
+    def at(self, x: float, y: float) -> tuple[float, float]:
+        """Data to pixels."""
+        left, top, right, bottom = self.box
+        across = (x - self.x[0]) / (self.x[1] - self.x[0] or 1.0)
+        up = (y - self.y[0]) / (self.y[1] - self.y[0] or 1.0)
+        return left + across * (right - left), bottom - up * (bottom - top)
+
+    def axes(self, title: str, x_name: str, y_name: str, ticks: Iterable[float]) -> None:
+        left, top, right, bottom = self.box
+        small, large = ImageFont.load_default(15), ImageFont.load_default(20)
+        self.draw.text((left, top - 50), title, INK, large)
+        self.draw.text(((left + right) / 2, bottom + 30), x_name, INK, small, "mt")
+        self.draw.text((left, top - 6), y_name, INK, small, "lb")
+        for value in even(*self.y):
+            _, height = self.at(self.x[0], value)
+            self.draw.line((left, height, right, height), FAINT)
+            self.draw.text((left - 8, height), f"{value:.3g}", INK, small, "rm")
+        for value in ticks:
+            self.draw.text((self.at(value, 0)[0], bottom + 8), f"{value:g}", INK, small, "mt")
+
+    def dot(self, x: float, y: float, colour: str, radius: float = 3.5) -> None:
+        self.draw.ellipse(_around(self.at(x, y), radius), colour)
+
+    def ring(self, x: float, y: float, radius: float = 7.0) -> None:
+        self.draw.ellipse(_around(self.at(x, y), radius), outline=BEST, width=3)
+
+    def line(self, points: list[tuple[float, float]], colour: str, width: int = 2) -> None:
+        self.draw.line([self.at(*point) for point in points], colour, width)
+
+
+def _around(centre: tuple[float, float], radius: float) -> tuple[float, float, float, float]:
+    x, y = centre
+    return x - radius, y - radius, x + radius, y + radius
+
+
+def chart(report: dict[str, Any]) -> Image.Image:
+    """The picture, 1200 x 1000."""
+    sheet = Image.new("RGB", SIZE, PAPER)
+    draw, rows = ImageDraw.Draw(sheet), report["trace"]
+    best, spent = report["best"], report["spent"]
+    head = (
+        f"{report['method']}, seed {report['seed']}: reward {best['reward']:.4g} with "
+        f"{spent['nfe']} NFE in {spent['seconds']['total']:.1f} s, stopped by {report['stopped']}"
+    )
+    draw.text((90, 22), head, INK, ImageFont.load_default(24))
+    _rewards(draw, rows, best, (90, 130, 690, 450))
+    _budget(draw, rows, (800, 130, 1140, 450))
+    _tree(draw, rows, best, (90, 580, 1140, 920))
+    return sheet
+
+
+def even(low: float, high: float) -> list[float]:
+    """About five round numbers from `low` to `high`."""
+    rough = (high - low) / 5
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(power * m for m in (1, 2, 5, 10) if power * m >= rough)
+    return [step * i for i in range(math.ceil(low / step), math.floor(high / step) + 1)]
+
+
+def _scores(rows: list[Row]) -> tuple[float, float]:
+    """The range of the rewards, a little wider."""
+    known = [row["reward"] for row in rows if row["reward"] is not None] or [0.0]
+    spare = 0.05 * (max(known) - min(known)) or 0.5
+    return min(known) - spare, max(known) + spare
+
+
+def _colour(row: Row) -> str:
+    return PATHS[row["path"] % len(PATHS)]
+
+
+def _rewards(draw: ImageDraw.ImageDraw, rows: list[Row], best: Row, box: tuple) -> None:
+    """Every particle by what had been spent when it was scored, and the best so far."""
+    end = max(row["nfe"] for row in rows)
+    panel = Panel(draw, box, (0.0, end), _scores(rows))
+    panel.axes("Reward found", "NFE spent", "reward", [round(end * i / 4) for i in range(5)])
+    record: list[tuple[float, float]] = []
+    for row in (row for row in rows if row["reward"] is not None):
+        panel.dot(row["nfe"], row["reward"], _colour(row))
+        high = max(record[-1][1], row["reward"]) if record else row["reward"]
+        record += [(row["nfe"], record[-1][1])] if record else []
+        record.append((row["nfe"], high))
+    panel.line(record, BEST)
+    panel.ring(best["nfe"], best["reward"])
+
+
+def _budget(draw: ImageDraw.ImageDraw, rows: list[Row], box: tuple) -> None:
+    """Particles scored at each step."""
+    steps = range(max(row["step"] for row in rows) + 1)
+    tried = Counter(row["step"] for row in rows)
+    panel = Panel(draw, box, (-0.5, len(steps) - 0.5), (0.0, float(max(tried.values()))))
+    every = max(1, len(steps) // 10)
+    panel.axes("Where the budget went", "step", "particles scored", steps[::every])
+    for step, count in tried.items():
+        left, top = panel.at(step - 0.4, count)
+        right, bottom = panel.at(step + 0.4, 0.0)
+        draw.rectangle((left, top, right, bottom), PATHS[0])
+
+
+def _tree(draw: ImageDraw.ImageDraw, rows: list[Row], best: Row, box: tuple) -> None:
+    """Parents joined to their children, those that the search moved to filled, the winner's
+    ancestors in red; each step's particles from left to right in the order they came."""
+    last = max(row["step"] for row in rows)
+    panel = Panel(draw, box, (0.0, last + 1.0), _scores(rows))
+    every = max(1, (last + 1) // 12)
+    panel.axes("Tree of particles", "step", "reward", range(0, last + 1, every))
+    place, by_id = _places(rows, panel.y[0]), {row["id"]: row for row in rows}
+    winners = set(lineage(by_id, best["id"]))
+    for won in (False, True):  # the winner's ancestors on top
+        for row in (row for row in rows if (row["id"] in winners) == won):
+            here, colour = place[row["id"]], BEST if won else _colour(row)
+            if row["parent"] in place:
+                panel.line([place[row["parent"]], here], BEST if won else FAINT, 3 if won else 1)
+            panel.dot(*here, colour, 5.0 if row["accepted"] or won else 2.5)
+    panel.ring(*place[best["id"]])
+
+
+def _places(rows: list[Row], floor: float) -> dict[int, tuple[float, float]]:
+    """Where each particle stands in the tree; one without a reward on the floor."""
+    width, seen = Counter(row["step"] for row in rows), Counter()
+    place = {}
+    for row in rows:
+        step = row["step"]
+        x = step + 0.85 * seen[step] / width[step]
+        place[row["id"]] = x, floor if row["reward"] is None else row["reward"]
+        seen[step] += 1
+    return place
+
+
+def lineage(by_id: dict[int, Row], particle: int) -> list[int]:
+    """Ids from a particle up to its first ancestor that was scored."""
+    ids = [particle]
+    while (parent := by_id[ids[-1]]["parent"]) in by_id:
+        ids.append(parent)
+    return ids

@@ -1,0 +1,105 @@
+"""Search Report: what a search tried, as a picture and as a table."""
+
+from __future__ import annotations
+
+import csv
+import io as text_io
+import json
+from pathlib import Path
+from typing import Any
+
+import folder_paths
+import numpy as np
+import torch
+from comfy_api.latest import io, ui
+from torch import Tensor
+
+from .report import VERSION
+from .report_chart import chart
+from .schema import CATEGORY
+
+COLUMNS = ("image", "id", "parent", "path", "step", "t", "kind", "reward", "accepted", "nfe")
+
+
+def read(text: str) -> list[dict[str, Any]]:
+    """The reports in a search node's text: one for each latent of the batch."""
+    try:
+        report = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(
+            f"A text that is not JSON ({error}) was given, wanted the report of a search node."
+        ) from error
+    found = report.get("version") if isinstance(report, dict) else None
+    if found != VERSION or "trace" not in report:
+        raise ValueError(
+            f"A text of version {found!r} was given, wanted the report of a search node, version "
+            f"{VERSION}."
+        )
+    return report.get("batch", [report])
+
+
+def table(reports: list[dict[str, Any]]) -> str:
+    """Every scored particle as CSV; entries that only some searches have come last."""
+    rows = [{"image": i} | row for i, each in enumerate(reports) for row in each["trace"]]
+    more = dict.fromkeys(key for row in rows for key in row if key not in COLUMNS)
+    sheet = text_io.StringIO()
+    writer = csv.DictWriter(sheet, [*COLUMNS, *more], restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return sheet.getvalue()
+
+
+def save(text: str, prefix: str) -> Path:
+    """Write a CSV into the output folder under the next free number."""
+    folder, name, count, *_ = folder_paths.get_save_image_path(
+        prefix, folder_paths.get_output_directory()
+    )
+    taken = {path.name for path in Path(folder).glob("*.csv")}
+    while f"{name}_{count:05}.csv" in taken:
+        count += 1
+    path = Path(folder) / f"{name}_{count:05}.csv"
+    path.write_text(text, "utf-8", newline="")
+    return path
+
+
+def pictures(reports: list[dict[str, Any]]) -> Tensor:
+    """(N,H,W,3) in [0,1]."""
+    charts = [np.asarray(chart(report), np.float32) / 255.0 for report in reports]
+    return torch.from_numpy(np.stack(charts))
+
+
+class SearchReport(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="FlowSearchReport",
+            display_name="Search Report",
+            category=CATEGORY,
+            description="Draws what a search tried: reward against NFE, where the budget went, the "
+            "tree of particles. Saves the table as CSV, too.",
+            search_aliases=["plot", "chart", "csv", "particles", "search tree"],
+            is_output_node=True,
+            inputs=[
+                io.String.Input(
+                    "report", force_input=True, tooltip="The report of a search node: its third "
+                    "output."
+                ),
+                io.String.Input(
+                    "csv_prefix",
+                    default="flow_search/report",
+                    tooltip="Where the table goes, inside the output folder. Empty: no file.",
+                ),
+            ],
+            outputs=[
+                io.Image.Output(display_name="chart", tooltip="One picture for each search."),
+                io.String.Output(display_name="csv", tooltip="Every scored particle as CSV."),
+            ],
+        )  # fmt: skip
+
+    @classmethod
+    def execute(cls, report: str, csv_prefix: str) -> io.NodeOutput:
+        reports = read(report)
+        sheet, images = table(reports), pictures(reports)
+        if csv_prefix:
+            save(sheet, csv_prefix)
+        return io.NodeOutput(images, sheet, ui=ui.PreviewImage(images, cls=cls))
