@@ -72,10 +72,39 @@ def test_every_node_has_a_help_page(host, node):
     assert page.startswith(f"# {NODES[node]}\n")
 
 
-def test_the_host_is_left_alone(comfyui):
-    """No attribute of any host module or class changes when the pack is loaded."""
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    """The pack as `comfy node publish` packs it: what git tracks, less .comfyignore."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout: what would be packed is not known")
+    git = ["git", "-C", str(ROOT), "ls-files", "-z"]
+    tracked = subprocess.run(git, capture_output=True, check=True).stdout
+    left_out = [*git, "-c", "-i", f"--exclude-from={ROOT / '.comfyignore'}"]
+    ignored = subprocess.run(left_out, capture_output=True, check=True).stdout
+    folder = tmp_path_factory.mktemp("packed") / "flow-search"
+    for name in sorted({*tracked.decode().split("\0")} - {*ignored.decode().split("\0")}):
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes((ROOT / name).read_bytes())
+    return folder
+
+
+def test_the_archive_holds_what_users_need_and_no_more(archive):
+    names = {path.name for path in archive.iterdir()}
+    assert names == {
+        "__init__.py", "nodes", "rewards", "samplers", "web", "demo", "example_workflows",
+        "README.md", "CHANGELOG.md", "LICENSE", "pyproject.toml",
+    }  # fmt: skip
+    wanted = {"__init__", "text", "scenes"}
+    assert {path.stem for path in (archive / "demo").glob("*.py")} == wanted
+    assert len(list((archive / "demo").glob("*.safetensors"))) == 4
+    assert not [path for path in archive.rglob("*") if path.suffix == ".mjs"]
+
+
+def test_the_host_is_left_alone(comfyui, archive):
+    """No attribute of any host module or class changes when the packed pack is loaded whole."""
     code = f"""
-import sys, json, importlib.util, asyncio
+import sys, json, importlib.util, asyncio, pathlib
 sys.path.insert(0, {str(comfyui)!r}); sys.argv = ["x", "--cpu"]
 import comfy.options; comfy.options.enable_args_parsing()
 import utils.extra_config  # before `nodes`, which hides the package `utils` in older hosts
@@ -95,7 +124,7 @@ def snapshot():
     return seen
 before, modules = snapshot(), set(sys.modules)
 folders = set(folder_paths.folder_names_and_paths)
-pack = {str(ROOT)!r}
+pack = {str(archive)!r}
 spec = importlib.util.spec_from_file_location("a_x_b", pack + "/__init__.py",
                                               submodule_search_locations=[pack])
 sys.modules["a_x_b"] = module = importlib.util.module_from_spec(spec)
@@ -104,6 +133,10 @@ extension = module.comfy_entrypoint()
 asyncio.run(extension.on_load())
 listed = asyncio.run(extension.get_node_list())
 for node in listed: node.GET_SCHEMA()
+for file in pathlib.Path(pack).rglob("*.py"):
+    if file.name != "__init__.py":
+        parts = file.relative_to(pack).with_suffix("").parts
+        importlib.import_module(".".join(("a_x_b", *parts)))
 after = snapshot()
 changed = [k for k in before if k in after and after[k] != before[k]]
 added = [k for k in after if k not in before and k[0] in modules]
