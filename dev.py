@@ -64,7 +64,8 @@ COMFYUIS = {
 NEWEST = "0.30.0"
 # Newer torchaudio and torchvision refuse a torch of another build: the three go together.
 TORCH = ("torch==2.11.0", "torchvision==0.26.0", "torchaudio==2.11.0")
-TOOLS = ("pytest==9.2.0", "pytest-xdist==3.8.0", "hypothesis==6.168.5", "ruff==0.17.5")
+TOOLS = ("pytest==9.2.0", "pytest-xdist==3.8.0", "hypothesis==6.168.5", "ruff==0.17.5",
+         "comfyui_manager==4.2.2")  # fmt: skip
 GIGABYTES = 8 if sys.platform == "linux" else 4
 GPU = (
     "import sys, torch; xpu = getattr(torch, 'xpu', None); sys.exit(not (torch.cuda.is_available()"

@@ -56,19 +56,14 @@ class Host:
         return json.loads(self.run(prompt)[node]["probe"][0])
 
 
-@pytest.fixture(scope="session")
-def host(comfyui, tmp_path_factory):
-    base = tmp_path_factory.mktemp("base")
-    for name in ("custom_nodes", "models", "input", "output", "user"):
-        (base / name).mkdir()
-    dev = _dev()
-    assert dev.link(ROOT, base / "custom_nodes" / ODD_NAME)
-    assert dev.link(ROOT / "tests" / "host" / "probe", base / "custom_nodes" / "probe")
-    log, port = base / "server.log", dev.free_port()
+@contextlib.contextmanager
+def serving(comfyui, base, *options):
+    """A server of the ComfyUI at `comfyui` on a base directory, as long as the block runs."""
+    log, port = base / "server.log", _dev().free_port()
     command = [
         sys.executable, str(comfyui / "main.py"), "--cpu", "--listen", "127.0.0.1",
         "--port", str(port), "--base-directory", str(base), "--disable-api-nodes",
-        "--disable-auto-launch", "--database-url", "sqlite:///:memory:",
+        "--disable-auto-launch", "--database-url", "sqlite:///:memory:", *options,
     ]  # fmt: skip
     with open(log, "wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd=comfyui)
@@ -85,3 +80,15 @@ def host(comfyui, tmp_path_factory):
         finally:
             process.kill()
             process.wait()
+
+
+@pytest.fixture(scope="session")
+def host(comfyui, tmp_path_factory):
+    base = tmp_path_factory.mktemp("base")
+    for name in ("custom_nodes", "models", "input", "output", "user"):
+        (base / name).mkdir()
+    dev = _dev()
+    assert dev.link(ROOT, base / "custom_nodes" / ODD_NAME)
+    assert dev.link(ROOT / "tests" / "host" / "probe", base / "custom_nodes" / "probe")
+    with serving(comfyui, base) as running:
+        yield running

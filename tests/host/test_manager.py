@@ -1,0 +1,58 @@
+"""ComfyUI-Manager, from the package index: installs the pack from git, lists it, removes it."""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .conftest import serving
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def fresh(comfyui, tmp_path_factory):
+    """A ComfyUI of the test's own, as the manager writes into its folders."""
+    if importlib.util.find_spec("comfyui_manager") is None:
+        pytest.skip("comfyui_manager is not installed")
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout: there is nothing to clone")
+    place = tmp_path_factory.mktemp("manager") / "ComfyUI"
+    shutil.copytree(comfyui, place, ignore=shutil.ignore_patterns("user", "__pycache__"))
+    settings = place / "user" / "__manager" / "config.ini"
+    settings.parent.mkdir(parents=True)
+    settings.write_text("[default]\nnetwork_mode = offline\n")
+    return place
+
+
+def manager(place, *words):
+    """What its command line says."""
+    env = os.environ | {"COMFYUI_PATH": str(place), "PYTHONPATH": str(place)}
+    command = [sys.executable, "-m", "cm_cli", *words]
+    done = subprocess.run(command, capture_output=True, text=True, env=env, cwd=place)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+def files(place):
+    """Every file of the packs and of the settings that could name one."""
+    return {path.relative_to(place) for path in (place / "custom_nodes").rglob("*")}
+
+
+def test_it_installs_lists_and_removes(fresh, tmp_path):
+    bare = tmp_path / "flow-search.git"
+    subprocess.run(["git", "clone", "-q", "--bare", ROOT, bare], check=True)
+    before = files(fresh)
+    said = manager(fresh, "install", f"file://localhost{bare.as_posix()}")
+    assert "[INSTALLED]" in said
+    pack = fresh / "custom_nodes" / "flow-search"
+    assert (pack / "nodes" / "search.py").read_text() == (ROOT / "nodes/search.py").read_text()
+    with serving(fresh, fresh, "--enable-manager") as host:
+        assert "flow-search" in host.client.get("/v2/customnode/installed")
+        assert "FlowSearchRBF" in host.client.get("/object_info/FlowSearchRBF")
+    assert "[UNINSTALLED]" in manager(fresh, "uninstall", "flow-search")
+    assert files(fresh) == before
