@@ -45,4 +45,5 @@ class ChangePath:
         on_path = self.path.alpha(here) * x0 + self.path.sigma(here) * eps
         step = self.kernel(on_path, x0, here, there)
         scale = self.model_path.sigma(s) / self.path.sigma(there)
-        return Transition(step.mean * scale, step.std * scale)
+        scales = self.path.sigma(here) / self.model_path.sigma(t), 1.0 / scale
+        return Transition(step.mean * scale, step.std * scale, scales)

@@ -26,8 +26,9 @@ class Ledger:
     network_calls: int = 0
     decodes: int = 0
     rewards: int = 0
+    gradients: int = 0  # of the reward, one a particle that guided its children
     seconds: dict[str, float] = field(
-        default_factory=lambda: {"network": 0.0, "decode": 0.0, "reward": 0.0}
+        default_factory=lambda: dict.fromkeys(("network", "decode", "reward", "gradient"), 0.0)
     )
     started: float = field(default_factory=time.perf_counter)
 

@@ -13,7 +13,8 @@ from .batching import MicroBatch
 from .interpolants.linear import Linear
 from .kernels import ODE
 from .ledger import Ledger
-from .types import Denoiser, Interpolant, Kernel, Objective, Particles, Prices
+from .steering import Steering
+from .types import Denoiser, Interpolant, Kernel, Objective, Particles, Prices, Transition
 
 
 @dataclass
@@ -24,9 +25,9 @@ class Problem:
     (K,*D): standard normal rows by id; uniform(id, n) -> (n,) in [0, 1). times: falling model
     times above 0 at which the search works; `lead`: times before them, crossed by the ODE; `end`
     is where the sampler lands and a finish ends (0: the clean image). A particle is worth the
-    objective of its x0, or of the end of `lookahead` more ODE evaluations down to 0. `after_call`
-    follows each network call, so that a driver can stop in between. `failed` holds by id why a
-    particle has no score.
+    objective of its x0, or of the end of `lookahead` more ODE evaluations down to 0. `steering`
+    guides what the problem's own kernel proposes. `after_call` follows each network call, so that
+    a driver can stop in between. `failed` holds by id why a particle has no score.
     """
 
     denoiser: Denoiser
@@ -40,6 +41,7 @@ class Problem:
     lead: Sequence[float] = ()
     end: float = 0.0
     lookahead: int = 0
+    steering: Steering | None = None
     centre: Tensor | float = 0.0
     ledger: Ledger = field(default_factory=Ledger)
     batch: MicroBatch = field(default_factory=MicroBatch)
@@ -61,7 +63,8 @@ class Problem:
 
     @property
     def prices(self) -> Prices:
-        return Prices(len(self.lead) + 1, max(1, self.kernel.inner), self.lookahead)
+        slope = self.steering.rows if self.steering else 0
+        return Prices(len(self.lead) + 1, max(1, self.kernel.inner), self.lookahead, slope)
 
     @property
     def left(self) -> float:
@@ -111,15 +114,25 @@ class Problem:
         rows = max(1, kernel.inner) + (self.lookahead if score else 0)
         self.ledger.require(len(parents) * rows)
         ids, steps = self._new_ids(len(parents)), parents.steps + 1
+        steering = self.steering if kernel is self.kernel else None
+        if steering:
+            steering.begin(parents)
         x, x0 = torch.empty_like(parents.x), torch.empty_like(parents.x)
         for step in steps.unique().tolist():  # rows of one network call share their time
             rows = (steps == step).nonzero().flatten()
             own = [ids[i] for i in rows]
             t, s = self.times[step - 1], self.times[step]
-            x[rows], answer = self._advance(parents[rows], own, t, s, kernel)
+            x[rows], answer = self._advance(parents[rows], own, t, s, kernel, steering)
             x0[rows] = self._denoise(x[rows], s) if answer is None else answer
         columns = (parents.ids.tolist(), parents.paths.tolist(), steps.tolist())
         return self._judged(x, x0, ids, *columns, score)
+
+    def log_ratio(self, children: Particles) -> Tensor:
+        """log p/q, (K,) float64, of the children just proposed: p the kernel's law, q the guided
+        one that they were drawn from."""
+        if self.steering is None:
+            return torch.zeros(len(children), dtype=torch.float64)
+        return self.steering.log_ratio(children)
 
     def renoise(self, particles: Particles, step: int) -> Particles:
         """One noisier copy of each at the earlier `step`, drawn from q(x_T | x_t), not scored.
@@ -180,7 +193,13 @@ class Problem:
         return self.times[own], self.times[step]
 
     def _advance(
-        self, parents: Particles, ids: list[int], t: float, s: float, kernel: Kernel
+        self,
+        parents: Particles,
+        ids: list[int],
+        t: float,
+        s: float,
+        kernel: Kernel,
+        steering: Steering | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """Latents at s, and the x0 there if the kernel found it on the way."""
         if s == 0.0:
@@ -188,7 +207,38 @@ class Problem:
         if kernel.inner:
             return kernel.advance(self._denoise, parents.x, parents.x0, t, s, self.noise(ids))
         step = kernel(parents.x, parents.x0, t, s)
+        if steering is not None and steering.acts(step):
+            return self._steered(steering, step, parents, ids, t), None
         return step.draw(lambda: self.noise(ids)), None
+
+    def _steered(
+        self, steering: Steering, step: Transition, parents: Particles, ids: list[int], t: float
+    ) -> Tensor:
+        """Guided draws; the children of a gradient that is not finite have failed."""
+        alpha = self.path.alpha(t)
+        x = steering.draw(step, parents, ids, alpha, self.noise, lambda p: self._slope(p, t))
+        lost = step.mean.flatten(1).isfinite().all(1) & ~x.flatten(1).isfinite().all(1)
+        self.failed |= {ids[i]: "gradient" for i in lost.nonzero().flatten().tolist()}
+        return x
+
+    def _slope(self, parents: Particles, t: float) -> Tensor:
+        """Gradients (K,*D), charged; one at a time: their memory is many times a latent's."""
+        size = 1 if self.batch.may_split else len(parents)
+        groups = [parents[i : i + size] for i in range(0, len(parents), size)]
+        return torch.cat([self._slope_at_once(group, t) for group in groups])
+
+    def _slope_at_once(self, parents: Particles, t: float) -> Tensor:
+        if not parents.x0.flatten(1).isfinite().all(1).any():  # there is nothing to differentiate
+            return torch.full_like(parents.x, torch.nan)
+        steering, rows = self.steering, len(parents) * self.steering.rows
+        self.ledger.require(rows)
+        with self.ledger.timed("gradient"):
+            slope = steering.guidance.slope(steering.gradients, parents.x, parents.x0, t)
+        self.ledger.gradients += len(parents)
+        if rows and not self.counts_itself:
+            self.ledger.charge(rows * self.ledger.cost, 1)
+        self.after_call()
+        return slope
 
     def _new_ids(self, n: int) -> list[int]:
         first = self._next_id
@@ -258,5 +308,6 @@ class Problem:
             for i, value in zip(sound.nonzero().flatten().tolist(), scores.tolist(), strict=True):
                 cause[i] = "decode" if value == -math.inf else "reward"
         lost = (reward == -torch.inf).nonzero().flatten().tolist()
-        self.failed |= {ids[i]: cause[i] for i in lost}
+        for i in lost:
+            self.failed.setdefault(ids[i], cause[i])
         return reward

@@ -36,10 +36,15 @@ class Interpolant(Protocol):
 
 @dataclass(frozen=True)
 class Transition:
-    """The Gaussian law of the next latent: N(mean, std^2 I), mean (K,*D)."""
+    """The Gaussian law of the next latent: N(mean, std^2 I), mean (K,*D).
+
+    `scales` (c_t, c_s): on the path that the step was taken on, a latent is so many times the
+    model's, before and after it.
+    """
 
     mean: Tensor
     std: float
+    scales: tuple[float, float] = (1.0, 1.0)
 
     def draw(self, eps: Callable[[], Tensor]) -> Tensor:
         """A sample; `eps` (a standard normal of mean's shape) is only asked for when it is used."""
@@ -61,11 +66,13 @@ class Kernel(Protocol):
 @dataclass(frozen=True)
 class Prices:
     """Network rows one particle costs: `birth` from noise, `child` by one transition, and `score`
-    more when it is scored (the lookahead)."""
+    more when it is scored (the lookahead); `slope` once it has children, for the gradient that
+    guides them."""
 
     birth: int = 1
     child: int = 1
     score: int = 0
+    slope: int = 0
 
     @property
     def born(self) -> int:
@@ -79,7 +86,7 @@ class Prices:
 
     def walk(self, steps: int) -> int:
         """A whole trajectory over `steps` times, scored at its end."""
-        return self.birth + (steps - 1) * self.child + self.score
+        return self.birth + (steps - 1) * (self.child + self.slope) + self.score
 
 
 @dataclass(frozen=True)

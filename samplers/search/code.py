@@ -38,12 +38,16 @@ class CoDe:
             )
 
     def minimum(self, steps: int, prices: Prices) -> int:
-        return self.paths * sum(self._prices(steps, prices))
+        return self.paths * sum(self._prices(steps, prices)) + self._slopes(steps, prices)
+
+    def _slopes(self, steps: int, prices: Prices) -> int:
+        """Rows of the gradients that the candidates of one block share."""
+        return self.paths * prices.slope * ((steps - 1) // self.block)
 
     def _prices(self, steps: int, prices: Prices) -> list[int]:
         """Rows of one child in each block."""
         sizes = [min(self.block, steps - first) for first in range(0, steps, self.block)]
-        each = [n * prices.child + prices.score for n in sizes]
+        each = [n * prices.child + (n - 1) * prices.slope + prices.score for n in sizes]
         each[0] += prices.birth - prices.child
         return each
 
@@ -51,7 +55,8 @@ class CoDe:
         ledger, b, steps = problem.ledger, self.paths, len(problem.times)
         each = self._prices(steps, problem.prices)
         parents: Particles | None = None
-        for block, k in enumerate(shares(int(problem.left), each, b)):
+        left = int(problem.left) - self._slopes(steps, problem.prices)
+        for block, k in enumerate(shares(left, each, b)):
             first, last = block * self.block, min((block + 1) * self.block, steps) - 1
             children = brood(problem, parents, k, b, score=last == first)
             *_, children = walk(problem, children, last=last)

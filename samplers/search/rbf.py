@@ -99,12 +99,18 @@ class RolloverBudgetForcing:
     def minimum(self, steps: int, prices: Prices) -> int:
         """All initial particles, then `quota` (at least one) children per transition and path."""
         children = (steps - 1) * max(1, self.quota)
-        return self.paths * (self.init_particles * prices.born + children * prices.step)
+        born = self.paths * self.init_particles * prices.born
+        return born + self.paths * children * prices.step + self._slopes(steps, prices)
+
+    def _slopes(self, steps: int, prices: Prices) -> int:
+        """Rows of the gradients: one a path and step that it draws from."""
+        return self.paths * (steps - 1) * prices.slope
 
     def run(self, problem: Problem) -> Iterator[SearchEvent]:
         ledger, prices = problem.ledger, problem.prices
         per_path, n_paths = self.init_particles, self.paths
-        kept = int(problem.left) - per_path * n_paths * prices.born
+        slopes = self._slopes(len(problem.times), prices)
+        kept = int(problem.left) - per_path * n_paths * prices.born - slopes
         quota = self.quota or max(1, kept // (len(problem.times) * n_paths * prices.step))
 
         born = problem.born(per_path * n_paths)
@@ -116,7 +122,7 @@ class RolloverBudgetForcing:
             paths.append(_Path(parent, float(parent.reward), quota))
             yield SearchEvent("accept", parent, ledger.nfe, quota)
 
-        children = int(problem.left // prices.step)
+        children = int((problem.left - slopes) // prices.step)
         for i, path in enumerate(paths):
             path.share = children // n_paths + (i < children % n_paths)
         while problem.last_step and any(path.share for path in paths):

@@ -24,7 +24,8 @@ class SMC:
 
     Tempering: b_k = 1 (none), or (k+1)/N over N times (linear), which trusts early, blurred
     predictions less. The particle with the highest reward wins, not the heaviest. Resampling
-    before the last step only: after it nothing would be drawn any more.
+    before the last step only: after it nothing would be drawn any more. A guided step draws from
+    another law q than the kernel's p: log_w gains log p/q, and the law stays what it was.
     """
 
     title: ClassVar[str] = "SMC (resampled particles)"
@@ -78,11 +79,11 @@ class SMC:
                 )
 
     def minimum(self, steps: int, prices: Prices) -> int:
-        return prices.born + (steps - 1) * prices.step
+        return prices.born + (steps - 1) * (prices.step + prices.slope)
 
     def run(self, problem: Problem) -> Iterator[SearchEvent]:
         ledger, prices, last = problem.ledger, problem.prices, problem.last_step
-        n = int(problem.left) // (prices.born + last * prices.step)
+        n = int(problem.left) // self.minimum(last + 1, prices)
         particles = problem.born(n)
         log_w = self._potential(particles, 0, last)
         yield SearchEvent("born", particles, ledger.nfe, log_w=log_w)
@@ -93,7 +94,7 @@ class SMC:
                 yield SearchEvent("resample", particles, ledger.nfe, log_w=log_w)
             before = self._potential(particles, step - 1, last)
             particles = problem.propose(particles)
-            gain = self._potential(particles, step, last) - before
+            gain = self._potential(particles, step, last) - before + problem.log_ratio(particles)
             # The child of a failed parent has no weight, whatever became of it.
             log_w = torch.where(before.isfinite(), log_w + gain, -torch.inf)
             yield SearchEvent("propose", particles, ledger.nfe, log_w=log_w)

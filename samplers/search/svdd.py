@@ -42,13 +42,14 @@ class SVDD:
             )
 
     def minimum(self, steps: int, prices: Prices) -> int:
-        return self.paths * (prices.born + (steps - 1) * prices.step)
+        return self.paths * (prices.born + (steps - 1) * (prices.step + prices.slope))
 
     def run(self, problem: Problem) -> Iterator[SearchEvent]:
         ledger, prices, b = problem.ledger, problem.prices, self.paths
         each = [prices.born, *[prices.step] * problem.last_step]
         parents: Particles | None = None
-        for step, k in enumerate(shares(int(problem.left), each, b)):
+        slopes = b * problem.last_step * prices.slope
+        for step, k in enumerate(shares(int(problem.left) - slopes, each, b)):
             children = brood(problem, parents, k, b)
             yield SearchEvent("propose" if step else "born", children, ledger.nfe)
             parents = self._choose(children, problem)

@@ -36,15 +36,17 @@ class VerifierThreshold:
             raise ValueError(f"threshold {self.threshold} given, wanted a finite number.")
 
     def minimum(self, steps: int, prices: Prices) -> int:
-        return prices.born + (steps - 1) * prices.step
+        return prices.born + (steps - 1) * (prices.step + prices.slope)
 
     def run(self, problem: Problem) -> Iterator[SearchEvent]:
         ledger, prices = problem.ledger, problem.prices
         parent: Particles | None = None
         for step in range(problem.last_step + 1):
-            later = (problem.last_step - step) * prices.step
+            later = (problem.last_step - step) * (prices.step + prices.slope)
             price = prices.step if step else prices.born
-            share = max(1, problem.left // (price * (problem.last_step - step + 1)))
+            steps = problem.last_step - step + 1
+            slopes = (steps if step else steps - 1) * prices.slope
+            share = max(1, (problem.left - slopes) // (price * steps))
             best: Particles | None = None
             while best is None or (share > 0 and problem.left - later >= price):
                 child = problem.propose(parent) if step else problem.born(1)

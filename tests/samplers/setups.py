@@ -103,7 +103,8 @@ class Setup:
     @property
     def prices(self) -> Prices:
         inner = KERNELS[self.kernel].inner
-        return Prices(self.lead + 1, inner or 1, self.lookahead)
+        slope = self.fixed["steering"].rows if "steering" in self.fixed else 0
+        return Prices(self.lead + 1, inner or 1, self.lookahead, slope)
 
     @property
     def minimum(self) -> int:
