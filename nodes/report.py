@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass, field
 from typing import Any
@@ -71,6 +72,23 @@ class Trace:
         if row["id"] in self.failed:
             row["failed"] = self.failed[row["id"]]
         return row
+
+
+def read(text: str) -> list[dict[str, Any]]:
+    """The reports in a search node's text: one for each latent of the batch."""
+    try:
+        report = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(
+            f"A text that is not JSON ({error}) was given, wanted the report of a search node."
+        ) from error
+    found = report.get("version") if isinstance(report, dict) else None
+    if found != VERSION or "trace" not in report:
+        raise ValueError(
+            f"A text of version {found!r} was given, wanted the report of a search node, version "
+            f"{VERSION}."
+        )
+    return report.get("batch", [report])
 
 
 CAUSES = {

@@ -18,6 +18,7 @@ from .flow import (
     check_sigmas,
     nfe_per_particle,
 )
+from .replay import replays
 from .reward import HostReward
 from .sampler import FlowSampler, kernel_of
 
@@ -46,6 +47,7 @@ class Request:
     window_start: float = 1.0
     window_end: float = 0.0
     watchdog: HostReward | None = None
+    replay: str = ""
 
 
 def check(request: Request) -> list[float]:
@@ -62,6 +64,17 @@ def check(request: Request) -> list[float]:
     lead, inside = split_window(times[:-1], request.window_start, request.window_end)
     cost = nfe_per_particle(request.guider)
     prices = Prices(len(lead) + 1, max(1, request.sampler.kernel.inner), request.lookahead)
-    finish = request.finish.after(request.lookahead)
-    check_budget(request.search, len(inside), finish, request.budget, cost, prices)
+    for search, finish in plans(request, times):
+        check_budget(search, len(inside), finish, request.budget, cost, prices)
     return times
+
+
+def plans(request: Request, times: list[float]) -> list[tuple[Search, Finish]]:
+    """What is run for each latent, and how it ends."""
+    images = len(request.latent_image["samples"])
+    if not request.replay:
+        return [(request.search, request.finish.after(request.lookahead))] * images
+    window = ("lookahead", "window_start", "window_end")
+    settings = {name: request.settings[name] for name in window} | request.sampler.settings
+    again = replays(request.replay, images, request.noise.seed, times, settings)
+    return [(replay, Finish(replay.nodes)) for replay in again]

@@ -143,6 +143,15 @@ ADVANCED = [
         "moves to and returns, never optimised. It shows reward hacking: the reward rises while "
         "the watchdog falls.",
     ),
+    io.String.Input(
+        "replay",
+        default="",
+        optional=True,
+        advanced=True,
+        tooltip="The report of an earlier search, or the name of a picture with one: its winner is "
+        "made again, and nothing else is tried. Model, prompt, seed, sampler and sigmas have to be "
+        "those of that search.",
+    ),
 ]
 # Absent from hosts before 0.30; keeps the node's result on screen after a cached run or a reload.
 PERSISTENT = {
@@ -240,5 +249,6 @@ def request_of(name: str, search: Any, settings: dict[str, Any], inputs: dict[st
         "window_start": given.get("window_start", 1.0),
         "window_end": given.get("window_end", 0.0),
         "watchdog": given.get("watchdog") is not None,
+        "replay": bool(given.get("replay")),
     }
     return Request(name, search, finish, rules, settings=plain, **given)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io as text_io
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,28 +13,11 @@ import torch
 from comfy_api.latest import io, ui
 from torch import Tensor
 
-from .report import VERSION
+from .report import read
 from .report_chart import chart
 from .schema import CATEGORY
 
 COLUMNS = ("image", "id", "parent", "path", "step", "t", "kind", "reward", "accepted", "nfe")
-
-
-def read(text: str) -> list[dict[str, Any]]:
-    """The reports in a search node's text: one for each latent of the batch."""
-    try:
-        report = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(
-            f"A text that is not JSON ({error}) was given, wanted the report of a search node."
-        ) from error
-    found = report.get("version") if isinstance(report, dict) else None
-    if found != VERSION or "trace" not in report:
-        raise ValueError(
-            f"A text of version {found!r} was given, wanted the report of a search node, version "
-            f"{VERSION}."
-        )
-    return report.get("batch", [report])
 
 
 def table(reports: list[dict[str, Any]]) -> str:

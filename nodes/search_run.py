@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..samplers.batching import MicroBatch
 from ..samplers.ledger import Ledger
+from ..samplers.lineage import Book, entries
 from ..samplers.noise import AddressedNoise
 from ..samplers.problem import Problem
 from ..samplers.run import Outcome, run
@@ -25,8 +26,9 @@ from .decode import pixels
 from .events import Events
 from .flow import Network, mask_of, nfe_per_particle, stop_if_interrupted
 from .objective import HostObjective
+from .replay import compare
 from .report import Trace, all_failed, report
-from .request import Request, check
+from .request import Request, check, plans
 from .reward import HostReward
 from .schema import under
 from .stop import RUNNING
@@ -83,8 +85,9 @@ def search_each(
     found: list[Found] = []
     with RUNNING.search(node_id, prompt_id) as asked:
         request = replace(request, rules=replace(request.rules, asked=asked))
-        for i in range(len(samples)):
-            one = OneSearch(request, times, i, Events(node_id), bar)
+        for i, (search, finish) in enumerate(plans(request, times)):
+            own = replace(request, search=search, finish=finish)
+            one = OneSearch(own, times, i, Events(node_id), bar)
             rows = slice(i, i + 1)
             try:
                 found.append(one(noise[rows], samples[rows], mask_of(mask, samples, i)))
@@ -109,11 +112,11 @@ class OneSearch:
         self.request, self.times, self.image = request, times, image
         self.events, self.bar = events, bar
         self.ledger = Ledger(total=request.budget, cost=nfe_per_particle(request.guider))
-        self.finish = request.finish.after(request.lookahead)
         window = request.window_start, request.window_end
         self.lead, self.inside = split_window(times[:-1], *window)
         self.trace = Trace(times, len(self.lead), watched=request.watchdog is not None)
         self.watchdog: Watchdog | None = None
+        self.book = Book()
         self.outcome = Outcome()
         self.finished: dict[int, Tensor | None] = {}
         self.kept: Kept | None = None
@@ -130,6 +133,7 @@ class OneSearch:
             disable_pbar=True,
             seed=request.noise.seed,
         )
+        compare(request.search, float(self.outcome.top[0].reward))
         return Found(latent, self.images, self._report(self.outcome))
 
     def unfinished(self, error: BaseException) -> list[Part]:
@@ -154,7 +158,8 @@ class OneSearch:
             settings |= under("watchdog", request.watchdog.settings)
             beside = self.watchdog.objective.ledger
         seed, ledger = request.noise.seed, self.ledger
-        return report(request.method, seed, settings, budget, ledger, self.trace, outcome, beside)
+        told = report(request.method, seed, settings, budget, ledger, self.trace, outcome, beside)
+        return told | {"lineage": entries(self.book.lineage(told["best"]["id"]))}
 
     def _sample(
         self,
@@ -197,10 +202,11 @@ class OneSearch:
             ledger=ledger,
             batch=batch,
             failed=self.trace.failed,
+            book=self.book,
             counts_itself=True,
             after_call=self._after_call,
         )
-        for event in run(request.search, problem, self.finish, request.rules, self.outcome):
+        for event in run(request.search, problem, request.finish, request.rules, self.outcome):
             self._show(event, final if event.kind == "finish" else scoring)
         self._settle(final)
         best = self.outcome.top[0]

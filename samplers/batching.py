@@ -36,3 +36,8 @@ class MicroBatch:
                     raise
                 self.size = 1 if isinstance(error, OneAtATime) else len(chunk) // 2
         return torch.cat(done)
+
+    def places(self, n: int) -> list[tuple[int, int]]:
+        """(rows, row) of each of n rows: how many went with it, and which of them it was."""
+        size = (self.size or AUTOMATIC) if self.may_split else n
+        return [(min(size, n - i + i % size), i % size) for i in range(n)]

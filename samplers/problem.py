@@ -13,6 +13,7 @@ from .batching import MicroBatch
 from .interpolants.linear import Linear
 from .kernels import ODE
 from .ledger import Ledger
+from .lineage import Book, Origin
 from .steering import Steering
 from .types import Denoiser, Interpolant, Kernel, Objective, Particles, Prices, Transition
 
@@ -27,7 +28,8 @@ class Problem:
     is where the sampler lands and a finish ends (0: the clean image). A particle is worth the
     objective of its x0, or of the end of `lookahead` more ODE evaluations down to 0. `steering`
     guides what the problem's own kernel proposes. `after_call` follows each network call, so that
-    a driver can stop in between. `failed` holds by id why a particle has no score.
+    a driver can stop in between. `failed` holds by id why a particle has no score, `book` how each
+    came about.
     """
 
     denoiser: Denoiser
@@ -49,6 +51,7 @@ class Problem:
     after_call: Callable[[], None] = lambda: None
     path: Interpolant = Linear()
     failed: dict[int, str] = field(default_factory=dict)
+    book: Book = field(default_factory=Book)
     _next_id: int = 0
 
     def __post_init__(self) -> None:
@@ -87,6 +90,7 @@ class Problem:
         x = self.start(ids)
         if around is None:
             return ids, x
+        self.book.radii |= dict.fromkeys(ids, radius)
         kept = math.sqrt(1.0 - radius**2)
         return ids, self.centre + kept * (around - self.centre) + radius * (x - self.centre)
 
@@ -102,14 +106,16 @@ class Problem:
         ode = ODE(self.path)
         for t, s in zip(self.lead, [*self.lead[1:], self.times[0]], strict=False):
             x = ode(x, self._denoise(x, t), t, s).mean
-        zeros = [0] * len(ids)
+        zeros, parents = [0] * len(ids), parents or [-1] * len(ids)
         x0 = self._denoise(x, self.times[0])
-        return self._judged(x, x0, ids, parents or [-1] * len(ids), zeros, zeros, score)
+        self.book.add("born", ids, parents, 0, self.batch)
+        return self._judged(x, x0, ids, parents, zeros, zeros, score)
 
     def propose(
         self, parents: Particles, score: bool = True, kernel: Kernel | None = None
     ) -> Particles:
-        """One child of each parent by the kernel, one step on."""
+        """One child of each parent, one step on, by the problem's kernel or the plain ODE step."""
+        kind = "propose" if kernel is None else "ode"
         kernel = kernel or self.kernel
         rows = max(1, kernel.inner) + (self.lookahead if score else 0)
         self.ledger.require(len(parents) * rows)
@@ -124,6 +130,7 @@ class Problem:
             t, s = self.times[step - 1], self.times[step]
             x[rows], answer = self._advance(parents[rows], own, t, s, kernel, steering)
             x0[rows] = self._denoise(x[rows], s) if answer is None else answer
+            self.book.add(kind, own, parents.ids[rows].tolist(), step, self.batch)
         columns = (parents.ids.tolist(), parents.paths.tolist(), steps.tolist())
         return self._judged(x, x0, ids, *columns, score)
 
@@ -146,6 +153,7 @@ class Problem:
         x = kept * particles.x + std * self.noise(ids)
         steps = [step] * len(ids)
         x0 = self._denoise(x, big)
+        self.book.add("renoise", ids, particles.ids.tolist(), step, self.batch)
         lineage = (particles.ids.tolist(), particles.paths.tolist())
         return self._judged(x, x0, ids, *lineage, steps, score=False)
 
@@ -157,6 +165,8 @@ class Problem:
         nothing is known better than what was scored.
         """
         t, ids = self.times[int(particle.steps)], self._new_ids(1)
+        (own,), (parent,), last = ids, particle.ids.tolist(), len(self.times)
+        self.book.origins[own] = Origin(own, "finish", last, parent, nodes=nodes)
         x, x0, clean = particle.x, particle.x0, particle.clean
         if nodes:
             x, x0, t = self._roll(x, x0, t, nodes, self.end)
@@ -175,7 +185,7 @@ class Problem:
             ids=torch.tensor(ids),
             parents=particle.ids,
             paths=particle.paths,
-            steps=torch.tensor([len(self.times)]),
+            steps=torch.tensor([last]),
         )
 
     def land(self, particles: Particles) -> Tensor:
@@ -239,6 +249,10 @@ class Problem:
             self.ledger.charge(rows * self.ledger.cost, 1)
         self.after_call()
         return slope
+
+    def resume(self, particle: int, batch: MicroBatch) -> None:
+        """The next particle has this id and goes through the network by `batch`."""
+        self._next_id, self.batch = particle, batch
 
     def _new_ids(self, n: int) -> list[int]:
         first = self._next_id

@@ -22,7 +22,7 @@ NODES = {
 RBF_INPUTS = [
     "noise", "guider", "sampler", "sigmas", "latent_image", "vae", "reward", "prompt", "budget",
     "init_particles", "paths", "finish_steps", "top_k", "micro_batch", "target_reward",
-    "time_limit", "preview_vae", "lookahead", "window_start", "window_end", "watchdog",
+    "time_limit", "preview_vae", "lookahead", "window_start", "window_end", "watchdog", "replay",
 ]  # fmt: skip
 
 
@@ -77,9 +77,9 @@ def archive(tmp_path_factory):
     """The pack as `comfy node publish` packs it: what git tracks, less .comfyignore."""
     if not (ROOT / ".git").exists():
         pytest.skip("not a git checkout: what would be packed is not known")
-    git = ["git", "-C", str(ROOT), "ls-files", "-z"]
+    git = ["git", "-C", str(ROOT), "ls-files", "-z", "-c", "-o", "--exclude-standard"]
     tracked = subprocess.run(git, capture_output=True, check=True).stdout
-    left_out = [*git, "-c", "-i", f"--exclude-from={ROOT / '.comfyignore'}"]
+    left_out = [*git, "-i", f"--exclude-from={ROOT / '.comfyignore'}"]
     ignored = subprocess.run(left_out, capture_output=True, check=True).stdout
     folder = tmp_path_factory.mktemp("packed") / "flow-search"
     for name in sorted({*tracked.decode().split("\0")} - {*ignored.decode().split("\0")}):

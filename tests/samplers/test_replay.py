@@ -1,0 +1,80 @@
+"""The way of a winner again: the same bits, whatever its network calls were shared with."""
+
+import pytest
+import torch
+from hypothesis import given
+from pack.samplers.lineage import Origin, Replay, entries
+from pack.samplers.run import Finish
+from pack.samplers.search import SEARCHES
+from pack.samplers.search.best_of_n import BestOfN
+from pack.samplers.types import Prices
+
+from .setups import Setup, pinned, setups
+
+
+def crowded(x, t):
+    """A denoiser that tells how many went together, and which was which, in its answer."""
+    place = torch.arange(len(x), dtype=x.dtype).reshape(-1, *[1] * (x.ndim - 1))
+    return x / (1.0 + t * t + x * x) + 0.01 * len(x) + 0.001 * place
+
+
+def replayed(setup, outcome, task):
+    best = outcome.top[0]
+    lineage = entries(task.book.lineage(int(best.ids)))
+    replay = Replay.of(lineage, int(best.paths))
+    again = Setup(**vars(setup) | {"search": replay, "finish": Finish(replay.nodes), "extra": 0})
+    return replay, again.run(denoiser=crowded)
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_the_winner_comes_again(name):
+    @pinned(60)
+    @given(setups(name))
+    def check(setup):
+        _, outcome, task = setup.run(denoiser=crowded)
+        replay, (events, again, repeated) = replayed(setup, outcome, task)
+        one, other = outcome.top[0], again.top[0]
+        for name in ("x", "x0", "clean", "reward", "paths", "steps"):
+            assert torch.equal(getattr(one, name), getattr(other, name)), name
+        assert again.stopped == "done"
+        rows = replay.minimum(setup.steps, setup.prices) + replay.nodes
+        assert repeated.ledger.nfe == rows * setup.cost
+        assert sum(event.kind in ("born", "propose") for event in events) == 1
+        if setup.finish.rows():
+            assert int(one.ids) == int(other.ids)
+
+    check()
+
+
+def test_calls_of_its_own_cost_a_handful():
+    setup = Setup(BestOfN(), extra=200, micro_batch=1, finish=Finish(2))
+    _, outcome, task = setup.run(denoiser=crowded)
+    assert task.ledger.nfe > 200
+    *_, (_, again, repeated) = replayed(setup, outcome, task)
+    assert repeated.ledger.nfe == setup.steps + 2
+    assert torch.equal(outcome.top[0].x, again.top[0].x)
+
+
+def test_entries_name_what_is_not_default():
+    assert entries([Origin(3, "born", rows=8, row=2), Origin(9, "finish", 4, 3, nodes=2)]) == [
+        {"id": 3, "kind": "born", "rows": 8, "row": 2},
+        {"id": 9, "kind": "finish", "step": 4, "parent": 3, "nodes": 2},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("lineage", "said"),
+    [
+        ([{"id": 1, "kind": "born", "colour": 2}], "not one was given .*colour"),
+        ([{"id": 1, "kind": "propose"}], "without a birth"),
+        ([], "without a birth"),
+    ],
+)
+def test_what_is_no_lineage_is_refused(lineage, said):
+    with pytest.raises(ValueError, match=said):
+        Replay.of(lineage)
+
+
+def test_its_price_is_that_of_the_calls():
+    way = (Origin(0, "born", rows=4, row=1), Origin(5, "propose", 1, 0, rows=2))
+    assert Replay(way).minimum(3, Prices(birth=2, child=3, score=1)) == 4 * 2 + 2 * 3 + 2
