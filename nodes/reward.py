@@ -16,7 +16,7 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..rewards import REWARDS, Files, Scorer, fresh, reads_clips, score_any
+from ..rewards import REWARDS, Files, Scorer, fresh, load_scorer, reads_clips, score_any
 from ..rewards.weights import SUFFIXES, Peek, peek
 from .schema import CATEGORY, FlowReward, build, combo, flat, under
 
@@ -182,7 +182,6 @@ class RewardModelLoader(io.ComfyNode):
         told = flat("reward", reward["reward"], settings)
         for name, value in wired.items():
             told |= under(f"reward.{name}", value.settings)
-        with torch.inference_mode(False):  # inference tensors could never give a gradient
-            scorer = settings.load(host_files())
+        scorer = load_scorer(settings, host_files())
         # The weights of a reward that scores by others are already the host's.
         return io.NodeOutput(HostReward(scorer, told) if wired else hosted(scorer, told))

@@ -15,6 +15,7 @@ from .image_statistics import Brightness, Colourfulness, Sharpness
 from .instructblip import InstructBlipScore
 from .jpeg_size import JpegCompressibility, JpegIncompressibility
 from .laion_aesthetic import LaionAesthetic
+from .loading import load_scorer
 from .mps import Mps
 from .object_count import ObjectCount
 from .owl_count import OwlCount
@@ -60,6 +61,7 @@ __all__ = [
     "Reward",
     "Scorer",
     "fresh",
+    "load_scorer",
     "reads_clips",
     "score_any",
 ]

@@ -116,6 +116,5 @@ class ClipFlanT5Score:
         def ask(question: str) -> list[list[int]]:
             return [words.encode(text).ids for text in (BEFORE, AFTER.format(question))]
 
-        with torch.inference_mode(False):  # tensors made in it know no gradient, even later
-            module = load_model(path, files.dtype(torch.bfloat16))
+        module = load_model(path, files.dtype(torch.bfloat16))
         return T5Scorer(module, ask, words, self.question, answers, self.score)

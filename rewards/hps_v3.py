@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
+from .clip_pixels import nan_shows
 from .hps_v3_model import WANTED, HpsV3Trunk, is_hps_v3, load_trunk
 from .hps_v3_prompt import AFTER, BEFORE, instruction
 from .memo import Memo
@@ -44,7 +45,7 @@ class HpsV3Scorer:
         scores = [self._score(*pair) for pair in zip(images, prompts, strict=True)]
         if not scores:
             return images.new_zeros(0, dtype=torch.float32)
-        return torch.stack(scores).to(images.device)
+        return nan_shows(torch.stack(scores), images)
 
     def _score(self, image: torch.Tensor, prompt: str) -> torch.Tensor:
         device = self.module.visual.device

@@ -182,6 +182,5 @@ class InstructBlipScore:
         check_folder(path)
         words = load_tokenizer(path, files.tokenizers.get("t5"))
         ask = asker(words, load_qformer_tokenizer(path))
-        with torch.inference_mode(False):  # tensors made in it know no gradient, even later
-            module = load_model(path, files.dtype(torch.bfloat16))
+        module = load_model(path, files.dtype(torch.bfloat16))
         return T5Scorer(module, ask, words, self.question, answers, self.score)

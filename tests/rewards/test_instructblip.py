@@ -242,49 +242,6 @@ def test_bfloat16(folder, scorer):
     torch.testing.assert_close(got.log(), wanted.log(), rtol=0, atol=0.15)
 
 
-def test_batch_and_order(scorer):
-    picture = images(32, 40)
-    together = scorer.score(picture, PROMPTS)
-    alone = [scorer.score(picture[i : i + 1], PROMPTS[i : i + 1]) for i in range(3)]
-    torch.testing.assert_close(together, torch.cat(alone), rtol=1e-5, atol=0)
-    swapped = scorer.score(picture, [PROMPTS[1], *PROMPTS[:2]])
-    assert (together - swapped).abs().min() > 1e-3 * together.max()
-    assert scorer.score(picture[:0], []).shape == (0,)
-    assert torch.equal(scorer.score(picture, PROMPTS), together)
-
-
-def test_nan_shows_even_where_the_crop_cuts_it_away(scorer):
-    picture = images(32, 64)
-    whole = scorer.score(picture, PROMPTS)
-    picture[1, 0, 0, 0] = float("nan")
-    scores = scorer.score(picture, PROMPTS)
-    assert scores.isnan().tolist() == [False, True, False]
-    torch.testing.assert_close(scores[::2], whole[::2], rtol=1e-5, atol=0)
-
-
-@pytest.mark.parametrize("form", ["probability", "log", "log_margin"])
-def test_gradient_reaches_the_picture(folder, form):
-    scorer = load(folder, score=form)
-    picture = images(32, 40).requires_grad_()
-    scorer.score(picture, PROMPTS).sum().backward()
-    slope = picture.grad
-    assert torch.isfinite(slope).all() and (slope.flatten(1).abs().sum(1) > 0).all()
-    step = 1e-2 * slope / slope.norm()
-    with torch.no_grad():
-        ahead, behind = (scorer.score(picture + s, PROMPTS).sum() for s in (step, -step))
-    assert float(ahead - behind) == pytest.approx(2e-2 * float(slope.norm()), rel=0.05)
-
-
-def test_gradient_after_scores_without_one(folder):
-    """The host loads and scores in inference mode, whose tensors are of no use to a gradient."""
-    with torch.inference_mode():
-        scorer = load(folder)
-        scorer.score(images(32, 32), PROMPTS)
-    picture = images(32, 32).requires_grad_()
-    scorer.score(picture, PROMPTS).sum().backward()
-    assert (picture.grad.flatten(1).abs().sum(1) > 0).all()
-
-
 def test_both_readers_see_the_question(folder, scorer):
     """The Q-Former's words and T5's are of different tokenizers, and both count."""
     t5, qformer = scorer.ask(QUESTION.format("a Cat"))

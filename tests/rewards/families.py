@@ -1,0 +1,77 @@
+"""Every family with weights of its own, on tiny random ones in a published layout."""
+
+from typing import NamedTuple
+
+from pack.rewards import REWARDS, Files
+
+from . import (
+    test_aesthetic_v2_5,
+    test_clip,
+    test_clip_flant5,
+    test_hps_v2,
+    test_image_reward,
+    test_instructblip,
+    test_laion_aesthetic,
+    test_mps,
+    test_object_count,
+    test_owl_count,
+    test_siglip,
+    tiny_hps_v3,
+    tiny_vlm,
+)
+from .tiny_clip import pictures, shown
+
+QWEN = "qwen"  # the folder in which HPSv3 finds a tokenizer, which the host brings
+
+
+class Family(NamedTuple):
+    """What writes the checkpoint into a folder, and the settings that name files in it."""
+
+    build: object
+    names: dict[str, str]
+
+
+FOLDER = {"checkpoint": "."}
+LOCAL = {
+    "aesthetic_v2_5": Family(
+        test_aesthetic_v2_5.build,
+        {"checkpoint": "siglip", "head": "aesthetic_predictor_v2_5.pth"},
+    ),
+    "clip_reference": Family(test_clip.build, FOLDER),
+    "clip_score": Family(test_clip.build, FOLDER),
+    "hps_v2": Family(test_hps_v2.build, {"checkpoint": "model.safetensors"}),
+    "hps_v3": Family(tiny_hps_v3.build, {"checkpoint": "HPSv3.safetensors"}),
+    "image_reward": Family(test_image_reward.build, {"checkpoint": "ImageReward.pt"}),
+    "laion_aesthetic": Family(
+        test_laion_aesthetic.build, {"checkpoint": "laion-aesthetic.safetensors"}
+    ),
+    "mps": Family(test_mps.build, {"checkpoint": "MPS_overall_checkpoint_diffsynth.safetensors"}),
+    "object_count": Family(test_object_count.build, FOLDER),
+    "object_count_owl": Family(test_owl_count.build, FOLDER),
+    "siglip_score": Family(test_siglip.build, FOLDER),
+    "temporal_consistency": Family(test_clip.build, FOLDER),
+    "vqascore": Family(test_clip_flant5.build, FOLDER),
+    "vqascore_instructblip": Family(test_instructblip.build, FOLDER),
+    "vqascore_vlm": Family(tiny_vlm.build, FOLDER),
+}
+REFERENCE = shown(pictures(40, 32, seed=9)[:1])
+# Further settings; those under which a score is smooth, on small pictures.
+OWN = {
+    "clip_reference": {"reference": REFERENCE},
+    "clip_reference cosine": {"reference": REFERENCE, "mode": "cosine"},
+    "object_count": {"score": "soft", "side": 64, "softness": 0.5},
+    "object_count_owl": {"score": "soft", "softness": 0.5},
+    "vqascore": {"score": "log_margin"},
+    "vqascore_instructblip": {"score": "log_margin"},
+    "vqascore_vlm": {"form": "log_margin"},
+}
+
+
+def made(case, path):
+    """The reward, its files written into the folder ``path``, and what finds them; of a family,
+    or of its case in ``OWN``."""
+    name = case.split()[0]
+    family = LOCAL[name]
+    family.build(path)
+    named = {key: str(path / file) for key, file in family.names.items()}
+    return REWARDS[name](**named, **OWN.get(case, {})), Files(tokenizers={"qwen": path / QWEN})
