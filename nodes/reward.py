@@ -49,9 +49,10 @@ def loadable(setting: Field) -> list[str]:
 
 def _fits(fits: Callable[[Peek], bool], name: str) -> bool:
     try:
-        return fits(peek(resolve(name)))
+        seen = peek(resolve(name))
     except ValueError:  # unreadable: no family lists it
         return False
+    return not seen.has_code and fits(seen)
 
 
 def resolve(name: str) -> Path:

@@ -110,11 +110,11 @@ class ClipFlanT5Score:
         check_answers(self.question, answers)
         files = files or Files()
         path = files.find(self.checkpoint)
+        module = load_model(path, files.dtype(torch.bfloat16))
         folder = path if path.is_dir() else path.parent
         words = load_tokenizer(folder, files.tokenizers.get("t5"))
 
         def ask(question: str) -> list[list[int]]:
             return [words.encode(text).ids for text in (BEFORE, AFTER.format(question))]
 
-        module = load_model(path, files.dtype(torch.bfloat16))
         return T5Scorer(module, ask, words, self.question, answers, self.score)

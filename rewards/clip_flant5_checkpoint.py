@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
-from .shards import read_all, refuse_code
+from .shards import read_all
 from .t5_answers import prepare
-from .weights import Peek, Wanted, check_complete, peek
+from .weights import Peek, Wanted, check_complete, look
 
 if TYPE_CHECKING:
     from transformers import CLIPVisionModel, T5Config, T5ForConditionalGeneration
@@ -58,13 +58,9 @@ def is_clip_flant5(seen: Peek) -> bool:
 
 def find_parts(path: Path) -> Parts:
     """The parts of the checkpoint at ``path``, a file or a folder."""
-    if not path.exists():
-        raise WANTED.error(path, "does not exist")
-    if path.is_dir():
-        seen = peek(path)
-        if not is_clip_flant5(seen):
-            raise WANTED.error(path, f"looks like {seen.looks_like()}")
-        refuse_code(seen, WANTED)
+    seen = look(path, WANTED)
+    if not is_clip_flant5(seen):
+        raise WANTED.error(path, f"looks like {seen.looks_like()}")
     state = read_all(path, WANTED)
     held = Peek(path, {}, {key: tuple(value.shape) for key, value in state.items()})
     outer = held.prefix(PROJECTOR + "0.weight")

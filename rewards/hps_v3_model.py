@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from .qwen_pixels import FRAMES, MERGE, PATCH
-from .weights import Peek, Wanted, check_complete, read_state
+from .weights import Peek, Wanted, check_complete, read_state, weights_file
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
@@ -62,9 +62,7 @@ def load_trunk(path: Path, dtype: torch.dtype) -> HpsV3Trunk:
     from transformers import Qwen2Model
     from transformers.models.qwen2_vl.modeling_qwen2_vl import Qwen2VisionTransformerPretrainedModel
 
-    if not path.is_file():
-        raise WANTED.error(path, "is not a file" if path.exists() else "does not exist")
-    state = read_state(path, WANTED, *KEYS)
+    state = read_state(weights_file(path, WANTED), WANTED, *KEYS)
     check_complete(path, set(NEEDED) - state.keys(), WANTED)
     visual, model, head = (_under(state, name) for name in ("visual.", "model.", "rm_head."))
     sight, text = infer_configs(state)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from .linear_head import head_keys, linear_head
-from .weights import Peek, Wanted, check_complete, peek, read_state, single_file
+from .weights import Peek, Wanted, check_complete, read_state, weights_file
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -53,10 +53,7 @@ def load_parts(path: Path) -> tuple["BlipVisionModel", "BlipTextModel", torch.nn
     """Vision tower, text tower and head, float32, frozen, in evaluation mode."""
     from transformers import BlipTextModel, BlipVisionModel
 
-    file = single_file(path, WANTED)
-    if file is None:
-        raise WANTED.error(path, f"looks like {peek(path).looks_like()}")
-    state = read_state(file, WANTED, *KEYS)
+    state = read_state(weights_file(path, WANTED), WANTED, *KEYS)
     vision, report = BlipVisionModel.from_pretrained(
         None,
         config=vision_config(state),

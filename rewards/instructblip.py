@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from .clip_pixels import clip_pixels
-from .shards import refuse_code, weight_files
+from .shards import weight_files
 from .t5_answers import (
     PictureReader,
     T5Scorer,
@@ -32,7 +32,7 @@ from .t5_answers import (
     read_tokenizer,
 )
 from .types import Files
-from .weights import Peek, Wanted, check_complete, peek
+from .weights import Peek, Wanted, check_complete, look
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -86,12 +86,9 @@ class InstructBlip(PictureReader):
 
 def check_folder(path: Path) -> None:
     """Raise unless ``path`` is a folder with all that its index names."""
-    if not path.exists():
-        raise WANTED.error(path, "does not exist")
-    seen = peek(path)
+    seen = look(path, WANTED)
     if not is_instructblip(seen):
         raise WANTED.error(path, f"looks like {seen.looks_like()}")
-    refuse_code(seen, WANTED)
     weight_files(path, WANTED)
 
 

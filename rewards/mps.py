@@ -25,7 +25,7 @@ from .clip_pixels import clip_pixels, nan_shows
 from .memo import Memo
 from .mps_blocks import CrossModel
 from .types import Files, check_batch
-from .weights import Peek, Wanted, check_complete, read_state, single_file
+from .weights import Peek, Wanted, check_complete, read_state, weights_file
 
 if TYPE_CHECKING:
     from transformers import CLIPModel, CLIPTokenizer
@@ -149,8 +149,8 @@ class Mps:
         """A model that brings no tokenizer uses ``files.tokenizers["clip"]``."""
         files = files or Files()
         path = files.find(self.checkpoint)
-        tokenizer = load_tokenizer(path, files.tokenizers.get("clip"))
         module = load_mps(path)
+        tokenizer = load_tokenizer(path, files.tokenizers.get("clip"))
         scale = module.model.logit_scale.exp().item()
         module = module.to(files.dtype(torch.float16))
         return MpsScorer(module, tokenizer, scale, self.threshold)
@@ -160,7 +160,7 @@ def load_mps(path: Path) -> MpsModel:
     """The model at ``path``, float32, frozen, in evaluation mode."""
     from transformers import CLIPModel
 
-    state = read_state(single_file(path, WANTED) or path, WANTED, *KEYS)
+    state = read_state(weights_file(path, WANTED), WANTED, *KEYS)
     clip, cross = (_below(state, f"{name}.") for name in ("model", "cross_model"))
     try:
         config, blocks = file_config(clip, "gelu"), CrossModel.of(cross)

@@ -21,7 +21,7 @@ import torch
 from .detections import Rule
 from .object_prompt import object_counts
 from .types import check_batch
-from .weights import Wanted, check_complete, peek
+from .weights import Wanted, check_complete, look
 
 log = logging.getLogger("flow_search")
 
@@ -152,9 +152,7 @@ def load_detector(path: Path, architecture: str, kind: str, wanted: Wanted) -> t
     """The model of ``architecture`` in the folder ``path``, float32, frozen, in evaluation mode."""
     import transformers
 
-    if not path.exists():
-        raise wanted.error(path, "does not exist")
-    seen = peek(path)
+    seen = look(path, wanted)
     if seen.kind != kind:
         raise wanted.error(path, f"looks like {seen.looks_like()}")
     if seen.config.get("use_pretrained_backbone"):

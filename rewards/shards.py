@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from .weights import Peek, Wanted, read_state
+from .weights import Wanted, read_state
 
 
 def read_all(path: Path, wanted: Wanted) -> dict[str, torch.Tensor]:
@@ -29,9 +29,3 @@ def weight_files(folder: Path, wanted: Wanted) -> list[Path]:
 def _indexed(index: Path) -> list[Path]:
     names = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
     return [index.parent / Path(name).name for name in sorted(set(names))]
-
-
-def refuse_code(seen: Peek, wanted: Wanted) -> None:
-    """Raise if the folder asks to run code of its own."""
-    if "auto_map" in seen.config:
-        raise wanted.error(seen.path, "asks to run code of its own (auto_map in config.json)")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from .weights import Peek, Wanted, check_complete, peek, read_state, single_file
+from .weights import Peek, Wanted, check_complete, look, read_state, single_file
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, SiglipModel, SiglipVisionModel
@@ -133,10 +133,7 @@ def _is_naflex(seen: Peek) -> bool:
 def _checked(path: Path, wanted: Wanted, fits: Callable[[Peek], bool]) -> Path | None:
     """The weights file that ``path`` is or holds, None of a folder with its configuration."""
     file = single_file(path, wanted)
-    try:
-        seen = peek(file or path)
-    except ValueError as error:
-        raise wanted.error(path, "cannot be read as weights") from error
+    seen = look(file or path, wanted)
     if not fits(seen):
         raise wanted.error(path, f"looks like {_described(seen)}")
     return file

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from .weights import Peek, Wanted, check_complete, peek
+from .weights import Peek, Wanted, check_complete, look
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, ProcessorMixin
@@ -80,9 +80,7 @@ def load_model(path: Path, dtype: torch.dtype) -> tuple["PreTrainedModel", "Proc
     """The model in the folder ``path``, frozen, in evaluation mode, and its processor."""
     import transformers
 
-    if not path.exists():
-        raise WANTED.error(path, "does not exist")
-    seen = peek(path)
+    seen = look(path, WANTED)
     if seen.kind not in KINDS:
         raise WANTED.error(path, f"looks like {seen.looks_like()}")
     problem = _refusal(seen) or (None if seen.shapes else "has no safetensors")

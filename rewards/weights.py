@@ -8,7 +8,7 @@ error is a ValueError of one sentence that says what the file looks like and wha
 import functools
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -45,6 +45,14 @@ LOOKS_LIKE = {
 
 class NeedsPyTorch26(RuntimeError):
     """Before it, ``weights_only`` could be tricked into running code (CVE-2025-32434)."""
+
+
+class Unreadable(ValueError):
+    """What lies at ``path`` has a ``problem``."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(f"{path} {problem}.")
+        self.path, self.problem = path, problem
 
 
 class Wanted(NamedTuple):
@@ -89,6 +97,11 @@ class Peek:
         """True of a file whose keys cannot be told: any family may try."""
         return self.shapes is None and not self.config
 
+    @property
+    def has_code(self) -> bool:
+        """Whether a folder asks to run code of its own: never loaded."""
+        return "auto_map" in self.config
+
     def looks_like(self) -> str:
         """A noun phrase."""
         found = next((name for key, name in LOOKS_LIKE.items() if self.has(key)), None)
@@ -103,7 +116,7 @@ def peek(path: Path) -> Peek:
     """Look at a file or folder; ValueError if it is neither weights nor a folder of weights."""
     marker = path / "config.json" if path.is_dir() else path
     if not marker.is_file():
-        raise ValueError(f"{path} is neither a weights file nor a folder with a config.json.")
+        raise Unreadable(path, "is neither a weights file nor a folder with a config.json")
     told = [marker, *(_safetensors(path) if path.is_dir() else ())]
     stats = [file.stat() for file in told]
     return _peek(path, tuple((stat.st_mtime_ns, stat.st_size) for stat in stats))
@@ -112,12 +125,37 @@ def peek(path: Path) -> Peek:
 @functools.lru_cache(maxsize=4096)
 def _peek(path: Path, stamps: tuple[tuple[int, int], ...]) -> Peek:
     """``stamps`` tell a file that was changed from one that was seen."""
+    if path.is_file():
+        return Peek(path, {}, _told(_file_shapes, path))
     try:
-        if path.is_dir():
-            return Peek(path, read_config(path), _folder_shapes(path))
-        return Peek(path, {}, _file_shapes(path))
+        config = read_config(path)
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(path, "has a config.json that cannot be read") from error
+    return Peek(path, config, _folder_shapes(path))
+
+
+def _told(
+    shapes: Callable[[Path], dict[str, tuple[int, ...]] | None], file: Path
+) -> dict[str, tuple[int, ...]] | None:
+    try:
+        return shapes(file)
     except Exception as error:  # a file of any kind may lie there
-        raise ValueError(f"{path} cannot be read as weights ({type(error).__name__}).") from error
+        raise Unreadable(file, f"cannot be read as weights ({type(error).__name__})") from error
+
+
+def look(path: Path, wanted: Wanted) -> Peek:
+    """As `peek`, of what is about to be loaded: its errors say what is ``wanted``, and a folder
+    that asks to run code of its own is refused.
+    """
+    if not path.exists():
+        raise wanted.error(path, "does not exist")
+    try:
+        seen = peek(path)
+    except Unreadable as error:
+        raise wanted.error(error.path, error.problem) from error
+    if seen.has_code:
+        raise wanted.error(path, "asks to run code of its own (auto_map in config.json)")
+    return seen
 
 
 def read_config(path: Path) -> dict[str, object]:
@@ -135,7 +173,7 @@ def _safetensors(path: Path) -> list[Path]:
 
 def _folder_shapes(path: Path) -> dict[str, tuple[int, ...]] | None:
     files = _safetensors(path)
-    return {k: s for file in files for k, s in _header(file).items()} if files else None
+    return {k: s for file in files for k, s in _told(_header, file).items()} if files else None
 
 
 def _file_shapes(path: Path) -> dict[str, tuple[int, ...]] | None:
@@ -170,28 +208,28 @@ def _unpickled(path: Path, device: str) -> dict[str, torch.Tensor]:
     return {k: v for k, v in found.items() if isinstance(k, str) and isinstance(v, torch.Tensor)}
 
 
-def _config(path: Path, wanted: Wanted) -> dict[str, object]:
-    try:
-        return read_config(path)
-    except (ValueError, RecursionError) as error:
-        raise wanted.error(path, "has a config.json that cannot be read") from error
-
-
 def single_file(path: Path, wanted: Wanted) -> Path | None:
     """The one weights file that ``path`` is or holds; None of a folder of a known ``model_type``.
 
     Some publish a file beside a config.json that tells nothing of it: the file speaks for itself.
     """
-    if not path.exists():
-        raise wanted.error(path, "does not exist")
     if path.is_file():
         return path
-    if _config(path, wanted).get("model_type"):
+    bare = path.is_dir() and not (path / "config.json").is_file()
+    if not bare and look(path, wanted).kind:
         return None
     files = _safetensors(path)
     if len(files) != 1:
         raise wanted.error(path, f"has no config.json of a model and {len(files)} weights files")
     return files[0]
+
+
+def weights_file(path: Path, wanted: Wanted) -> Path:
+    """As `single_file`, for a model that is never a folder with a configuration of its own."""
+    file = single_file(path, wanted)
+    if file is None:
+        raise wanted.error(path, f"looks like {peek(path).looks_like()}")
+    return file
 
 
 def read_state(path: Path, wanted: Wanted, *keys: str) -> dict[str, torch.Tensor]:

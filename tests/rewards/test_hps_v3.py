@@ -179,7 +179,7 @@ def test_wrong_files_say_what_they_are(tiny, tmp_path):
     held, wrong = load_file(tiny / "HPSv3.safetensors"), tmp_path / "wrong.safetensors"
     assert is_hps_v3(peek(tiny / "HPSv3.safetensors"))
     assert "does not exist" in refusal(tmp_path / "none.safetensors")
-    assert "is not a file" in refusal(tmp_path)
+    assert "0 weights files" in refusal(tmp_path)
     save_file({"visual.conv1.weight": torch.zeros(2)}, wrong)
     assert not is_hps_v3(peek(wrong)) and "CLIP in open_clip layout" in refusal(wrong)
     for lost in ("model.norm.weight", "rm_head.3.bias", "visual.blocks.0.mlp.fc1.weight"):

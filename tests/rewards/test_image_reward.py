@@ -259,14 +259,3 @@ def test_wrong_checkpoints_say_what_they_are(file, tmp_path):
         del state[lost]
         save_file(state, path)
         assert "lacks 1 tensors" in refusal(path)
-
-
-def test_pickles_run_no_code(tmp_path):
-    class Evil:
-        def __reduce__(self):
-            return (tmp_path.joinpath("ran").touch, ())
-
-    torch.save(Evil(), tmp_path / "evil.pt")
-    with pytest.raises(ValueError, match="cannot be read as weights"):
-        load(tmp_path / "evil.pt")
-    assert not (tmp_path / "ran").exists()

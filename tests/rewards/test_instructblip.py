@@ -333,13 +333,3 @@ def test_wrong_checkpoints_say_what_they_are(folder, tmp_path, state):
     lost = "language_model.lm_head.weight"
     write(path, {k: v.clone() for k, v in state.items() if k != lost}, shards=1)
     assert "lacks 1 tensors, language_model.lm_head.weight among them" in refusal(path)
-
-
-def test_pickles_run_no_code(state, tmp_path):
-    class Evil:
-        def __reduce__(self):
-            return (tmp_path.joinpath("ran").touch, ())
-
-    write(tmp_path / "evil", {**state, "query_tokens": Evil()}, pickles=True)
-    assert "cannot be loaded" in refusal(tmp_path / "evil")
-    assert not (tmp_path / "ran").exists()

@@ -357,35 +357,6 @@ def test_wrong_checkpoints_say_what_they_are(siglip, tmp_path):
     assert "no weights that fit" in refusal(tmp_path)
 
 
-def test_remote_code_of_a_folder_is_not_run(siglip, tmp_path):
-    path, _ = siglip
-    config = json.loads((path / "config.json").read_text())
-    config["auto_map"] = {"AutoConfig": "evil.Config", "AutoModel": "evil.Model"}
-    (tmp_path / "config.json").write_text(json.dumps(config))
-    (tmp_path / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
-    save(read(path / "model.safetensors"), tmp_path / "model.safetensors")
-    gemma_tokenizer(tmp_path)
-    assert type(load(tmp_path).module) is transformers.SiglipModel
-    assert not (tmp_path / "ran").exists()
-
-
-def test_pickles_run_no_code(siglip, tmp_path):
-    class Evil:
-        def __reduce__(self):
-            return (tmp_path.joinpath("ran").touch, ())
-
-    torch.save(Evil(), tmp_path / "evil.pt")
-    with pytest.raises(ValueError, match="cannot be read as weights"):
-        load(tmp_path / "evil.pt")
-    folder = tmp_path / "folder"
-    folder.mkdir()
-    (folder / "config.json").write_text((siglip[0] / "config.json").read_text())
-    torch.save(Evil(), folder / "pytorch_model.bin")
-    with pytest.raises(ValueError, match="no weights that fit"):
-        load(folder)
-    assert not (tmp_path / "ran").exists()
-
-
 def test_vocabulary_of_gemma_is_not_the_tower_of_the_aesthetic_predictor():
     text = {"vocab_size": 256_000}
     assert not is_tower(Peek(Path("a"), {"model_type": "siglip", "text_config": text}))

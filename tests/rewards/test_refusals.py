@@ -1,0 +1,119 @@
+"""What no family loads: it refuses in one sentence, with the page to get the right one from."""
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from pack.rewards.weights import SUFFIXES
+from safetensors.torch import save_file
+
+from .families import LOCAL, made
+
+CASES = [(family, setting) for family, local in LOCAL.items() for setting in local.names]
+
+
+class Evil:
+    """A pickle of it makes a file when it is run."""
+
+    def __init__(self, mark):
+        self.mark = mark
+
+    def __reduce__(self):
+        return self.mark.touch, ()
+
+
+@pytest.fixture(scope="module")
+def originals(tmp_path_factory):
+    """Each family that loads, once: the reward, what finds its files, their folder."""
+    kept = {}
+
+    def original(family):
+        if family not in kept:
+            path = tmp_path_factory.mktemp(family)
+            kept[family] = *made(family, path), path
+        return kept[family]
+
+    return original
+
+
+@pytest.fixture(params=CASES, ids=" ".join)
+def case(request, originals, tmp_path):
+    """A copy that may be spoiled: where the setting leads, and what loads it, or another path."""
+    family, setting = request.param
+    reward, files, folder = originals(family)
+    shutil.copytree(folder, tmp_path / "copy")
+    place = tmp_path / "copy" / Path(getattr(reward, setting)).relative_to(folder)
+
+    def load(path=place):
+        return dataclasses.replace(reward, **{setting: str(path)}).load(files)
+
+    return place, load
+
+
+def refusal(load, *args):
+    with pytest.raises(ValueError) as error:
+        load(*args)
+    message = str(error.value)
+    assert "\n" not in message and message.endswith(".") and "is wanted" in message
+    assert ", to be had at https://" in message
+    return message
+
+
+def weights(place):
+    found = [place] if place.is_file() else [p for p in place.rglob("*") if p.suffix in SUFFIXES]
+    assert found
+    return found
+
+
+def test_nothing_there(case, tmp_path):
+    _, load = case
+    assert f"{tmp_path / 'nowhere'} does not exist" in refusal(load, tmp_path / "nowhere")
+
+
+def test_something_else(case, tmp_path):
+    _, load = case
+    (tmp_path / "folder").mkdir()
+    for file in (tmp_path / "else.safetensors", tmp_path / "folder" / "model.safetensors"):
+        save_file({"double_blocks.0.img_attn.qkv.weight": torch.zeros(2)}, file)
+    message = refusal(load, tmp_path / "else.safetensors")
+    assert f"{tmp_path / 'else.safetensors'} looks like a FLUX diffusion model" in message
+    (tmp_path / "folder" / "config.json").write_text(json.dumps({"model_type": "bert"}))
+    assert f"{tmp_path / 'folder'}" in (message := refusal(load, tmp_path / "folder"))
+    assert 'type "bert"' in message or "looks like a FLUX" in message
+
+
+def test_broken_weights(case):
+    """A download that broke off, in a folder as well as alone."""
+    place, load = case
+    for file in weights(place):
+        file.write_bytes(file.read_bytes()[:50])
+    assert str(place) in refusal(load)
+
+
+def test_pickles_run_no_code(case, tmp_path):
+    """In a file alone, and in a folder that has no safetensors."""
+    place, load = case
+    for file in weights(place):
+        file.unlink()
+        evil = file if place.is_file() else file.with_name("pytorch_model.bin")
+        torch.save({"a": Evil(tmp_path / "ran")}, evil)
+    for index in place.parent.rglob("*.index.json"):
+        index.unlink()
+    refusal(load)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_code_of_a_folder_is_not_run(case, tmp_path):
+    place, load = case
+    if place.is_file():
+        place = place.parent
+    config = place / "config.json"
+    told = json.loads(config.read_text()) if config.exists() else {}
+    own = {"AutoConfig": "own.Config", "AutoModel": "own.Model", "AutoProcessor": "own.Processor"}
+    config.write_text(json.dumps(told | {"auto_map": own}))
+    (place / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    assert "asks to run code of its own (auto_map in config.json)" in refusal(load, place)
+    assert not (tmp_path / "ran").exists()
