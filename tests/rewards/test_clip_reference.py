@@ -1,9 +1,13 @@
 """Likeness to a reference picture against transformers' hidden states."""
 
+import logging
+import shutil
+
 import pytest
 import torch
 from pack.rewards import REWARDS, Files
 from pack.rewards.weights import peek
+from safetensors.torch import load_file, save_file
 
 from .test_clip import build, processed
 from .tiny_clip import PROMPTS, open_clip_state, pictures, save, shown
@@ -123,3 +127,15 @@ def test_activation(tmp_path):
         for act in ("auto", "gelu", "quick_gelu")
     )
     assert torch.equal(auto, gelu) and not torch.allclose(gelu, quick, atol=1e-4)
+
+
+def test_a_strange_tensor_is_told(clip, tmp_path, caplog, monkeypatch):
+    """Only what is known to belong to the other half is passed over in silence."""
+    monkeypatch.setattr(logging.getLogger("transformers"), "propagate", True)
+    shutil.copytree(clip[0], tmp_path, dirs_exist_ok=True)
+    load(tmp_path)
+    assert not caplog.text
+    state = load_file(tmp_path / "model.safetensors")
+    save_file(state | {"strange": torch.zeros(1)}, tmp_path / "model.safetensors", {"format": "pt"})
+    load(tmp_path)
+    assert "strange" in caplog.text and "text_" not in caplog.text

@@ -1,5 +1,8 @@
 """What every family with weights of its own keeps to, each on tiny random ones."""
 
+import io
+import logging
+
 import pytest
 import torch
 from pack.rewards import REWARDS, Scorer, load_scorer
@@ -29,11 +32,20 @@ def name(request):
 
 
 @pytest.fixture(scope="module")
-def scorer(name, tmp_path_factory):
-    """Loaded as the host does, whose nodes run in inference mode."""
+def loaded(name, tmp_path_factory):
+    """A scorer loaded as the host does, whose nodes run in inference mode, and what is logged."""
     reward, files = made(name, tmp_path_factory.mktemp(name))
+    log, said = logging.getLogger("transformers"), io.StringIO()
+    log.addHandler(handler := logging.StreamHandler(said))
     with torch.inference_mode():
-        return load_scorer(reward, files)
+        scorer = load_scorer(reward, files)
+    log.removeHandler(handler)
+    return scorer, said.getvalue()
+
+
+@pytest.fixture(scope="module")
+def scorer(loaded):
+    return loaded[0]
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +58,11 @@ def scores(scorer, images):
     """Scored in inference mode too: what is kept of prompts must serve a gradient later."""
     with torch.inference_mode():
         return scorer.score(images, PROMPTS)
+
+
+def test_loading_a_published_layout_warns_of_nothing(loaded):
+    """transformers tells of tensors that it has no place for, or finds none for."""
+    assert "LOAD REPORT" not in loaded[1] and "UNEXPECTED" not in loaded[1]
 
 
 def test_scores(scorer, images, scores):
