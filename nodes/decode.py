@@ -6,14 +6,17 @@ from typing import Any
 
 import comfy.model_management as mm
 import torch
+from comfy.sd import VAE
 from comfy.taesd.taesd import TAESD
 from PIL import Image
 from torch import Tensor
 
-from .flow import out_of_memory
+from .memory import fitted, out_of_memory
 
 # Floats alive per pixel inside TAESD's last blocks: 64 channels of input, convolution, activation.
 TAESD_FLOATS = 4 * 64
+TILE, TILE_FRAMES = 128, 4  # pixels; latent frames
+SHOWN = 4  # frames of a clip in its preview
 
 
 def decode(vae: Any, base: Any, x0: Tensor) -> Tensor:
@@ -26,7 +29,20 @@ def decode(vae: Any, base: Any, x0: Tensor) -> Tensor:
             if not out_of_memory(error):
                 raise
         mm.soft_empty_cache()
-    return vae.decode(latents)  # falls back on tiles when memory runs out
+    try:  # the host falls back on its own tiles when memory runs out
+        return fitted(lambda rows: vae.decode(latents[rows]), len(latents), len(latents))
+    except Exception as error:
+        if not (out_of_memory(error) and isinstance(vae, VAE)):
+            raise
+    mm.soft_empty_cache()
+    return fitted(lambda rows: decode_in_tiles(vae, latents[rows]), len(latents), 1)
+
+
+def decode_in_tiles(vae: VAE, latents: Tensor) -> Tensor:
+    """Tiles half as wide as those the host falls back on; a clip's in `TILE_FRAMES` at a time."""
+    tile = max(8, TILE // vae.spacial_compression_decode())
+    times = {"tile_t": TILE_FRAMES, "overlap_t": 1} if latents.ndim == 5 else {}
+    return vae.decode_tiled(latents, tile_x=tile, tile_y=tile, overlap=tile // 4, **times)
 
 
 def taesd_bytes(vae: Any, latents: Tensor) -> int:
@@ -55,3 +71,16 @@ def decode_taesd(vae: Any, latents: Tensor) -> Tensor:
 def pixels(picture: Tensor) -> Image.Image:
     """One picture (H,W,3) in [0,1]."""
     return Image.fromarray((picture.clamp(0, 1) * 255).round().to("cpu", torch.uint8).numpy())
+
+
+def preview(picture: Tensor) -> Image.Image:
+    """A picture (1,H,W,3), or some frames of a clip (1,T,H,W,3) in rows of two, first to last.
+
+    The host sends one still image as a preview (server.py:1361), so a clip is not shown moving.
+    """
+    if picture.ndim == 4:
+        return pixels(picture[0])
+    frames, shown = picture[0], min(SHOWN, picture.shape[1] // 2 * 2 or 1)
+    chosen = frames[torch.linspace(0, len(frames) - 1, shown).round().long()]
+    rows = [torch.cat(list(pair), dim=1) for pair in chosen.split(2)]
+    return pixels(torch.cat(rows))

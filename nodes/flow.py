@@ -8,28 +8,17 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import comfy.model_management as mm
-import comfy.model_sampling
 import torch
 from comfy.patcher_extension import WrappersMP, add_wrapper_with_key
 from torch import Tensor
 
 from ..samplers.batching import OneAtATime
 from ..samplers.ledger import Ledger
+from .caches import step_cache
+from .clock import Clock, clock_of
+from .memory import make_room, out_of_memory
 
 log = logging.getLogger("flow_search")
-INVERTED_FLOW = getattr(comfy.model_sampling, "IMG_TO_IMG_FLOW", ())  # absent before 0.18
-
-
-def check_flow(model_sampling: Any) -> None:
-    """Raise unless x_t = (1-t) x0 + t eps with t = sigma (the host's CONST)."""
-    if not isinstance(model_sampling, comfy.model_sampling.CONST) or isinstance(
-        model_sampling, INVERTED_FLOW
-    ):
-        kinds = [cls.__name__ for cls in type(model_sampling).__bases__]
-        raise ValueError(
-            "Flow Search needs a rectified-flow model (FLUX, SD3.5, Qwen-Image, Wan…); this model "
-            f"samples with {' and '.join(kinds)}."
-        )
 
 
 def check_pictures(model: Any) -> None:
@@ -41,8 +30,8 @@ def check_pictures(model: Any) -> None:
         )
 
 
-def check_sigmas(sigmas: Tensor) -> list[float]:
-    """Sigmas as floats: at least two, falling strictly within [0, 1].
+def check_sigmas(sigmas: Tensor, clock: Clock) -> list[float]:
+    """Sigmas as times t: at least two, falling strictly.
 
     A shifted schedule may begin a float32 rounding above 1.
     """
@@ -53,12 +42,12 @@ def check_sigmas(sigmas: Tensor) -> list[float]:
             "part of a split empty?"
         )
     falling = all(a > b for a, b in zip(values, values[1:], strict=False))
-    if not falling or values[0] > 1.0 or values[-1] < 0.0:
+    if not falling or values[0] > clock.most or values[-1] < 0.0:
         raise ValueError(
             f"sigmas {[round(v, 4) for v in values]} given, wanted values falling strictly from at "
-            "most 1 to at least 0, as a flow model's scheduler gives."
+            f"most {clock.most:g} to at least 0, as a flow model's scheduler gives."
         )
-    return values
+    return [clock.time(v) for v in values]
 
 
 def check_latent(latent: dict[str, Any]) -> Tensor:
@@ -97,9 +86,9 @@ def mask_of(mask: Tensor | None, samples: Tensor, i: int) -> Tensor | None:
 
 def check_guider(guider: Any) -> None:
     """Refuse what would mix candidates: step caches, and conditions made for several pictures."""
-    if "easycache" in guider.model_options.get("transformer_options", {}):
+    if cache := step_cache(guider.model_patcher, guider.model_options):
         raise ValueError(
-            "EasyCache or LazyCache is on this model, wanted it off for a search: it would reuse "
+            f"A step cache ({cache}) is on this model, wanted it off for a search: it would reuse "
             "one candidate's prediction for another."
         )
     axes = guider.model_patcher.get_model_object("latent_format").latent_dimensions
@@ -143,11 +132,6 @@ def nfe_per_particle(guider: Any) -> int:
     return max(1, sum(conds.values()))
 
 
-def out_of_memory(error: Exception) -> bool:
-    """Whether the device ran out of memory; each backend has an exception of its own for it."""
-    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error).lower()
-
-
 class Network:
     """x0 predictions of the host's model inside `guider.sample`, charged as they happen.
 
@@ -158,7 +142,8 @@ class Network:
     def __init__(self, model: Any, extra_args: dict[str, Any], ledger: Ledger) -> None:
         self.model, self.extra_args, self.ledger = model, extra_args, ledger
         self.base = model.inner_model.inner_model
-        check_flow(self.base.model_sampling)
+        self.clock = clock_of(self.base.model_sampling)
+        self.keep = mm.loaded_models(only_currently_used=True)
         add_wrapper_with_key(
             WrappersMP.APPLY_MODEL,
             "flow_search_nfe",
@@ -172,10 +157,23 @@ class Network:
         return execute(x, *args, **kwargs)
 
     def __call__(self, x: Tensor, t: float) -> Tensor:
+        """x0. A single row that memory has no room for is tried again with all else unloaded."""
+        try:
+            return self._predict(x, t)
+        except torch.OutOfMemoryError as error:
+            if len(x) > 1:
+                raise
+            log.warning("Out of memory for a single candidate: %s", error)
+        make_room()
+        mm.load_models_gpu(self.keep, minimum_memory_required=self.base.memory_required(x.shape))
+        return self._predict(x, t)
+
+    def _predict(self, x: Tensor, t: float) -> Tensor:
         ledger = self.ledger
         before = ledger.nfe, ledger.network_calls
         try:
-            x0 = self.model(x, x.new_full((len(x),), t), **self.extra_args)
+            sigma = x.new_full((len(x),), self.clock.sigma(t))
+            x0 = self.model(self.clock.outward(x, t), sigma, **self.extra_args)
         except Exception as error:
             if isinstance(error, mm.InterruptProcessingException):
                 raise
@@ -207,13 +205,13 @@ class Network:
         return (1.0 - t) * self.model.latent_image
 
     def starts(
-        self, x: Tensor, t: float, source: Callable[[Sequence[int]], Tensor]
+        self, y: Tensor, t: float, source: Callable[[Sequence[int]], Tensor]
     ) -> Callable[[Sequence[int]], Tensor]:
-        """ids -> latents at time t: the host's own rows `x` first, then addressed noise.
+        """ids -> latents at time t: the host's own rows `y` first, then addressed noise.
 
-        With the host's noise disabled `x` is the given latent as it is, and all begin there.
+        With the host's noise disabled `y` is the given latent as it is, and all begin there.
         """
-        disabled = not self.model.noise.any()
+        disabled, x = not self.model.noise.any(), self.clock.inward(y, t)
 
         def start(ids: Sequence[int]) -> Tensor:
             if disabled:
@@ -222,9 +220,10 @@ class Network:
             new = [i for i in ids if i >= len(x)]
             if not new:
                 return x[own]
-            latent, sigma = self.model.latent_image, torch.tensor(t, device=x.device)
+            latent = self.model.latent_image
+            sigma = torch.tensor(self.clock.sigma(t), device=x.device)
             fresh = self.base.model_sampling.noise_scaling(sigma, source(new), latent)
-            return torch.cat([x[own], fresh])
+            return torch.cat([x[own], self.clock.inward(fresh, t)])
 
         return start
 

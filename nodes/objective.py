@@ -30,13 +30,16 @@ class HostObjective:
 
     A decode or a reward may make the host unload the network, and with it LoRA and ModelSampling
     patches, without a word. So what was loaded when the search began is loaded again after each
-    round (free when nothing moved). At most `ROWS` pictures are decoded and scored at once.
+    round (free when nothing moved). At most `ROWS` pictures are decoded and scored at once; of
+    clips as many as `HELD` bytes hold, the first of all alone. Never what happens to be free: so
+    that a seed is a result.
 
     `pictures` are the best `remember` of the last call by their row in it, best first and of equals
-    the first: (1,H,W,3) or (1,T,H,W,3). A row without a score has none.
+    the first, no more than are decoded at once: (1,H,W,3) or (1,T,H,W,3). A row without a score has
+    none.
     """
 
-    ROWS = 8
+    ROWS, HELD = 8, 1 << 30
 
     def __init__(
         self,
@@ -53,6 +56,16 @@ class HostObjective:
         self.keep = mm.loaded_models(only_currently_used=True)
         self.remember = remember
         self.pictures: dict[int, Tensor] = {}
+        self.size = 0  # bytes of one picture or clip, where known
+
+    @property
+    def at_once(self) -> int:
+        """Pictures or clips decoded, scored and remembered together."""
+        return max(1, min(self.ROWS, self.HELD // max(1, self.size)))
+
+    def measure(self, picture: Tensor) -> None:
+        """Learn the size of the pictures (1,…) from one of them."""
+        self.size = picture.nbytes
 
     @property
     def picture(self) -> Tensor | None:
@@ -61,20 +74,23 @@ class HostObjective:
 
     def __call__(self, x0: Tensor) -> Tensor:
         """(K,) scores: nan where the reward gave none, -inf where the picture is not finite."""
-        scores: list[Tensor] = []
+        scores = torch.empty(0, dtype=torch.float64)
         self.pictures = {}
-        for rows in x0.split(self.ROWS):
-            images = self.decode(rows)
-            scores.append(self.judge(images))
-            self._remember(images, torch.cat(scores).tolist())
+        if x0.ndim == 5:
+            self.size = self.size or self.HELD
+        while (first := len(scores)) < len(x0):
+            images = self.decode(x0[first : first + self.at_once])
+            scores = torch.cat([scores, self.judge(images)])
+            self._remember(images, scores.tolist())
         self.restore(x0)
-        return torch.cat(scores)
+        return scores
 
     def _remember(self, images: Tensor, scores: list[float]) -> None:
         """Keep the best pictures by the scores of all rows so far, `images` being the last rows."""
         first = len(scores) - len(images)
         sound = [row for row, worth in enumerate(scores) if math.isfinite(worth)]
-        best = sorted(sound, key=lambda row: -scores[row])[: self.remember]
+        best = sorted(sound, key=lambda row: -scores[row])
+        best = best[: min(self.remember, self.at_once)]
         self.pictures = {
             row: self.pictures[row] if row < first else images[row - first][None].clone()
             for row in best
@@ -85,6 +101,8 @@ class HostObjective:
         with self.ledger.timed("decode"):
             images = decode(self.vae, self.base, x0)
         self.ledger.decodes += len(x0)
+        self.ledger.frames += images[..., 0, 0, 0].numel()
+        self.measure(images[:1])
         return images
 
     def judge(self, images: Tensor) -> Tensor:

@@ -138,6 +138,7 @@ def report(
             "nfe": ledger.nfe,
             "network_calls": ledger.network_calls,
             "decodes": ledger.decodes,
+            "frames": ledger.frames,
             "rewards": ledger.rewards,
             "seconds": {"total": ledger.elapsed, **ledger.seconds},
             **beside,

@@ -10,8 +10,8 @@ from torch import Tensor
 from ..samplers.run import Finish, StopRules, check_budget
 from ..samplers.schedules import split_window
 from ..samplers.types import Prices, Search
+from .clock import check_start, clock_of
 from .flow import (
-    check_flow,
     check_guider,
     check_latent,
     check_pictures,
@@ -53,11 +53,11 @@ class Request:
 def check(request: Request) -> list[float]:
     """Refuse bad input; returns the sigmas as floats."""
     kernel_of(request.sampler)
-    check_flow(request.guider.model_patcher.get_model_object("model_sampling"))
+    clock = clock_of(request.guider.model_patcher.get_model_object("model_sampling"))
     check_pictures(request.guider.model_patcher.model)
     check_guider(request.guider)
-    times = check_sigmas(request.sigmas)
-    check_latent(request.latent_image)
+    times = check_sigmas(request.sigmas, clock)
+    check_start(float(request.sigmas[0]), clock, check_latent(request.latent_image))
     request.reward.check(request.prompt)
     if request.watchdog is not None:
         request.watchdog.check(request.prompt)

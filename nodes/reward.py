@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ..rewards import REWARDS, Files, Scorer, fresh, load_scorer, reads_clips, score_any
 from ..rewards.weights import SUFFIXES, Peek, peek
+from .memory import fitted
 from .schema import CATEGORY, FlowReward, build, combo, flat, under
 
 FOLDER = "rewards"
@@ -72,8 +73,8 @@ def resolve(name: str) -> Path:
 class HostScorer:
     """A scorer whose weights, if any, the host loads and unloads.
 
-    It is handed `ROWS` pictures at a time on the device of its weights; or one clip, where that
-    lies: the scorer brings the frames it needs to the device.
+    It is handed `ROWS` pictures at a time on the device of its weights, fewer when memory runs out;
+    or one clip, where that lies: the scorer brings the frames it needs to the device.
     """
 
     ROWS: ClassVar[int] = 8
@@ -90,18 +91,16 @@ class HostScorer:
         self.scorer.check(prompt)
 
     def score(self, images: Tensor, prompts: list[str]) -> Tensor:
-        device, size = images.device, self.ROWS
-        if self.patcher is not None:
-            mm.load_models_gpu([self.patcher])
-            device = self.patcher.load_device
-        if images.ndim == 5:
-            device, size = images.device, 1
-        scores = []
-        for i, rows in enumerate(images.split(size)):
+        def ask(rows: slice) -> Tensor:
             mm.throw_exception_if_processing_interrupted()
-            asked = prompts[i * size : (i + 1) * size]
-            scores.append(self.scorer.score(rows.to(device), asked))
-        return torch.cat(scores).to(images.device)
+            device = images.device
+            if self.patcher is not None:
+                mm.load_models_gpu([self.patcher])
+                device = device if images.ndim == 5 else self.patcher.load_device
+            return self.scorer.score(images[rows].to(device), prompts[rows])
+
+        scores = fitted(ask, len(images), 1 if images.ndim == 5 else self.ROWS)
+        return scores.to(images.device)
 
 
 @dataclass(frozen=True)

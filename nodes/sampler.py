@@ -37,9 +37,9 @@ def sample_flow(
     kernel: Kernel,
 ) -> Tensor:
     """The plain sampler: a search of width 1 for each image of the batch."""
-    times = check_sigmas(sigmas)
     ledger = Ledger()
     network = Network(model, extra_args, ledger)
+    clock, times = network.clock, check_sigmas(sigmas, network.clock)
     source = AddressedNoise(
         extra_args.get("seed") or 0, tuple(x.shape[1:]), x.device, images=len(x)
     )
@@ -48,7 +48,7 @@ def sample_flow(
         kernel=kernel,
         times=times[:-1],
         end=times[-1],
-        start=lambda ids: x[list(ids)],
+        start=lambda ids: clock.inward(x, times[0])[list(ids)],
         noise=network.noise(source),
         uniform=source.uniform,
         ledger=ledger,
@@ -58,10 +58,10 @@ def sample_flow(
     )
     for i, particles in enumerate(walk(problem, problem.born(len(x), score=False), score=False)):
         if callback is not None:
-            sigma = sigmas[i]
-            shown = {"x": particles.x, "denoised": particles.x0, "sigma_hat": sigma}
+            sigma, y = sigmas[i], clock.outward(particles.x, times[i])
+            shown = {"x": y, "denoised": particles.x0, "sigma_hat": sigma}
             callback(shown | {"i": i, "sigma": sigma})
-    return problem.land(particles)
+    return clock.outward(problem.land(particles), problem.end)
 
 
 class FlowSampler(KSAMPLER):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,7 +23,7 @@ from ..samplers.problem import Problem
 from ..samplers.run import Outcome, run
 from ..samplers.schedules import split_window
 from ..samplers.types import SCORED, Particles, SearchEvent
-from .decode import pixels
+from .decode import preview
 from .events import Events
 from .flow import Network, mask_of, nfe_per_particle, stop_if_interrupted
 from .objective import HostObjective
@@ -36,6 +37,7 @@ from .survival import Kept, Part, rescue
 from .watchdog import Watchdog
 
 PREVIEW_SIZE = 512
+RATIOS = ("downscale_ratio_spacial", "downscale_ratio_temporal")  # spelt so by the host
 
 
 @dataclass
@@ -53,14 +55,11 @@ def search_latents(request: Request, node_id: str) -> tuple[dict[str, Any], Tens
     Whatever can be known to be wrong is refused before any compute is spent.
     """
     times = check(request)
-    latent = dict(request.latent_image)
-    latent.pop("downscale_ratio_spacial", None)
-    latent.pop("downscale_ratio_temporal", None)
-    samples = comfy.sample.fix_empty_latent_channels(
-        request.guider.model_patcher,
-        latent["samples"],
-        request.latent_image.get("downscale_ratio_spacial", None),
-    )
+    latent, fix = dict(request.latent_image), comfy.sample.fix_empty_latent_channels
+    ratios = {name: latent.pop(name, None) for name in RATIOS}
+    known = inspect.signature(fix).parameters  # the temporal one is not in every version
+    ratios = {name: ratio for name, ratio in ratios.items() if name in known}
+    samples = fix(request.guider.model_patcher, latent["samples"], **ratios)
     noise = request.noise.generate_noise(latent | {"samples": samples})
     found = search_each(request, times, noise, samples, latent.get("noise_mask"), node_id)
     latent["samples"] = torch.cat([f.latent for f in found]).to(mm.intermediate_device())
@@ -210,7 +209,9 @@ class OneSearch:
             self._show(event, final if event.kind == "finish" else scoring)
         self._settle(final)
         best = self.outcome.top[0]
-        return best.x if problem.end else best.clean  # above 0 another sampler goes on from x
+        if not problem.end:
+            return best.clean
+        return network.clock.outward(best.x, problem.end)  # another sampler goes on from there
 
     def _after_call(self) -> None:
         stop_if_interrupted()
@@ -239,9 +240,9 @@ class OneSearch:
         return True
 
     def _progress(self, picture: Tensor | None) -> None:
-        preview = picture if picture is None else ("JPEG", pixels(frames(picture)[0]), PREVIEW_SIZE)
+        shown = picture if picture is None else ("JPEG", preview(picture), PREVIEW_SIZE)
         done = self.image * self.request.budget + self.ledger.nfe
-        self.bar.update_absolute(done, self.bar.total, preview)
+        self.bar.update_absolute(done, self.bar.total, shown)
 
     def _settle(self, final: HostObjective) -> None:
         """Leave out what failed, decode what has no picture yet, show the winner."""

@@ -17,8 +17,8 @@ Rows = list[dict[str, Any]]
 class Watchdog:
     """Scores the particles that a search moves to and returns, each once, in their trace rows.
 
-    The search learns nothing of it. A picture is scored while it is at hand: the best
-    `HostObjective.ROWS` are of those seen since the search last moved. Any other (one survivor of
+    The search learns nothing of it. A picture is scored while it is at hand: the best are of those
+    seen since the search last moved, `HostObjective.at_once` of them. Any other (one survivor of
     many, a far brother) is decoded again. What this costs is in the ledger of `objective`, which is
     not the search's. A failed particle is not scored.
     """
@@ -43,8 +43,10 @@ class Watchdog:
         if event.kind == "finish":
             return self.score(event.particles, new)
         known = new if self.moved else self.at_hand | new
+        for picture in known.values():
+            self.objective.measure(picture)
         best = sorted(known, key=lambda i: -self.trace.by_id[i]["reward"])
-        self.at_hand = {i: known[i] for i in best[: self.objective.ROWS]}
+        self.at_hand = {i: known[i] for i in best[: self.objective.at_once]}
         self.moved = False
         return []
 
@@ -53,8 +55,9 @@ class Watchdog:
         own = {i: at for at, i in enumerate(particles.ids.tolist()) if i not in self.scored}
         due = [i for i in own if self.trace.by_id[i]["reward"] is not None]
         self.scored.update(due)
-        for first in range(0, len(due), self.objective.ROWS):
-            some = due[first : first + self.objective.ROWS]
+        size = self.objective.at_once
+        for first in range(0, len(due), size):
+            some = due[first : first + size]
             lost = [i for i in some if i not in pictures]
             if lost:
                 again = self.objective.decode(particles.clean[[own[i] for i in lost]])

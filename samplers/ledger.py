@@ -25,6 +25,7 @@ class Ledger:
     nfe: int = 0
     network_calls: int = 0
     decodes: int = 0
+    frames: int = 0  # pictures that the decodes gave; of a clip each of its frames
     rewards: int = 0
     gradients: int = 0  # of the reward, one a particle that guided its children
     seconds: dict[str, float] = field(

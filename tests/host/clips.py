@@ -23,11 +23,12 @@ spec = importlib.util.spec_from_file_location(
 )
 sys.modules["pack"] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(sys.modules["pack"])
-from pack.nodes import combine, objective, report, reward, search_run, watchdog  # noqa: E402
+from pack.nodes import combine, decode, objective, report, reward, search_run, watchdog  # noqa: E402
 from pack.samplers.types import Particles, SearchEvent  # noqa: E402
 
 server.PromptServer.instance = SimpleNamespace(send_sync=lambda *sent: None, client_id=None)
 folder_paths.add_model_folder_path(reward.FOLDER, REWARDS)
+CLIP = 5 * 48 * 48 * 3 * 4  # bytes of a clip here
 base = SimpleNamespace(process_latent_out=lambda x: x, memory_required=lambda shape: 0)
 
 
@@ -77,6 +78,28 @@ def watch(scored, x0, moves):
     return told
 
 
+def together(held):
+    """Rows of each decode of six clips when a part may hold as many bytes."""
+    ours, calls = objective_of(loaded("brightness"), 8), []
+
+    def decode_some(latents):
+        calls.append(len(latents))
+        return decoded(latents)
+
+    ours.vae, ours.HELD = SimpleNamespace(decode=decode_some), held
+    scores = ours(rows(6))
+    return {"calls": calls, "scores": scores.tolist(), "kept": len(ours.pictures)}
+
+
+def previewed(count):
+    """Width and height of the preview of a clip of `count` frames, and the grey of its corners."""
+    greys = torch.linspace(0, 1, count)[None, :, None, None, None].expand(1, -1, 8, 12, 3)
+    image = decode.preview(greys if count > 1 else greys[:, 0])
+    across, down = image.size
+    corners = [(x, y) for y in (0, down - 1) for x in (0, across - 1)]
+    return [across, down, [image.getpixel(corner)[0] for corner in corners]]
+
+
 def rows(count):
     """Latents (count,3,T,6,6) of 5 frames, each of one grey."""
     levels = torch.rand(count, 5, generator=torch.Generator().manual_seed(0))
@@ -105,5 +128,7 @@ with torch.inference_mode():
         "learns": [judge(loaded("video", frame_reward=learns), x0) for _ in range(2)],
         "moves": watch(bright, x0[order], {11: (0, 11, 7, 8), 12: (1,)}),
         "settings": both.settings,
+        "together": [together(held) for held in (1 << 30, 3 * CLIP, CLIP // 2)],
+        "previews": [previewed(count) for count in (1, 2, 9)],
     }
 sys.stdout.write(json.dumps(told) + "\n")

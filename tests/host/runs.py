@@ -1,6 +1,7 @@
 """One prompt with several runs of one small model: plain, searched, and how they differ."""
 
 import json
+import uuid
 
 from .graphs import node
 
@@ -14,6 +15,7 @@ class Runs:
 
     def __init__(self, key):
         self.key, self.graph = key, {}
+        self.own = uuid.uuid4().hex  # the host would not run an equal node again
         loaded = key in STOCK
         own = self.node("ProbeTinyModel", key=key, loaded=loaded)[0]
         self.model = self.node("UNETLoader", unet_name=f"{key}.safetensors", weight_dtype="default")
@@ -54,7 +56,7 @@ class Runs:
 
     def run(self, name, **search):
         """Add one run, plain or a search, with a network counter of its own; its first output."""
-        counter = f"{self.key} {name}"
+        counter = f"{name} {self.own}"
         model = self.node("ProbeCountNetwork", model=self.model, name=counter)
         inputs = {
             "noise": self.noise, "guider": self.guide(model), "sampler": self.sampler,

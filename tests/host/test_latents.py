@@ -9,177 +9,34 @@ from pack.demo.client import ComfyError
 from .graphs import node
 from .page import check_section, table
 from .runs import Runs, assert_counted
-
-STEPS = 3
-IMAGE, CLIP = "FLUX.1 dev", "Wan 2.1 T2V"
-
-
-def half(runs, value=1.0, height=64, width=64):
-    """A mask: `value` on the right half, 0 on the left."""
-    none = runs.node("SolidMask", value=0.0, width=width, height=height)
-    some = runs.node("SolidMask", value=value, width=width // 2, height=height)
-    return runs.node(
-        "MaskComposite", destination=none, source=some, x=width // 2, y=0, operation="add"
-    )
-
-
-def masks(runs, *values):
-    """A batch of masks, each of one value."""
-    each = [runs.node("SolidMask", value=value, width=64, height=64) for value in values]
-    pictures = [runs.node("MaskToImage", mask=mask) for mask in each]
-    both = pictures[0]
-    for picture in pictures[1:]:
-        both = runs.node("ImageBatch", image1=both, image2=picture)
-    return runs.node("ImageToMask", image=both, channel="red")
-
-
-def other(runs):
-    return runs.node("ConditioningZeroOut", conditioning=runs.text)
-
-
-def combine(runs, *conditions):
-    first, second = conditions
-    return runs.node("ConditioningCombine", conditioning_1=first, conditioning_2=second)
-
-
-def picture(runs):
-    runs.latent, runs.sigmas = runs.picture, runs.schedule(STEPS, denoise=0.6)
-
-
-def masked(runs):
-    runs.latent = runs.masked
-
-
-def soft_mask(runs):
-    runs.model = runs.node("DifferentialDiffusion", model=runs.model, strength=1.0)
-    runs.latent = runs.node("SetLatentNoiseMask", samples=runs.picture, mask=half(runs, 0.7))
-
-
-def reference(runs):
-    runs.text = runs.node("ReferenceLatent", conditioning=runs.text, latent=runs.picture)
-
-
-def redux(runs):
-    style = runs.node("ProbeRedux", width=24)
-    runs.text = runs.node(
-        "StyleModelApply",
-        conditioning=runs.text, style_model=style, clip_vision_output=[style[0], 1],
-        strength=1.0, strength_type="multiply",
-    )  # fmt: skip
-
-
-def control(runs, pictures=1):
-    image = runs.node("EmptyImage", width=64, height=64, batch_size=pictures, color=0x80FF20)
-    net = runs.node("ControlNetLoader", control_net_name="tiny.safetensors")
-    runs.text = runs.node(
-        "ControlNetApplyAdvanced",
-        positive=runs.text, negative=runs.text, control_net=net, image=image, strength=1.0,
-        start_percent=0.0, end_percent=1.0,
-    )  # fmt: skip
-
-
-def lora(runs):
-    runs.model = runs.node(
-        "LoraLoaderModelOnly", model=runs.model, lora_name="tiny.safetensors", strength_model=1.0
-    )
-
-
-def hook(runs, keyframes=0):
-    hooks = runs.node("CreateHookLoraModelOnly", lora_name="tiny.safetensors", strength_model=1.0)
-    frames = {}
-    for i in range(keyframes):
-        made = runs.node("CreateHookKeyframe", strength_mult=1.0 - i, start_percent=i / 2, **frames)
-        frames = {"prev_hook_kf": made}
-    if frames:
-        hooks = runs.node("SetHookKeyframes", hooks=hooks, hook_kf=frames["prev_hook_kf"])
-    runs.text = runs.node(
-        "ConditioningSetProperties",
-        cond_NEW=runs.text, strength=1.0, set_cond_area="default", hooks=hooks,
-    )  # fmt: skip
-
-
-def cfg(runs):
-    negative = other(runs)
-    runs.guide = lambda model: runs.node(
-        "CFGGuider", model=model, positive=runs.text, negative=negative, cfg=2.0
-    )
-
-
-def dual_cfg(runs):
-    negative = other(runs)
-    guided = runs.node("FluxGuidance", conditioning=runs.text, guidance=1.0)
-    runs.guide = lambda model: runs.node(
-        "DualCFGGuider",
-        model=model, cond1=runs.text, cond2=guided, negative=negative, cfg_conds=2.0,
-        cfg_cond2_negative=1.5, style="regular",
-    )  # fmt: skip
-
-
-def guidance(runs):
-    runs.text = runs.node("FluxGuidance", conditioning=runs.text, guidance=1.5)
-
-
-def area(runs):
-    part = runs.node(
-        "ConditioningSetAreaPercentage",
-        conditioning=other(runs), width=0.5, height=1.0, x=0.5, y=0.0, strength=1.0,
-    )  # fmt: skip
-    runs.text = combine(runs, runs.text, part)
-
-
-def area_by_mask(runs, mask=None):
-    part = runs.node(
-        "ConditioningSetMask",
-        conditioning=other(runs), mask=mask or half(runs), strength=1.0, set_cond_area="default",
-    )  # fmt: skip
-    runs.text = combine(runs, runs.text, part)
-
-
-def fill(runs):
-    pixels = runs.node("EmptyImage", width=64, height=64, batch_size=1, color=0x3060A0)
-    made = runs.node(
-        "InpaintModelConditioning",
-        positive=runs.text, negative=runs.text, vae=runs.vae, pixels=pixels, mask=half(runs),
-        noise_mask=True,
-    )  # fmt: skip
-    runs.text, runs.latent = made, [made[0], 2]
-
-
-def first_frame(runs):
-    image = runs.node("EmptyImage", width=32, height=32, batch_size=1, color=0x80FF20)
-    made = runs.node(
-        "WanImageToVideo",
-        positive=runs.text, negative=runs.text, vae=runs.vae, width=32, height=32, length=9,
-        batch_size=1, start_image=image,
-    )  # fmt: skip
-    runs.text, runs.latent = made, [made[0], 2]
-
-
-def some_frames(runs):
-    mask = masks(runs, 0.0, 1.0, 1.0)
-    runs.latent = runs.node("SetLatentNoiseMask", samples=runs.picture, mask=mask)
-
-
-def from_batch(runs):
-    several = runs.node("RepeatLatentBatch", samples=runs.empty, amount=3)
-    runs.latent = runs.node("LatentFromBatch", samples=several, batch_index=1, length=1)
-
-
-def low_half(runs):
-    """The rest of the way, from what another sampler left."""
-    split = runs.node("SplitSigmas", sigmas=runs.schedule(2 * STEPS), step=STEPS)
-    runs.latent = runs.node(
-        "SamplerCustomAdvanced",
-        noise=runs.noise, guider=runs.basic(runs.model), sigmas=split, latent_image=runs.empty,
-        sampler=runs.stock,
-    )  # fmt: skip
-    runs.noise, runs.sigmas = runs.node("DisableNoise"), [split[0], 1]
-
-
-def high_half(runs):
-    """The way down to a sigma above 0: what is left there is still noisy."""
-    runs.sigmas = runs.node("SplitSigmas", sigmas=runs.schedule(2 * STEPS), step=STEPS)
-
+from .wiring import (
+    CLIP,
+    EXPLODING,
+    IMAGE,
+    STEPS,
+    area,
+    area_by_mask,
+    cfg,
+    combine,
+    control,
+    dual_cfg,
+    fill,
+    first_frame,
+    from_batch,
+    guidance,
+    high_half,
+    hook,
+    lora,
+    low_half,
+    masked,
+    masks,
+    other,
+    picture,
+    redux,
+    reference,
+    soft_mask,
+    some_frames,
+)
 
 # What it is: the model, how it is wired, network rows a candidate costs.
 KEPT = {
@@ -206,6 +63,9 @@ KEPT = {
     "clip, CFGGuider": (CLIP, cfg, 2),
     "clip, high half of split sigmas": (CLIP, high_half, 1),
     "clip from a first frame": ("Wan 2.1 I2V", first_frame, 1),
+    "sigmas up to 80, picture, denoise 0.6": (EXPLODING, picture, 1),
+    "sigmas up to 80, low half of split sigmas": (EXPLODING, low_half, 1),
+    "sigmas up to 80, high half of split sigmas": (EXPLODING, high_half, 1),
 }
 
 
@@ -237,9 +97,10 @@ def test_a_search_keeps(host, files, seen, what):
     seen[what] = [what, key, "works", rows]
 
 
-def test_any_sampler_takes_over_a_search(host):
+@pytest.mark.parametrize("key", [IMAGE, EXPLODING])
+def test_any_sampler_takes_over_a_search(host, key):
     """Searched down to a sigma with the steps of Euler, Euler from there: Euler all the way."""
-    runs = Runs(IMAGE)
+    runs = Runs(key)
     whole, runs.sampler = runs.schedule(2 * STEPS), runs.ours(0.0, "linear")
     runs.sigmas = high = runs.node("SplitSigmas", sigmas=whole, step=STEPS)
     one = runs.run("one", budget=STEPS)
@@ -268,6 +129,16 @@ def test_without_noise_all_begin_at_the_latent(host):
     runs.graph["spread"] = node("ProbeShowSpread", after=out, name="low half")
     born, *_ = runs.show(host)["spread"]
     assert len(born) == 3 and len(set(born)) == 1
+
+
+@pytest.mark.parametrize("key, shape", [("LTX-Video", [6, 8, 8]), (CLIP, [12, 32, 32])])
+def test_an_empty_clip_has_the_models_own_size(host, key, shape):
+    """As the plain sampler makes it of one that was made for other ratios."""
+    runs = Runs(key)
+    runs.latent = runs.node("ProbeRatios", latent=runs.empty, spacial=64, temporal=16)
+    runs.compare("shaped", runs.run("plain"), runs.run("one", budget=STEPS))
+    shaped = runs.show(host)["shaped"]
+    assert shaped["b"]["shape"][2:] == shape and shaped["differ"] == 0.0
 
 
 @pytest.fixture(scope="module")
@@ -359,7 +230,14 @@ def two_references(runs):
     reference(runs)
 
 
+def our_sigmas(runs):
+    runs.sigmas = runs.node(
+        "FlowSearchScheduler", steps=STEPS, spacing="exp", interpolant="vp", denoise=1.0
+    )
+
+
 REFUSED = {
+    "sigmas of another kind of flow": (our_sigmas, "wanted sigmas from about 80"),
     "ControlNet pictures of a batch": (lambda runs: control(runs, 2), "ControlNet's picture"),
     "conditioning masks of a batch": (
         lambda runs: area_by_mask(runs, masks(runs, 1.0, 0.0)), "(mask) made for 2 pictures",
@@ -372,14 +250,14 @@ REFUSED = {
 @pytest.mark.parametrize("what", REFUSED)
 def test_refused_in_one_sentence(host, files, seen, what):
     wire, sentence = REFUSED[what]
-    runs = Runs(IMAGE)
+    runs = Runs(key := EXPLODING if wire is our_sigmas else IMAGE)
     wire(runs)
     runs.run("one", budget=100)
     with pytest.raises(ComfyError) as caught:
         runs.show(host)
     text = str(caught.value)
     assert sentence in text and "wanted" in text and "\n" not in text
-    seen[what] = [what, IMAGE, f"refused: {text}", ""]
+    seen[what] = [what, key, f"refused: {text}", ""]
 
 
 def test_one_keyframe_is_a_strength(host, files):

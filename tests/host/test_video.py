@@ -79,6 +79,23 @@ def test_a_watchdog_keeps_the_best_clips_since_the_last_move(told, greyness):
     assert scores == pytest.approx(best[[0, 11, 7, 8, 1]], abs=1e-5)
 
 
+def test_clips_are_decoded_as_many_at_once_as_may_be_held(told):
+    """The first alone, to see how large one is."""
+    large, middle, small = told["together"]
+    assert large["calls"] == [1, 5] and middle["calls"] == [1, 3, 2]
+    assert small["calls"] == [1] * 6
+    assert large["scores"] == middle["scores"] == small["scores"]
+    assert [part["kept"] for part in told["together"]] == [6, 3, 1]
+
+
+def test_the_preview_of_a_clip_shows_frames_of_it(told):
+    assert told["previews"] == [
+        [12, 8, [0] * 4],
+        [24, 8, [0, 255, 0, 255]],
+        [24, 16, [0, 96, 159, 255]],
+    ]
+
+
 def test_what_a_combination_learns_in_it_is_of_one_run(told):
     first, second = told["learns"]
     assert first == second and np.std(first["scores"]) > 0.1

@@ -78,6 +78,24 @@ class SpoilLatent:
         return (latent | {"samples": samples},)
 
 
+class Ratios:
+    """A latent that says how many pixels and frames of a clip each of its own stands for."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {
+            "required": {"latent": ("LATENT",), "spacial": ("INT", {}), "temporal": ("INT", {})}
+        }
+
+    RETURN_TYPES = ("LATENT",)
+    FUNCTION = "run"
+    CATEGORY = "probe"
+
+    def run(self, latent, spacial, temporal):
+        told = {"downscale_ratio_spacial": spacial, "downscale_ratio_temporal": temporal}
+        return (latent | told,)
+
+
 class SpoilImage:
     """Pictures of which the first `count` have one value that is not a number."""
 
@@ -129,5 +147,6 @@ NODE_CLASS_MAPPINGS = {
     "ProbeReport": Report,
     "ProbeSpoilLatent": SpoilLatent,
     "ProbeSpoilImage": SpoilImage,
+    "ProbeRatios": Ratios,
     "ProbeScores": Scores,
 }

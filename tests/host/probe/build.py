@@ -14,6 +14,7 @@ import safetensors.torch
 import torch
 from comfy.ldm.audio.embedders import NumberConditioner
 from comfy.ldm.flux.controlnet import ControlNetFlux
+from comfy.ldm.wan.vae import WanVAE
 
 CPU = torch.device("cpu")
 
@@ -95,6 +96,16 @@ def control_net(key: str) -> dict[str, torch.Tensor]:
     net = ControlNetFlux(dtype=torch.float32, operations=comfy.ops.manual_cast, **MODELS[key].unet)
     fill(net)
     return {k.replace("_norm.weight", "_norm.scale"): w for k, w in net.state_dict().items()}
+
+
+def video_vae() -> dict[str, torch.Tensor]:
+    """A Wan 2.1 VAE of the fewest channels that its blocks divide."""
+    vae = WanVAE(
+        dim=16, z_dim=16, dim_mult=[1, 2, 4, 4], num_res_blocks=2, attn_scales=[],
+        temperal_downsample=[False, True, True],
+    )  # fmt: skip
+    fill(vae)
+    return vae.state_dict()
 
 
 def write(weights: dict[str, torch.Tensor], path: Path, metadata: dict | None = None) -> None:

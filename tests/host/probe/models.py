@@ -51,7 +51,7 @@ class Checkpoint:
 
 
 class Extras:
-    """Writes a small LoRA and a small ControlNet for the small FLUX.1."""
+    """Writes a small LoRA and a small ControlNet for the small FLUX.1, and a small video VAE."""
 
     @classmethod
     def INPUT_TYPES(cls):
@@ -66,6 +66,9 @@ class Extras:
         for kind, make in (("loras", build.lora), ("controlnet", build.control_net)):
             path = Path(folder_paths.get_folder_paths(kind)[0]) / "tiny.safetensors"
             build.write(make("FLUX.1 dev"), path)
+        build.write(
+            build.video_vae(), Path(folder_paths.get_folder_paths("vae")[0]) / "clip.safetensors"
+        )
         return {}
 
 

@@ -1,6 +1,6 @@
 """Flow models that make video clips: latents (C,T,H,W)."""
 
-from .images import HUNYUAN, KANDINSKY
+from .images import COSMOS, HUNYUAN, KANDINSKY
 from .spec import CLIP, MASK, TEXT, WITH_POOLED, Tiny
 
 # fmt: off
@@ -85,5 +85,6 @@ CLIPS = {
         MASK,
         metadata={"transformer": LTX},
     ),
+    "Cosmos Predict 2 I2V": Tiny("CosmosI2VPredict2", CLIP, COSMOS | {"in_channels": 17}),
     "SeedVR2": Tiny("SeedVR2", CLIP, SEEDVR, {"condition": (17, 3, 4, 4)}),
 }

@@ -142,6 +142,7 @@ ANIMA = {
     "pos_emb_cls": "rope3d", "num_blocks": 1, "num_heads": 2, "use_adaln_lora": True,
     "adaln_lora_dim": 8,
 }
+COSMOS = ANIMA | {"image_model": "cosmos_predict2"}
 # fmt: on
 
 IMAGES = {
@@ -184,4 +185,5 @@ IMAGES = {
         "Kandinsky5Image", IMAGE, KANDINSKY | {"visual_embed_dim": 64}, WITH_POOLED
     ),
     "Anima": Tiny("Anima", FRAME, ANIMA, drop=("llm_adapter",)),
+    "Cosmos Predict 2 T2I": Tiny("CosmosT2IPredict2", FRAME, COSMOS),
 }

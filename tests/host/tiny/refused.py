@@ -49,8 +49,6 @@ NOT_FLOW = {
     "CogVideoX inpaint": refused("CogVideoX_Inpaint", (16, 3, 4, 4)),
     "Cosmos 1 T2V": refused("CosmosT2V", (16, 3, 4, 4)),
     "Cosmos 1 I2V": refused("CosmosI2V", (16, 3, 4, 4)),
-    "Cosmos Predict 2 T2I": refused("CosmosT2IPredict2", (16, 1, 8, 8)),
-    "Cosmos Predict 2 I2V": refused("CosmosI2VPredict2", (16, 3, 4, 4)),
     "Wan 2.1 FlowRVS": refused("WAN21_FlowRVS", (16, 3, 4, 4)),
     "Stable Audio 1": refused("StableAudio", (64, 16), clocks=("seconds_start", "seconds_total")),
 }
