@@ -28,8 +28,8 @@ def step_cache(patcher: Any, options: dict[str, Any]) -> str | None:
 def _names(patcher: Any, options: dict[str, Any]) -> Iterator[str]:
     own = options.get("transformer_options", {})
     yield from (name for name in own if isinstance(name, str))
-    for by_key in own.get("wrappers", {}).values():
-        for key, functions in by_key.items():
+    for wrappers in (own.get("wrappers", {}), patcher.wrappers):
+        for key, functions in (entry for kind in wrappers.values() for entry in kind.items()):
             yield str(key)
             for function in functions:
                 yield from _of_function(function)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -144,6 +145,7 @@ class Network:
         self.base = model.inner_model.inner_model
         self.clock = clock_of(self.base.model_sampling)
         self.keep = mm.loaded_models(only_currently_used=True)
+        self.lock = threading.Lock()
         add_wrapper_with_key(
             WrappersMP.APPLY_MODEL,
             "flow_search_nfe",
@@ -153,7 +155,8 @@ class Network:
         )
 
     def _count(self, execute: Callable, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        self.ledger.charge(len(x), 1)
+        with self.lock:  # of several GPUs each has a thread of its own
+            self.ledger.charge(len(x), 1)
         return execute(x, *args, **kwargs)
 
     def __call__(self, x: Tensor, t: float) -> Tensor:

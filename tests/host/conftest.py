@@ -32,6 +32,17 @@ def comfyui() -> Path:
     return Path(os.environ["COMFYUI_PATH"])
 
 
+@pytest.fixture(scope="session")
+def swapping(comfyui) -> dict:
+    """What swapping.py saw, in a process of its own."""
+    command = [sys.executable, ROOT / "tests" / "host" / "swapping.py", comfyui, ROOT]
+    done = subprocess.run(
+        [str(part) for part in command], capture_output=True, text=True, cwd=comfyui, timeout=300
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
 class Host:
     """A running server and what it printed."""
 

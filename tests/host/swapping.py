@@ -16,10 +16,12 @@ import comfy.options  # noqa: E402
 comfy.options.enable_args_parsing()
 import comfy.model_management as mm  # noqa: E402
 import comfy.model_patcher  # noqa: E402
+import comfy.samplers  # noqa: E402
 import comfy_extras.nodes_custom_sampler as stock  # noqa: E402
 import server  # noqa: E402
 import torch  # noqa: E402
 from comfy_extras.nodes_model_advanced import ModelSamplingFlux  # noqa: E402
+from comfy_extras.nodes_multigpu import MultiGPUCFGSplitNode  # noqa: E402
 
 import nodes  # noqa: E402
 
@@ -33,6 +35,7 @@ from pack.samplers.search.rbf import RolloverBudgetForcing  # noqa: E402
 
 DEVICE, MB = torch.device("cpu:0"), 1 << 20
 LARGE, SMALL = 1 << 40, 100 * MB  # SMALL holds all weights, not what a full VAE asks for
+TINY = 12 * MB  # not all weights of the network
 CAPTION = "three red circles"
 counts = {}
 
@@ -149,9 +152,30 @@ def run_search(memory, vae, **more):
     _, _, told = search_run.search_latents(search.request_of("rbf", settings, {}, inputs), "1")
     objective.HostObjective.__call__ = own
     rewards = [row["reward"] for row in told["trace"]]
-    return {"rounds": rounds, "rewards": rewards, "loads": counts["loads"]} | {
-        "unloads": counts["unloads"]
-    }
+    held = [m for m in mm.current_loaded_models if type(m.model.model).__name__ == "Flux"]
+    return {
+        "rounds": rounds, "rewards": rewards, "loads": counts["loads"],
+        "unloads": counts["unloads"], "spent": told["spent"],
+        "held": [m.model_loaded_memory() / m.model_memory() for m in held],
+    }  # fmt: skip
+
+
+def run_in(state, memory, vae):
+    """A search in a memory state of the host's, on what it takes for another device than a CPU."""
+    own_check, own_state = mm.is_device_cpu, mm.vram_state
+    mm.is_device_cpu, mm.vram_state = (lambda device: device != DEVICE), state
+    found = run_search(memory, vae)
+    mm.is_device_cpu, mm.vram_state = own_check, own_state
+    return found
+
+
+def run_on(devices):
+    """A search with CFG, its two conditions on as many of the devices as there are."""
+    mm.get_all_torch_devices = lambda exclude_current=False: devices
+    both = comfy.samplers.CFGGuider(MultiGPUCFGSplitNode.execute(model, 2).args[0])
+    both.set_conds(text, nodes.ConditioningZeroOut().zero_out(text)[0])
+    both.set_cfg(2.0)
+    return run_search(LARGE, vae, guider=both, budget=40)
 
 
 def taesd():
@@ -186,5 +210,9 @@ with torch.inference_mode():
         "small, TAESD": run_search(SMALL, vae),
         "small, watchdog": run_search(SMALL, vae, watchdog=Hungry()),
         "taesd": taesd(),
+        "low VRAM": run_in(mm.VRAMState.LOW_VRAM, TINY, anything),
+        "no VRAM": run_in(mm.VRAMState.NO_VRAM, LARGE, anything),
+        "one device": run_on([DEVICE]),
+        "two devices": run_on([DEVICE, torch.device("cpu")]),
     }
 sys.stdout.write(json.dumps(told) + "\n")

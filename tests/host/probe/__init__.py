@@ -5,6 +5,8 @@ import json
 import torch
 
 from .models import NODES as MODELS
+from .tricks import NODES as TRICKS
+from .tricks import passed
 from .trouble import NODES as TROUBLE
 
 COUNTS = {}
@@ -24,11 +26,13 @@ class CountNetwork:
     def run(self, model, name):
         model = model.clone()
         COUNTS[name] = {"rows": 0, "calls": 0}
+        inner = model.model_options.get("model_function_wrapper", passed)
 
         def wrapped(apply_model, args):
+            answer = inner(apply_model, args)
             COUNTS[name]["rows"] += args["input"].shape[0]
             COUNTS[name]["calls"] += 1
-            return apply_model(args["input"], args["timestep"], **args["c"])
+            return answer
 
         model.set_model_unet_function_wrapper(wrapped)
         return (model,)
@@ -142,6 +146,7 @@ class Scores:
 
 NODE_CLASS_MAPPINGS = {
     **MODELS,
+    **TRICKS,
     **TROUBLE,
     "ProbeCountNetwork": CountNetwork,
     "ProbeReport": Report,

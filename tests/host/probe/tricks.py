@@ -1,0 +1,109 @@
+"""What people put on a model to make it faster, as it looks to the host and to a search."""
+
+import torch
+
+
+def passed(apply_model, args):
+    return apply_model(args["input"], args["timestep"], **args["c"])
+
+
+class OneRow:
+    """A backend that takes one row a call, as nunchaku's first versions did."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"model": ("MODEL",), "refuses": ("BOOLEAN", {"default": True})}}
+
+    RETURN_TYPES = ("MODEL",)
+    FUNCTION = "run"
+    CATEGORY = "probe"
+
+    def run(self, model, refuses):
+        model = model.clone()
+
+        def one_row(apply_model, args):
+            if refuses:
+                assert len(args["input"]) == 1, "Batch size > 1 currently not supported"
+            return passed(apply_model, args)
+
+        model.set_model_unet_function_wrapper(one_row)
+        return (model,)
+
+
+class TeaCache:
+    """Marks a model as the node of this name does; what it would skip does not matter."""
+
+    def apply(self, model):
+        model.model_options["transformer_options"]["rel_l1_thresh"] = 0.4
+
+    def wrap(self, model):
+        def unet_wrapper_function(apply_model, args):
+            return passed(apply_model, args)
+
+        model.set_model_unet_function_wrapper(unet_wrapper_function)
+
+
+class CachedTransformerBlocks(torch.nn.Module):
+    """In place of the network's blocks."""
+
+
+def first_block(model):
+    blocks = CachedTransformerBlocks()
+
+    def model_unet_function_wrapper(apply_model, args):
+        assert blocks is not None
+        return passed(apply_model, args)
+
+    model.set_model_unet_function_wrapper(model_unet_function_wrapper)
+
+
+def behind_another(model):
+    TeaCache().wrap(model)
+    inner = model.model_options["model_function_wrapper"]
+    model.set_model_unet_function_wrapper(lambda apply, args: inner(apply, args))
+
+
+def sampler_wrapper(model):
+    def skip_steps(execute, *args, **kwargs):
+        return execute(*args, **kwargs)
+
+    model.add_wrapper_with_key("outer_sample", "cache_dit", skip_steps)
+
+
+def object_patch(model):
+    model.add_object_patch("double_blocks_cache", CachedTransformerBlocks())
+
+
+def nunchaku(model):
+    network = model.get_model_object("diffusion_model")
+    network.model = torch.nn.Module()
+    network.model.residual_diff_threshold_multi = 0.12
+
+
+CACHES = {
+    "TeaCache": TeaCache().apply,
+    "TeaCache, by its wrapper": TeaCache().wrap,
+    "TeaCache behind another wrapper": behind_another,
+    "First Block Cache": first_block,
+    "CacheDiT": sampler_wrapper,
+    "cached blocks as an object patch": object_patch,
+    "nunchaku's cache_threshold": nunchaku,
+}
+
+
+class Cache:
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"model": ("MODEL",), "kind": (list(CACHES),)}}
+
+    RETURN_TYPES = ("MODEL",)
+    FUNCTION = "run"
+    CATEGORY = "probe"
+
+    def run(self, model, kind):
+        model = model.clone()
+        CACHES[kind](model)
+        return (model,)
+
+
+NODES = {"ProbeOneRow": OneRow, "ProbeCache": Cache}
