@@ -5,18 +5,18 @@ from comfy_api.latest import ComfyExtension, io
 from .combine import CombineRewards
 from .demo import DemoFlowModelLoader
 from .reward import RewardModelLoader, register_reward_folder
+from .routes import register_routes
 from .sampler import VPSDEFlowSampler
 from .scheduler import VPFlowScheduler
 from .score import ScoreImages
 from .search import ParticleSearch, RolloverBudgetForcingSearch
 from .search_report import SearchReport
-from .stop import register_stop_route
 
 
 class FlowSearchExtension(ComfyExtension):
     async def on_load(self) -> None:
         register_reward_folder()
-        register_stop_route()
+        register_routes()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [

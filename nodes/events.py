@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from server import PromptServer
@@ -10,31 +13,66 @@ from server import PromptServer
 EVENT = "flow_search.event"
 VERSION = 1
 INTERVAL = 0.1  # seconds between messages that carry nothing but proposals
+PICTURES = 0.25  # seconds between messages that carry pictures
+WAITING = 4  # pictures that wait for the next such message, the newest
+
+
+@dataclass(frozen=True)
+class Sender:
+    """Whose search it is: node (execution id), prompt, workflow, and which image of a batch."""
+
+    node_id: str
+    prompt_id: str | None = None
+    workflow: str | None = None
+    image: int = 0
+    images: int = 1
 
 
 class Events:
-    """Sends report rows of one node to the client that runs the prompt; proposals are bundled."""
+    """Sends report rows of one search to the client that runs the prompt; proposals are bundled.
 
-    def __init__(self, node_id: str) -> None:
-        self.node_id, self.waiting, self.sent = node_id, [], 0.0
+    A message: version, whose search it is, `kind` ("start", a kind of SearchEvent, and "done" with
+    `stopped` at the end), `rows` of the trace that are new or changed, `spent` of `budget`, and
+    maybe `pictures`: [{"id", "jpeg": small, base64, "file": larger, in the temp folder}].
+    """
+
+    def __init__(self, sender: Sender, clock: Callable[[], float] = time.monotonic) -> None:
+        self.sender, self.clock = sender, clock
+        self.rows: list[dict[str, Any]] = []
+        self.pictures: dict[int, Callable[[], dict[str, Any]]] = {}
+        self.sent = self.shown = -math.inf
+
+    def start(self, method: str, sigmas: list[float], budget: int) -> None:
+        """A search begins: what the client knew of this node is of an earlier one."""
+        self._flush("start", 0, budget, method=method, sigmas=sigmas)
+
+    def show(self, particle: int, make: Callable[[], dict[str, Any]]) -> None:
+        """Have a picture go out with one of the next messages; `make` is called then, or never."""
+        self.pictures.pop(particle, None)
+        self.pictures[particle] = make
+        while len(self.pictures) > WAITING:
+            del self.pictures[next(iter(self.pictures))]
 
     def send(self, kind: str, rows: list[dict[str, Any]], spent: int, budget: int) -> None:
         """Queue copies of `rows`; anything but a proposal is sent at once with what waits."""
-        self.waiting += [dict(row) for row in rows]
-        if kind == "propose" and time.monotonic() - self.sent < INTERVAL:
+        self.rows += [dict(row) for row in rows]
+        if kind == "propose" and self.clock() - self.sent < INTERVAL:
             return
-        self.flush(spent, budget, kind)
+        self._flush(kind, spent, budget)
 
-    def flush(self, spent: int, budget: int, kind: str = "done") -> None:
-        """Send what waits."""
-        message = {
-            "version": VERSION,
-            "node_id": self.node_id,
-            "kind": kind,
-            "rows": self.waiting,
-            "spent": spent,
-            "budget": budget,
-        }
-        self.waiting, self.sent = [], time.monotonic()
+    def done(self, rows: list[dict[str, Any]], spent: int, budget: int, stopped: str) -> None:
+        """The search has ended: the last message, with all that waits."""
+        self.rows += [dict(row) for row in rows]
+        self.shown = -math.inf
+        self._flush("done", spent, budget, stopped=stopped)
+
+    def _flush(self, kind: str, spent: int, budget: int, **more: Any) -> None:
+        now = self.clock()
+        message = {"version": VERSION, **vars(self.sender), "kind": kind, **more}
+        message |= {"rows": self.rows, "spent": spent, "budget": budget}
+        if self.pictures and now - self.shown >= PICTURES:
+            message["pictures"] = [make() for make in self.pictures.values()]
+            self.pictures, self.shown = {}, now
+        self.rows, self.sent = [], now
         server = PromptServer.instance
         server.send_sync(EVENT, message, server.client_id)

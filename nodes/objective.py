@@ -12,6 +12,7 @@ from torch import Tensor
 from ..samplers.batching import AUTOMATIC, MicroBatch
 from ..samplers.ledger import Ledger
 from .decode import decode
+from .gallery import shrink
 from .reward import HostReward
 
 
@@ -36,10 +37,11 @@ class HostObjective:
 
     `pictures` are the best `remember` of the last call by their row in it, best first and of equals
     the first, no more than are decoded at once: (1,H,W,3) or (1,T,H,W,3). A row without a score has
-    none.
+    none. `small` are the best `SMALL` of them shrunk, for whoever watches the search.
     """
 
     ROWS, HELD = 8, 1 << 30
+    SMALL = 16
 
     def __init__(
         self,
@@ -56,6 +58,7 @@ class HostObjective:
         self.keep = mm.loaded_models(only_currently_used=True)
         self.remember = remember
         self.pictures: dict[int, Tensor] = {}
+        self.small: dict[int, Tensor] = {}
         self.size = 0  # bytes of one picture or clip, where known
 
     @property
@@ -75,7 +78,7 @@ class HostObjective:
     def __call__(self, x0: Tensor) -> Tensor:
         """(K,) scores: nan where the reward gave none, -inf where the picture is not finite."""
         scores = torch.empty(0, dtype=torch.float64)
-        self.pictures = {}
+        self.pictures, self.small = {}, {}
         if x0.ndim == 5:
             self.size = self.size or self.HELD
         while (first := len(scores)) < len(x0):
@@ -89,8 +92,12 @@ class HostObjective:
         """Keep the best pictures by the scores of all rows so far, `images` being the last rows."""
         first = len(scores) - len(images)
         sound = [row for row, worth in enumerate(scores) if math.isfinite(worth)]
-        best = sorted(sound, key=lambda row: -scores[row])
-        best = best[: min(self.remember, self.at_once)]
+        order = sorted(sound, key=lambda row: -scores[row])
+        best = order[: min(self.remember, self.at_once)]
+        self.small = {
+            row: self.small[row] if row < first else shrink(images[row - first])
+            for row in order[: self.SMALL]
+        }
         self.pictures = {
             row: self.pictures[row] if row < first else images[row - first][None].clone()
             for row in best

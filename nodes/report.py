@@ -24,7 +24,8 @@ class Trace:
     """One row a scored particle, in the order evaluated; `first` is the search's first step.
 
     `failed` tells by id why a particle has no score: the problem's own book. With a watchdog the
-    rows are `watched`: they have the entry that it fills in, null where it has no score.
+    rows are `watched`: they have the entry that it fills in, null where it has no score. `quota`,
+    in the rows of particles that a path with a quota moved to, is what it may try from there.
     """
 
     times: list[float]
@@ -41,6 +42,8 @@ class Trace:
             moved = [self.by_id[int(i)] for i in event.particles.ids]
             for row in moved:
                 row["accepted"] = True
+                if event.quota is not None:
+                    row["quota"] = event.quota
             return moved
         count = len(event.particles)
         each = 0 if event.kind == "finish" else (event.spent - self.spent) // count

@@ -7,7 +7,8 @@ import math
 from dataclasses import fields
 from typing import Any
 
-from comfy_api.latest import io
+from comfy_api.latest import io, ui
+from torch import Tensor
 
 from ..samplers.run import Finish, StopRules
 from ..samplers.search import SEARCHES
@@ -179,11 +180,20 @@ def schema(node_id: str, name: str, description: str, inputs: list[io.Input]) ->
 
 def respond(cls: type[io.ComfyNode], request: Request) -> io.NodeOutput:
     """Run, keep the report for SaveImage's metadata, and answer."""
-    latent, images, report = search_latents(request, cls.hidden.unique_id)
-    if isinstance(cls.hidden.extra_pnginfo, dict):
-        cls.hidden.extra_pnginfo.setdefault("flow_search", {})[cls.hidden.unique_id] = report
+    info = cls.hidden.extra_pnginfo if isinstance(cls.hidden.extra_pnginfo, dict) else {}
+    workflow = (info.get("workflow") or {}).get("id")
+    latent, images, report = search_latents(request, cls.hidden.unique_id, workflow)
+    info.setdefault("flow_search", {})[cls.hidden.unique_id] = report
     text = json.dumps(report, allow_nan=False)
-    return io.NodeOutput(latent, images, text, ui={"flow_search_report": [text]})
+    shown = {"flow_search_report": [text], "flow_search_images": winners(images, report, cls)}
+    return io.NodeOutput(latent, images, text, ui=shown)
+
+
+def winners(images: Tensor, report: dict[str, Any], cls: type[io.ComfyNode]) -> list[dict]:
+    """References to the picture, or first frame, of the best of each search, in the temp folder."""
+    searches = len(report.get("batch", [report]))
+    best = images[:: len(images) // searches]
+    return ui.PreviewImage(best, cls=cls).as_dict()["images"]
 
 
 class RolloverBudgetForcingSearch(io.ComfyNode):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import comfy.model_management as mm
@@ -13,6 +14,7 @@ import comfy.utils
 import torch
 from comfy.samplers import KSAMPLER
 from comfy_execution.utils import get_executing_context
+from server import PromptServer
 from torch import Tensor
 
 from ..samplers.batching import MicroBatch
@@ -24,9 +26,11 @@ from ..samplers.run import Outcome, run
 from ..samplers.schedules import split_window
 from ..samplers.types import SCORED, Particles, SearchEvent
 from .decode import preview
-from .events import Events
+from .events import Events, Sender
 from .flow import Network, mask_of, nfe_per_particle, stop_if_interrupted
+from .gallery import RESULT, THUMBNAIL, Gallery, shrink
 from .objective import HostObjective
+from .panel import PANELS
 from .replay import compare
 from .report import Trace, all_failed, report
 from .request import Request, check, plans
@@ -49,8 +53,10 @@ class Found:
     report: dict[str, Any]
 
 
-def search_latents(request: Request, node_id: str) -> tuple[dict[str, Any], Tensor, dict]:
-    """(LATENT, IMAGE, report) of a search for each latent of the batch.
+def search_latents(
+    request: Request, node_id: str, workflow: str | None = None
+) -> tuple[dict[str, Any], Tensor, dict]:
+    """(LATENT, IMAGE, report) of a search for each latent of the batch of a node in a `workflow`.
 
     Whatever can be known to be wrong is refused before any compute is spent.
     """
@@ -61,7 +67,9 @@ def search_latents(request: Request, node_id: str) -> tuple[dict[str, Any], Tens
     ratios = {name: ratio for name, ratio in ratios.items() if name in known}
     samples = fix(request.guider.model_patcher, latent["samples"], **ratios)
     noise = request.noise.generate_noise(latent | {"samples": samples})
-    found = search_each(request, times, noise, samples, latent.get("noise_mask"), node_id)
+    context = get_executing_context()
+    sender = Sender(node_id, context.prompt_id if context else None, workflow, 0, len(samples))
+    found = search_each(request, times, noise, samples, latent.get("noise_mask"), sender)
     latent["samples"] = torch.cat([f.latent for f in found]).to(mm.intermediate_device())
     first = found[0].report
     if len(found) > 1:
@@ -75,18 +83,17 @@ def search_each(
     noise: Tensor,
     samples: Tensor,
     mask: Tensor | None,
-    node_id: str,
+    sender: Sender,
 ) -> list[Found]:
     """One search after the other. When one is cancelled or fails, what was found is saved."""
-    context = get_executing_context()
-    prompt_id = context.prompt_id if context else None
+    node_id, prompt_id = sender.node_id, sender.prompt_id
     bar = comfy.utils.ProgressBar(request.budget * len(samples), node_id)
     found: list[Found] = []
     with RUNNING.search(node_id, prompt_id) as asked:
         request = replace(request, rules=replace(request.rules, asked=asked))
         for i, (search, finish) in enumerate(plans(request, times)):
             own = replace(request, search=search, finish=finish)
-            one = OneSearch(own, times, i, Events(node_id), bar)
+            one = OneSearch(own, times, Events(replace(sender, image=i)), bar)
             rows = slice(i, i + 1)
             try:
                 found.append(one(noise[rows], samples[rows], mask_of(mask, samples, i)))
@@ -104,12 +111,12 @@ class OneSearch:
         self,
         request: Request,
         times: list[float],
-        image: int,
         events: Events,
         bar: comfy.utils.ProgressBar,
     ) -> None:
-        self.request, self.times, self.image = request, times, image
-        self.events, self.bar = events, bar
+        self.request, self.times = request, times
+        self.events, self.bar, self.image = events, bar, events.sender.image
+        self.gallery = Gallery(events.sender.node_id)
         self.ledger = Ledger(total=request.budget, cost=nfe_per_particle(request.guider))
         window = request.window_start, request.window_end
         self.lead, self.inside = split_window(times[:-1], *window)
@@ -122,6 +129,7 @@ class OneSearch:
 
     def __call__(self, noise: Tensor, samples: Tensor, mask: Tensor | None) -> Found:
         request = self.request
+        self.events.start(request.method, self.times, request.budget)
         latent = request.guider.sample(
             noise,
             samples,
@@ -222,9 +230,21 @@ class OneSearch:
         better = event.kind in SCORED and self._keep(event, objective.picture)
         if self.watchdog is not None and self.watchdog.see(event, rows, objective.pictures):
             objective.restore(event.particles.clean)
+        self._picture(event, rows, better, objective.small)
         self.events.send(event.kind, rows, self.ledger.nfe, self.request.budget)
         if better:
             self._progress(self.kept.picture)
+
+    def _picture(
+        self, event: SearchEvent, rows: list[dict[str, Any]], better: bool, small: dict[int, Tensor]
+    ) -> None:
+        """Queue the pictures of what is the best so far and of what the search moves to."""
+        gallery, best = self.gallery, []
+        if event.kind in SCORED:
+            gallery.see(rows, small)
+            best = [int(self.kept.particle.ids)] if better else []
+        for i in best or (gallery.moved(rows) if event.kind not in SCORED else []):
+            self.events.show(i, partial(gallery.message, i, gallery.find(i)))
 
     def _keep(self, event: SearchEvent, picture: Tensor | None) -> bool:
         """Keep the picture of the event's best particle if none better is kept."""
@@ -240,7 +260,9 @@ class OneSearch:
         return True
 
     def _progress(self, picture: Tensor | None) -> None:
-        shown = picture if picture is None else ("JPEG", preview(picture), PREVIEW_SIZE)
+        shown = None
+        if picture is not None and not PANELS.shown(PromptServer.instance.client_id):
+            shown = "JPEG", preview(picture), PREVIEW_SIZE
         done = self.image * self.request.budget + self.ledger.nfe
         self.bar.update_absolute(done, self.bar.total, shown)
 
@@ -256,7 +278,12 @@ class OneSearch:
         final.restore(top[0].x0)
         pictures = [self.finished[int(p.ids)] for p in top]
         self.images = frames(torch.cat(pictures))
-        self.events.send("done", watched, self.ledger.nfe, self.request.budget)
+        for size, p in [*[(THUMBNAIL, p) for p in top[:0:-1]], (RESULT, top[0])]:
+            i = int(p.ids)
+            small = shrink(self.finished[i][0])
+            self.events.show(i, partial(self.gallery.message, i, small, size))
+        spent = self.ledger.nfe
+        self.events.done(watched, spent, self.request.budget, self.outcome.stopped)
         self._progress(pictures[0])
         self.bar.update_absolute((self.image + 1) * self.request.budget)
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from aiohttp import web
-from server import PromptServer
 
 ROUTE = "/flow_search/stop"
 
@@ -58,12 +57,3 @@ async def answer(request: web.Request) -> web.Response:
         wanted = '{"node_id": "12"}, and the prompt_id as a string or not at all'
         return web.json_response({"error": f"{body!r} given, wanted {wanted}."}, status=400)
     return web.json_response({"stopping": RUNNING.stop(str(node_id), prompt_id)})
-
-
-def register_stop_route() -> None:
-    """Once: the server refuses to start with two of a route."""
-    server = getattr(PromptServer, "instance", None)
-    if server is None:  # the pack was imported without a server
-        return
-    if not any(isinstance(r, web.RouteDef) and r.path == ROUTE for r in server.routes):
-        server.routes.post(ROUTE)(answer)

@@ -1,0 +1,19 @@
+"""The pack's own routes on the host's server."""
+
+from __future__ import annotations
+
+from aiohttp import web
+from server import PromptServer
+
+from . import panel, stop
+
+
+def register_routes() -> None:
+    """Once: the server refuses to start with two of a route."""
+    server = getattr(PromptServer, "instance", None)
+    if server is None:  # the pack was imported without a server
+        return
+    known = {route.path for route in server.routes if isinstance(route, web.RouteDef)}
+    for part in (stop, panel):
+        if part.ROUTE not in known:
+            server.routes.post(part.ROUTE)(part.answer)

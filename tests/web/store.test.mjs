@@ -1,0 +1,174 @@
+/** The browser's model of a search against the golden stream that the Python code sends. */
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+
+import { bestLine, bestPicture, bestRow, film, lineage, shares } from "../../web/lib/derive.js";
+import { pack, PICTURES, ROWS, unpack } from "../../web/lib/saved.js";
+import { emptySearch, fromReport, reduce, Store } from "../../web/lib/store.js";
+
+const GOLDEN = JSON.parse(readFileSync(new URL("golden_events.json", import.meta.url), "utf-8"));
+const RUN = { node: "22:9", prompt: "prompt-1", workflow: "workflow-1" };
+
+/** Freeze a value and all that it holds, so that a reducer that changes its input throws. */
+function frozen(value) {
+  if (value === null || typeof value !== "object" || Object.isFrozen(value)) return value;
+  Object.values(value instanceof Map ? [...value.values()] : value).forEach(frozen);
+  return Object.freeze(value);
+}
+
+const messages = (name) => GOLDEN[name].messages.map((m) => m.data);
+const reduced = (name, count) =>
+  messages(name).slice(0, count).reduce((model, m) => frozen(reduce(model, frozen(m))), null);
+
+for (const name of Object.keys(GOLDEN)) {
+  const { report } = GOLDEN[name];
+
+  test(`${name}: the events add up to the report`, () => {
+    const live = reduced(name);
+    const told = fromReport(report, RUN, live);
+    assert.deepEqual(live, told);
+    assert.deepEqual(live.run, RUN);
+    assert.equal(live.searches[0].stopped, report.stopped);
+    assert.equal(live.searches[0].spent, report.spent.nfe);
+  });
+
+  test(`${name}: the best is the report's`, () => {
+    const { id, reward } = bestRow(reduced(name).searches[0]);
+    assert.deepEqual([id, reward], [report.best.id, report.best.reward]);
+  });
+
+  test(`${name}: it runs until the last message`, () => {
+    const all = messages(name).length;
+    for (const count of [1, 2, all - 1]) assert.equal(reduced(name, count).running, true);
+    assert.equal(reduced(name, all).running, false);
+  });
+
+  test(`${name}: the best line rises to the best particle before the finish`, () => {
+    const line = bestLine(reduced(name).searches[0]);
+    const tried = report.trace.filter((row) => row.kind !== "finish" && row.reward !== null);
+    assert.equal(line.at(-1).reward, Math.max(...tried.map((row) => row.reward)));
+    line.slice(1).forEach((point, i) => assert.ok(point.reward > line[i].reward));
+  });
+
+  test(`${name}: shares count every particle once`, () => {
+    const counted = shares(reduced(name).searches[0]).reduce((sum, { tries }) => sum + tries, 0);
+    assert.equal(counted, report.trace.filter((row) => row.kind !== "finish").length);
+  });
+
+  test(`${name}: what is saved comes back`, () => {
+    const live = reduced(name);
+    const back = unpack(JSON.parse(JSON.stringify(pack(live))), RUN);
+    const [before, after] = [live.searches[0], back.searches[0]];
+    const facts = (row) => [row.id, row.parent, row.kind, row.accepted, row.quota, row.failed];
+    assert.deepEqual(after.rows.map(facts), before.rows.map(facts));
+    after.rows.forEach((row, i) => {
+      const { reward } = before.rows[i];
+      assert.ok(row.reward === reward || Math.abs(row.reward - reward) <= 1e-5 * Math.abs(reward));
+    });
+    assert.deepEqual(shares(after), shares(before));
+    const ids = (search) => film(search).map((frame) => frame.row.id);
+    assert.deepEqual(ids(after), ids(before));
+    assert.equal(bestPicture(after).row.id, report.best.id);
+  });
+}
+
+test("rollover: a step's tries are within its quota, unused ones are handed on", () => {
+  const { report } = GOLDEN.rbf;
+  const found = shares(fromReport(report, RUN).searches[0]);
+  const [, ...inner] = found.slice(0, -1);
+  assert.ok(inner.length >= 2);
+  for (const { tries, base, rolled } of inner) assert.ok(tries >= 1 && tries <= base + rolled);
+  assert.deepEqual(inner.map((share) => share.base), inner.map(() => 6)); // two paths of three
+  inner.forEach(({ tries, base, rolled }, i) => {
+    // a path that ran out of its quota hands nothing on, the others all that they left
+    assert.ok(found[i + 2].rolled <= base + rolled - tries);
+  });
+  assert.ok(found.some((share) => share.rolled > 0));
+});
+
+test("lineage goes from birth to the finished picture", () => {
+  const { report } = GOLDEN.rbf;
+  const line = lineage(fromReport(report, RUN).searches[0], report.best.id);
+  assert.equal(line[0].kind, "born");
+  assert.equal(line.at(-1).kind, "finish");
+  line.slice(1).forEach((row, i) => assert.equal(row.parent, line[i].id));
+});
+
+test("another prompt, and another start, begin anew", () => {
+  const [start, born] = messages("rbf");
+  const model = reduced("rbf", 2);
+  assert.equal(model.searches[0].rows.length, 6);
+  assert.equal(reduce(model, start).searches[0].rows.length, 0);
+  const other = reduce(model, { ...born, prompt_id: "prompt-2", rows: born.rows.slice(0, 1) });
+  assert.equal(other.searches[0].rows.length, 1);
+});
+
+test("a message of another version is not understood and changes nothing", () => {
+  const model = reduced("rbf", 2);
+  assert.equal(reduce(model, { ...messages("rbf")[2], version: 2 }), model);
+});
+
+test("a batch has a search for each image and ends with its last", () => {
+  const all = messages("rbf");
+  let model = null;
+  for (const image of [0, 1]) {
+    for (const message of all) model = reduce(model, { ...message, image, images: 2 });
+    assert.equal(model.running, image === 0);
+  }
+  assert.equal(model.searches.length, 2);
+  assert.deepEqual(model.searches[0], model.searches[1]);
+  const report = { ...GOLDEN.rbf.report, batch: [GOLDEN.rbf.report, GOLDEN.rbf.report] };
+  assert.deepEqual(fromReport(report, RUN, model).searches, model.searches);
+});
+
+test("what is saved is bounded, and keeps the story", () => {
+  const search = emptySearch(9000, "rbf", [1, 0.5, 0]);
+  search.rows = Array.from({ length: 9000 }, (_, id) => ({
+    id, parent: id ? 0 : null, path: 0, step: id ? 1 : 0, t: 0.5, kind: id ? "propose" : "born",
+    reward: Math.sin(id) * (id < 8000 ? 1 : 2), accepted: id % 100 === 0, nfe: id + 1,
+  }));
+  search.places = new Map(search.rows.map((row, i) => [row.id, i]));
+  search.pictures = new Map(search.rows.map(({ id }) => [id, { id, jpeg: "x".repeat(4000), file: null }]));
+  const model = { run: RUN, running: false, current: 0, searches: [search] };
+  const text = JSON.stringify(pack(model));
+  assert.ok(text.length < 120_000, `${text.length}`);
+  const [back] = unpack(JSON.parse(text), RUN).searches;
+  assert.equal(back.rows.length, ROWS);
+  assert.equal(back.pictures.size, PICTURES);
+  assert.equal(bestRow(back).id, bestRow(search).id);
+  assert.ok(bestLine(search).every((point) => back.places.has(point.nfe - 1)));
+  assert.deepEqual(shares(back), shares(search));
+  assert.ok(search.rows.filter((row) => row.accepted).every((row) => back.places.has(row.id)));
+});
+
+test("what is not ours is not restored; a report that came with a picture is", () => {
+  for (const saved of [undefined, null, {}, { version: 99, searches: [] }]) {
+    assert.equal(unpack(saved, RUN), null);
+  }
+  assert.equal(unpack({ report: GOLDEN.smc.report }, RUN).searches[0].method, "smc");
+});
+
+test("the store hears a run, its report, its error", () => {
+  const source = new EventTarget();
+  const say = (type, detail) => source.dispatchEvent(Object.assign(new Event(type), { detail }));
+  let last = null;
+  new Store(source, (model) => (last = model));
+  for (const data of messages("rbf").slice(0, -1)) say("flow_search.event", data);
+  assert.equal(last.running, true);
+  say("executed", { node: "3", prompt_id: "prompt-1", output: { images: [] } });
+  assert.equal(last.running, true);
+  say("execution_interrupted", { prompt_id: "another" });
+  assert.equal(last.running, true);
+  say("execution_interrupted", { prompt_id: "prompt-1" });
+  assert.equal(last.running, false);
+  assert.equal(last.searches[0].stopped, "cancel");
+  const file = { filename: "a.png", subfolder: "", type: "temp" };
+  const text = JSON.stringify(GOLDEN.rbf.report);
+  const output = { flow_search_report: [text], flow_search_images: [file] };
+  say("executed", { node: "22:9", prompt_id: "prompt-1", output });
+  assert.equal(last.searches[0].stopped, "budget");
+  assert.equal(bestPicture(last.searches[0]).picture.file, file);
+  assert.deepEqual(last.run, RUN);
+});

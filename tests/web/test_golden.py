@@ -1,0 +1,109 @@
+"""The stream of events and the report of fixed searches: one file that the browser's tests read.
+
+`FLOW_SEARCH_WRITE=1 pytest tests/web/test_golden.py` writes it anew.
+"""
+
+import importlib
+import itertools
+import json
+import os
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+from pack.samplers.run import Finish, Outcome, StopRules, run
+from pack.samplers.search.best_of_n import BestOfN
+from pack.samplers.search.rbf import RolloverBudgetForcing
+from pack.samplers.search.smc import SMC
+
+from ..samplers.traced import World
+
+ROOT = Path(__file__).resolve().parents[2]
+GOLDEN = Path(__file__).with_name("golden_events.json")
+WORLD = {"steps": 5, "lead": 0, "inner": 0, "ahead": 0, "cost": 1}
+RBF = RolloverBudgetForcing(init_particles=3, paths=2)
+SEARCHES = {  # method, where it runs, budget
+    "rbf": (RBF, World(**WORLD, family="continuous", seed=11), 40),
+    "smc": (SMC(), World(**WORLD, family="normal", seed=5), 24),
+    "best_of_n": (BestOfN(), World(**WORLD, family="failures", seed=4), 20),
+}
+
+
+@pytest.fixture
+def parts(monkeypatch):
+    """nodes/events.py and nodes/report.py without the host, and the messages that are sent."""
+    sent = []
+
+    def send_sync(event, data, sid):
+        sent.append({"event": event, "data": json.loads(json.dumps(data, allow_nan=False))})
+
+    instance = SimpleNamespace(client_id="browser", send_sync=send_sync)
+    host = SimpleNamespace(PromptServer=SimpleNamespace(instance=instance))
+    monkeypatch.setitem(sys.modules, "server", host)
+    package = ModuleType("pack.nodes")
+    package.__path__ = [str(ROOT / "nodes")]
+    monkeypatch.setitem(sys.modules, "pack.nodes", package)
+    names = [name for name in sys.modules if name.startswith("pack.nodes.")]
+    for name in names:
+        monkeypatch.delitem(sys.modules, name)
+    events, report = (importlib.import_module(f"pack.nodes.{n}") for n in ("events", "report"))
+    yield events, report, sent
+    for name in ("pack.nodes.events", "pack.nodes.report"):
+        del sys.modules[name]
+
+
+def told(parts, name):
+    """What a client hears of one search, and its report."""
+    events, reports, sent = parts
+    search, world, budget = SEARCHES[name]
+    ticks = itertools.count(1)
+    sender = events.Sender("22:9", "prompt-1", "workflow-1")
+    out = events.Events(sender, clock=lambda: 0.04 * next(ticks))
+    problem, outcome = world.problem(budget), Outcome()
+    trace = reports.Trace([*world.times, 0.0], failed=problem.failed)
+    out.start(name, trace.times, budget)
+    for event in run(search, problem, Finish(2, 2), StopRules(), outcome):
+        rows = trace.add(event)
+        for row in rows if event.kind in ("accept", "exhaust", "finish") else []:
+            out.show(row["id"], lambda i=row["id"]: {"id": i, "jpeg": "/9j/2Q==", "file": None})
+        out.send(event.kind, rows, problem.ledger.nfe, budget)
+    out.done([], problem.ledger.nfe, budget, outcome.stopped)
+    limits = {"nfe": budget, "seconds": None, "target_reward": None}
+    made = reports.report(name, 7, {}, limits, problem.ledger, trace, outcome)
+    made["spent"]["seconds"] = {part: 0.0 for part in made["spent"]["seconds"]}
+    messages, sent[:] = list(sent), []
+    return {"messages": messages, "report": made}
+
+
+def test_the_golden_file_is_what_the_code_sends(parts):
+    made = {name: told(parts, name) for name in SEARCHES}
+    if os.environ.get("FLOW_SEARCH_WRITE"):
+        lines = ",\n".join(
+            f' "{name}": {{"messages": [\n  '
+            + ",\n  ".join(json.dumps(message) for message in one["messages"])
+            + f'\n ],\n "report": {json.dumps(one["report"])}}}'
+            for name, one in made.items()
+        )
+        GOLDEN.write_text(f"{{\n{lines}\n}}\n", "utf-8", newline="\n")
+    assert json.loads(GOLDEN.read_text("utf-8")) == json.loads(json.dumps(made))
+
+
+def test_messages_bundle_proposals_and_pictures(parts):
+    """At most one message of proposals each 0.1 s, one of pictures each 0.25 s; nothing is lost."""
+    events, _, sent = parts
+    now = [0.0]
+    out = events.Events(events.Sender("1"), clock=lambda: now[0])
+    made = []
+    for i in range(1000):
+        now[0] = 10 + i / 1000
+        out.show(i, lambda i=i: made.append(i) or {"id": i})
+        out.send("propose", [{"id": i}], i, 1000)
+    out.done([], 1000, 1000, "budget")
+    messages = [message["data"] for message in sent]
+    assert len(messages) == 11
+    assert [row["id"] for m in messages for row in m["rows"]] == list(range(1000))
+    with_pictures = [m for m in messages if "pictures" in m]
+    assert len(with_pictures) <= 5
+    assert all(len(m["pictures"]) <= events.WAITING for m in with_pictures)
+    assert made[-1] == 999 and len(made) <= 20

@@ -1,0 +1,118 @@
+/** What a search model means: its best, its lines, its shares, its film. Pure functions, no DOM. */
+
+/** @typedef {import("./store.js").Row} Row @typedef {import("./store.js").Search} Search */
+/** @typedef {import("./store.js").Share} Share @typedef {import("./store.js").Picture} Picture */
+
+/** @param {Row} row @returns {row is Row & {reward: number}} */
+export const scored = (row) => row.reward !== null;
+
+/**
+ * Whether `a` ranks before `b`: by reward, of equals the later step, then the earlier particle.
+ * @param {Row & {reward: number}} a
+ * @param {Row & {reward: number}} b
+ */
+function better(a, b) {
+  if (a.reward !== b.reward) return a.reward > b.reward;
+  return a.step !== b.step ? a.step > b.step : a.id < b.id;
+}
+
+/**
+ * The best particle: of the finished ones where there are, else of all.
+ * @param {Search} search
+ * @returns {?(Row & {reward: number})}
+ */
+export function bestRow(search) {
+  const all = search.rows.filter(scored);
+  const finished = all.filter((row) => row.kind === "finish");
+  const among = finished.length ? finished : all;
+  return among.reduce((best, row) => (best && !better(row, best) ? best : row), among[0] ?? null);
+}
+
+/**
+ * The best reward so far against NFE, the finish left out: one point at each record.
+ * @param {Search} search
+ * @returns {{nfe: number, reward: number}[]}
+ */
+export function bestLine(search) {
+  const line = [];
+  let record = -Infinity;
+  for (const row of search.rows) {
+    if (!scored(row) || row.kind === "finish" || row.reward <= record) continue;
+    record = row.reward;
+    line.push({ nfe: row.nfe, reward: record });
+  }
+  return line;
+}
+
+/**
+ * Particles tried at each step; where paths have a quota, that and what rolled over to the step.
+ * @param {Search} search
+ * @returns {Share[]}
+ */
+export function shares(search) {
+  if (search.shares) return search.shares;
+  const rows = search.rows.filter((row) => row.kind !== "finish");
+  const steps = rows.map((row) => row.step);
+  const [first, last] = [Math.min(...steps), Math.max(...steps)];
+  /** @type {Share[]} */
+  const found = [];
+  for (let step = first; step <= last; step++) found.push({ step, tries: 0, base: 0, rolled: 0 });
+  for (const row of rows) found[row.step - first].tries += 1;
+  const quotas = rows.filter((row) => row.accepted && row.quota !== undefined);
+  const base = Math.min(...quotas.filter((r) => r.step === first).map((r) => r.quota ?? 0));
+  for (const { step, quota = 0 } of quotas) {
+    const next = found[step + 1 - first];
+    if (!next) continue;
+    next.base += Math.min(base, quota);
+    next.rolled += Math.max(0, quota - base);
+  }
+  return found;
+}
+
+/**
+ * A particle and its ancestors, the oldest first.
+ * @param {Search} search
+ * @param {number} id
+ * @returns {Row[]}
+ */
+export function lineage(search, id) {
+  const line = [];
+  const seen = new Set();
+  /** @type {?number} */
+  let next = id;
+  while (next !== null && !seen.has(next)) {
+    seen.add(next);
+    const place = search.places.get(next);
+    if (place === undefined) break;
+    line.push(search.rows[place]);
+    next = search.rows[place].parent;
+  }
+  return line.reverse();
+}
+
+/**
+ * The particles whose picture is known, in the order evaluated.
+ * @param {Search} search
+ * @returns {{row: Row, picture: Picture}[]}
+ */
+export function film(search) {
+  const shown = [];
+  for (const picture of search.pictures.values()) {
+    const place = search.places.get(picture.id);
+    if (place !== undefined) shown.push({ place, row: search.rows[place], picture });
+  }
+  return shown.sort((a, b) => a.place - b.place).map(({ row, picture }) => ({ row, picture }));
+}
+
+/**
+ * The best particle whose picture is known.
+ * @param {Search} search
+ * @returns {?{row: Row, picture: Picture}}
+ */
+export function bestPicture(search) {
+  const best = bestRow(search);
+  const own = best && search.pictures.get(best.id);
+  if (best && own) return { row: best, picture: own };
+  const among = film(search).filter(({ row }) => row.reward !== null);
+  return among.sort((a, b) => Number(b.row.reward) - Number(a.row.reward))[0] ?? null;
+}

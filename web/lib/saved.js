@@ -1,0 +1,122 @@
+/**
+ * A finished model as it is saved with the workflow, of bounded size, and back. No DOM.
+ *
+ * Of many particles those that tell the story are kept (moved to, records, finished, ancestors of
+ * the best) and of the others an even sample; of pictures the best, its ancestors, the latest.
+ */
+
+import { bestLine, bestRow, film, lineage, shares } from "./derive.js";
+import { emptySearch, fromReport } from "./store.js";
+
+/** @typedef {import("./store.js").Model} Model @typedef {import("./store.js").Search} Search */
+/** @typedef {import("./store.js").Row} Row @typedef {import("./store.js").Run} Run */
+
+export const SAVED = 1; // the version of what is saved
+export const ROWS = 1000; // in all
+export const PICTURES = 12; // in all
+const COLUMNS = /** @type {const} */ (["id", "parent", "path", "step", "kind", "reward", "nfe"]);
+
+/** @param {?number} value */
+const short = (value) => (value === null ? null : Number(value.toPrecision(6)));
+
+/**
+ * At most `limit` rows, in their order.
+ * @param {Search} search
+ * @param {number} limit
+ * @returns {Row[]}
+ */
+export function thinned(search, limit) {
+  if (search.rows.length <= limit) return search.rows;
+  const best = bestRow(search);
+  const ids = new Set(best ? lineage(search, best.id).map((row) => row.id) : []);
+  const records = new Set(bestLine(search).map((point) => point.nfe));
+  const rank = (/** @type {Row} */ row) => {
+    if (ids.has(row.id) || row.kind === "finish") return 0;
+    return records.has(row.nfe) || row.accepted ? 1 : 2;
+  };
+  /** @type {Row[]} */
+  const kept = [];
+  for (const wanted of [0, 1, 2]) {
+    const group = search.rows.filter((row) => rank(row) === wanted);
+    const room = Math.min(group.length, limit - kept.length);
+    for (let i = 0; i < room; i++) kept.push(group[Math.floor((i * group.length) / room)]);
+  }
+  const place = (/** @type {Row} */ row) => search.places.get(row.id) ?? 0;
+  return kept.sort((a, b) => place(a) - place(b));
+}
+
+/**
+ * @param {Search} search
+ * @param {number} rows at most
+ * @param {number} pictures at most
+ */
+function packSearch(search, rows, pictures) {
+  const kept = thinned(search, rows);
+  const best = bestRow(search);
+  const first = new Set(best ? lineage(search, best.id).map((row) => row.id) : []);
+  const frames = film(search).reverse();
+  const order = [...frames.filter((f) => first.has(f.row.id)), ...frames.filter((f) => !first.has(f.row.id))];
+  return {
+    method: search.method,
+    sigmas: search.sigmas.map(short),
+    budget: search.budget,
+    spent: search.spent,
+    stopped: search.stopped,
+    columns: COLUMNS.map((name) => kept.map((r) => (name === "reward" ? short(r.reward) : r[name]))),
+    accepted: kept.filter((row) => row.accepted).map((row) => [row.id, row.quota ?? null]),
+    failed: kept.filter((row) => row.failed).map((row) => [row.id, row.failed]),
+    shares: shares(search).map((share) => [share.step, share.tries, share.base, share.rolled]),
+    pictures: order.slice(0, pictures).map((frame) => frame.picture),
+  };
+}
+
+/**
+ * @param {Model} model
+ * @returns {object} for JSON
+ */
+export function pack(model) {
+  const count = model.searches.length;
+  const [rows, pictures] = [ROWS, PICTURES].map((all) => Math.max(1, Math.floor(all / count)));
+  return { version: SAVED, searches: model.searches.map((one) => packSearch(one, rows, pictures)) };
+}
+
+/**
+ * @param {any} saved
+ * @returns {Search}
+ */
+function unpackSearch(saved) {
+  const [ids] = saved.columns;
+  const accepted = new Map(saved.accepted);
+  const failed = new Map(saved.failed);
+  const rows = ids.map((/** @type {number} */ id, /** @type {number} */ i) => {
+    const row = Object.fromEntries(COLUMNS.map((name, at) => [name, saved.columns[at][i]]));
+    row.t = row.kind === "finish" ? 0 : saved.sigmas[row.step];
+    row.accepted = accepted.has(id);
+    if (accepted.get(id) != null) row.quota = accepted.get(id);
+    if (failed.has(id)) row.failed = failed.get(id);
+    return row;
+  });
+  return {
+    ...emptySearch(saved.budget, saved.method, saved.sigmas),
+    spent: saved.spent,
+    stopped: saved.stopped,
+    rows,
+    places: new Map(rows.map((/** @type {Row} */ row, /** @type {number} */ i) => [row.id, i])),
+    pictures: new Map(saved.pictures.map((/** @type {any} */ picture) => [picture.id, picture])),
+    shares: saved.shares.map((/** @type {number[]} */ [step, tries, base, rolled]) => ({
+      step, tries, base, rolled,
+    })),
+  };
+}
+
+/**
+ * The model of what `pack` gave, or of a report that came with a picture; null for anything else.
+ * @param {any} saved
+ * @param {Run} run
+ * @returns {?Model}
+ */
+export function unpack(saved, run) {
+  if (saved?.report?.version === 1) return fromReport(saved.report, run);
+  if (saved?.version !== SAVED) return null;
+  return { run, running: false, current: 0, searches: saved.searches.map(unpackSearch) };
+}

@@ -1,0 +1,193 @@
+/**
+ * What is known of a search: a pure reducer of its events and its report to one model. No DOM.
+ *
+ * A model is the run of one node, with one search for each image of its batch. Models are never
+ * changed: each step gives a new one.
+ */
+
+export const VERSION = 1;
+
+/**
+ * @typedef {{id: number, parent: ?number, path: number, step: number, t: number, kind: string,
+ *   reward: ?number, accepted: boolean, nfe: number, quota?: number, watchdog?: ?number,
+ *   failed?: string}} Row one scored particle, as in the report's trace
+ * @typedef {{filename: string, subfolder: string, type: string}} FileRef what /view takes
+ * @typedef {{id: number, jpeg: ?string, file: ?FileRef}} Picture jpeg: small, in base64
+ * @typedef {{step: number, tries: number, base: number, rolled: number}} Share of the budget:
+ *   particles tried at a step, the quota of its paths (0: without), and what was handed on to it
+ * @typedef {{method: string, sigmas: number[], budget: number, spent: number, rows: Row[],
+ *   places: Map<number, number>, pictures: Map<number, Picture>, stopped: ?string,
+ *   shares: ?Share[]}} Search places: of ids in rows; shares: told, where rows are left out
+ * @typedef {{node: string, prompt: ?string, workflow: ?string}} Run
+ * @typedef {{run: Run, running: boolean, current: number, searches: Search[]}} Model
+ * @typedef {{version: number, node_id: string, prompt_id?: ?string, workflow?: ?string,
+ *   kind: string, image?: number, images?: number, rows: Row[], spent: number, budget: number,
+ *   method?: string, sigmas?: number[], stopped?: string, pictures?: Picture[]}} Message
+ */
+
+/** @returns {Search} */
+export function emptySearch(budget = 0, method = "", sigmas = /** @type {number[]} */ ([])) {
+  return {
+    method, sigmas, budget, spent: 0, rows: [], places: new Map(), pictures: new Map(),
+    stopped: null, shares: null,
+  };
+}
+
+/**
+ * Rows with new ones behind and known ones replaced.
+ * @param {Search} search
+ * @param {Row[]} changed
+ * @returns {Pick<Search, "rows" | "places">}
+ */
+function merged(search, changed) {
+  if (!changed.length) return search;
+  const rows = search.rows.slice();
+  const places = new Map(search.places);
+  for (const row of changed) {
+    const place = places.get(row.id) ?? rows.length;
+    places.set(row.id, place);
+    rows[place] = row;
+  }
+  return { rows, places };
+}
+
+/**
+ * @param {Map<number, Picture>} known
+ * @param {Picture[]} more
+ */
+function withPictures(known, more) {
+  return more.length ? new Map([...known, ...more.map((p) => /** @type {const} */ ([p.id, p]))]) : known;
+}
+
+/**
+ * The model after a message; one of an unknown version changes nothing.
+ * @param {?Model} model
+ * @param {Message} message
+ * @returns {?Model}
+ */
+export function reduce(model, message) {
+  if (message.version !== VERSION) return model;
+  const { image = 0, images = 1, kind } = message;
+  const run = {
+    node: message.node_id, prompt: message.prompt_id ?? null, workflow: message.workflow ?? null,
+  };
+  const goesOn = model !== null && model.running && model.run.prompt === run.prompt;
+  const anew = !goesOn || (kind === "start" && image === 0);
+  const searches = anew ? [] : model.searches.slice();
+  while (searches.length <= image) searches.push(emptySearch(message.budget));
+  const before =
+    kind === "start"
+      ? emptySearch(message.budget, message.method, message.sigmas)
+      : searches[image];
+  searches[image] = {
+    ...before,
+    ...merged(before, message.rows),
+    budget: message.budget,
+    spent: message.spent,
+    pictures: withPictures(before.pictures, message.pictures ?? []),
+    stopped: message.stopped ?? before.stopped,
+  };
+  const running = message.stopped === undefined || image + 1 < images;
+  return { run, running, current: image, searches };
+}
+
+/**
+ * The model of a finished run. Pictures come from the model before, if it was of the same run.
+ * @param {object} report
+ * @param {Run} run
+ * @param {?Model} before
+ * @param {FileRef[]} files of the winners, one for each image
+ * @returns {Model}
+ */
+export function fromReport(report, run, before = null, files = []) {
+  const known = before !== null && before.run.prompt === run.prompt ? before.searches : [];
+  const reports = report.batch ?? [report];
+  const searches = reports.map((/** @type {any} */ one, /** @type {number} */ i) => {
+    const search = emptySearch(one.budget.nfe, one.method, one.sigmas);
+    const seen = known[i]?.pictures ?? new Map();
+    const id = one.best.id;
+    const best = files[i] ? [{ id, jpeg: seen.get(id)?.jpeg ?? null, file: files[i] }] : [];
+    return {
+      ...search,
+      ...merged(search, one.trace),
+      spent: one.spent.nfe,
+      pictures: withPictures(seen, best),
+      stopped: one.stopped,
+    };
+  });
+  return { run, running: false, current: 0, searches };
+}
+
+/**
+ * The model of a run that ended without a report.
+ * @param {Model} model
+ * @param {string} stopped why
+ * @returns {Model}
+ */
+export function ended(model, stopped) {
+  const searches = model.searches.map((one) => ({ ...one, stopped: one.stopped ?? stopped }));
+  return { ...model, running: false, searches };
+}
+
+/** Event types of ComfyUI that end a run: why, in the words of the report. */
+const ENDS = { execution_error: "error", execution_interrupted: "cancel" };
+
+/**
+ * The sole listener: hears a run through `source` (ComfyUI's api, or any EventTarget), keeps the
+ * newest model of each node, and tells `tell` of each new one.
+ */
+export class Store {
+  /**
+   * @param {EventTarget} source
+   * @param {(model: Model) => void} tell
+   */
+  constructor(source, tell) {
+    /** @type {Map<string, Model>} */
+    this.models = new Map();
+    this.tell = tell;
+    const hear = (/** @type {string} */ type, /** @type {(detail: any) => void} */ then) =>
+      source.addEventListener(type, (event) => then(/** @type {CustomEvent} */ (event).detail));
+    hear("flow_search.event", (message) => this.hear(message));
+    hear("executed", (detail) => this.finish(detail));
+    for (const [type, why] of Object.entries(ENDS)) {
+      hear(type, (detail) => this.end(detail?.prompt_id ?? null, why));
+    }
+  }
+
+  /** @param {Run} run */
+  static key(run) {
+    return `${run.workflow ?? ""} ${run.node}`;
+  }
+
+  /** @param {Model} model */
+  keep(model) {
+    this.models.set(Store.key(model.run), model);
+    this.tell(model);
+  }
+
+  /** @param {Message} message */
+  hear(message) {
+    const run = { node: message.node_id, prompt: null, workflow: message.workflow ?? null };
+    const model = reduce(this.models.get(Store.key(run)) ?? null, message);
+    if (model !== null) this.keep(model);
+  }
+
+  /** @param {any} detail of an `executed` event */
+  finish({ node, prompt_id: prompt, output }) {
+    const text = output?.flow_search_report?.[0];
+    if (typeof text !== "string") return;
+    const before = [...this.models.values()].find((m) => m.run.node === node && m.run.prompt === prompt);
+    const run = before?.run ?? { node: String(node), prompt, workflow: null };
+    this.keep(fromReport(JSON.parse(text), run, before, output.flow_search_images));
+  }
+
+  /**
+   * @param {?string} prompt
+   * @param {string} why
+   */
+  end(prompt, why) {
+    for (const model of this.models.values()) {
+      if (model.running && model.run.prompt === prompt) this.keep(ended(model, why));
+    }
+  }
+}
