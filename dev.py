@@ -488,17 +488,16 @@ def test(host: Host, extra: list[str]) -> int:
         codes.append(foreground([*python, "ruff", "check", "."], host))
     else:
         say("Skipping ruff, which this Python does not have.")
+    tools = browser_tools(install=not extra)
+    if tools is not None:
+        os.environ["FLOW_SEARCH_JS"] = str(tools)  # the tests of the browser part look there
     named = any((ROOT / word.split("::")[0]).exists() for word in extra)
     cores = 1 if extra or not has("xdist") else min(4, os.cpu_count() or 1)
     spread = ["-n", str(cores), "--dist", "loadfile"] if cores > 1 else []  # a ComfyUI for each
     words = ["pytest", *([] if named else ["tests"]), *spread, *extra]
     codes.append(foreground([*python, *words], host))
-    scripts = [str(file) for file in sorted(ROOT.glob("tests/web/*.test.mjs"))]
-    if scripts and not extra:
-        if node := shutil.which("node"):
-            codes.append(foreground([node, "--test", *scripts], host))
-        else:
-            say("Skipping the tests of the browser part, which need Node.js 20 or newer.")
+    if not extra:
+        codes += web_tests(tools, host)
     return next((code for code in codes if code), 0)
 
 
@@ -513,6 +512,46 @@ def matrix(extra: list[str]) -> int:
         codes[version] = done.returncode
     say("\n" + "\n".join(f"ComfyUI {v}: {'failed' if c else 'passed'}" for v, c in codes.items()))
     return next((code for code in codes.values() if code), 0)
+
+
+def web_tests(tools: Path | None, host: Host) -> list[int]:
+    """The browser part without a browser: its tests in Node.js and its types."""
+    node = shutil.which("node")
+    if node is None:
+        say("Skipping the tests of the browser part, which need Node.js 20 or newer.")
+        return []
+    scripts = [str(file) for file in sorted(ROOT.glob("tests/web/*.test.mjs"))]
+    codes = [foreground([node, "--test", *scripts], host)]
+    if tools is not None:
+        tsc = str(tools / "typescript" / "bin" / "tsc")
+        codes.append(foreground([node, tsc, "--noEmit", "-p", "tests/web/jsconfig.json"], host))
+    return codes
+
+
+def browser_tools(install: bool) -> Path | None:
+    """The node_modules that tests/web/package-lock.json pins, in the cache folder; None without.
+
+    They serve development alone: without npm or network the tests that need them are skipped.
+    """
+    source = ROOT / "tests" / "web"
+    key = hashlib.sha256((source / "package-lock.json").read_bytes()).hexdigest()[:12]
+    home = cache_dir() / f"js-{key}"
+    modules, marker = home / "node_modules", home / "whole"
+    if marker.exists() or not install:
+        return modules if marker.exists() else None
+    npm, why = shutil.which("npm"), "npm is not there"
+    if npm is not None:
+        home.mkdir(parents=True, exist_ok=True)
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(source / name, home)
+        command = [npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
+        done = subprocess.run(command, cwd=home, capture_output=True, encoding="utf-8")
+        if done.returncode == 0:
+            marker.touch()
+            return modules
+        why = f"npm failed: {done.stderr.strip()[-300:]}"
+    say(f"Skipping the type check of web/ and the tests in a browser: {why}")
+    return None
 
 
 def foreground(command: list[str], host: Host) -> int:

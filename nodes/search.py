@@ -13,6 +13,7 @@ from torch import Tensor
 from ..samplers.run import Finish, StopRules
 from ..samplers.search import SEARCHES
 from ..samplers.search.rbf import RolloverBudgetForcing
+from .metadata import keep
 from .schema import CATEGORY, FlowReward, build, combo, flat, widget
 from .search_run import Request, search_latents
 
@@ -183,7 +184,7 @@ def respond(cls: type[io.ComfyNode], request: Request) -> io.NodeOutput:
     info = cls.hidden.extra_pnginfo if isinstance(cls.hidden.extra_pnginfo, dict) else {}
     workflow = (info.get("workflow") or {}).get("id")
     latent, images, report = search_latents(request, cls.hidden.unique_id, workflow)
-    info.setdefault("flow_search", {})[cls.hidden.unique_id] = report
+    keep(info, cls.hidden.unique_id, report)
     text = json.dumps(report, allow_nan=False)
     shown = {"flow_search_report": [text], "flow_search_images": winners(images, report, cls)}
     return io.NodeOutput(latent, images, text, ui=shown)

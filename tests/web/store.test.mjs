@@ -20,7 +20,9 @@ function frozen(value) {
 
 const messages = (name) => GOLDEN[name].messages.map((m) => m.data);
 const reduced = (name, count) =>
-  messages(name).slice(0, count).reduce((model, m) => frozen(reduce(model, frozen(m))), null);
+  messages(name)
+    .slice(0, count)
+    .reduce((model, m) => frozen(reduce(model, frozen(m))), null);
 
 for (const name of Object.keys(GOLDEN)) {
   const { report } = GOLDEN[name];
@@ -80,7 +82,10 @@ test("rollover: a step's tries are within its quota, unused ones are handed on",
   const [, ...inner] = found.slice(0, -1);
   assert.ok(inner.length >= 2);
   for (const { tries, base, rolled } of inner) assert.ok(tries >= 1 && tries <= base + rolled);
-  assert.deepEqual(inner.map((share) => share.base), inner.map(() => 6)); // two paths of three
+  assert.deepEqual(
+    inner.map((share) => share.base),
+    inner.map(() => 6),
+  ); // two paths of three
   inner.forEach(({ tries, base, rolled }, i) => {
     // a path that ran out of its quota hands nothing on, the others all that they left
     assert.ok(found[i + 2].rolled <= base + rolled - tries);
@@ -126,11 +131,20 @@ test("a batch has a search for each image and ends with its last", () => {
 test("what is saved is bounded, and keeps the story", () => {
   const search = emptySearch(9000, "rbf", [1, 0.5, 0]);
   search.rows = Array.from({ length: 9000 }, (_, id) => ({
-    id, parent: id ? 0 : null, path: 0, step: id ? 1 : 0, t: 0.5, kind: id ? "propose" : "born",
-    reward: Math.sin(id) * (id < 8000 ? 1 : 2), accepted: id % 100 === 0, nfe: id + 1,
+    id,
+    parent: id ? 0 : null,
+    path: 0,
+    step: id ? 1 : 0,
+    t: 0.5,
+    kind: id ? "propose" : "born",
+    reward: Math.sin(id) * (id < 8000 ? 1 : 2),
+    accepted: id % 100 === 0,
+    nfe: id + 1,
   }));
   search.places = new Map(search.rows.map((row, i) => [row.id, i]));
-  search.pictures = new Map(search.rows.map(({ id }) => [id, { id, jpeg: "x".repeat(4000), file: null }]));
+  search.pictures = new Map(
+    search.rows.map(({ id }) => [id, { id, jpeg: "x".repeat(4000), file: null }]),
+  );
   const model = { run: RUN, running: false, current: 0, searches: [search] };
   const text = JSON.stringify(pack(model));
   assert.ok(text.length < 120_000, `${text.length}`);

@@ -55,14 +55,19 @@ function packSearch(search, rows, pictures) {
   const best = bestRow(search);
   const first = new Set(best ? lineage(search, best.id).map((row) => row.id) : []);
   const frames = film(search).reverse();
-  const order = [...frames.filter((f) => first.has(f.row.id)), ...frames.filter((f) => !first.has(f.row.id))];
+  const order = [
+    ...frames.filter((f) => first.has(f.row.id)),
+    ...frames.filter((f) => !first.has(f.row.id)),
+  ];
   return {
     method: search.method,
     sigmas: search.sigmas.map(short),
     budget: search.budget,
     spent: search.spent,
     stopped: search.stopped,
-    columns: COLUMNS.map((name) => kept.map((r) => (name === "reward" ? short(r.reward) : r[name]))),
+    columns: COLUMNS.map((name) =>
+      kept.map((r) => (name === "reward" ? short(r.reward) : r[name])),
+    ),
     accepted: kept.filter((row) => row.accepted).map((row) => [row.id, row.quota ?? null]),
     failed: kept.filter((row) => row.failed).map((row) => [row.id, row.failed]),
     shares: shares(search).map((share) => [share.step, share.tries, share.base, share.rolled]),
@@ -104,7 +109,10 @@ function unpackSearch(saved) {
     places: new Map(rows.map((/** @type {Row} */ row, /** @type {number} */ i) => [row.id, i])),
     pictures: new Map(saved.pictures.map((/** @type {any} */ picture) => [picture.id, picture])),
     shares: saved.shares.map((/** @type {number[]} */ [step, tries, base, rolled]) => ({
-      step, tries, base, rolled,
+      step,
+      tries,
+      base,
+      rolled,
     })),
   };
 }

@@ -28,8 +28,15 @@ export const VERSION = 1;
 /** @returns {Search} */
 export function emptySearch(budget = 0, method = "", sigmas = /** @type {number[]} */ ([])) {
   return {
-    method, sigmas, budget, spent: 0, rows: [], places: new Map(), pictures: new Map(),
-    stopped: null, shares: null,
+    method,
+    sigmas,
+    budget,
+    spent: 0,
+    rows: [],
+    places: new Map(),
+    pictures: new Map(),
+    stopped: null,
+    shares: null,
   };
 }
 
@@ -56,7 +63,9 @@ function merged(search, changed) {
  * @param {Picture[]} more
  */
 function withPictures(known, more) {
-  return more.length ? new Map([...known, ...more.map((p) => /** @type {const} */ ([p.id, p]))]) : known;
+  return more.length
+    ? new Map([...known, ...more.map((p) => /** @type {const} */ ([p.id, p]))])
+    : known;
 }
 
 /**
@@ -69,7 +78,9 @@ export function reduce(model, message) {
   if (message.version !== VERSION) return model;
   const { image = 0, images = 1, kind } = message;
   const run = {
-    node: message.node_id, prompt: message.prompt_id ?? null, workflow: message.workflow ?? null,
+    node: message.node_id,
+    prompt: message.prompt_id ?? null,
+    workflow: message.workflow ?? null,
   };
   const goesOn = model !== null && model.running && model.run.prompt === run.prompt;
   const anew = !goesOn || (kind === "start" && image === 0);
@@ -93,7 +104,7 @@ export function reduce(model, message) {
 
 /**
  * The model of a finished run. Pictures come from the model before, if it was of the same run.
- * @param {object} report
+ * @param {any} report
  * @param {Run} run
  * @param {?Model} before
  * @param {FileRef[]} files of the winners, one for each image
@@ -176,7 +187,9 @@ export class Store {
   finish({ node, prompt_id: prompt, output }) {
     const text = output?.flow_search_report?.[0];
     if (typeof text !== "string") return;
-    const before = [...this.models.values()].find((m) => m.run.node === node && m.run.prompt === prompt);
+    const before = [...this.models.values()].find(
+      (m) => m.run.node === node && m.run.prompt === prompt,
+    );
     const run = before?.run ?? { node: String(node), prompt, workflow: null };
     this.keep(fromReport(JSON.parse(text), run, before, output.flow_search_images));
   }

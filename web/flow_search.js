@@ -1,0 +1,163 @@
+/** The panel of the search nodes: joins ComfyUI's nodes and events to lib/, which knows neither. */
+
+import { api } from "../../scripts/api.js";
+import { app } from "../../scripts/app.js";
+import { chartView } from "./lib/chart_view.js";
+import { filmView } from "./lib/film_view.js";
+import { panelView } from "./lib/panel_view.js";
+import { pack, unpack } from "./lib/saved.js";
+import { sharesView } from "./lib/shares_view.js";
+import { Store } from "./lib/store.js";
+import { texts } from "./lib/texts.js";
+
+/** @typedef {import("./lib/store.js").Model} Model @typedef {import("./lib/store.js").FileRef} FileRef */
+
+const SEARCHES = ["FlowSearchRBF", "FlowSearchParticles"];
+const SAVED = "flow_search"; // the key in a saved node
+const [CLOSED, OPEN] = [36, 520]; // least heights of the panel, before and after a first run
+const WIDTH = 300;
+const ELEMENTS = {
+  "flow-search-chart": chartView,
+  "flow-search-shares": sharesView,
+  "flow-search-film": filmView,
+  "flow-search-panel": panelView,
+};
+
+/**
+ * The node with an execution id: "12", or "22:9" for node 9 inside subgraph node 22.
+ * @param {string} id
+ * @returns {?object}
+ */
+function nodeOf(id) {
+  let graph = app.rootGraph ?? app.graph;
+  let node = null;
+  for (const part of id.split(":")) {
+    node = graph?.getNodeById(Number.isNaN(Number(part)) ? part : Number(part)) ?? null;
+    graph = node?.subgraph;
+  }
+  return node;
+}
+
+/**
+ * @param {string} route
+ * @param {object} body
+ */
+function post(route, body) {
+  const headers = { "Content-Type": "application/json" };
+  return api.fetchApi(route, { method: "POST", headers, body: JSON.stringify(body) });
+}
+
+/** @param {FileRef} file */
+const href = (file) => api.apiURL(`/view?${new URLSearchParams({ ...file })}`);
+
+/** @returns {object} the extension; panels and models are known to it alone */
+function extension() {
+  /** @type {WeakMap<object, any>} */
+  const panels = new WeakMap();
+  /** @type {WeakMap<object, object>} what is saved with a node */
+  const saved = new WeakMap();
+  /** @type {Map<string, Model>} the newest of nodes that are not on the canvas: another tab's */
+  const unseen = new Map();
+
+  /**
+   * Show a model on its node, if that is on the canvas now; when the run has ended, keep it there.
+   * @param {Model} model
+   */
+  function tell(model) {
+    const { workflow, node: id } = model.run;
+    const own = (app.rootGraph ?? app.graph)?.id;
+    const node = workflow === null || workflow === own ? nodeOf(id) : null;
+    const key = Store.key(model.run);
+    if (!node || !panels.has(node)) {
+      unseen.set(key, model);
+      return;
+    }
+    unseen.delete(key);
+    show(node, model);
+    if (model.running) return;
+    saved.set(node, pack(model));
+    const tracker = app.extensionManager?.workflow?.activeWorkflow?.changeTracker;
+    tracker?.captureCanvasState?.();
+  }
+
+  const store = new Store(api, tell);
+
+  /**
+   * @param {any} node
+   * @param {?Model} model
+   */
+  function show(node, model) {
+    const panel = panels.get(node);
+    const grows = model !== null && panel.model === null;
+    panel.words = texts(app.ui?.settings?.getSettingValue("Comfy.Locale") ?? "en");
+    panel.model = model;
+    if (!grows) return;
+    const [width, height] = node.computeSize();
+    node.setSize([Math.max(node.size[0], width, WIDTH), Math.max(node.size[1], height)]);
+    node.setDirtyCanvas?.(true, true);
+  }
+
+  /** @param {any} node */
+  function addPanel(node) {
+    const panel = /** @type {any} */ (document.createElement("flow-search-panel"));
+    panel.href = href;
+    panel.addEventListener("stop", () => {
+      const { node: id, prompt } = panel.model.run;
+      post("/flow_search/stop", { node_id: id, ...(prompt && { prompt_id: prompt }) });
+    });
+    const getMinHeight = () => (panel.model ? OPEN : CLOSED);
+    const options = { serialize: false, hideOnZoom: false, getMinHeight };
+    node.addDOMWidget("search_panel", "FLOW_SEARCH_PANEL", panel, options).serialize = false;
+    panels.set(node, panel);
+    panel.words = texts(app.ui?.settings?.getSettingValue("Comfy.Locale") ?? "en");
+  }
+
+  /** @param {any} node */
+  function keepSaved(node) {
+    const { onSerialize, onConfigure } = node;
+    node.onSerialize = function (/** @type {any} */ info) {
+      onSerialize?.call(this, info);
+      if (saved.has(node)) info[SAVED] = saved.get(node);
+    };
+    node.onConfigure = function (/** @type {any} */ info) {
+      onConfigure?.call(this, info);
+      const model = unpack(info[SAVED], { node: String(node.id), prompt: null, workflow: null });
+      if (!model) return;
+      saved.set(node, pack(model));
+      show(node, model);
+    };
+  }
+
+  let told = "";
+
+  /** Say once that this client shows the panel: its searches need no preview of the host's. */
+  function hello() {
+    if (!api.clientId || api.clientId === told) return;
+    told = api.clientId;
+    post("/flow_search/panel", { client_id: told });
+  }
+
+  return {
+    name: "FlowSearch.Panel",
+    init() {
+      for (const [name, make] of Object.entries(ELEMENTS)) {
+        if (!customElements.get(name)) customElements.define(name, make());
+      }
+    },
+    setup() {
+      hello();
+      for (const type of ["status", "reconnected"]) api.addEventListener(type, hello);
+    },
+    nodeCreated(/** @type {any} */ node) {
+      if (!SEARCHES.includes(node.comfyClass)) return;
+      addPanel(node);
+      keepSaved(node);
+    },
+    afterConfigureGraph() {
+      for (const model of [...store.models.values()].filter((m) => m.running)) tell(model);
+      for (const model of [...unseen.values()]) tell(model);
+    },
+  };
+}
+
+app.registerExtension(extension());

@@ -1,0 +1,69 @@
+/** The look of the panel: ComfyUI's own colours, light and dark, with stand-ins outside it. */
+
+/** Colours of paths, told apart on light and on dark. */
+export const COLOURS = [
+  "#3d84f7",
+  "#e8690b",
+  "#2fa35a",
+  "#c04fd8",
+  "#d9a400",
+  "#0d9fb5",
+  "#ec4b83",
+  "#8a8f98",
+];
+
+export const STYLE = `
+  :host { display: block; box-sizing: border-box; color: var(--fs-text); font: 12px/1.35 system-ui, sans-serif;
+    --fs-text: var(--input-text, #ddd); --fs-dim: var(--descrip-text, #999);
+    --fs-line: var(--border-color, #4e4e4e); --fs-box: var(--comfy-input-bg, #222); }
+  [hidden] { display: none !important; }
+  button { font: inherit; color: inherit; background: var(--fs-box); border: 1px solid var(--fs-line);
+    border-radius: 6px; cursor: pointer; }
+  button:disabled { opacity: .45; cursor: default; }
+  :focus-visible { outline: 2px solid ${COLOURS[0]}; outline-offset: 1px; }
+  svg { display: block; width: 100%; height: 100%; overflow: hidden; }
+  text { font: 10px system-ui, sans-serif; fill: var(--fs-dim); }
+`;
+
+export const PANEL_STYLE = `
+  ${STYLE}
+  :host { display: flex; flex-direction: column; gap: 6px; height: 100%; min-width: 0; padding: 2px 4px 4px;
+    overflow: hidden; user-select: text; }
+  header { display: flex; align-items: center; gap: 6px; min-height: 26px; }
+  header .state { flex: 1; min-width: 0; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+  header .state b { font-weight: 600; }
+  header select { font: inherit; color: inherit; background: var(--fs-box); border: 1px solid var(--fs-line);
+    border-radius: 6px; max-width: 90px; }
+  .stop { padding: 3px 8px; white-space: nowrap; }
+  .stop:not(:disabled) { background: #b3261e; border-color: #b3261e; color: #fff; }
+  progress { width: 100%; height: 3px; border: 0; border-radius: 2px; flex: none; appearance: none;
+    background: var(--fs-box); accent-color: ${COLOURS[0]}; }
+  progress::-webkit-progress-bar { background: var(--fs-box); }
+  progress::-webkit-progress-value { background: ${COLOURS[0]}; }
+  progress::-moz-progress-bar { background: ${COLOURS[0]}; }
+  .best { display: flex; gap: 8px; flex: none; height: 112px; }
+  .best button { width: 112px; height: 112px; flex: none; padding: 0; overflow: hidden; }
+  .best img { width: 100%; height: 100%; object-fit: contain; display: block; }
+  .best .none { color: var(--fs-dim); padding: 0 6px; display: block; }
+  dl { margin: 0; flex: 1; min-width: 0; display: grid; grid-template-columns: auto 1fr; gap: 1px 8px;
+    align-content: center; overflow: hidden; }
+  dt { color: var(--fs-dim); }
+  dd { margin: 0; text-align: right; font-variant-numeric: tabular-nums; overflow: hidden;
+    text-overflow: ellipsis; white-space: nowrap; }
+  dd.reward { font-size: 17px; font-weight: 600; }
+  h4 { margin: 0 0 2px; font: inherit; color: var(--fs-dim); display: flex; gap: 8px; white-space: nowrap; }
+  h4 span { flex: 1; overflow: hidden; text-overflow: ellipsis; }
+  h4 i { font-style: normal; } h4 i::before { content: ""; display: inline-block; width: 8px; height: 8px;
+    margin-right: 3px; border-radius: 2px; background: var(--key); }
+  section { flex: none; min-width: 0; }
+  section.chart { flex: 1 1 130px; min-height: 110px; display: flex; flex-direction: column; }
+  flow-search-chart { flex: 1; min-height: 0; }
+  flow-search-shares { height: 58px; }
+  output { flex: none; height: 2.7em; overflow: hidden; color: var(--fs-dim); }
+  dialog { border: 1px solid var(--fs-line); border-radius: 8px; padding: 10px; background: var(--comfy-menu-bg, #222);
+    color: var(--fs-text); max-width: 94vw; max-height: 94vh; }
+  dialog::backdrop { background: rgb(0 0 0 / .6); }
+  dialog img { display: block; max-width: 88vw; max-height: 80vh; min-width: min(384px, 80vw); object-fit: contain; }
+  dialog footer { display: flex; gap: 10px; align-items: center; justify-content: space-between; margin-top: 8px; }
+  dialog a { color: inherit; } dialog button { padding: 4px 12px; }
+`;
