@@ -23,6 +23,16 @@ const KEYS = /** @type {Record<string, number>} */ ({
 });
 
 /**
+ * Where the NFE axis ends: at what was spent; while it runs at the budget, in doubling steps when
+ * that is far away.
+ * @param {Search} search
+ */
+export function lastNFE({ budget, spent, stopped }) {
+  if (stopped !== null) return Math.max(1, spent);
+  return Math.max(1, spent, Math.min(budget, 2 ** Math.ceil(Math.log2(Math.max(32, spent * 1.5)))));
+}
+
+/**
  * The rewards to show. Far outliers below (early noise) would flatten all the rest: they are drawn
  * on the lower edge, which is Tukey's fence.
  * @param {Search} search
@@ -47,7 +57,7 @@ export function range(search) {
 export function scale(search, width, height) {
   const { low, high, cut } = range(search);
   const span = high > low ? high - low : 1;
-  const end = Math.max(1, search.budget, search.spent);
+  const end = lastNFE(search);
   const [wide, tall] = [width - MARGIN.left - MARGIN.right, height - MARGIN.top - MARGIN.bottom];
   return {
     low,
@@ -171,7 +181,7 @@ export function chartView() {
      */
     *axes(search, to, width, height) {
       const base = height - MARGIN.bottom;
-      const end = Math.max(1, search.budget, search.spent);
+      const end = lastNFE(search);
       const d = `M${MARGIN.left} ${MARGIN.top}V${base}H${width - MARGIN.right}`;
       yield svg("path", { d, fill: "none", stroke: "var(--fs-line)" });
       for (const reward of to.high > to.low ? [to.low, to.high] : [to.low]) {

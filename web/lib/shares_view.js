@@ -33,7 +33,9 @@ export function sharesView() {
       );
       if (!width || !height) return;
       const picture = svg("svg", { viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" });
-      const most = found.reduce((m, s) => Math.max(m, s.tries, s.base + s.rolled), 1);
+      const tried = found.reduce((most, share) => Math.max(most, share.tries), 1);
+      const quota = found.reduce((most, share) => Math.max(most, share.base + share.rolled), 1);
+      const most = Math.max(tried, Math.min(quota, 1.5 * tried)); // larger quotas are cut off
       const room = (width - 8) / Math.max(found.length, search.sigmas.length - 1, 1);
       found.forEach((share, i) => {
         picture.append(this.bar(share, 4 + i * room, room, height - 13, most, words));
@@ -50,7 +52,7 @@ export function sharesView() {
      * @param {Texts} words
      */
     bar(share, left, room, base, most, words) {
-      const tall = (/** @type {number} */ n) => (n / most) * (base - 2);
+      const tall = (/** @type {number} */ n) => Math.min(1, n / most) * (base - 2);
       const wide = Math.max(2, Math.min(room - 3, 26));
       const x = left + (room - wide) / 2;
       const group = svg("g", {});

@@ -51,9 +51,9 @@ export const PANEL_STYLE = `
   dd { margin: 0; text-align: right; font-variant-numeric: tabular-nums; overflow: hidden;
     text-overflow: ellipsis; white-space: nowrap; }
   dd.reward { font-size: 17px; font-weight: 600; }
-  h4 { margin: 0 0 2px; font: inherit; color: var(--fs-dim); display: flex; gap: 8px; white-space: nowrap; }
+  h4 { margin: 0 0 2px; font: inherit; color: var(--fs-dim); display: flex; gap: 6px; white-space: nowrap; }
   h4 span { flex: 1; overflow: hidden; text-overflow: ellipsis; }
-  h4 i { font-style: normal; } h4 i::before { content: ""; display: inline-block; width: 8px; height: 8px;
+  h4 i { font-style: normal; font-size: 11px; } h4 i::before { content: ""; display: inline-block; width: 8px; height: 8px;
     margin-right: 3px; border-radius: 2px; background: var(--key); }
   section { flex: none; min-width: 0; }
   section.chart { flex: 1 1 130px; min-height: 110px; display: flex; flex-direction: column; }

@@ -1,0 +1,96 @@
+/** ComfyUI's front-end in a headless Chromium: what the browser test and the benchmark share. */
+
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+
+/** A console message that the host itself gives rise to, or that any page does. */
+const HOSTS = /404|legacy queue|accessed before initialization|deprecated|huggingface\.co/;
+
+export async function launch(tools, chromium) {
+  const playwright = createRequire(`${tools}/`)("playwright-core");
+  const args = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"];
+  return playwright.chromium.launch({ executablePath: chromium, args });
+}
+
+/** A page with ComfyUI, and what went wrong on it: `faults` of the console, `outside` requests. */
+export async function openPage(browser, url, settings) {
+  await put(url, { "Comfy.TutorialCompleted": true, ...settings });
+  const page = await browser.newPage({ viewport: { width: 1500, height: 1000 } });
+  const [faults, outside] = [[], []];
+  page.on("pageerror", (error) => faults.push(String(error.stack ?? error)));
+  page.on("console", (message) => {
+    if (message.type() === "error" && !HOSTS.test(message.text())) faults.push(message.text());
+  });
+  page.on("request", (request) => {
+    const [to, from] = [request.url(), request.frame().url()];
+    if (!/^(data|blob):/.test(to) && !to.startsWith(url)) outside.push(`${from}: ${to}`);
+  });
+  await page.goto(url);
+  await ready(page);
+  return { page, faults, outside };
+}
+
+/** Settings as the user's own. */
+export async function put(url, settings) {
+  const headers = { "Content-Type": "application/json" };
+  await fetch(`${url}/settings`, { method: "POST", headers, body: JSON.stringify(settings) });
+}
+
+/** Change a setting as the settings dialog does. */
+export function change(page, id, value) {
+  return page.evaluate(([id, value]) => app.extensionManager.setting.set(id, value), [id, value]);
+}
+
+export async function ready(page) {
+  await page.waitForFunction(
+    () => window.app?.graph && app.extensionManager && document.querySelector("#graph-canvas"),
+  );
+  await page.waitForFunction(() => !document.querySelector("#splash-loader") && app.vueAppReady);
+  await page.waitForTimeout(500);
+}
+
+/** Drag a file onto the canvas. */
+export async function drop(page, path, type) {
+  const data = readFileSync(path).toString("base64");
+  const name = path.split("/").at(-1);
+  await page.evaluate(
+    ([data, name, type]) => {
+      const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+      const dataTransfer = new DataTransfer();
+      dataTransfer.items.add(new File([bytes], name, { type }));
+      const canvas = document.querySelector("#graph-canvas");
+      const options = { dataTransfer, bubbles: true, cancelable: true, clientX: 400, clientY: 300 };
+      for (const kind of ["dragenter", "dragover", "drop"]) {
+        canvas.dispatchEvent(new DragEvent(kind, options));
+      }
+    },
+    [data, name, type],
+  );
+}
+
+export function fit(page) {
+  return page.evaluate(() => app.extensionManager.command.execute("Comfy.Canvas.FitView"));
+}
+
+/** Set a widget of the first node of a type. */
+export function widget(page, type, name, value) {
+  return page.evaluate(
+    ([type, name, value]) => {
+      const node = app.graph.nodes.find((node) => node.type === type);
+      node.widgets.find((widget) => widget.name === name).value = value;
+    },
+    [type, name, value],
+  );
+}
+
+/** Wait until the panel's model passes a test, given as the text of a function of the model. */
+export function model(page, passes) {
+  return page.waitForFunction(
+    (passes) => {
+      const model = document.querySelector("flow-search-panel")?.model;
+      return model && new Function("model", `return ${passes}`)(model);
+    },
+    passes,
+    { timeout: 120000 },
+  );
+}
