@@ -16,6 +16,8 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from .report import decoded
+
 SUBFOLDER = "flow_search"
 SIZE = 512  # longer side of what is kept of a candidate, and of its file
 THUMBNAIL = 96  # longer side of what goes out with an event and is saved with the workflow
@@ -65,10 +67,10 @@ class Gallery:
 
     def see(self, rows: list[dict[str, Any]], pictures: dict[int, Tensor]) -> None:
         """A round's trace rows, and its shrunk pictures by the row's place among those decoded."""
-        decoded = [row for row in rows if row.get("failed") != "network"]
-        self.latest = {decoded[place]["id"]: picture for place, picture in pictures.items()}
+        came = decoded(rows)
+        self.latest = {came[place]["id"]: picture for place, picture in pictures.items()}
         for place, picture in pictures.items():
-            row = decoded[place]
+            row = came[place]
             if row["path"] not in self.best or row["reward"] > self.best[row["path"]][0]:
                 self.best[row["path"]] = row["reward"], row["id"], picture
         while len(self.best) > PATHS:

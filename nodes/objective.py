@@ -78,7 +78,7 @@ class HostObjective:
     def __call__(self, x0: Tensor) -> Tensor:
         """(K,) scores: nan where the reward gave none, -inf where the picture is not finite."""
         scores = torch.empty(0, dtype=torch.float64)
-        self.pictures, self.small = {}, {}
+        self.forget()
         if x0.ndim == 5:
             self.size = self.size or self.HELD
         while (first := len(scores)) < len(x0):
@@ -87,6 +87,9 @@ class HostObjective:
             self._remember(images, scores.tolist())
         self.restore(x0)
         return scores
+
+    def forget(self) -> None:
+        self.pictures, self.small = {}, {}
 
     def _remember(self, images: Tensor, scores: list[float]) -> None:
         """Keep the best pictures by the scores of all rows so far, `images` being the last rows."""

@@ -94,6 +94,11 @@ def read(text: str) -> list[dict[str, Any]]:
     return report.get("batch", [report])
 
 
+def decoded(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of an event that came to the decoder, in its order."""
+    return [row for row in rows if row.get("failed") not in ("network", "gradient")]
+
+
 CAUSES = {
     "network": "the network's prediction was not finite",
     "decode": "the decoded picture was not finite",

@@ -32,7 +32,7 @@ from .gallery import RESULT, THUMBNAIL, Gallery, shrink
 from .objective import HostObjective
 from .panel import PANELS
 from .replay import compare
-from .report import Trace, all_failed, report
+from .report import Trace, all_failed, decoded, report
 from .request import Request, check, plans
 from .reward import HostReward
 from .schema import under
@@ -190,9 +190,11 @@ class OneSearch:
         final = scoring = objective(request.vae, reward, ledger)
         if request.preview_vae is not None:
             scoring = objective(request.preview_vae, reward, ledger)
+        rules = request.rules
         if request.watchdog is not None:
             beside = objective(scoring.vae, request.watchdog.fresh(), Ledger())
             self.watchdog = Watchdog(beside, self.trace)
+            rules = replace(rules, beside=self.watchdog.pace)
         problem = Problem(
             denoiser=network,
             kernel=request.sampler.kernel,
@@ -213,7 +215,7 @@ class OneSearch:
             counts_itself=True,
             after_call=self._after_call,
         )
-        for event in run(request.search, problem, request.finish, request.rules, self.outcome):
+        for event in run(request.search, problem, request.finish, rules, self.outcome):
             self._show(event, final if event.kind == "finish" else scoring)
         self._settle(final)
         best = self.outcome.top[0]
@@ -227,6 +229,8 @@ class OneSearch:
 
     def _show(self, event: SearchEvent, objective: HostObjective) -> None:
         rows = self.trace.add(event)
+        if not decoded(rows):  # nothing came to the objective: what it remembers is older
+            objective.forget()
         better = event.kind in SCORED and self._keep(event, objective.picture)
         if self.watchdog is not None and self.watchdog.see(event, rows, objective.pictures):
             objective.restore(event.particles.clean)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..samplers.types import SCORED, Particles, SearchEvent
 from .objective import HostObjective
-from .report import Trace, number
+from .report import Trace, decoded, number
 
 Rows = list[dict[str, Any]]
 
@@ -29,6 +29,11 @@ class Watchdog:
         self.moved = False
         self.scored: set[int] = set()
 
+    def pace(self) -> float:
+        """Seconds that a picture at hand has taken so far."""
+        ledger = self.objective.ledger
+        return ledger.seconds["reward"] / max(1, ledger.rewards)
+
     def see(self, event: SearchEvent, rows: Rows, pictures: dict[int, Tensor]) -> Rows:
         """Follow the search: an event, its trace rows, the pictures that its objective remembers.
 
@@ -37,8 +42,7 @@ class Watchdog:
         if event.kind not in SCORED:
             self.moved = True
             return self.score(event.particles, self.at_hand)
-        # What the network failed on never came to the objective: its rows are the others.
-        ids = [row["id"] for row in rows if row.get("failed") != "network"]
+        ids = [row["id"] for row in decoded(rows)]
         new = {ids[row]: picture for row, picture in pictures.items()}
         if event.kind == "finish":
             return self.score(event.particles, new)

@@ -31,11 +31,14 @@ class Finish:
 @dataclass(frozen=True)
 class StopRules:
     """A search ends early at a reward of `target` or more, after `seconds`, its finish included,
-    or when `asked` says that the user wants no more. None: never."""
+    or when `asked` says that the user wants no more. None: never.
+
+    `beside` tells the seconds that each finished particle costs beside the search's own ledger."""
 
     target: float | None = None
     seconds: float | None = None
     asked: Callable[[], bool] = lambda: False
+    beside: Callable[[], float] = lambda: 0.0
 
 
 @dataclass
@@ -136,15 +139,15 @@ def _stop(rules: StopRules, outcome: Outcome, finish: Finish, ledger: Ledger) ->
         return "interrupt"
     if rules.target is not None and float(outcome.top[0].reward) >= rules.target:
         return "target"
-    if rules.seconds is not None and ledger.elapsed + _finish_seconds(finish, ledger) >= (
-        rules.seconds
-    ):
-        return "time"
+    if rules.seconds is not None:
+        last = _finish_seconds(finish, ledger) + rules.beside() * finish.top_k
+        if ledger.elapsed + last >= rules.seconds:
+            return "time"
     return None
 
 
 def _finish_seconds(finish: Finish, ledger: Ledger) -> float:
-    """What the finish is likely to take, at the pace so far."""
+    """What the finish is likely to take of the search's own, at the pace so far."""
     seconds = ledger.seconds
     network = seconds["network"] / max(1, ledger.nfe) * finish.rows() * ledger.cost
     pictures = (seconds["decode"] + seconds["reward"]) / max(1, ledger.rewards)

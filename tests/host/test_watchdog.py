@@ -187,6 +187,15 @@ def test_an_exception_ends_the_search_as_that_of_any_reward(host):
     assert sentence == "the reward broke" and where.startswith("Flow Search saved the best picture")
 
 
+def test_the_time_limit_reckons_what_it_takes_at_the_finish(host):
+    """A second for each of 64 pictures in the end is foreseen from the first that it scores."""
+    graph = by("svdd", SVDD, time_limit=50.0, top_k=64, finish_steps=0)
+    report = host.probe(watched(graph, troubled("sleepy", first=0, count=0)))["report"]
+    assert report["stopped"] == "time"
+    assert len([row for row in report["trace"] if row["accepted"]]) == 1
+    assert 1 < len(report["top"]) < 30
+
+
 def test_it_is_asked_about_the_prompt_before_compute(host):
     graph = search(name="asked", prompt="a nice landscape")
     graph["count it"] = graph["reward"]

@@ -142,9 +142,11 @@ def test_the_time_limit_keeps_seconds_for_the_finish(name, data, seconds):
 
 
 def test_the_finish_is_foreseen_at_the_pace_of_network_and_pictures():
-    """2 s a row, 3 s a picture: 4 particles take 20, and two finishes of 3 rows 18 more."""
+    """2 s a row, 3 s a picture: 4 particles take 20, and two finishes of 3 rows 18 more; or 21,
+    with 1.5 s for each beside."""
     setup = Setup(EACH["best_of_n"], 1, extra=30, finish=Finish(3, 2), micro_batch=1)
-    for seconds, particles in ((38.0, 4), (40.0, 4), (40.1, 5), (0.0, 1)):
+    cases = ((38.0, 0.0, 4), (40.0, 0.0, 4), (40.1, 0.0, 5), (0.0, 0.0, 1), (41.0, 1.5, 4))
+    for seconds, beside, particles in (*cases, (43.1, 1.5, 5)):
         task = setup.problem()
         clock = [0.0]
 
@@ -165,8 +167,8 @@ def test_the_finish_is_foreseen_at_the_pace_of_network_and_pictures():
         real, ledger.time = ledger.time, SimpleNamespace(perf_counter=lambda c=clock: c[0])
         try:
             search = SEARCHES["threshold"](9.0)
-            outcome = Outcome()
-            events = list(run(search, task, setup.finish, StopRules(seconds=seconds), outcome))
+            outcome, rules = Outcome(), StopRules(seconds=seconds, beside=lambda s=beside: s)
+            events = list(run(search, task, setup.finish, rules, outcome))
         finally:
             ledger.time = real
         assert sum(e.kind == "born" for e in events) == particles, seconds

@@ -7,14 +7,15 @@ from pathlib import Path
 import folder_paths
 import torch
 
-NAN, RAISE, SLOW = "nan", "raise", "slow"
+NAN, RAISE, SLOW, SLEEPY = "nan", "raise", "slow", "sleepy"
 
 
 @dataclasses.dataclass
 class TroubledReward:
     """Another reward, in trouble from its `first` picture on, for `count` pictures.
 
-    slow: every call sleeps, and tells by a file how many pictures it has seen.
+    slow: every call sleeps, and tells by a file how many pictures it has seen. sleepy: the
+    first call sleeps for a second.
     """
 
     reward: object
@@ -42,6 +43,8 @@ class TroubledReward:
         hit = (rows >= self.first) & (rows < self.first + self.count)
         if self.kind == RAISE and hit.any():
             raise RuntimeError("the reward broke")
+        if self.kind == SLEEPY and self.seen == len(images):
+            time.sleep(1.0)
         if self.kind == SLOW:
             time.sleep(0.03)
             told = Path(folder_paths.get_output_directory(), f"seen_{self.name}")
@@ -56,7 +59,7 @@ class Reward:
         number = ("INT", {"default": 0, "max": 1 << 30})
         return {
             "required": {
-                "reward": ("FLOW_REWARD",), "kind": ([NAN, RAISE, SLOW],),
+                "reward": ("FLOW_REWARD",), "kind": ([NAN, RAISE, SLOW, SLEEPY],),
                 "first": number, "count": number, "name": ("STRING", {"default": "run"}),
             }
         }  # fmt: skip
