@@ -31,9 +31,9 @@ class HostObjective:
 
     A decode or a reward may make the host unload the network, and with it LoRA and ModelSampling
     patches, without a word. So what was loaded when the search began is loaded again after each
-    round (free when nothing moved). At most `ROWS` pictures are decoded and scored at once; of
-    clips as many as `HELD` bytes hold, the first of all alone. Never what happens to be free: so
-    that a seed is a result.
+    round (free when nothing moved). At most `ROWS` pictures are decoded at once, and scored, unless
+    the reward runs elsewhere and wants more; of clips as many as `HELD` bytes hold, the first of
+    all alone. Never what happens to be free: so that a seed is a result.
 
     `pictures` are the best `remember` of the last call by their row in it, best first and of equals
     the first, no more than are decoded at once: (1,H,W,3) or (1,T,H,W,3). A row without a score has
@@ -82,7 +82,9 @@ class HostObjective:
         if x0.ndim == 5:
             self.size = self.size or self.HELD
         while (first := len(scores)) < len(x0):
-            images = self.decode(x0[first : first + self.at_once])
+            width = self.at_once if x0.ndim == 5 else max(self.at_once, self.reward.at_once)
+            parts = x0[first : first + width].split(self.at_once)
+            images = torch.cat([self.decode(part) for part in parts])
             scores = torch.cat([scores, self.judge(images)])
             self._remember(images, scores.tolist())
         self.restore(x0)

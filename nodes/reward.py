@@ -16,7 +16,16 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..rewards import REWARDS, Files, Scorer, fresh, load_scorer, reads_clips, score_any
+from ..rewards import (
+    REWARDS,
+    Files,
+    Scorer,
+    fresh,
+    load_scorer,
+    pictures_at_once,
+    reads_clips,
+    score_any,
+)
 from ..rewards.weights import SUFFIXES, Peek, peek
 from .memory import fitted
 from .schema import CATEGORY, FlowReward, build, combo, flat, under
@@ -73,8 +82,9 @@ def resolve(name: str) -> Path:
 class HostScorer:
     """A scorer whose weights, if any, the host loads and unloads.
 
-    It is handed `ROWS` pictures at a time on the device of its weights, fewer when memory runs out;
-    or one clip, where that lies: the scorer brings the frames it needs to the device.
+    It is handed `ROWS` pictures at a time, or more if it runs elsewhere, on the device of its
+    weights, fewer when memory runs out; or one clip, where that lies: the scorer brings the frames
+    it needs to the device.
     """
 
     ROWS: ClassVar[int] = 8
@@ -86,6 +96,10 @@ class HostScorer:
     @property
     def clips(self) -> bool:
         return reads_clips(self.scorer)
+
+    @property
+    def at_once(self) -> int:
+        return pictures_at_once(self.scorer, self.ROWS)
 
     def check(self, prompt: str) -> None:
         self.scorer.check(prompt)
@@ -99,7 +113,7 @@ class HostScorer:
                 device = device if images.ndim == 5 else self.patcher.load_device
             return self.scorer.score(images[rows].to(device), prompts[rows])
 
-        scores = fitted(ask, len(images), 1 if images.ndim == 5 else self.ROWS)
+        scores = fitted(ask, len(images), 1 if images.ndim == 5 else self.at_once)
         return scores.to(images.device)
 
 
@@ -113,6 +127,11 @@ class HostReward:
     def fresh(self) -> HostReward:
         """This reward for one run: what a scorer learns on the way is not in the node's output."""
         return replace(self, scorer=fresh(self.scorer))
+
+    @property
+    def at_once(self) -> int:
+        """How many pictures to have ready for a call."""
+        return pictures_at_once(self.scorer, HostScorer.ROWS)
 
     def check(self, prompt: str) -> None:
         self.scorer.check(prompt)

@@ -14,7 +14,7 @@ from typing import ClassVar
 import torch
 
 from .clips import as_clips, reads_clips, score_any
-from .types import CombineMode, Learns, Scorer
+from .types import CombineMode, Learns, Scorer, pictures_at_once
 
 WARMUP = 8  # scores per part and run whose statistics standardise all the others
 
@@ -172,6 +172,10 @@ class CombinedScorer:
     @property
     def clips(self) -> bool:
         return any(reads_clips(part) for part in self.parts.values())
+
+    @property
+    def at_once(self) -> int:
+        return max(pictures_at_once(part, 1) for part in self.parts.values())
 
     def fresh(self) -> "CombinedScorer":
         parts = {slot: fresh(part) for slot, part in self.parts.items()}

@@ -43,6 +43,16 @@ class ReadsClips(Protocol):
 
 
 @runtime_checkable
+class Elsewhere(Protocol):
+    """A scorer whose model runs on another machine, or that holds such a one.
+
+    It gladly takes ``at_once`` pictures in a call: they need no memory here.
+    """
+
+    at_once: int
+
+
+@runtime_checkable
 class Learns(Protocol):
     """A scorer that learns from the pictures of a run, or holds others that may."""
 
@@ -103,6 +113,11 @@ class CombineMode(Protocol):
 
     def combine(self, scores: dict[int, torch.Tensor]) -> torch.Tensor:
         """Scores {slot: (B,)} of the rewards connected, slots from 1 -> (B,)."""
+
+
+def pictures_at_once(scorer: Scorer, usual: int) -> int:
+    """How many pictures to hand ``scorer`` in a call: ``usual``, or as many more as it wants."""
+    return max(usual, scorer.at_once) if isinstance(scorer, Elsewhere) else usual
 
 
 def check_batch(images: torch.Tensor, prompts: list[str]) -> None:

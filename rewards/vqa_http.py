@@ -43,6 +43,10 @@ class VqaHttpScorer:
     warned: bool = False
     module: ClassVar[None] = None
 
+    @property
+    def at_once(self) -> int:
+        return self.settings.concurrency
+
     def check(self, prompt: str) -> None:
         check_prompt(prompt)
         self.link, self.warned = None, False

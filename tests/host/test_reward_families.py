@@ -1,6 +1,7 @@
 """A search with each family of the Reward Model Loader, on tiny random weights, through the API."""
 
 import math
+import threading
 from dataclasses import fields
 
 import pytest
@@ -60,3 +61,21 @@ def test_a_search_with_a_server(host):
         report = host.probe(graph)["report"]
     assert len({row["reward"] for row in report["trace"]}) > 1
     assert report["settings"]["reward.url"] == server.url
+
+
+def test_a_server_is_asked_as_much_at_once_as_it_is_said_to_answer(host):
+    """12 questions that are answered once all of them are there; two before them try it out."""
+    everybody = threading.Barrier(12)
+
+    def wait(request, handler):
+        if request["body"] is not None and len(handler.server.asked) > 2:
+            everybody.wait(60)
+
+    graph = search(name="crowd", budget=12, steps=2, init_particles=12, finish_steps=0)
+    with serve("vllm", wait) as server:
+        graph["reward"] = node(
+            "FlowSearchRewardLoader",
+            **{"reward": "vqascore_http", "reward.url": server.url, "reward.concurrency": 12},
+        )
+        report = host.probe(graph)["report"]
+        assert server.most == 12 == len(report["trace"])

@@ -120,6 +120,7 @@ class SameReward:
     """Every picture is worth the same: of equals a search returns the latest."""
 
     settings = {}
+    at_once = 1
 
     def fresh(self):
         return self

@@ -29,6 +29,10 @@ class TroubledReward:
     def settings(self):
         return self.reward.settings
 
+    @property
+    def at_once(self):
+        return self.reward.at_once
+
     def fresh(self):
         return dataclasses.replace(self, reward=self.reward.fresh(), seen=0)
 
