@@ -57,4 +57,5 @@ class CombineRewards(io.ComfyNode):
         for slot, reward in given.items():
             settings |= under(f"reward_{slot}", reward.settings)
         parts = {slot: reward.scorer for slot, reward in given.items()}
-        return io.NodeOutput(HostReward(CombinedScorer(chosen, parts), settings))
+        gradient = all(reward.gradient for reward in given.values())
+        return io.NodeOutput(HostReward(CombinedScorer(chosen, parts), settings, gradient))

@@ -130,12 +130,13 @@ class HostObjective:
             self.ledger.rewards += count
         return scores
 
-    def restore(self, x0: Tensor) -> None:
-        """Bring the network back, with room for a call on as many rows of x0 as go in one.
+    def restore(self, x0: Tensor, times: int = 1) -> None:
+        """Bring the network back, with room for a call on as many rows of x0 as go in one, `times`
+        over.
 
         The least is room for a single particle: asking for more than the device has would make the
         host keep part of the network's weights off it.
         """
-        cost, rows = self.ledger.cost, min(len(x0), self.batch.size or AUTOMATIC)
+        cost, rows = times * self.ledger.cost, min(len(x0), self.batch.size or AUTOMATIC)
         room, least = (self.base.memory_required([n, *x0.shape[1:]]) for n in (cost * rows, cost))
         mm.load_models_gpu(self.keep, memory_required=room, minimum_memory_required=least)

@@ -101,6 +101,7 @@ def decoded(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 CAUSES = {
     "network": "the network's prediction was not finite",
+    "gradient": "the gradient of the reward was not finite",
     "decode": "the decoded picture was not finite",
     "reward": "the reward was not a finite number",
 }
@@ -149,6 +150,8 @@ def report(
             "frames": ledger.frames,
             "rewards": ledger.rewards,
             "seconds": {"total": ledger.elapsed, **ledger.seconds},
+            "gradients": ledger.gradients,
+            **({"fallbacks": ledger.fallbacks} if ledger.fallbacks else {}),
             **beside,
         },
         "stopped": outcome.stopped,

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from ..samplers.run import Finish, StopRules, check_budget
 from ..samplers.schedules import split_window
+from ..samplers.search.smc import SMC
+from ..samplers.search.sop import SearchOverPaths
 from ..samplers.types import Prices, Search
 from .clock import check_start, clock_of
 from .flow import (
@@ -18,6 +20,7 @@ from .flow import (
     check_sigmas,
     nfe_per_particle,
 )
+from .gradient import check_gradient
 from .replay import replays
 from .reward import HostReward
 from .sampler import FlowSampler, kernel_of
@@ -58,12 +61,14 @@ def check(request: Request) -> list[float]:
     check_guider(request.guider)
     times = check_sigmas(request.sigmas, clock)
     check_start(float(request.sigmas[0]), clock, check_latent(request.latent_image))
+    check_guidance(request)
     request.reward.check(request.prompt)
     if request.watchdog is not None:
         request.watchdog.check(request.prompt)
     lead, inside = split_window(times[:-1], request.window_start, request.window_end)
     cost = nfe_per_particle(request.guider)
-    prices = Prices(len(lead) + 1, max(1, request.sampler.kernel.inner), request.lookahead)
+    inner, slope = max(1, request.sampler.kernel.inner), request.sampler.guidance.rows
+    prices = Prices(len(lead) + 1, inner, request.lookahead, slope)
     for search, finish in plans(request, times):
         check_budget(search, len(inside), finish, request.budget, cost, prices)
     return times
@@ -76,5 +81,23 @@ def plans(request: Request, times: list[float]) -> list[tuple[Search, Finish]]:
         return [(request.search, request.finish.after(request.lookahead))] * images
     window = ("lookahead", "window_start", "window_end")
     settings = {name: request.settings[name] for name in window} | request.sampler.settings
+    if request.sampler.guidance.strength:
+        settings |= request.reward.settings | {"prompt": request.prompt}
     again = replays(request.replay, images, request.noise.seed, times, settings)
     return [(replay, Finish(replay.nodes)) for replay in again]
+
+
+def check_guidance(request: Request) -> None:
+    """Refuse guidance that the method or the reward has no use for."""
+    guidance, search = request.sampler.guidance, request.search
+    check_gradient(guidance, request.reward)
+    if guidance.strength and isinstance(search, SearchOverPaths):
+        raise ValueError(
+            "guidance given for the method sop, wanted another method: its steps are the ODE's, "
+            "which guidance does not move."
+        )
+    if guidance.strength and isinstance(search, SMC) and not request.sampler.stochastic:
+        raise ValueError(
+            "diffusion_norm 0 given for guided smc, wanted more than 0: its weights are those of a "
+            "random draw."
+        )

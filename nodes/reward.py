@@ -119,10 +119,14 @@ class HostScorer:
 
 @dataclass(frozen=True)
 class HostReward:
-    """What a search maximises, and its report entries. The value of FLOW_REWARD."""
+    """What a search maximises, and its report entries. The value of FLOW_REWARD.
+
+    `gradient` tells whether scores are differentiable in the pictures.
+    """
 
     scorer: Scorer
     settings: dict[str, Any]
+    gradient: bool = False
 
     def fresh(self) -> HostReward:
         """This reward for one run: what a scorer learns on the way is not in the node's output."""
@@ -158,10 +162,10 @@ def host_files() -> Files:
     )
 
 
-def hosted(scorer: Scorer, settings: dict[str, Any]) -> HostReward:
+def hosted(scorer: Scorer, settings: dict[str, Any], gradient: bool = False) -> HostReward:
     """Put a scorer's module under the host's model management."""
     if scorer.module is None:
-        return HostReward(HostScorer(scorer), settings)
+        return HostReward(HostScorer(scorer), settings, gradient)
     # The host sets `device` on what it loads (model_patcher.py:1095), on a transformers model a
     # read-only property: hence the holder. The patcher is looked up at call time: the host rebinds
     # the name after import.
@@ -170,7 +174,7 @@ def hosted(scorer: Scorer, settings: dict[str, Any]) -> HostReward:
         load_device=mm.get_torch_device(),
         offload_device=mm.unet_offload_device(),
     )
-    return HostReward(HostScorer(scorer, patcher), settings)
+    return HostReward(HostScorer(scorer, patcher), settings, gradient)
 
 
 class RewardModelLoader(io.ComfyNode):
@@ -202,5 +206,7 @@ class RewardModelLoader(io.ComfyNode):
         for name, value in wired.items():
             told |= under(f"reward.{name}", value.settings)
         scorer = load_scorer(settings, host_files())
+        gradient = settings.gradient and all(value.gradient for value in wired.values())
         # The weights of a reward that scores by others are already the host's.
-        return io.NodeOutput(HostReward(scorer, told) if wired else hosted(scorer, told))
+        made = HostReward if wired else hosted
+        return io.NodeOutput(made(scorer, told, gradient))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from comfy.samplers import KSAMPLER
@@ -12,6 +13,7 @@ from ..samplers.batching import MicroBatch
 from ..samplers.change_path import ChangePath
 from ..samplers.diffusions import SHAPES, Diffusion
 from ..samplers.glass import Glass
+from ..samplers.guidance import GUIDANCES, NEEDS_NOISE, Guidance
 from ..samplers.interpolants import INTERPOLANTS
 from ..samplers.interpolants.linear import Linear
 from ..samplers.kernels import KERNELS
@@ -19,11 +21,48 @@ from ..samplers.ledger import Ledger
 from ..samplers.noise import AddressedNoise
 from ..samplers.problem import Problem
 from ..samplers.search.best_of_n import walk
+from ..samplers.steering import Steering
 from ..samplers.types import Kernel
 from .flow import Network, check_sigmas, stop_if_interrupted
-from .schema import CATEGORY, build, combo, flat
+from .gradient import HostGradients, check_gradient
+from .objective import HostObjective
+from .reward import HostReward
+from .schema import CATEGORY, FlowReward, build, combo, flat
 
 GLASS = "glass"
+
+
+@dataclass(frozen=True)
+class Guide:
+    """What the sampler follows when it runs alone."""
+
+    guidance: Guidance
+    reward: HostReward | None
+    vae: Any
+    prompt: str
+
+    def check(self) -> None:
+        """Refuse, before any compute, what cannot be followed."""
+        if self.reward is None or self.vae is None:
+            missing = [n for n in ("reward", "vae") if getattr(self, n) is None]
+            raise ValueError(
+                f"guidance given without {' and '.join(missing)}, wanted both connected to the "
+                "VP-SDE Flow Sampler: it runs outside a search."
+            )
+        check_gradient(self.guidance, self.reward)
+        self.reward.check(self.prompt)
+
+    def steering(self, network: Network, ledger: Ledger, batch: MicroBatch) -> Steering:
+        reward = self.reward.fresh()
+        objective = HostObjective(self.vae, reward, self.prompt, network.base, ledger, batch)
+        return steering(self.guidance, objective, network)
+
+
+def steering(guidance: Guidance, objective: HostObjective, network: Network) -> Steering | None:
+    """Guidance by the gradients of `objective`, None without strength."""
+    if not guidance.strength:
+        return None
+    return Steering(guidance, HostGradients(objective, network, guidance.fall_back))
 
 
 def sample_flow(
@@ -35,9 +74,13 @@ def sample_flow(
     disable: bool | None = None,
     *,
     kernel: Kernel,
+    guide: Guide,
 ) -> Tensor:
     """The plain sampler: a search of width 1 for each image of the batch."""
-    ledger = Ledger()
+    ledger, batch = Ledger(), MicroBatch(may_split=False)  # masks and conditions belong to rows
+    guided = guide.guidance.strength > 0.0
+    if guided:
+        guide.check()
     network = Network(model, extra_args, ledger)
     clock, times = network.clock, check_sigmas(sigmas, network.clock)
     source = AddressedNoise(
@@ -52,7 +95,8 @@ def sample_flow(
         noise=network.noise(source),
         uniform=source.uniform,
         ledger=ledger,
-        batch=MicroBatch(may_split=False),  # masks and conditions of a batch belong to its rows
+        batch=batch,
+        steering=guide.steering(network, ledger, batch) if guided else None,
         counts_itself=True,
         after_call=stop_if_interrupted,
     )
@@ -65,11 +109,15 @@ def sample_flow(
 
 
 class FlowSampler(KSAMPLER):
-    """The host's SAMPLER that also carries a search's kernel and its settings."""
+    """The host's SAMPLER that also carries a search's kernel, its guidance and its settings."""
 
-    def __init__(self, kernel: Kernel, settings: dict[str, Any]) -> None:
-        super().__init__(sample_flow, {"kernel": kernel})
-        self.kernel, self.settings = kernel, settings
+    def __init__(self, kernel: Kernel, guide: Guide, settings: dict[str, Any]) -> None:
+        super().__init__(sample_flow, {"kernel": kernel, "guide": guide})
+        self.kernel, self.guidance, self.settings = kernel, guide.guidance, settings
+
+    @property
+    def stochastic(self) -> bool:
+        return self.settings["diffusion_norm"] > 0.0
 
 
 class VPSDEFlowSampler(io.ComfyNode):
@@ -124,6 +172,33 @@ class VPSDEFlowSampler(io.ComfyNode):
                     tooltip="Network evaluations of one glass transition: every candidate costs "
                     "that many NFE. More are truer. Only for the glass kernel.",
                 ),
+                combo(
+                    "guidance",
+                    GUIDANCES,
+                    "Move each step up the reward's gradient. dps differentiates the network too: "
+                    "an NFE and a backward pass more for each candidate that has children, and "
+                    "much memory. x0 stops at the predicted picture: far cheaper. Only for rewards "
+                    "with a gradient; too much fools the reward.",
+                    optional=True,
+                ),
+                FlowReward.Input(
+                    "reward",
+                    optional=True,
+                    tooltip="What guidance follows when this sampler runs alone. In a search it is "
+                    "the search's own reward.",
+                ),
+                io.Vae.Input(
+                    "vae",
+                    optional=True,
+                    tooltip="Decodes for the reward when this sampler runs alone with guidance.",
+                ),
+                io.String.Input(
+                    "prompt",
+                    multiline=True,
+                    default="",
+                    optional=True,
+                    tooltip="What the reward is asked when this sampler runs alone with guidance.",
+                ),
             ],
             outputs=[io.Sampler.Output()],
         )
@@ -136,6 +211,10 @@ class VPSDEFlowSampler(io.ComfyNode):
         diffusion_norm: float,
         kernel: str,
         glass_steps: int = 3,
+        guidance: dict[str, Any] | str = "none",
+        reward: HostReward | None = None,
+        vae: Any = None,
+        prompt: str = "",
     ) -> io.NodeOutput:
         path = build("interpolant", INTERPOLANTS, interpolant)
         settings = flat("interpolant", interpolant["interpolant"], path) | {
@@ -143,14 +222,36 @@ class VPSDEFlowSampler(io.ComfyNode):
             "diffusion_norm": diffusion_norm,
             "kernel": kernel,
         }
+        follow = build("guidance", GUIDANCES, guidance)
+        chosen = guidance["guidance"] if isinstance(guidance, dict) else guidance
+        settings |= flat("guidance", chosen, follow)
+        check_step(follow, kernel, diffusion_norm)
+        guide = Guide(follow, reward, vae, prompt)
         if kernel == GLASS:
             settings["glass_steps"] = glass_steps
-            return io.NodeOutput(FlowSampler(Glass(glass_steps), settings))
+            return io.NodeOutput(FlowSampler(Glass(glass_steps), guide, settings))
         if kernel not in KERNELS:
             known = ", ".join([*KERNELS, GLASS])
             raise ValueError(f"kernel {kernel!r} given, wanted one of {known}.")
         own = KERNELS[kernel](path, Diffusion(diffusion, diffusion_norm))
-        return io.NodeOutput(FlowSampler(ChangePath(own, path, Linear()), settings))
+        return io.NodeOutput(FlowSampler(ChangePath(own, path, Linear()), guide, settings))
+
+
+def check_step(guidance: Guidance, kernel: str, norm: float) -> None:
+    """Refuse guidance that no step of the kernel would feel."""
+    if not guidance.strength:
+        return
+    if kernel == GLASS:
+        raise ValueError(
+            "guidance given with the kernel glass, wanted euler_maruyama or eta: guidance moves "
+            "the mean of a Gaussian step."
+        )
+    if norm == 0.0 and guidance.schedule in NEEDS_NOISE:
+        raise ValueError(
+            f"diffusion_norm 0 given with guidance by the schedule {guidance.schedule}, wanted "
+            "more than 0, or the schedule tempered: this one moves a step in proportion to its "
+            "noise."
+        )
 
 
 def kernel_of(sampler: Any) -> FlowSampler:

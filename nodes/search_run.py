@@ -35,6 +35,7 @@ from .replay import compare
 from .report import Trace, all_failed, decoded, report
 from .request import Request, check, plans
 from .reward import HostReward
+from .sampler import steering
 from .schema import under
 from .stop import RUNNING
 from .survival import Kept, Part, rescue
@@ -202,6 +203,7 @@ class OneSearch:
             lead=self.lead,
             end=self.times[-1],
             lookahead=request.lookahead,
+            steering=steering(request.sampler.guidance, scoring, network),
             centre=network.centre(self.times[0]),
             start=network.starts(x, self.times[0], source),
             noise=network.noise(source),

@@ -197,7 +197,8 @@ class CombinedScorer:
 
     def _standardised(self, slot: int, scores: torch.Tensor) -> torch.Tensor:
         own = self.statistics[slot] if self.statistics is not None else Statistics(len(scores))
-        own.see(scores)
+        if not scores.requires_grad:  # asked for a gradient, at a picture that has been scored
+            own.see(scores)
         return own.standardise(scores)
 
 

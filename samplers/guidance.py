@@ -91,6 +91,7 @@ class Guidance(Protocol):
     title: ClassVar[str]
     strength: float
     schedule: str
+    fall_back: bool  # whether to do without the network when memory does not suffice for it
 
     @property
     def rows(self) -> int:
@@ -108,6 +109,7 @@ class Unguided:
     strength: ClassVar[float] = 0.0
     schedule: ClassVar[str] = "relative"
     rows: ClassVar[int] = 0
+    fall_back: ClassVar[bool] = False
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,7 @@ class AtX0:
 
     title: ClassVar[str] = "At the predicted x0"
     rows: ClassVar[int] = 0
+    fall_back: ClassVar[bool] = False
 
     strength: float = field(default=0.5, metadata=STRENGTH)
     schedule: str = field(default="relative", metadata=SCHEDULE)

@@ -28,6 +28,7 @@ class Ledger:
     frames: int = 0  # pictures that the decodes gave; of a clip each of its frames
     rewards: int = 0
     gradients: int = 0  # of the reward, one a particle that guided its children
+    fallbacks: int = 0  # of them, those that could not go through the network
     seconds: dict[str, float] = field(
         default_factory=lambda: dict.fromkeys(("network", "decode", "reward", "gradient"), 0.0)
     )

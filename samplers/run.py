@@ -147,8 +147,10 @@ def _stop(rules: StopRules, outcome: Outcome, finish: Finish, ledger: Ledger) ->
 
 
 def _finish_seconds(finish: Finish, ledger: Ledger) -> float:
-    """What the finish is likely to take of the search's own, at the pace so far."""
+    """What the finish is likely to take of the search's own, at the pace so far; gradients count,
+    as NFE do."""
     seconds = ledger.seconds
-    network = seconds["network"] / max(1, ledger.nfe) * finish.rows() * ledger.cost
+    evaluations = seconds["network"] + seconds["gradient"]
+    network = evaluations / max(1, ledger.nfe) * finish.rows() * ledger.cost
     pictures = (seconds["decode"] + seconds["reward"]) / max(1, ledger.rewards)
     return network + pictures * finish.top_k

@@ -34,10 +34,10 @@ def test_report_follows_the_contract(base_run):
     assert report["version"] == 1 and report["method"] == "rbf" and report["seed"] == 7
     assert report["stopped"] == "budget"
     assert report["budget"] == {"nfe": 20, "seconds": None, "target_reward": None}
-    counts = {"nfe", "network_calls", "decodes", "frames", "rewards"}
+    counts = {"nfe", "network_calls", "decodes", "frames", "rewards", "gradients"}
     assert set(report["spent"]) == counts | {"seconds"}
     assert report["spent"]["frames"] == report["spent"]["decodes"]
-    assert set(report["spent"]["seconds"]) == {"total", "network", "decode", "reward"}
+    assert set(report["spent"]["seconds"]) == {"total", "network", "decode", "reward", "gradient"}
     assert len(report["sigmas"]) == 5 and report["sigmas"][-1] == 0.0
     asked = ("prompt", "budget", "init_particles", "paths", "finish_steps", "top_k", "micro_batch")
     assert all(name in report["settings"] for name in asked)

@@ -4,6 +4,7 @@ import json
 
 import torch
 
+from .gradients import NODES as GRADIENTS
 from .models import NODES as MODELS
 from .tricks import NODES as TRICKS
 from .tricks import passed
@@ -148,6 +149,7 @@ NODE_CLASS_MAPPINGS = {
     **MODELS,
     **TRICKS,
     **TROUBLE,
+    **GRADIENTS,
     "ProbeCountNetwork": CountNetwork,
     "ProbeReport": Report,
     "ProbeSpoilLatent": SpoilLatent,

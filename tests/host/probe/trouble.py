@@ -33,6 +33,10 @@ class TroubledReward:
     def at_once(self):
         return self.reward.at_once
 
+    @property
+    def gradient(self):
+        return self.reward.gradient
+
     def fresh(self):
         return dataclasses.replace(self, reward=self.reward.fresh(), seen=0)
 

@@ -1,0 +1,103 @@
+"""The pack's gradients held against finite differences, and what they leave behind in the host."""
+
+import importlib
+import json
+
+import comfy.model_management as mm
+import torch
+from comfy.samplers import KSAMPLER
+
+STEPS = (0.01, 0.004)
+
+
+class Gradients:
+    """An output node: slopes at the first sigma, by the pack and by central differences."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {
+            "required": {
+                "noise": ("NOISE",), "guider": ("GUIDER",), "sampler": ("SAMPLER",),
+                "sigmas": ("SIGMAS",), "latent_image": ("LATENT",), "vae": ("VAE",),
+                "reward": ("FLOW_REWARD",),
+            }
+        }  # fmt: skip
+
+    RETURN_TYPES = ()
+    FUNCTION = "run"
+    OUTPUT_NODE = True
+    CATEGORY = "probe"
+
+    def run(self, noise, guider, sampler, sigmas, latent_image, vae, reward):
+        own = type(sampler).__module__.rpartition(".")[0]
+        parts = [importlib.import_module(f"{own}.{n}") for n in ("gradient", "objective", "flow")]
+        pack = importlib.import_module(f"{own.rpartition('.')[0]}.samplers.batching")
+        ledger = importlib.import_module(f"{own.rpartition('.')[0]}.samplers.ledger").Ledger()
+        shown = {}
+
+        def sample(model, x, sigmas, extra_args, callback=None, disable=None):
+            gradient, objective, flow = parts
+            network, t = flow.Network(model, extra_args, ledger), float(sigmas[1])
+            judge = objective.HostObjective(
+                vae, reward, "", network.base, ledger, pack.MicroBatch()
+            )
+            before = network(x, t)
+            pulled = gradient.HostGradients(judge, network, False)
+            cotangent = pulled.at_x0(before)
+            rows, runs = ledger.nfe, []
+            block = network.base.diffusion_model.double_blocks[0].img_attn.qkv
+            hook = block.register_forward_hook(lambda *call: runs.append(torch.is_grad_enabled()))
+            slope = pulled.through_network(x, t, cotangent)
+            hook.remove()
+            shown["rows"], shown["runs"] = ledger.nfe - rows, runs
+            ways = {"x": (slope, lambda to: judge(network(to, t)), x)}
+            ways["x0"] = (cotangent, judge, before)
+            for name, (found, value, at) in ways.items():
+                length = float(found.norm())
+                way = found / length
+                differences = [
+                    float(value(at + h * way) - value(at - h * way)) / (2 * h) for h in STEPS
+                ]
+                shown[name] = [length, *differences]
+            blocks = network.base.diffusion_model.double_blocks
+            shown["left"] = {
+                "inference": torch.is_inference_mode_enabled(),
+                "grad": torch.is_grad_enabled(),
+                "training": mm.in_training,
+                "patched": sum("forward" in vars(block) for block in blocks),
+                "same": torch.equal(network(x, t), before),
+                "weights": all(not p.requires_grad for p in network.base.parameters()),
+            }
+            return x
+
+        noise_rows = noise.generate_noise(latent_image)
+        guider.sample(
+            noise_rows, latent_image["samples"], KSAMPLER(sample), sigmas, seed=noise.seed
+        )
+        return {"ui": {"probe": [json.dumps(shown)]}}
+
+
+class NoMemory:
+    """A model that runs out of memory whenever a gradient is asked through it."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"model": ("MODEL",), "name": ("STRING", {"default": "run"})}}
+
+    RETURN_TYPES = ("MODEL",)
+    FUNCTION = "run"
+    CATEGORY = "probe"
+
+    def run(self, model, name):
+        model = model.clone()
+
+        def wrapped(apply_model, args):
+            if torch.is_grad_enabled():
+                raise torch.OutOfMemoryError("out of memory")
+            return apply_model(args["input"], args["timestep"], **args["c"])
+
+        model.set_model_unet_function_wrapper(wrapped)
+        return (model,)
+
+
+NODES = {"ProbeGradients": Gradients, "ProbeNoMemory": NoMemory}

@@ -1,0 +1,174 @@
+"""Gradient guidance in a running ComfyUI: its own FLUX, decoder and rewards, in inference mode."""
+
+import json
+
+import pytest
+from pack.demo.client import ComfyError
+
+from .graphs import node, particles, plain, search, with_input
+
+
+def guided(kind="dps", reward="brightness", strength=1.0, schedule="relative", **inputs):
+    """An RBF search for a dark little picture, guided there."""
+    graph = search(**inputs)
+    graph["latent"]["inputs"] |= {"width": 64, "height": 64}
+    graph["reward"] = node("FlowSearchRewardLoader", reward=reward)
+    if reward == "brightness":
+        graph["reward"]["inputs"]["reward.target"] = 0.0
+    given = {"": kind, ".strength": strength, ".schedule": schedule}
+    graph["sampler"]["inputs"] |= {f"guidance{key}": value for key, value in given.items()}
+    if kind == "none":
+        del graph["sampler"]["inputs"]["guidance.strength"]
+    return graph
+
+
+def alone(graph, batch=1):
+    """The same by the sampler alone, in SamplerCustomAdvanced; the picture's score as well."""
+    wired = graph["search"]["inputs"]
+    graph = plain(graph)
+    graph["latent"]["inputs"]["batch_size"] = batch
+    for name in ("reward", "vae", "prompt"):
+        graph["sampler"]["inputs"][name] = wired[name]
+    graph["decode"] = node("VAEDecode", samples=["search", 0], vae=["loader", 2])
+    graph["score"] = node(
+        "FlowSearchRewardScore", images=["decode", 0], reward=["reward", 0], prompt=""
+    )
+    graph["scores"] = node(
+        "ProbeScores", best_score=["score", 0], images=["score", 1], scores=["score", 2]
+    )
+    return graph
+
+
+@pytest.mark.parametrize("reward, cfg", [("brightness", 1.0), ("colourfulness", 2.0)])
+def test_against_finite_differences(host, reward, cfg):
+    """Through network, decoder and reward, to a tolerance that the differences' own steps tell."""
+    graph = guided(reward=reward, cfg=cfg)
+    names = ("noise", "guider", "sampler", "sigmas", "latent_image", "vae", "reward")
+    wires = {name: graph["search"]["inputs"][name] for name in names}
+    graph = {k: v for k, v in graph.items() if k not in ("search", "probe")}
+    shown = host.probe(graph | {"probe": node("ProbeGradients", **wires)})
+    for name in ("x", "x0"):
+        slope, far, near = shown[name]
+        assert slope == pytest.approx(near, abs=2 * abs(far - near) + 0.015 * near)
+    assert shown["rows"] == cfg  # one pass for the gradient
+    assert shown["runs"] == [False, True]  # a block keeps nothing, and runs again on the way back
+    assert shown["left"] == {
+        "inference": True, "grad": False, "training": False, "patched": 0, "same": True,
+        "weights": True,
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def unguided(host):
+    return host.probe(guided("none", name="unguided"))
+
+
+@pytest.mark.parametrize("kind", ["dps", "x0"])
+def test_a_guided_search_finds_more_and_pays_for_it(host, unguided, kind):
+    shown = host.probe(guided(kind, strength=2.0, name=f"guided {kind}"))
+    report, counts = shown["report"], shown["counts"]
+    assert report["spent"]["nfe"] == counts["rows"] <= 20
+    moved = {row["parent"] for row in report["trace"] if row["kind"] == "propose"}
+    assert report["spent"]["gradients"] == len(moved) == 3  # a parent a transition
+    assert report["spent"]["seconds"]["gradient"] > 0.0
+    assert report["settings"]["guidance"] == kind
+    assert report["settings"]["guidance.strength"] == 2.0
+    assert report["best"]["reward"] > unguided["report"]["best"]["reward"] + 0.02
+    assert unguided["report"]["spent"]["gradients"] == 0
+
+
+def test_no_strength_is_no_guidance_bit_for_bit(host, unguided):
+    shown = host.probe(guided("dps", strength=0.0, name="no strength"))
+    assert shown["latent"] == unguided["latent"]
+    assert shown["report"]["trace"] == unguided["report"]["trace"]
+
+
+@pytest.mark.parametrize("method", ["smc", "svdd"])
+def test_other_methods(host, method):
+    graph = particles(guided("dps", name=method), method, budget=24)
+    shown = host.probe(graph)
+    assert shown["report"]["spent"]["nfe"] == shown["counts"]["rows"] <= 24
+    assert shown["report"]["spent"]["gradients"] > 0
+    if method == "smc":
+        assert all("log_w" in row for row in shown["report"]["trace"] if row["kind"] != "finish")
+
+
+def test_alone(host):
+    """Each picture of a batch by a gradient of its own."""
+    found = {}
+    for kind in ("none", "dps", "x0"):
+        graph = alone(guided(kind, strength=2.0, name=f"alone {kind}"), batch=2)
+        outputs = host.run(graph)
+        found[kind] = _scores(outputs)
+    for kind in ("dps", "x0"):
+        assert all(a > b + 0.02 for a, b in zip(found[kind], found["none"], strict=True))
+    one = _scores(host.run(alone(guided("dps", strength=2.0, name="alone one"))))
+    assert one[0] == pytest.approx(found["dps"][0], abs=1e-3)
+
+
+def _scores(outputs):
+    return json.loads(outputs["scores"]["probe"][0])["scores"]["scores"]
+
+
+def starved(fall_back):
+    """A search on a network that has no memory for a gradient."""
+    graph = guided("dps", name=f"starved {fall_back}")
+    graph["starved"] = node("ProbeNoMemory", model=["loader", 0], name="starved")
+    graph["guider"]["inputs"]["model"] = ["starved", 0]
+    graph["sampler"]["inputs"]["guidance.fall_back"] = fall_back
+    return graph
+
+
+def test_out_of_memory_falls_back_if_allowed(host):
+    spent = host.probe(starved(True))["report"]["spent"]
+    assert spent["fallbacks"] == spent["gradients"] == 3
+
+
+def test_after_an_error_the_host_is_as_it_was(host, unguided):
+    """A reward that breaks in the middle of a gradient."""
+    graph = guided("dps", name="broken")
+    graph["trouble"] = node(
+        "ProbeTroubledReward", reward=["reward", 0], kind="raise", first=3, count=1, name="broken"
+    )
+    graph = with_input(graph, "search", "reward", ["trouble", 0])
+    with pytest.raises(ComfyError, match="the reward broke"):
+        host.run(graph)
+    again = host.probe(guided("none", name="after the error"))
+    assert again["latent"] == unguided["latent"]
+
+
+CASES = {
+    "no gradient": (
+        lambda: guided("x0", reward="colour_count"),
+        "colour_count given, which has no gradient; guidance wants one of aesthetic_v2_5, bright",
+    ),
+    "alone, without a reward": (
+        lambda: plain(guided("x0")),
+        "guidance given without reward and vae, wanted",
+    ),
+    "glass": (
+        lambda: with_input(guided(), "sampler", "kernel", "glass"),
+        "guidance given with the kernel glass, wanted euler_maruyama or eta",
+    ),
+    "the ODE": (
+        lambda: with_input(guided(), "sampler", "diffusion_norm", 0.0),
+        "diffusion_norm 0 given with guidance by the schedule relative, wanted more than 0",
+    ),
+    "search over paths": (lambda: particles(guided(), "sop"), "guidance given for the method sop"),
+    "the ODE's weights": (
+        lambda: with_input(
+            particles(guided(schedule="tempered"), "smc"), "sampler", "diffusion_norm", 0.0
+        ),
+        "diffusion_norm 0 given for guided smc, wanted more than 0",
+    ),
+    "budget": (lambda: guided(budget=9), "budget of 9 NFE given, wanted at least 10"),
+    "memory": (lambda: starved(False), "GiB free; wanted x0 guidance, fall_back on, or a smaller"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_one_clear_sentence(host, case):
+    make, sentence = CASES[case]
+    with pytest.raises(ComfyError) as caught:
+        host.run(make())
+    assert sentence in str(caught.value)
