@@ -22,14 +22,27 @@ def ranking(scores: list[float]) -> list[int]:
     return sorted(range(len(scores)), key=lambda i: -worth[i])
 
 
+def clips_of(images: Tensor, length: int) -> Tensor:
+    """Pictures (B,H,W,3), or with a `length` that is not 1 clips (B / length, length, H, W, 3)."""
+    if length == 1:
+        return images
+    length = length or len(images)
+    if len(images) % length:
+        raise ValueError(
+            f"{len(images)} images given with a clip_length of {length}, wanted a multiple of it."
+        )
+    return images.unflatten(0, (-1, length))
+
+
 def scored(reward: HostReward, images: Tensor, prompt: str) -> dict[str, Any]:
-    """What the node tells of the pictures, as a JSON-ready dictionary."""
+    """What the node tells of pictures or clips, as a JSON-ready dictionary."""
     reward.check(prompt)
     scores = reward.score(images, prompt).tolist()  # a call without a run: statistics over all
     if not any(map(math.isfinite, scores)):
+        kind = "clips" if images.ndim == 5 else "pictures"
         raise ValueError(
-            f"All {len(scores)} pictures failed: the reward was not a number for any of them, "
-            "wanted at least one finite score (are the pictures NaN?)."
+            f"All {len(scores)} {kind} failed: the reward was not a number for any of them, "
+            f"wanted at least one finite score (are the {kind} NaN?)."
         )
     order = ranking(scores)
     return {
@@ -64,16 +77,31 @@ class ScoreImages(io.ComfyNode):
                     tooltip="What the reward is asked: usually the text the pictures were made "
                     "from.",
                 ),
+                io.Int.Input(
+                    "clip_length",
+                    default=1,
+                    min=0,
+                    max=100_000,
+                    optional=True,
+                    tooltip="How many images in a row are the frames of one clip, scored as one; 0 "
+                    "takes all of them for one clip, 1 scores each picture by itself.",
+                ),
             ],
             outputs=[
                 io.Float.Output(display_name="best_score", tooltip="Score of the best picture."),
-                io.Image.Output(display_name="images", tooltip="All pictures, best first."),
+                io.Image.Output(
+                    display_name="images", tooltip="All pictures, best first; of clips all frames."
+                ),
                 io.String.Output(display_name="scores", tooltip="JSON of all scores."),
             ],
         )
 
     @classmethod
-    def execute(cls, images: Tensor, reward: HostReward, prompt: str) -> io.NodeOutput:
-        found = scored(reward, images, prompt)
-        best_score = found["scores"][found["best"]]
-        return io.NodeOutput(best_score, images[found["order"]], json.dumps(found, allow_nan=False))
+    def execute(
+        cls, images: Tensor, reward: HostReward, prompt: str, clip_length: int = 1
+    ) -> io.NodeOutput:
+        rows = clips_of(images, clip_length)
+        found = scored(reward, rows, prompt)
+        best_score, best_first = found["scores"][found["best"]], rows[found["order"]]
+        shown = best_first.flatten(0, 1) if rows.ndim == 5 else best_first
+        return io.NodeOutput(best_score, shown, json.dumps(found, allow_nan=False))

@@ -34,8 +34,9 @@ def greys(*levels, copies=1, size=16):
     return graph | {"images": node("RebatchImages", images=joined, batch_size=4096)}
 
 
-def scoring(graph, images="images", reward="reward", prompt="anything"):
-    score = node("FlowSearchRewardScore", images=[images, 0], reward=[reward, 0], prompt=prompt)
+def scoring(graph, images="images", reward="reward", prompt="anything", **own):
+    wires = {"images": [images, 0], "reward": [reward, 0]}
+    score = node("FlowSearchRewardScore", **wires, prompt=prompt, **own)
     shown = node("ProbeScores", best_score=["score", 0], images=["score", 1], scores=["score", 2])
     return graph | {"score": score, "probe": shown}
 

@@ -144,6 +144,27 @@ def test_temporal_consistency_under_the_hosts_memory_management(host):
     assert options["video"]["optional"]["frame_reward"][0] == "FLOW_REWARD"
 
 
+def test_score_images_takes_clips(host):
+    """Two clips of three frames, by the worst frame and the mean; and six frames as one clip."""
+    frames = greys(51, 204, 102, 204, 153, 178) | {"picture": loader("brightness", target=1.0)}
+    worst = scoring(frames | {"reward": video(frames=0, pooling="minimum")}, clip_length=3)
+    shown = host.probe(worst)
+    assert shown["scores"]["scores"] == pytest.approx([-0.8, -0.4])
+    assert (shown["scores"]["order"], shown["best_score"]) == ([1, 0], shown["scores"]["scores"][1])
+    assert shown["means"] == pytest.approx([level / 255 for level in (204, 153, 178, 51, 204, 102)])
+    mean = host.probe(scoring(frames | {"reward": frames["picture"]}, clip_length=3))["scores"]
+    assert mean["scores"] == pytest.approx([-1.6 / 3, (204 + 153 + 178) / 765 - 1])
+    build(host.base / "models" / "rewards" / "tower")
+    alike = loader("temporal_consistency", checkpoint="tower")
+    alike = host.probe(scoring(frames | {"reward": alike}, clip_length=0))["scores"]
+    assert len(alike["scores"]) == 1 and -1.0 <= alike["scores"][0] < 1.0 - 1e-4
+
+
+def test_clips_of_whole_length(host):
+    with pytest.raises(ComfyError, match="3 images given with a clip_length of 2, wanted a mult"):
+        host.run(scoring(greys(51, 204, 102) | {"reward": loader("brightness")}, clip_length=2))
+
+
 def nothing_wired():
     return {"reward": loader("video")}
 
