@@ -18,7 +18,6 @@ from pack.samplers.guidance import (
     acts,
     log_ratio,
     shift,
-    unit_jacobian,
 )
 from pack.samplers.interpolants.linear import Linear
 from pack.samplers.interpolants.vp import VP
@@ -31,7 +30,7 @@ from pack.samplers.steering import Steering
 from pack.samplers.types import Transition
 
 from . import test_smc_law as law
-from .setups import EACH, Setup, assert_same_run, pinned, setups
+from .setups import EACH, NO_FINISH, Setup, assert_same_run, pinned, setups
 from .world import MODES, WIDTH, Counter, denoise, problem
 
 GUIDED = [name for name in SEARCHES if name != "sop"]  # which moves by the ODE alone
@@ -165,7 +164,9 @@ def test_no_strength_is_no_guidance_bit_for_bit(name, kind, schedule):
     setup = Setup(EACH[name], extra=30)
     none = Steering(GUIDANCES[kind](0.0, schedule), torch_gradients())
     assert none.rows == 0
-    assert_same_run(setup.run(), setup.run(steering=none))
+    run = setup.run(steering=none)
+    assert_same_run(setup.run(), run)
+    assert run[2].ledger.gradients == 0
 
 
 @pytest.mark.parametrize("name", GUIDED)
@@ -182,9 +183,10 @@ def test_every_gradient_is_paid_for_once_a_parent(name, data):
     steering = Steering(GUIDANCES[kind](0.2, schedule), torch_gradients(counter))
     kernel = data.draw(st.sampled_from(["euler_maruyama", "eta"]))
     fixed = {"steering": steering, "denoiser": counter}
-    setup = data.draw(setups(name, kernel=kernel, cost=1, fixed=fixed))
+    setup = data.draw(setups(name, kernel=kernel, cost=1, finish=NO_FINISH, fixed=fixed))
     proposed = _spy(task := setup.problem())
-    setup.run(task)
+    events = list(setup.search.run(task))  # raises where the budget was not reckoned well
+    assert max(int(event.particles.steps.max()) for event in events) == setup.steps - 1
     assert task.ledger.nfe == counter.rows <= setup.total
     parents = {i for ids in proposed for i in ids}
     assert task.ledger.gradients == len(parents)
@@ -247,7 +249,7 @@ def test_gradients_against_finite_differences_and_the_known_jacobian(t):
         torch.testing.assert_close(slope[:, i], (up - down) / 2e-5, rtol=1e-6, atol=1e-8)
 
     def white(x, t):  # standard normal data
-        return unit_jacobian(t) * x
+        return x * (1 - t) / ((1 - t) ** 2 + t**2)
 
     gradients = TorchGradients(lambda x0: (x0**3).sum(1), white)
     slopes = [kind().slope(gradients, x, white(x, t), t) for kind in (DPS, AtX0)]
