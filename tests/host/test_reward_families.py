@@ -1,5 +1,6 @@
 """A search with each family of the Reward Model Loader, on tiny random weights, through the API."""
 
+import json
 import math
 import threading
 from dataclasses import fields
@@ -12,6 +13,7 @@ from ..rewards import tiny_hps_v3
 from ..rewards.families import LOCAL
 from ..rewards.vlm_server import serve
 from .graphs import node, search
+from .memory import free, look, settled
 
 
 def build_hps_v3(path):
@@ -31,8 +33,16 @@ def test_no_family_is_forgotten():
     assert needs | {"vqascore_http"} == set(LOCAL) | OTHER
 
 
+@pytest.fixture(scope="module")
+def start(host):
+    """Bytes that the server's tensors take after a search by a reward without weights."""
+    host.run(search(name="start", budget=6, steps=3, init_particles=2, finish_steps=1))
+    free(host)
+    return settled(host)
+
+
 @pytest.mark.parametrize("family", LOCAL)
-def test_a_search_with_each_local_family(host, family):
+def test_a_search_with_each_local_family(host, family, start):
     folder, names = host.base / "models" / "rewards" / family, LOCAL[family].names
     if not folder.exists():
         folder.mkdir(parents=True)
@@ -43,13 +53,17 @@ def test_a_search_with_each_local_family(host, family):
     if family == "clip_reference":
         graph["shown"] = node("EmptyImage", width=32, height=32, batch_size=1, color=0xC02010)
         graph["reward"]["inputs"]["reward.reference"] = ["shown", 0]
-    report = host.probe(graph)["report"]
-    rewards = [row["reward"] for row in report["trace"]]
+    graph["memory"] = look(["search", 2])
+    shown = host.run(graph)
+    report, taken = (json.loads(shown[name]["probe"][0]) for name in ("probe", "memory"))
+    report, rewards = report["report"], [row["reward"] for row in report["report"]["trace"]]
     assert report["settings"]["reward"] == family
     assert report["spent"]["rewards"] == len(rewards) == 6
     assert all(map(math.isfinite, rewards))
     assert len(set(rewards)) > 1 or family in STILLS
     assert report["best"]["reward"] == rewards[-1]
+    free(host)
+    assert settled(host, start) == start < taken
 
 
 def test_a_search_with_a_server(host):

@@ -5,6 +5,7 @@ import json
 import torch
 
 from .gradients import NODES as GRADIENTS
+from .memory import NODES as MEMORY
 from .models import NODES as MODELS
 from .tricks import NODES as TRICKS
 from .tricks import passed
@@ -146,6 +147,7 @@ class Scores:
 
 
 NODE_CLASS_MAPPINGS = {
+    **MEMORY,
     **MODELS,
     **TRICKS,
     **TROUBLE,
