@@ -8,7 +8,7 @@ from comfy_api.latest import io
 
 from ..rewards import MODES, CombinedScorer
 from .reward import HostReward
-from .schema import CATEGORY, FlowReward, build, combo, flat, under
+from .schema import CATEGORY, FlowReward, build, check_wired, combo, flat, under
 
 
 class CombineRewards(io.ComfyNode):
@@ -46,12 +46,14 @@ class CombineRewards(io.ComfyNode):
         cls,
         reward_1: HostReward,
         reward_2: HostReward,
-        mode: dict[str, Any],
+        mode: dict[str, Any] | None = None,
         reward_3: HostReward | None = None,
         reward_4: HostReward | None = None,
+        **unknown: Any,
     ) -> io.NodeOutput:
         slots = enumerate((reward_1, reward_2, reward_3, reward_4), start=1)
         given = {slot: reward for slot, reward in slots if reward is not None}
+        check_wired(**{f"reward_{slot}": reward for slot, reward in given.items()})
         chosen = build("mode", MODES, mode)
         settings = flat("mode", mode["mode"], chosen)
         for slot, reward in given.items():

@@ -18,6 +18,7 @@ from ..samplers.ledger import Ledger
 from .caches import step_cache
 from .clock import Clock, clock_of
 from .memory import make_room, out_of_memory
+from .schema import brief
 
 log = logging.getLogger("flow_search")
 
@@ -53,6 +54,8 @@ def check_sigmas(sigmas: Tensor, clock: Clock) -> list[float]:
 
 def check_latent(latent: dict[str, Any]) -> Tensor:
     """The latent's samples, refused when packed or not finite."""
+    if not isinstance(latent, dict) or not hasattr(latent.get("samples"), "is_nested"):
+        raise ValueError(f"latent_image {brief(latent)} given, wanted a connection from a node.")
     samples = latent["samples"]
     if samples.is_nested:
         raise ValueError(

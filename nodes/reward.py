@@ -28,7 +28,7 @@ from ..rewards import (
 )
 from ..rewards.weights import SUFFIXES, Peek, peek
 from .memory import fitted
-from .schema import CATEGORY, FlowReward, build, combo, flat, under
+from .schema import CATEGORY, FlowReward, build, chosen, combo, flat, under
 
 FOLDER = "rewards"
 
@@ -199,7 +199,8 @@ class RewardModelLoader(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, reward: dict[str, Any]) -> io.NodeOutput:
+    def execute(cls, reward: dict[str, Any] | None = None, **unknown: Any) -> io.NodeOutput:
+        reward = chosen("reward", REWARDS, reward)
         wired = {name: value for name, value in reward.items() if isinstance(value, HostReward)}
         settings = build("reward", REWARDS, reward | {k: v.scorer for k, v in wired.items()})
         told = flat("reward", reward["reward"], settings)

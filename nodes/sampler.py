@@ -206,15 +206,16 @@ class VPSDEFlowSampler(io.ComfyNode):
     @classmethod
     def execute(
         cls,
-        interpolant: dict[str, Any],
-        diffusion: str,
-        diffusion_norm: float,
-        kernel: str,
+        interpolant: dict[str, Any] | None = None,
+        diffusion: str = "square",
+        diffusion_norm: float = 3.0,
+        kernel: str = "euler_maruyama",
         glass_steps: int = 3,
         guidance: dict[str, Any] | str = "none",
         reward: HostReward | None = None,
         vae: Any = None,
         prompt: str = "",
+        **unknown: Any,
     ) -> io.NodeOutput:
         path = build("interpolant", INTERPOLANTS, interpolant)
         settings = flat("interpolant", interpolant["interpolant"], path) | {

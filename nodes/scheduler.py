@@ -58,7 +58,12 @@ class VPFlowScheduler(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, steps: int, spacing: str, interpolant: dict[str, Any], denoise: float
+        cls,
+        steps: int = 10,
+        spacing: str = "exp",
+        interpolant: dict[str, Any] | None = None,
+        denoise: float = 1.0,
+        **unknown: Any,
     ) -> io.NodeOutput:
         path = build("interpolant", INTERPOLANTS, interpolant)
         sigmas = torch.tensor(model_times(steps, spacing, path, denoise))

@@ -9,6 +9,7 @@ from typing import Any
 from comfy_api.latest import io
 
 CATEGORY = "sampling/flow search"
+PLAIN = (str, int, float, list, dict, type(None))  # what JSON can say
 FlowReward = io.Custom("FLOW_REWARD")
 SOCKETS: dict[str, Callable[..., io.Input]] = {
     "image": io.Image.Input,
@@ -61,15 +62,42 @@ def combo(
     return io.DynamicCombo.Input(name, options=entries, tooltip=tooltip, **options)
 
 
-def build(name: str, registry: Mapping[str, type], value: Mapping[str, Any]) -> Any:
-    """The settings of a DynamicCombo's value {name: key, field: …}; absent fields default."""
-    key = value[name] if isinstance(value, Mapping) else value
-    if key not in registry:
-        raise ValueError(f"{name} {key!r} given, wanted one of {', '.join(registry)}.")
-    given = value if isinstance(value, Mapping) else {}
-    cls = registry[key]
+def chosen(name: str, registry: Mapping[str, type], value: Any) -> Mapping[str, Any]:
+    """A DynamicCombo's value {name: key, field: …}, refused unless the registry has the key.
+
+    None is what the host gives in place of a choice that it does not know itself, whose fields then
+    are given to the node by their own names.
+    """
+    key = value.get(name) if isinstance(value, Mapping) else value
+    if isinstance(value, Mapping) and isinstance(key, str) and key in registry:
+        return value
+    given = f"no known {name}" if key is None else f"{name} {brief(key)}"
+    raise ValueError(f"{given} given, wanted one of {', '.join(registry)}.")
+
+
+def build(name: str, registry: Mapping[str, type], value: Mapping[str, Any] | None) -> Any:
+    """The settings of a DynamicCombo's value; absent fields default."""
+    given = chosen(name, registry, value)
+    cls = registry[given[name]]
     own = {f.name: given.get(f.name) for f in fields(cls)}
+    sockets = [f.name for f in fields(cls) if "socket" in f.metadata and own[f.name] is not None]
+    check_wired(**{f"{name}.{socket}": own[socket] for socket in sockets})
     return cls(**{k: v for k, v in own.items() if v is not None})
+
+
+def brief(value: Any) -> str:
+    """A value as an error may quote it; of what comes from a node its class."""
+    if not isinstance(value, PLAIN):
+        return f"from a {type(value).__name__}"
+    text = repr(value)
+    return text if len(text) < 60 else f"{text[:50]}…"
+
+
+def check_wired(**values: Any) -> None:
+    """Refuse plain values of inputs that only a node can give: the host lets them pass."""
+    for name, value in values.items():
+        if value is None or isinstance(value, PLAIN):
+            raise ValueError(f"{name} {brief(value)} given, wanted a connection from a node.")
 
 
 def flat(name: str, key: str, settings: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .report import number
 from .reward import HostReward
-from .schema import CATEGORY, FlowReward
+from .schema import CATEGORY, FlowReward, check_wired
 
 VERSION = 1
 
@@ -100,6 +100,7 @@ class ScoreImages(io.ComfyNode):
     def execute(
         cls, images: Tensor, reward: HostReward, prompt: str, clip_length: int = 1
     ) -> io.NodeOutput:
+        check_wired(images=images, reward=reward)
         rows = clips_of(images, clip_length)
         found = scored(reward, rows, prompt)
         best_score, best_first = found["scores"][found["best"]], rows[found["order"]]

@@ -14,10 +14,12 @@ from ..samplers.run import Finish, StopRules
 from ..samplers.search import SEARCHES
 from ..samplers.search.rbf import RolloverBudgetForcing
 from .metadata import keep
-from .schema import CATEGORY, FlowReward, build, combo, flat, widget
+from .schema import CATEGORY, FlowReward, build, check_wired, combo, flat, widget
 from .search_run import Request, search_latents
 
 RBF_WIDGETS = ("init_particles", "paths")
+NEEDED = ("noise", "guider", "sampler", "sigmas", "vae", "reward")
+OPTIONAL = ("preview_vae", "watchdog")
 
 WIRES = [
     io.Noise.Input("noise", tooltip="Its seed decides every particle's noise."),
@@ -232,7 +234,7 @@ class ParticleSearch(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, method: dict[str, Any], **inputs: Any) -> io.NodeOutput:
+    def execute(cls, method: dict[str, Any] | None = None, **inputs: Any) -> io.NodeOutput:
         search = build("method", SEARCHES, method)
         settings = flat("method", method["method"], search)
         return respond(cls, request_of(method["method"], search, settings, inputs))
@@ -241,6 +243,8 @@ class ParticleSearch(io.ComfyNode):
 def request_of(name: str, search: Any, settings: dict[str, Any], inputs: dict[str, Any]) -> Request:
     """The host's inputs as one request; the report lists every plain one."""
     given = dict(inputs)
+    optional = {name: given[name] for name in OPTIONAL if given.get(name) is not None}
+    check_wired(**{name: given[name] for name in NEEDED}, **optional)
     target = given.get("target_reward")
     if target is not None and not math.isfinite(target):
         raise ValueError(f"target_reward {target} given, wanted a finite number.")

@@ -168,4 +168,5 @@ def summed(pairs: list[tuple[str, int]]) -> dict[str, int]:
 def unreadable(text: str, why: str, example: str = COLOUR_EXAMPLE) -> ValueError:
     """The error of a ``text`` that no counts can be read from."""
     quoted = " ".join(text.split())
+    quoted = quoted if len(quoted) <= 200 else f"{quoted[:200]}…"
     return ValueError(f'cannot read counts from "{quoted}": {why}; write for example {example}')

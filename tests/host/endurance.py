@@ -1,0 +1,41 @@
+"""Many searches in one server: what stays in memory, what a cancel at a random moment leaves."""
+
+import json
+import time
+import uuid
+
+from . import fuzz
+from .graphs import node, search
+
+LONG = 500  # NFE, more than any of these searches has time for
+
+
+def graph_of(seed, budget, **inputs):
+    return fuzz.small(search(seed=seed, steps=4, name="endurance", budget=budget, **inputs))
+
+
+def search_once(client, seed, budget=24):
+    end = fuzz.run(client, graph_of(seed, budget), 120)
+    assert end.kind == "result", end
+    return end
+
+
+def cancel_at(client, seconds, seed):
+    """How a long search ends that is cancelled after so many seconds, and a short one after it."""
+    prompt = {"prompt": graph_of(seed, LONG), "client_id": client.id}
+    number = json.loads(fuzz.post(client.url, "/prompt", prompt)[1])["prompt_id"]
+    time.sleep(seconds)
+    fuzz.post(client.url, "/interrupt", {})
+    entry = fuzz.ended(client, number, 120)
+    if entry is None:
+        return fuzz.End("hang"), fuzz.End("hang")
+    kinds = [kind for kind, _ in entry["status"]["messages"]]
+    end = "cancelled" if "execution_interrupted" in kinds else "result"
+    if "execution_error" in kinds:
+        end = "error"
+    return fuzz.End(end), fuzz.run(client, graph_of(seed, 8), 120)
+
+
+def live_bytes(host):
+    """Bytes of all tensors that the server holds, once its last prompt is over."""
+    return host.probe({"probe": node("ProbeLiveTensors", nonce=uuid.uuid4().hex)})["bytes"]

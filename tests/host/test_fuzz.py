@@ -1,0 +1,76 @@
+"""Random prompts give a result or one clear sentence, and the server goes on, cancelled or not.
+
+A slice of what benchmarks/robustness.py does.
+"""
+
+import random
+
+import pytest
+
+from . import fuzz
+from .endurance import cancel_at, live_bytes, search_once
+
+PROMPTS = 40
+
+
+@pytest.fixture(scope="module")
+def fuzzer(host):
+    return fuzz.Fuzzer(host.client.get("/object_info"), random.Random(20))
+
+
+def test_what_the_prompts_are_made_of_gives_a_result(host, fuzzer):
+    assert [fuzz.run(host.client, graph, 60).kind for graph in fuzzer.bases[:3]] == ["result"] * 3
+
+
+def test_no_prompt_ends_in_a_stack_trace(host, fuzzer):
+    ends = [fuzz.run(host.client, fuzzer.prompt()) for _ in range(PROMPTS)]
+    unclear = [end for end in ends if not end.clear]
+    assert not unclear
+    kinds = [end.kind for end in ends]
+    assert min(kinds.count(kind) for kind in ("result", "refused", "error")) > PROMPTS / 20
+
+
+@pytest.mark.parametrize(
+    "inputs, sentence",
+    [
+        ({"reward": "nothing"}, "no known reward given, wanted one of aesthetic"),
+        ({"reward": ["loader", 2]}, "reward from a VAE given, wanted one of aesthetic"),
+        ({"reward": "nothing", "reward.frames": 3}, "no known reward given"),
+        (
+            {"reward": "video", "reward.frame_reward": 0.5},
+            "reward.frame_reward 0.5 given, wanted a connection from a node.",
+        ),
+    ],
+)
+def test_a_choice_that_the_host_lets_pass(host, fuzzer, inputs, sentence):
+    graph = fuzz.small(fuzz.search(name="choice"))
+    graph["reward"]["inputs"] = inputs
+    end = fuzz.run(host.client, graph, 60)
+    assert (end.kind, end.error) == ("error", "ValueError") and end.text.startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    "name", ["noise", "guider", "sampler", "sigmas", "vae", "reward", "latent_image", "watchdog"]
+)
+def test_a_plain_value_in_place_of_a_connection(host, fuzzer, name):
+    graph = fuzz.small(fuzz.search(name="plain"))
+    graph["search"]["inputs"][name] = "abc"
+    end = fuzz.run(host.client, graph, 60)
+    assert end.text == f"{name} 'abc' given, wanted a connection from a node."
+
+
+def test_cancelled_at_any_moment_the_next_prompt_runs(host):
+    rng = random.Random(3)
+    ends = [cancel_at(host.client, rng.uniform(0.0, 0.4), seed) for seed in range(6)]
+    assert all(end.kind in ("cancelled", "result") for end, _ in ends)
+    assert "cancelled" in {end.kind for end, _ in ends}
+    assert [after.kind for _, after in ends] == ["result"] * len(ends)
+
+
+def test_searches_leave_no_tensors_behind(host):
+    for seed in range(2):
+        search_once(host.client, seed)
+    before = live_bytes(host)
+    for seed in range(2, 4):
+        search_once(host.client, seed)
+    assert live_bytes(host) <= before + (1 << 16)
