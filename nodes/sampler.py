@@ -211,7 +211,7 @@ class VPSDEFlowSampler(io.ComfyNode):
         diffusion_norm: float = 3.0,
         kernel: str = "euler_maruyama",
         glass_steps: int = 3,
-        guidance: dict[str, Any] | str = "none",
+        guidance: dict[str, Any] | None = None,
         reward: HostReward | None = None,
         vae: Any = None,
         prompt: str = "",
@@ -223,9 +223,9 @@ class VPSDEFlowSampler(io.ComfyNode):
             "diffusion_norm": diffusion_norm,
             "kernel": kernel,
         }
+        guidance = guidance or {"guidance": "none"}  # a workflow saved before there was any
         follow = build("guidance", GUIDANCES, guidance)
-        chosen = guidance["guidance"] if isinstance(guidance, dict) else guidance
-        settings |= flat("guidance", chosen, follow)
+        settings |= flat("guidance", guidance["guidance"], follow)
         check_step(follow, kernel, diffusion_norm)
         guide = Guide(follow, reward, vae, prompt)
         if kernel == GLASS:
