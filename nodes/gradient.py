@@ -28,6 +28,7 @@ from .objective import HostObjective, score
 from .reward import HostReward
 
 log = logging.getLogger("flow_search")
+NO_FORMULA = "no autograd formula was registered"  # torch, of a fused kernel of the host's
 ROOM = 3  # times the memory of a forward pass, for one that is recomputed block by block
 GIB = 2**30
 
@@ -57,7 +58,7 @@ class Ordinary(TorchFunctionMode):
 @contextmanager
 def differentiable() -> Iterator[None]:
     """Autograd within the host's inference mode; whatever happens, all is put back."""
-    before = mm.in_training
+    before = getattr(mm, "in_training", False)  # absent from old hosts
     mm.in_training = True  # takes the rope that has a gradient (comfy/ldm/flux/math.py:48)
     try:
         with torch.inference_mode(False), torch.enable_grad(), Ordinary():
@@ -191,16 +192,24 @@ class HostGradients:
             try:
                 return self._pulled(x, t, cotangent)
             except Exception as error:
-                if not out_of_memory(error):
-                    raise
-                wanted = "x0 guidance, fall_back on, or a smaller picture"
-                told = self._too_large("the network", x, wanted)
+                told = self._refused(error, x)
             mm.soft_empty_cache()
             if not self.fall_back:
                 raise told
             log.warning("%s Falling back on x0 guidance.", told)
         ledger.fallbacks += len(x)
         return unit_jacobian(t) * cotangent
+
+    def _refused(self, error: Exception, x: Tensor) -> RuntimeError:
+        """The sentence for memory that ran out; any other error is raised."""
+        if NO_FORMULA in str(error):
+            raise ValueError(
+                f"A network without a gradient was given ({error}), wanted guidance x0 with it: "
+                "that does not differentiate the network."
+            ) from None
+        if not out_of_memory(error):
+            raise error
+        return self._too_large("the network", x, "x0 guidance, fall_back on, or a smaller picture")
 
     def _pulled(self, x: Tensor, t: float, cotangent: Tensor) -> Tensor:
         base = self.network.base

@@ -59,6 +59,7 @@ Schedule = Callable[[Transition, Tensor, int, float], Tensor]
 SCHEDULES: dict[str, Schedule] = {"relative": relative, "theory": theory, "tempered": tempered}
 NEEDS_NOISE = ("relative", "theory")  # schedules that move a step without noise by nothing
 
+WEAK = 0.25  # relative: rewards rise and held-out ones do not fall yet (benchmarks/gradients.md)
 STRENGTH = {
     "min": 0.0,
     "max": 1e6,
@@ -120,7 +121,7 @@ class AtX0:
     rows: ClassVar[int] = 0
     fall_back: ClassVar[bool] = False
 
-    strength: float = field(default=0.5, metadata=STRENGTH)
+    strength: float = field(default=WEAK, metadata=STRENGTH)
     schedule: str = field(default="relative", metadata=SCHEDULE)
 
     def __post_init__(self) -> None:
@@ -136,7 +137,7 @@ class DPS:
 
     title: ClassVar[str] = "Through the network (DPS)"
 
-    strength: float = field(default=0.5, metadata=STRENGTH)
+    strength: float = field(default=WEAK, metadata=STRENGTH)
     schedule: str = field(default="relative", metadata=SCHEDULE)
     fall_back: bool = field(
         default=False,

@@ -10,6 +10,12 @@ from comfy.samplers import KSAMPLER
 STEPS = (0.01, 0.004)
 
 
+def last_linear(blocks):
+    """One that is called once a pass: the last of the first block."""
+    every = [m for block in blocks[:1] for m in block.modules()]
+    return [torch.nn.Linear(1, 1), *(m for m in every if isinstance(m, torch.nn.Linear))][-1]
+
+
 class Gradients:
     """An output node: slopes at the first sigma, by the pack and by central differences."""
 
@@ -41,12 +47,15 @@ class Gradients:
             judge = objective.HostObjective(
                 vae, reward, "", network.base, ledger, pack.MicroBatch()
             )
+            children = network.base.diffusion_model.children()
+            blocks = [b for m in children if isinstance(m, torch.nn.ModuleList) for b in m]
             before = network(x, t)
             pulled = gradient.HostGradients(judge, network, False)
             cotangent = pulled.at_x0(before)
             rows, runs = ledger.nfe, []
-            block = network.base.diffusion_model.double_blocks[0].img_attn.qkv
-            hook = block.register_forward_hook(lambda *call: runs.append(torch.is_grad_enabled()))
+            hook = last_linear(blocks).register_forward_hook(
+                lambda *call: runs.append(torch.is_grad_enabled())
+            )
             slope = pulled.through_network(x, t, cotangent)
             hook.remove()
             shown["rows"], shown["runs"] = ledger.nfe - rows, runs
@@ -59,7 +68,6 @@ class Gradients:
                     float(value(at + h * way) - value(at - h * way)) / (2 * h) for h in STEPS
                 ]
                 shown[name] = [length, *differences]
-            blocks = network.base.diffusion_model.double_blocks
             shown["left"] = {
                 "inference": torch.is_inference_mode_enabled(),
                 "grad": torch.is_grad_enabled(),
