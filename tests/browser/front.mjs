@@ -84,13 +84,13 @@ export function widget(page, type, name, value) {
 }
 
 /** Wait until the panel's model passes a test, given as the text of a function of the model. */
-export function model(page, passes) {
+export function model(page, passes, timeout = 120000) {
   return page.waitForFunction(
     (passes) => {
       const model = document.querySelector("flow-search-panel")?.model;
       return model && new Function("model", `return ${passes}`)(model);
     },
     passes,
-    { timeout: 120000 },
+    { timeout },
   );
 }

@@ -15,19 +15,26 @@ export function svg(name, attributes, text) {
 }
 
 /**
- * Draws at most once a frame, and only while on the page.
+ * Draws in the next frame, at most once each `every` ms, and only while on the page.
  * @param {HTMLElement} element
  * @param {() => void} draw
+ * @param {number} [every]
  */
-export function drawer(element, draw) {
+export function drawer(element, draw, every = 0) {
   let asked = false;
+  let last = -Infinity;
+  const frame = () =>
+    requestAnimationFrame(() => {
+      asked = false;
+      last = performance.now();
+      if (element.isConnected) draw();
+    });
   return () => {
     if (asked) return;
     asked = true;
-    requestAnimationFrame(() => {
-      asked = false;
-      if (element.isConnected) draw();
-    });
+    const wait = last + every - performance.now();
+    if (wait > 0) setTimeout(frame, wait);
+    else frame();
   };
 }
 

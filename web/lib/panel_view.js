@@ -31,6 +31,8 @@ const HTML = `<style>${PANEL_STYLE}</style>
     <footer><span></span><a target="_blank" rel="noopener"></a><button type="button"></button></footer>
   </dialog>`;
 
+const INTERVAL = 150; // ms between drawings: the page has more to do
+
 export function panelView() {
   return class PanelView extends HTMLElement {
     constructor() {
@@ -46,7 +48,7 @@ export function panelView() {
       this.href = () => "";
       /** @type {string} */
       this.shownBest = "";
-      this.redraw = drawer(this, () => this.draw());
+      this.redraw = drawer(this, () => this.draw(), INTERVAL);
       this.wire();
     }
 

@@ -1,0 +1,191 @@
+/**
+ * How smooth the page stays while the panel shows a search of 1000 particles, and what goes over the
+ * web socket. Prints the tables of panel.md. The demo model runs on the same machine meanwhile.
+ *
+ *   node benchmarks/panel.mjs URL NODE_MODULES CHROMIUM     (URL: of `python dev.py serve`)
+ */
+
+import { fileURLToPath } from "node:url";
+
+import { change, drop, fit, launch, model, openPage, widget } from "../tests/browser/front.mjs";
+
+const [url, tools, chromium] = process.argv.slice(2);
+const WORKFLOW = fileURLToPath(
+  new URL("../example_workflows/flow_search_demo.json", import.meta.url),
+);
+const BUDGET = 1000;
+
+/** Collect the times between frames on the page until told to stop. */
+function watch(page) {
+  return page.evaluate(() => {
+    const seen = (window.flowSearchFrames = { gaps: [], on: true });
+    let last = performance.now();
+    const frame = (now) => {
+      seen.gaps.push(now - last);
+      last = now;
+      if (seen.on) requestAnimationFrame(frame);
+    };
+    requestAnimationFrame(frame);
+  });
+}
+
+async function watched(page) {
+  const gaps = await page.evaluate(() => {
+    window.flowSearchFrames.on = false;
+    return window.flowSearchFrames.gaps.slice(1).sort((a, b) => a - b);
+  });
+  const at = (part) => gaps[Math.floor(part * (gaps.length - 1))].toFixed(1);
+  return [gaps.length, at(0.5), at(0.95), at(0.99), at(1)];
+}
+
+/** Frame times while a synthetic search of `count` particles arrives as the server would send it. */
+async function fed(page, count, seconds) {
+  await watch(page);
+  await page.evaluate(
+    async ([count, seconds]) => {
+      const node = app.graph.nodes.find((node) => node.type === "FlowSearchRBF");
+      const jpeg = await (async () => {
+        const canvas = Object.assign(document.createElement("canvas"), { width: 96, height: 96 });
+        canvas.getContext("2d").fillRect(10, 10, 50, 50);
+        return canvas.toDataURL("image/jpeg", 0.75).split(",")[1];
+      })();
+      const sigmas = Array.from({ length: 11 }, (_, i) => 1 - i / 10);
+      const base = {
+        version: 1,
+        node_id: String(node.id),
+        prompt_id: `synthetic ${count}`,
+        workflow: null,
+      };
+      const send = (more) =>
+        app.api.dispatchCustomEvent("flow_search.event", {
+          ...base,
+          budget: count,
+          spent: 0,
+          rows: [],
+          ...more,
+        });
+      send({ kind: "start", method: "rbf", sigmas });
+      const ticks = seconds * 10;
+      const each = Math.ceil(count / ticks);
+      for (let id = 0, tick = 0; id < count; tick++) {
+        const rows = Array.from({ length: Math.min(each, count - id) }, (_, i) => ({
+          id: id + i,
+          parent: id + i > 25 ? id + i - 7 : null,
+          path: (id + i) % 4,
+          step: Math.floor(((id + i) / count) * 10),
+          t: 0.5,
+          kind: "propose",
+          reward: Math.sin(id + i) - 100 / (id + i + 1),
+          accepted: (id + i) % 10 === 0,
+          nfe: id + i + 1,
+        }));
+        id += rows.length;
+        const pictures = tick % 3 ? [] : [{ id: id - 1, jpeg, file: null }];
+        send({ kind: "propose", rows, spent: id, pictures });
+        await new Promise((then) => setTimeout(then, 1000 / 10));
+      }
+      send({ kind: "done", spent: count, stopped: "budget" });
+    },
+    [count, seconds],
+  );
+  return watched(page);
+}
+
+/** Milliseconds that the panel needs to draw everything once. */
+function drawing(page) {
+  return page.evaluate(() => {
+    const panel = document.querySelector("flow-search-panel");
+    const times = Array.from({ length: 20 }, () => {
+      const from = performance.now();
+      panel.draw();
+      for (const view of panel.views) view.draw(view._search, view._words);
+      return performance.now() - from;
+    });
+    return times.sort((a, b) => a - b)[10].toFixed(1);
+  });
+}
+
+/** Frame times and traffic of a real search. */
+async function real(page, traffic, seed) {
+  await widget(page, "RandomNoise", "noise_seed", seed);
+  await widget(page, "FlowSearchRBF", "budget", BUDGET);
+  const from = performance.now();
+  await page.evaluate(() => app.queuePrompt(0, 1));
+  await model(page, "model.running");
+  Object.assign(traffic, { count: 0, bytes: 0, largest: 0 });
+  await watch(page);
+  const ended = `!model.running && model.searches[0].rows.length > ${BUDGET / 2}`;
+  await model(page, ended, 900000);
+  const frames = await watched(page);
+  return { frames, ...traffic, seconds: (performance.now() - from) / 1000 };
+}
+
+const line = (...cells) => console.log(`| ${cells.join(" | ")} |`);
+const browser = await launch(tools, chromium);
+const { page } = await openPage(browser, url, {
+  "Comfy.VueNodes.Enabled": false,
+  "Comfy.Locale": "en",
+});
+page.setDefaultTimeout(300000);
+const traffic = { count: 0, bytes: 0, largest: 0 };
+page.on("websocket", (socket) =>
+  socket.on("framereceived", ({ payload }) => {
+    if (!String(payload).includes('"flow_search.event"')) return;
+    traffic.count += 1;
+    traffic.bytes += payload.length;
+    traffic.largest = Math.max(traffic.largest, payload.length);
+  }),
+);
+await page.reload();
+await page.waitForFunction(() => window.app?.vueAppReady && app.graph);
+await drop(page, WORKFLOW, "application/json");
+await page.locator("flow-search-panel").waitFor();
+await fit(page);
+
+line("page", "frames", "median ms", "95 %", "99 %", "longest");
+line("---", "---", "---", "---", "---", "---");
+const sizes = [];
+for (const [renderer, vue] of [
+  ["classic", false],
+  ["Nodes 2.0", true],
+]) {
+  await change(page, "Comfy.VueNodes.Enabled", vue);
+  await page.waitForTimeout(2000);
+  await watch(page);
+  await page.waitForTimeout(5000);
+  line(`${renderer}, at rest`, ...(await watched(page)));
+  for (const count of [1000, 5000]) {
+    line(`${renderer}, ${count} particles in 10 s`, ...(await fed(page, count, 10)));
+    sizes.push([renderer, count, await drawing(page)]);
+  }
+}
+const run = await real(page, traffic, Math.floor(Date.now() / 1000));
+line(`Nodes 2.0, a real search of ${BUDGET} NFE`, ...run.frames);
+console.log();
+line("renderer", "particles", "one whole drawing, ms");
+line("---", "---", "---");
+for (const row of sizes) line(...row);
+console.log();
+line(
+  "real search",
+  "messages",
+  "a second",
+  "kB in all",
+  "largest kB",
+  "saved with the workflow, kB",
+);
+line("---", "---", "---", "---", "---", "---");
+const saved = await page.evaluate(() => {
+  const node = app.graph.serialize().nodes.find((node) => node.type === "FlowSearchRBF");
+  return JSON.stringify(node.flow_search).length;
+});
+const kB = (bytes) => (bytes / 1000).toFixed(1);
+line(
+  `${BUDGET} NFE in ${run.seconds.toFixed(0)} s`,
+  run.count,
+  (run.count / run.seconds).toFixed(1),
+  kB(run.bytes),
+  kB(run.largest),
+  kB(saved),
+);
+await browser.close();
