@@ -16,6 +16,7 @@ export async function launch(tools, chromium) {
 export async function openPage(browser, url, settings) {
   await put(url, { "Comfy.TutorialCompleted": true, ...settings });
   const page = await browser.newPage({ viewport: { width: 1500, height: 1000 } });
+  page.setDefaultTimeout(120000); // the machine may be busy
   const [faults, outside] = [[], []];
   page.on("pageerror", (error) => faults.push(String(error.stack ?? error)));
   page.on("console", (message) => {
@@ -84,7 +85,7 @@ export function widget(page, type, name, value) {
 }
 
 /** Wait until the panel's model passes a test, given as the text of a function of the model. */
-export function model(page, passes, timeout = 120000) {
+export function model(page, passes, timeout = 180000) {
   return page.waitForFunction(
     (passes) => {
       const model = document.querySelector("flow-search-panel")?.model;

@@ -164,7 +164,6 @@ const settings = {
   "Comfy.VueNodes.Enabled": false,
 };
 const { page, faults, outside } = await openPage(browser, url, settings);
-page.setDefaultTimeout(60000);
 try {
   await drop(page, workflow, "application/json");
   await panel(page).waitFor();

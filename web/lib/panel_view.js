@@ -14,7 +14,7 @@ import { described, figure, texts } from "./texts.js";
 
 const HTML = `<style>${PANEL_STYLE}</style>
   <header>
-    <span class="state" role="status"></span><select hidden></select>
+    <span class="state" role="status"></span><span class="spent"></span><select hidden></select>
     <button class="stop" type="button" disabled></button>
   </header>
   <progress hidden></progress>
@@ -215,22 +215,18 @@ export function panelView() {
      */
     head(model, search) {
       const { words } = this;
-      const state = this.get(".state");
       const busy = model?.running ?? false;
-      state.textContent = !search
-        ? words.empty
-        : busy
-          ? this.asked
-            ? words.stopping
-            : words.searching
-          : this.why(search);
-      state.title = state.textContent;
-      if (search) state.append(` · ${search.spent} / ${search.budget} ${words.nfe}`);
+      const state = this.get(".state");
+      const told = busy ? words[this.asked ? "stopping" : "searching"] : search && this.why(search);
+      if (state.textContent !== (told ?? words.empty)) state.textContent = told ?? words.empty;
+      const spent = search ? `${search.spent} / ${search.budget} ${words.nfe}` : "";
+      this.get(".spent").textContent = spent; // beside the state, which is read out when it changes
       const stop = this.get(".stop");
       stop.hidden = !busy;
       stop.disabled = !busy || this.asked;
       stop.textContent = words.stop;
       stop.title = words.stopHint;
+      stop.setAttribute("aria-label", words.stopHint);
       const bar = this.get("progress");
       bar.hidden = !busy;
       if (search) Object.assign(bar, { max: search.budget, value: search.spent });
