@@ -15,10 +15,16 @@ const WORKFLOW = fileURLToPath(
 );
 const BUDGET = 1000;
 
+/** Processor time of the page's main thread so far, in seconds: what others do does not count. */
+async function busy(devtools) {
+  const { metrics } = await devtools.send("Performance.getMetrics");
+  return metrics.find((metric) => metric.name === "TaskDuration").value;
+}
+
 /** Collect the times between frames on the page until told to stop. */
-function watch(page) {
-  return page.evaluate(() => {
-    const seen = (window.flowSearchFrames = { gaps: [], on: true });
+async function watch(page, devtools) {
+  await page.evaluate(() => {
+    const seen = (window.flowSearchFrames = { gaps: [], on: true, from: performance.now() });
     let last = performance.now();
     const frame = (now) => {
       seen.gaps.push(now - last);
@@ -27,20 +33,31 @@ function watch(page) {
     };
     requestAnimationFrame(frame);
   });
+  devtools.from = await busy(devtools);
 }
 
-async function watched(page) {
-  const gaps = await page.evaluate(() => {
+/** Frames, their median, 95 %, 99 % and longest time in ms, and how busy the main thread was. */
+async function watched(page, devtools) {
+  const spent = (await busy(devtools)) - devtools.from;
+  const [gaps, seconds] = await page.evaluate(() => {
+    const { gaps, from } = window.flowSearchFrames;
     window.flowSearchFrames.on = false;
-    return window.flowSearchFrames.gaps.slice(1).sort((a, b) => a - b);
+    return [gaps.slice(1).sort((a, b) => a - b), (performance.now() - from) / 1000];
   });
   const at = (part) => gaps[Math.floor(part * (gaps.length - 1))].toFixed(1);
-  return [gaps.length, at(0.5), at(0.95), at(0.99), at(1)];
+  return [
+    gaps.length,
+    at(0.5),
+    at(0.95),
+    at(0.99),
+    at(1),
+    `${((100 * spent) / seconds).toFixed(0)} %`,
+  ];
 }
 
 /** Frame times while a synthetic search of `count` particles arrives as the server would send it. */
-async function fed(page, count, seconds) {
-  await watch(page);
+async function fed(page, devtools, count, seconds) {
+  await watch(page, devtools);
   await page.evaluate(
     async ([count, seconds]) => {
       const node = app.graph.nodes.find((node) => node.type === "FlowSearchRBF");
@@ -88,7 +105,7 @@ async function fed(page, count, seconds) {
     },
     [count, seconds],
   );
-  return watched(page);
+  return watched(page, devtools);
 }
 
 /** Milliseconds that the panel needs to draw everything once. */
@@ -106,17 +123,17 @@ function drawing(page) {
 }
 
 /** Frame times and traffic of a real search. */
-async function real(page, traffic, seed) {
+async function real(page, devtools, traffic, seed) {
   await widget(page, "RandomNoise", "noise_seed", seed);
   await widget(page, "FlowSearchRBF", "budget", BUDGET);
   const from = performance.now();
   await page.evaluate(() => app.queuePrompt(0, 1));
   await model(page, "model.running");
   Object.assign(traffic, { count: 0, bytes: 0, largest: 0 });
-  await watch(page);
+  await watch(page, devtools);
   const ended = `!model.running && model.searches[0].rows.length > ${BUDGET / 2}`;
   await model(page, ended, 900000);
-  const frames = await watched(page);
+  const frames = await watched(page, devtools);
   return { frames, ...traffic, seconds: (performance.now() - from) / 1000 };
 }
 
@@ -126,7 +143,8 @@ const { page } = await openPage(browser, url, {
   "Comfy.VueNodes.Enabled": false,
   "Comfy.Locale": "en",
 });
-page.setDefaultTimeout(300000);
+const devtools = await page.context().newCDPSession(page);
+await devtools.send("Performance.enable", { timeDomain: "threadTicks" });
 const traffic = { count: 0, bytes: 0, largest: 0 };
 page.on("websocket", (socket) =>
   socket.on("framereceived", ({ payload }) => {
@@ -142,8 +160,8 @@ await drop(page, WORKFLOW, "application/json");
 await page.locator("flow-search-panel").waitFor();
 await fit(page);
 
-line("page", "frames", "median ms", "95 %", "99 %", "longest");
-line("---", "---", "---", "---", "---", "---");
+line("page", "frames", "median ms", "95 %", "99 %", "longest", "main thread busy");
+line("---", "---", "---", "---", "---", "---", "---");
 const sizes = [];
 for (const [renderer, vue] of [
   ["classic", false],
@@ -151,15 +169,15 @@ for (const [renderer, vue] of [
 ]) {
   await change(page, "Comfy.VueNodes.Enabled", vue);
   await page.waitForTimeout(2000);
-  await watch(page);
+  await watch(page, devtools);
   await page.waitForTimeout(5000);
-  line(`${renderer}, at rest`, ...(await watched(page)));
+  line(`${renderer}, at rest`, ...(await watched(page, devtools)));
   for (const count of [1000, 5000]) {
-    line(`${renderer}, ${count} particles in 10 s`, ...(await fed(page, count, 10)));
+    line(`${renderer}, ${count} particles in 10 s`, ...(await fed(page, devtools, count, 10)));
     sizes.push([renderer, count, await drawing(page)]);
   }
 }
-const run = await real(page, traffic, Math.floor(Date.now() / 1000));
+const run = await real(page, devtools, traffic, Math.floor(Date.now() / 1000));
 line(`Nodes 2.0, a real search of ${BUDGET} NFE`, ...run.frames);
 console.log();
 line("renderer", "particles", "one whole drawing, ms");

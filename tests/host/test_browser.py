@@ -31,6 +31,6 @@ def test_the_panel(host, tools, tmp_path):
     url, output = host.client.url, host.base / "output"
     command = [node, ROOT / "tests" / "browser" / "panel.mjs", url, workflow, output, shots]
     done = subprocess.run(
-        [*map(str, command), modules, browser], capture_output=True, text=True, timeout=400
+        [*map(str, command), modules, browser], capture_output=True, text=True, timeout=900
     )
     assert done.returncode == 0, done.stderr[-4000:]

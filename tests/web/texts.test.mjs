@@ -1,0 +1,63 @@
+/** The panel's words and figures, and the scale of its chart. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { lastNFE, range, scale } from "../../web/lib/chart_view.js";
+import { emptySearch } from "../../web/lib/store.js";
+import { described, figure, texts } from "../../web/lib/texts.js";
+
+const row = (id, reward, more = {}) => ({
+  id,
+  parent: null,
+  path: 0,
+  step: 0,
+  t: 1,
+  kind: "born",
+  reward,
+  accepted: false,
+  nfe: id + 1,
+  ...more,
+});
+
+test("both languages have every word", () => {
+  const [english, chinese] = [texts("en"), texts("zh-CN")];
+  assert.deepEqual(Object.keys(chinese), Object.keys(english));
+  assert.equal(texts("fr"), english);
+  assert.notEqual(chinese.stop, english.stop);
+});
+
+test("figures are short", () => {
+  const shown = [null, 0, -2.59e-9, 0.123456, -25.2412, 123456.7, 0.0000123].map(figure);
+  assert.deepEqual(shown, ["–", "0", "0", "0.1235", "-25.24", "1.23e+5", "1.23e-5"]);
+});
+
+test("a particle is told with its ancestors, far ones left out", () => {
+  const line = Array.from({ length: 9 }, (_, id) => row(id, id));
+  const told = described(line[8], line, texts("en"));
+  assert.equal(told, "particle 8, reward 8, path 0, step 0, 9 NFE, from 0 → 1 → … → 5 → 6 → 7");
+  assert.match(described(row(1, null, { failed: "decode" }), [], texts("en")), /1, failed, path/);
+  assert.match(described(row(1, 2, { watchdog: 0.5 }), [], texts("en")), /watchdog 0.5/);
+});
+
+test("far outliers below do not flatten the chart", () => {
+  const near = Array.from({ length: 20 }, (_, i) => row(i, i / 20));
+  const search = { ...emptySearch(100), rows: [...near, row(20, -1000)] };
+  const { low, high, cut } = range(search);
+  assert.equal(cut, true);
+  assert.equal(high, 0.95);
+  assert.ok(low < 0 && low > -3);
+  const to = scale(search, 300, 100);
+  assert.equal(to.y(-1000), to.y(low));
+  assert.ok(to.y(high) < to.y(low));
+  assert.equal(range({ ...search, rows: near }).low, 0);
+});
+
+test("the NFE axis ends at what was spent, and while it runs not far beyond", () => {
+  const axis = (budget, spent, stopped = null) =>
+    lastNFE({ ...emptySearch(budget), spent, stopped });
+  assert.equal(axis(100, 40, "interrupt"), 40);
+  assert.equal(axis(100, 90), 100);
+  assert.equal(axis(100000, 40), 64);
+  assert.equal(axis(20, 1), 20);
+});
