@@ -1,0 +1,31 @@
+"""The tools of the browser part: in the cache folder once; where they cannot be, done without."""
+
+import subprocess
+
+
+def test_without_npm_it_says_what_is_skipped(dev, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("FLOW_SEARCH_CACHE", str(tmp_path))
+    monkeypatch.setattr(dev.shutil, "which", lambda name: None)
+    assert dev.browser_tools(install=True) is None
+    assert "npm is not there" in capsys.readouterr().out
+    assert dev.web_tests(None, None) == []
+    assert "need Node.js" in capsys.readouterr().out
+
+
+def test_a_failed_install_is_told_and_tried_again(dev, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("FLOW_SEARCH_CACHE", str(tmp_path))
+    monkeypatch.setattr(dev.shutil, "which", lambda name: name)
+    codes = [1, 0]
+
+    def run(command, cwd, **options):
+        assert command[:2] == ["npm", "ci"] and (cwd / "package-lock.json").exists()
+        return subprocess.CompletedProcess(command, codes.pop(0), "", "no network")
+
+    monkeypatch.setattr(dev.subprocess, "run", run)
+    assert dev.browser_tools(install=True) is None
+    assert "npm failed: no network" in capsys.readouterr().out
+    assert dev.browser_tools(install=False) is None
+    modules = dev.browser_tools(install=True)
+    assert modules.name == "node_modules" and modules.is_relative_to(tmp_path)
+    assert dev.browser_tools(install=False) == dev.browser_tools(install=True) == modules
+    assert codes == []
