@@ -63,7 +63,7 @@ async function fed(page, devtools, count, seconds) {
         version: 1,
         node_id: String(node.id),
         prompt_id: `synthetic ${count}`,
-        workflow: null,
+        workflow: app.rootGraph.id,
       };
       const send = (more) =>
         app.api.dispatchCustomEvent("flow_search.event", {

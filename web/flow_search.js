@@ -7,7 +7,7 @@ import { filmView } from "./lib/film_view.js";
 import { panelView } from "./lib/panel_view.js";
 import { pack, unpack } from "./lib/saved.js";
 import { sharesView } from "./lib/shares_view.js";
-import { Store } from "./lib/store.js";
+import { carried, Store } from "./lib/store.js";
 import { texts } from "./lib/texts.js";
 
 /** @typedef {import("./lib/store.js").Model} Model @typedef {import("./lib/store.js").FileRef} FileRef */
@@ -58,26 +58,30 @@ function extension() {
   const saved = new WeakMap();
   /** @type {Map<string, Model>} the newest of nodes that are not on the canvas: another tab's */
   const unseen = new Map();
+  /** @type {Set<?string>} prompts of this page; others are heard of where a client has no name */
+  const started = new Set();
 
   /**
    * Show a model on its node, if that is on the canvas now; when the run has ended, keep it there.
    * @param {Model} model
    */
   function tell(model) {
-    const { workflow, node: id } = model.run;
+    const { workflow, node: id, prompt } = model.run;
     const own = (app.rootGraph ?? app.graph)?.id;
-    const node = workflow === null || workflow === own ? nodeOf(id) : null;
+    const ours = workflow === null ? started.has(prompt) : workflow === own;
+    const node = ours ? nodeOf(id) : null;
     const key = Store.key(model.run);
     if (!node || !panels.has(node)) {
       unseen.set(key, model);
       return;
     }
     unseen.delete(key);
-    show(node, model);
+    const full = model.running ? model : carried(model, panels.get(node).model);
+    show(node, full);
     if (model.running) return;
-    saved.set(node, pack(model));
+    saved.set(node, pack(full));
     const tracker = app.extensionManager?.workflow?.activeWorkflow?.changeTracker;
-    tracker?.captureCanvasState?.();
+    (tracker?.captureCanvasState ?? tracker?.checkState)?.call(tracker); // by age of the front-end
   }
 
   const store = new Store(api, tell);
@@ -146,6 +150,9 @@ function extension() {
     },
     setup() {
       hello();
+      api.addEventListener("execution_start", (event) => {
+        started.add(/** @type {CustomEvent} */ (event).detail.prompt_id);
+      });
       for (const type of ["status", "reconnected"]) api.addEventListener(type, hello);
     },
     nodeCreated(/** @type {any} */ node) {

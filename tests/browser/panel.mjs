@@ -157,6 +157,20 @@ async function search(page, seed) {
   return seen;
 }
 
+/** Run what has not changed: the host sends the old report again, and the film stays. */
+async function again(page) {
+  const before = (await shown(page)).frames.length;
+  await page.evaluate(
+    () => (window.flowSearchBefore = document.querySelector("flow-search-panel").model),
+  );
+  await page.locator('[data-testid="queue-button"]').click();
+  await page.waitForFunction(
+    () => document.querySelector("flow-search-panel").model !== window.flowSearchBefore,
+  );
+  await loaded(page);
+  assert.equal((await shown(page)).frames.length, before);
+}
+
 const browser = await launch(tools, chromium);
 const settings = {
   "Comfy.Locale": "en",
@@ -194,6 +208,7 @@ try {
   await explore(page);
   await look(page);
   await page.screenshot({ path: join(shots, "nodes2_light.png") });
+  await again(page);
 
   const newest = readdirSync(output)
     .filter((name) => name.endsWith(".png"))

@@ -6,7 +6,7 @@ import { test } from "node:test";
 
 import { bestLine, bestPicture, bestRow, film, lineage, shares } from "../../web/lib/derive.js";
 import { pack, PICTURES, ROWS, unpack } from "../../web/lib/saved.js";
-import { emptySearch, fromReport, reduce, Store } from "../../web/lib/store.js";
+import { carried, emptySearch, fromReport, reduce, Store } from "../../web/lib/store.js";
 
 const GOLDEN = JSON.parse(readFileSync(new URL("golden_events.json", import.meta.url), "utf-8"));
 const RUN = { node: "22:9", prompt: "prompt-1", workflow: "workflow-1" };
@@ -155,6 +155,25 @@ test("what is saved is bounded, and keeps the story", () => {
   assert.ok(bestLine(search).every((point) => back.places.has(point.nfe - 1)));
   assert.deepEqual(shares(back), shares(search));
   assert.ok(search.rows.filter((row) => row.accepted).every((row) => back.places.has(row.id)));
+});
+
+test("a report sent again keeps the pictures that are shown; another report does not", () => {
+  const shown = unpack(JSON.parse(JSON.stringify(pack(reduced("rbf")))), RUN);
+  const { report } = GOLDEN.rbf;
+  const file = { filename: "a.png", subfolder: "", type: "temp" };
+  const [again] = carried(
+    fromReport(report, { ...RUN, prompt: "2" }, null, [file]),
+    shown,
+  ).searches;
+  assert.deepEqual(new Set(again.pictures.keys()), new Set(shown.searches[0].pictures.keys()));
+  assert.equal(again.pictures.get(report.best.id).file, file);
+  assert.equal(again.pictures.get(report.best.id).jpeg, "/9j/2Q==");
+  const other = fromReport(GOLDEN.smc.report, { ...RUN, prompt: "2" });
+  assert.equal(carried(other, shown).searches[0].pictures.size, 0);
+  const trace = report.trace.map((row) => ({ ...row, reward: row.reward + 1 }));
+  const moved = fromReport({ ...report, trace }, { ...RUN, prompt: "2" });
+  assert.equal(carried(moved, shown).searches[0].pictures.size, 0);
+  assert.deepEqual(carried(other, null), other);
 });
 
 test("what is not ours is not restored; a report that came with a picture is", () => {

@@ -130,6 +130,29 @@ export function fromReport(report, run, before = null, files = []) {
 }
 
 /**
+ * A model with the pictures of one shown before, where both tell of the same search: the host sends
+ * the report of an unchanged node again with each later run.
+ * @param {Model} model
+ * @param {?Model} shown
+ * @returns {Model}
+ */
+export function carried(model, shown) {
+  const searches = model.searches.map((search, i) => {
+    const old = shown?.searches[i];
+    const [a, b] = [search.rows.at(-1), old?.rows.at(-1)];
+    const near = (a?.reward ?? 0) - (b?.reward ?? 0); // what is saved has six digits
+    const same = old && search.spent === old.spent && a?.id === b?.id;
+    if (!same || Math.abs(near) > 1e-4 * Math.abs(a?.reward ?? 0)) return search;
+    const more = [...search.pictures.values()].map((picture) => ({
+      ...picture,
+      jpeg: picture.jpeg ?? old.pictures.get(picture.id)?.jpeg ?? null,
+    }));
+    return { ...search, pictures: withPictures(old.pictures, more) };
+  });
+  return { ...model, searches };
+}
+
+/**
  * The model of a run that ended without a report.
  * @param {Model} model
  * @param {string} stopped why
