@@ -1,6 +1,8 @@
 """What every reward in the registry keeps to."""
 
 import dataclasses
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from pack.rewards import REWARDS, Reward, Scorer
 
 from .scenes import random_scene
 
+ROOT = Path(__file__).resolve().parents[2]
 PROMPT = "three red circles and two blue squares"
 KNOWN = {"tooltip", "min", "max", "step", "choices", "multiline", "placeholder", "advanced"}
 WEIGHT_FREE = [
@@ -43,6 +46,15 @@ def test_settings_are_declared(name):
             assert value in meta["choices"]
         if type(value) in (int, float):
             assert meta["min"] <= value <= meta["max"] and meta["step"] > 0
+
+
+def test_each_is_in_the_help_page_and_the_readme():
+    page = (ROOT / "web" / "docs" / "FlowSearchRewardLoader.md").read_text("utf-8")
+    rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| ")]
+    assert sorted(re.findall(r"\w+", " ".join(rows))) == sorted([*REWARDS, *["reward"] * 6])
+    readme = (ROOT / "README.md").read_text("utf-8")
+    weightless = {"jpeg_compressibility", "jpeg_incompressibility"}  # "JPEG size"
+    assert not [name for name in REWARDS if f"`{name}`" not in readme and name not in weightless]
 
 
 @pytest.mark.parametrize("name", WEIGHT_FREE)
