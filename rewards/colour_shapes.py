@@ -18,7 +18,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy import ndimage
 
 from .colours import COLOURS, NamedPixels, name_pixels
 
@@ -98,6 +97,8 @@ def _neighbours(grid: np.ndarray) -> list[np.ndarray]:
 
 def _label(named: np.ndarray, depth: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Label map with 0 for none, the name of each label (0 first), and the core mask."""
+    from scipy import ndimage  # slow to import
+
     core = named
     for _ in range(depth):
         same = core > 0
@@ -144,6 +145,8 @@ def _soft_rest(
     pixels: NamedPixels, counted: np.ndarray, ground: np.ndarray, depth: int
 ) -> np.ndarray:
     """Weighted area per name of the colour outside counted shapes, their rims and the ground."""
+    from scipy import ndimage  # slow to import
+
     near = ndimage.maximum_filter((counted | ground).astype(np.uint8), size=4 * depth + 1)
     rest = (pixels.weight > 0.0) & (near == 0)
     labels, count = ndimage.label(rest)

@@ -48,7 +48,8 @@ sys.modules["odd_name"] = module = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(module)
 import odd_name.rewards, odd_name.samplers.search, odd_name.samplers.interpolants
 assert len(odd_name.rewards.REWARDS) >= 6
-print(sorted(m for m in ("transformers", "comfy", "nodes", "torchvision") if m in sys.modules))
+slow = {"transformers", "comfy", "nodes", "torchvision", "scipy"}
+print(sorted(slow & set(sys.modules)))
 """
     done = subprocess.run(
         [sys.executable, "-c", code, str(ROOT)], capture_output=True, text=True, cwd=ROOT.parent
