@@ -25,6 +25,7 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1])]
 import overhead  # noqa: E402
 from page import put  # noqa: E402
+
 from tests.host import endurance, fuzz  # noqa: E402
 
 ROOT = overhead.ROOT
@@ -84,8 +85,8 @@ def of_fuzz(count: int, seed: int) -> str:
         f"{after.kind}.",
         table(("end", "prompts"), rows),
         f"Errors of the pack's own nodes: {len(own)}, {said} different sentences; not one clear "
-        f"sentence: {sum(not end.clear for end in ends)}. Stack traces in the server's log (the host "
-        f"prints one for every error of a node): {traces}.",
+        f"sentence: {sum(not end.clear for end in ends)}. Stack traces in the server's log (the "
+        f"host prints one for every error of a node): {traces}.",
     ])  # fmt: skip
 
 

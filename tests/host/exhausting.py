@@ -1,0 +1,44 @@
+"""Run by benchmarks/robustness.py: a search that runs out of memory, and the same without.
+
+Arguments: ComfyUI's folder, the pack's, the budget, a seed. Prints one JSON object.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+sys.path.insert(1, str(Path(__file__).parent))
+from simulated import LARGE, MB, REST, Shortage, anything, counts, searched, torch  # noqa: E402
+
+BUDGET, SEED = map(int, REST)
+LATENT = {"samples": torch.zeros(1, 16, 8, 8)}
+SMALL = 40 * MB  # holds all weights, not what the decoder asks for
+
+
+def compared(told, images, reference):
+    """What differs from the search on a large device."""
+    other, pictures = reference
+    rewards = [[row["reward"] for row in report["trace"]] for report in (told, other)]
+    pairs = zip(*rewards, strict=True)
+    return {
+        "candidates": len(rewards[0]),
+        "unloads": counts["unloads"],
+        "best": told["best"]["id"],
+        "reward_differs": max(abs(a - b) for a, b in pairs),
+        "picture_differs": float((images - pictures).abs().max()),
+    }
+
+
+with torch.inference_mode():
+    found, reference = {}, None
+    for name, memory, share in (
+        ("large", LARGE, 0.0),
+        ("small", SMALL, 0.0),
+        ("small, and runs out", SMALL, 0.05),
+    ):
+        with Shortage(share, SEED) as shortage:
+            more = {"budget": BUDGET, "latent_image": LATENT, "top_k": 2}
+            _, images, told, _ = searched(memory, anything, **more)
+        reference = reference or (told, images)
+        found[name] = compared(told, images, reference) | {"raised": shortage.raised}
+sys.stdout.write(json.dumps(found) + "\n")

@@ -1,0 +1,161 @@
+"""The host's modules on a device of known memory, for scripts in a process of their own.
+
+The device is cpu:0, which the host takes for another one than cpu and so loads to and unloads
+from. Arguments of the script: ComfyUI's folder, the pack's.
+"""
+
+import collections
+import importlib.util
+import random
+import sys
+from types import SimpleNamespace
+
+COMFY, PACK, *REST = sys.argv[1:]
+sys.path[0], sys.argv = COMFY, ["x", "--cpu"]
+import comfy.options  # noqa: E402
+
+comfy.options.enable_args_parsing()
+import comfy.model_management as mm  # noqa: E402
+import comfy.model_patcher  # noqa: E402
+import comfy_extras.nodes_custom_sampler as stock  # noqa: E402
+import server  # noqa: E402
+import torch  # noqa: E402
+from comfy_extras.nodes_model_advanced import ModelSamplingFlux  # noqa: E402
+
+import nodes  # noqa: E402
+
+spec = importlib.util.spec_from_file_location(
+    "pack", PACK + "/__init__.py", submodule_search_locations=[PACK]
+)
+sys.modules["pack"] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(sys.modules["pack"])
+from pack.nodes import demo, objective, reward, sampler, search, search_run  # noqa: E402
+from pack.rewards import colour_count  # noqa: E402
+from pack.samplers.search.rbf import RolloverBudgetForcing  # noqa: E402
+
+DEVICE, MB = torch.device("cpu:0"), 1 << 20
+LARGE, SMALL = 1 << 40, 100 * MB  # SMALL holds all weights, not what a full VAE asks for
+TINY = 12 * MB  # not all weights of the network
+CAPTION = "three red circles"
+counts = {}
+
+
+def free_memory(dev=None, torch_free_too=False):
+    free = counts["memory"] - sum(m.model_loaded_memory() for m in mm.current_loaded_models)
+    return (free, free) if torch_free_too else free
+
+
+def counting(cls, name, what):
+    """Count what a method does to the network."""
+    own = getattr(cls, name)
+
+    def method(self, *args, **kwargs):
+        done = own(self, *args, **kwargs)
+        model = self.model.model if cls is mm.LoadedModel else self.model
+        if type(model).__name__ == "Flux" and done is not False:
+            counts[what] += 1
+        return done
+
+    setattr(cls, name, method)
+
+
+mm.get_torch_device = lambda: DEVICE
+mm.get_free_memory = free_memory
+mm.minimum_inference_memory = mm.extra_reserved_memory = lambda: 0
+counting(mm.LoadedModel, "model_unload", "unloads")
+counting(comfy.model_patcher.ModelPatcher, "load", "loads")
+server.PromptServer.instance = SimpleNamespace(send_sync=lambda *sent: None, client_id=None)
+
+
+def begin(memory):
+    counts.update(memory=LARGE)
+    mm.unload_all_models()
+    counts.update(memory=memory, unloads=0, loads=0)
+
+
+def patched(model):
+    """With a LoRA-like weight patch and another ModelSampling."""
+    weight = model.model.diffusion_model.img_in.weight
+    lora = torch.randn(weight.shape, generator=torch.Generator().manual_seed(2)) / 4
+    (model,) = ModelSamplingFlux().patch(model, 1.15, 0.5, 128, 128)
+    model.add_patches({"diffusion_model.img_in.weight": ("diff", (lora,))})
+    return model
+
+
+model, clip, vae = demo.DemoFlowModelLoader.execute("fast").args
+model = patched(model)
+(text,) = nodes.CLIPTextEncode().encode(clip, CAPTION)
+guider = stock.Guider_Basic(model)
+guider.set_conds(text)
+flow = sampler.VPSDEFlowSampler.execute({"interpolant": "vp"}, "square", 1.0, "eta").args[0]
+SIGMAS = torch.tensor([0.98, 0.9, 0.7, 0.4, 0.0])
+LATENT = torch.zeros(1, 16, 16, 16)
+anything = SimpleNamespace(decode=vae.decode)  # decoded by the host, as a full VAE is
+
+
+def searched(memory, vae, particles=12, **more):
+    """LATENT, IMAGE, report of a search, and the candidates of each of its rounds."""
+    begin(memory)
+    rounds = []
+    own = objective.HostObjective.__call__
+
+    def call(self, x0):
+        rounds.append(len(x0))
+        return own(self, x0)
+
+    objective.HostObjective.__call__ = call
+    scored = reward.RewardModelLoader.execute({"reward": "colour_count"}).args[0]
+    inputs = {
+        "noise": stock.Noise_RandomNoise(7), "guider": guider, "sampler": flow, "sigmas": SIGMAS,
+        "latent_image": {"samples": LATENT}, "vae": vae, "reward": scored, "prompt": CAPTION,
+        "budget": 20, "finish_steps": 1, "top_k": 1, **more,
+    }  # fmt: skip
+    settings = RolloverBudgetForcing(init_particles=particles)
+    found = search_run.search_latents(search.request_of("rbf", settings, {}, inputs), "1")
+    objective.HostObjective.__call__ = own
+    return (*found, rounds)
+
+
+def run_search(memory, vae, **more):
+    """Counts and rewards of a search with 12 initial particles."""
+    *_, told, rounds = searched(memory, vae, **more)
+    rewards = [row["reward"] for row in told["trace"]]
+    held = [m for m in mm.current_loaded_models if type(m.model.model).__name__ == "Flux"]
+    return {
+        "rounds": rounds, "rewards": rewards, "loads": counts["loads"],
+        "unloads": counts["unloads"], "spent": told["spent"],
+        "held": [m.model_loaded_memory() / m.model_memory() for m in held],
+    }  # fmt: skip
+
+
+class Shortage:
+    """Out of memory in a share of the calls of network, decoder and reward, drawn at random.
+
+    Never twice in a row at one place: after the second time a search gives up.
+    """
+
+    def __init__(self, share, seed):
+        self.share, self.random = share, random.Random(seed)
+        self.raised, self.last = collections.Counter(), set()
+
+    def at(self, what, function):
+        def called(*args, **kwargs):
+            if what not in self.last and self.random.random() < self.share:
+                self.last.add(what)
+                self.raised[what] += 1
+                raise torch.OutOfMemoryError(f"CUDA out of memory in the {what}")
+            self.last.discard(what)
+            return function(*args, **kwargs)
+
+        return called
+
+    def __enter__(self):
+        self.network, self.colours = model.model.diffusion_model, colour_count.ColourCount
+        self.own = self.network.forward, vae.first_stage_model.decode, self.colours.score
+        self.network.forward = self.at("network", self.own[0])
+        vae.first_stage_model.decode = self.at("decoder", self.own[1])
+        self.colours.score = self.at("reward", self.own[2])
+        return self
+
+    def __exit__(self, *error):
+        self.network.forward, vae.first_stage_model.decode, self.colours.score = self.own
