@@ -19,7 +19,6 @@ from simulated import (  # noqa: E402
     Shortage,
     anything,
     begin,
-    decode,
     guider,
     mm,
     model,
@@ -33,6 +32,7 @@ from simulated import (  # noqa: E402
 import comfy.samplers  # noqa: E402  isort: skip
 import torch  # noqa: E402  isort: skip
 from comfy_extras.nodes_multigpu import MultiGPUCFGSplitNode  # noqa: E402  isort: skip
+from pack.nodes import decode  # noqa: E402  isort: skip
 
 import nodes  # noqa: E402  isort: skip
 
@@ -76,8 +76,8 @@ class Hungry:
 
 
 def exhausted(memory):
-    """A search that runs out of memory in a fourth of its calls."""
-    with Shortage(0.25, 0) as shortage:
+    """A search that runs out of memory in half of its calls."""
+    with Shortage(0.5, 0) as shortage:
         found = run_search(memory, anything)
     return found | {"raised": shortage.raised}
 
