@@ -63,14 +63,16 @@ def table(heads: tuple[str, ...], rows: list[tuple]) -> str:
 def of_fuzz(count: int, seed: int) -> str:
     """How `count` random prompts end."""
     ends: list[fuzz.End] = []
-    with server() as (host, base):
+    with server() as (host, base), open(base.with_suffix(".prompts"), "w") as trail:
+        print(f"every prompt is in {trail.name}", flush=True)
         made = fuzz.Fuzzer(host.client.get("/object_info"), random.Random(seed))
         begin = time.perf_counter()
-        for _ in range(count):
+        for i in range(count):
             prompt = made.prompt()
+            print(i, json.dumps(prompt), file=trail, flush=True)
             ends.append(end := fuzz.run(host.client, prompt))
             if not end.clear:
-                print(end, json.dumps(prompt))
+                print(i, end, json.dumps(prompt), flush=True)
             if end.kind == "hang":
                 break
         seconds = time.perf_counter() - begin

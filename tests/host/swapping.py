@@ -13,6 +13,7 @@ from simulated import (  # noqa: E402
     DEVICE,
     LARGE,
     LATENT,
+    MB,
     SIGMAS,
     SMALL,
     TINY,
@@ -35,6 +36,9 @@ from comfy_extras.nodes_multigpu import MultiGPUCFGSplitNode  # noqa: E402  isor
 from pack.nodes import decode  # noqa: E402  isort: skip
 
 import nodes  # noqa: E402  isort: skip
+
+
+LITTLE = {"samples": torch.zeros(1, 16, 8, 8)}  # of which a full VAE asks for less
 
 
 def mid_sample():
@@ -78,7 +82,7 @@ class Hungry:
 def exhausted(memory):
     """A search that runs out of memory in half of its calls."""
     with Shortage(0.5, 0) as shortage:
-        found = run_search(memory, anything)
+        found = run_search(memory, anything, latent_image=LITTLE)
     return found | {"raised": shortage.raised}
 
 
@@ -86,7 +90,7 @@ def run_in(state, memory, vae):
     """A search in a memory state of the host's, on what it takes for another device than a CPU."""
     own_check, own_state = mm.is_device_cpu, mm.vram_state
     mm.is_device_cpu, mm.vram_state = (lambda device: device != DEVICE), state
-    found = run_search(memory, vae)
+    found = run_search(memory, vae, latent_image=LITTLE)
     mm.is_device_cpu, mm.vram_state = own_check, own_state
     return found
 
@@ -97,7 +101,7 @@ def run_on(devices):
     both = comfy.samplers.CFGGuider(MultiGPUCFGSplitNode.execute(model, 2).args[0])
     both.set_conds(text, nodes.ConditioningZeroOut().zero_out(text)[0])
     both.set_cfg(2.0)
-    return run_search(LARGE, vae, guider=both, budget=40)
+    return run_search(LARGE, vae, guider=both, budget=40, latent_image=LITTLE)
 
 
 def taesd():
@@ -132,7 +136,8 @@ with torch.inference_mode():
         "small, TAESD": run_search(SMALL, vae),
         "small, watchdog": run_search(SMALL, vae, watchdog=Hungry()),
         "taesd": taesd(),
-        "exhausted": exhausted(SMALL),
+        "little": run_search(LARGE, anything, latent_image=LITTLE),
+        "exhausted": exhausted(40 * MB),
         "low VRAM": run_in(mm.VRAMState.LOW_VRAM, TINY, anything),
         "no VRAM": run_in(mm.VRAMState.NO_VRAM, LARGE, anything),
         "one device": run_on([DEVICE]),

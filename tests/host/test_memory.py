@@ -30,9 +30,9 @@ def test_running_out_of_memory_at_random_does_not_change_the_result(swapping):
     """Rows of a call may differ by rounding when there are fewer of them."""
     found = swapping["exhausted"]
     assert set(found["raised"]) == {"network", "decoder", "reward"}
-    assert min(found["raised"].values()) > 1
-    assert found["rewards"] == pytest.approx(swapping["large"]["rewards"], abs=1e-3)
-    assert found["spent"]["nfe"] == swapping["large"]["spent"]["nfe"]
+    assert sum(found["raised"].values()) > 10
+    assert found["rewards"] == pytest.approx(swapping["little"]["rewards"], abs=1e-3)
+    assert found["spent"]["nfe"] == swapping["little"]["spent"]["nfe"]
 
 
 def test_a_taesd_leaves_the_network_where_it_is(swapping):

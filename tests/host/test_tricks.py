@@ -108,7 +108,7 @@ def test_little_memory(swapping, seen, what, kept):
     """Weights that stay off the device are brought there call by call: the same bits."""
     found = swapping[what]
     assert kept[0] < found["held"][0] < kept[1]
-    assert found["rewards"] == swapping["large"]["rewards"]
+    assert found["rewards"] == swapping["little"]["rewards"]
     flag = f"--{what.replace(' ', '').lower()}"
     seen[flag] = [f"`{flag}` (device simulated)", "demo", "works, the same candidates"]
 
