@@ -21,6 +21,7 @@ from .memory import make_room, out_of_memory
 from .schema import brief
 
 log = logging.getLogger("flow_search")
+DRAWN = 1024  # rows of noise between two looks at whether the run was cancelled
 
 
 def check_pictures(model: Any) -> None:
@@ -204,7 +205,7 @@ class Network:
     def noise(self, source: Callable[[Sequence[int]], Tensor]) -> Callable:
         """`source` at the model's own noise scale."""
         scale = getattr(self.base.model_sampling, "noise_scale", 1.0)
-        return lambda ids: scale * source(ids)
+        return lambda ids: scale * drawn(source, ids)
 
     def centre(self, t: float) -> Tensor:
         """The mean (1 - t) x0 of latents that start at time t from the given picture."""
@@ -228,10 +229,19 @@ class Network:
                 return x[own]
             latent = self.model.latent_image
             sigma = torch.tensor(self.clock.sigma(t), device=x.device)
-            fresh = self.base.model_sampling.noise_scaling(sigma, source(new), latent)
+            fresh = self.base.model_sampling.noise_scaling(sigma, drawn(source, new), latent)
             return torch.cat([x[own], self.clock.inward(fresh, t)])
 
         return start
+
+
+def drawn(source: Callable[[Sequence[int]], Tensor], ids: Sequence[int]) -> Tensor:
+    """`source(ids)`, so that a cancel need not wait for thousands of rows."""
+    rows = []
+    for first in range(0, len(ids), DRAWN):
+        stop_if_interrupted()
+        rows.append(source(ids[first : first + DRAWN]))
+    return torch.cat(rows)
 
 
 def stop_if_interrupted() -> None:

@@ -15,7 +15,7 @@ def graph_of(seed, budget, **inputs):
 
 
 def search_once(client, seed, budget=24):
-    end = fuzz.run(client, graph_of(seed, budget), 120)
+    end = fuzz.run(client, graph_of(seed, budget), 900)
     assert end.kind == "result", end
     return end
 
@@ -26,14 +26,14 @@ def cancel_at(client, seconds, seed):
     number = json.loads(fuzz.post(client.url, "/prompt", prompt)[1])["prompt_id"]
     time.sleep(seconds)
     fuzz.post(client.url, "/interrupt", {})
-    entry = fuzz.ended(client, number, 120)
+    entry = fuzz.ended(client, number, 900)
     if entry is None:
         return fuzz.End("hang"), fuzz.End("hang")
     kinds = [kind for kind, _ in entry["status"]["messages"]]
     end = "cancelled" if "execution_interrupted" in kinds else "result"
     if "execution_error" in kinds:
         end = "error"
-    return fuzz.End(end), fuzz.run(client, graph_of(seed, 8), 120)
+    return fuzz.End(end), fuzz.run(client, graph_of(seed, 8), 900)
 
 
 def live_bytes(host):
