@@ -40,7 +40,6 @@ PLACE = ROOT / "benchmarks" / "gradients.md"
 KEPT = ROOT / "benchmarks" / "results" / "gradients.json"
 AREA, WIDTH, GROUND = 225.0, 0.15, (0.94, 0.94, 0.94)
 METRICS = ("reward", "exact", "agree", "diversity", "nfe", "gradients", "seconds")
-SECONDS = (0.5, 1.0, 2.0)
 
 
 @dataclass(frozen=True)
@@ -183,8 +182,8 @@ def sweep() -> list[Row]:
 
 
 def plan() -> list[Row]:
-    """The tables: everything at 50 NFE, what the seconds need at others, and single samples."""
-    alone, svdd, rbf, few = Row("alone", 12), Row("svdd"), Row("rbf"), Row("rbf", 25)
+    """The table: searches at 50 NFE, and single samples."""
+    alone, svdd, rbf = Row("alone", 12), Row("svdd"), Row("rbf")
     long = [
         replace(row, budget=50, steps=24 if row.guidance == "dps" else 48)
         for row in guided(alone, STRONG)
@@ -192,9 +191,7 @@ def plan() -> list[Row]:
     return [
         *(Row("best_of_n"), alone, *guided(alone, CAREFUL), *guided(alone, STRONG), *long),
         *(svdd, *guided(svdd, CAREFUL)),
-        *(rbf, *guided(rbf, CAREFUL), *guided(rbf, STRONG)),
-        *(few, *guided(few, CAREFUL)),
-        *(Row("rbf", 100), Row("best_of_n", 100), *guided(svdd, STRONG)),
+        *(rbf, *guided(rbf, CAREFUL)),
     ]
 
 
@@ -234,41 +231,11 @@ GAINS = ("reward, less unguided", "agree, less unguided", "diversity", "CPU s")
 HEAD = f"| {' | '.join(NAMES + GAINS)} |\n|{'---|' * len(NAMES + GAINS)}"
 
 
-def at_seconds(steps: list[tuple[float, list[float]]], seconds: float) -> str:
-    """A metric at equal CPU time, between the budgets around it, linear in log time."""
-    for (low, before), (high, after) in zip(steps, steps[1:], strict=False):
-        if low <= seconds <= high:
-            share = math.log(seconds / low) / math.log(high / low)
-            return cell([a + share * (b - a) for a, b in zip(before, after, strict=True)])
-    return "–"
-
-
-def equal_seconds(kept: dict[str, dict]) -> str:
-    lines = [
-        f"| reward; agree at | {' | '.join(f'{s:g} s' for s in SECONDS)} |",
-        "|---" * (len(SECONDS) + 1) + "|",
-    ]
-    searches = [row for row in plan() if row.method != "alone" and key(row, False) in kept]
-    for name in {(row.name, row.strength): None for row in searches}:
-        own = [kept[key(row, False)] for row in searches if (row.name, row.strength) == name]
-        own.sort(key=lambda row: statistics.fmean(row["seconds"]))
-        if len(own) < 2:
-            continue
-        steps = [
-            [(statistics.fmean(row["seconds"]), row[metric]) for row in own]
-            for metric in ("reward", "agree")
-        ]
-        cells = ["; ".join(at_seconds(of, s) for of in steps) for s in SECONDS]
-        lines.append(f"| {name[0]} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
 def write(kept: dict[str, dict]) -> None:
     for name, rows in (("sweep", sweep()), ("table", plan())):
         sweeping = name == "sweep"
         known = [row for row in rows if key(row, sweeping) in kept]
         put(PLACE, name, "\n".join([HEAD, *(line(row, sweeping, kept) for row in known)]))
-    put(PLACE, "seconds", equal_seconds(kept))
     told = ", ".join(f"{part} {size / 2**20:.1f} MiB" for part, size in kept["memory"].items())
     put(PLACE, "memory", told)
 
