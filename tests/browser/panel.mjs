@@ -87,6 +87,19 @@ function assertFull(seen) {
   assert.ok(seen.overflow <= 0, `the panel of ${seen.width} px overflows by ${seen.overflow}`);
 }
 
+/** What the panel shows once it is drawn: the report replaces the live model a moment later. */
+async function full(page) {
+  let seen = null;
+  for (let i = 0; i < 50; i++) {
+    await loaded(page);
+    seen = await shown(page);
+    if (seen.picture && seen.dots === seen.scored && seen.frames.every(Boolean)) break;
+    await page.waitForTimeout(200);
+  }
+  assertFull(seen);
+  return seen;
+}
+
 /** Point at a dot with the mouse, then walk with the keys; the details follow. */
 async function explore(page) {
   const details = panel(page).locator("output");
@@ -149,9 +162,7 @@ async function search(page, seed) {
   for (let i = 0; i < 300 && readdirSync(output).length === before; i++)
     await page.waitForTimeout(100);
   assert.ok(readdirSync(output).length > before, "SaveImage got the picture");
-  await loaded(page);
-  const seen = await shown(page);
-  assertFull(seen);
+  const seen = await full(page);
   assert.equal(seen.stops, 0);
   assert.match(seen.state, /Stopped by you/);
   return seen;
@@ -167,8 +178,7 @@ async function again(page) {
   await page.waitForFunction(
     () => document.querySelector("flow-search-panel").model !== window.flowSearchBefore,
   );
-  await loaded(page);
-  assert.equal((await shown(page)).frames.length, before);
+  assert.equal((await full(page)).frames.length, before);
 }
 
 const browser = await launch(tools, chromium);
@@ -196,9 +206,7 @@ try {
   await page.reload();
   await ready(page);
   await model(page, "!model.running");
-  await loaded(page);
-  const back = await shown(page);
-  assertFull(back);
+  const back = await full(page);
   assert.deepEqual([back.stopped, back.rows], [first.stopped, Math.min(first.rows, back.rows)]);
   assert.ok((await contrast(page)) > 4.5);
   await page.screenshot({ path: join(shots, "restored_nodes2_light.png") });
