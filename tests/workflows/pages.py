@@ -206,7 +206,7 @@ def best_of_n_against_rbf(g: Graph) -> None:
     }  # fmt: skip
     rbf = search(g, sampler=sampler, sigmas=sigmas, init_particles=10, finish_steps=2,
                  top_k=2, **same)  # fmt: skip
-    best = g.add("search", "FlowSearchParticles", box=(420, 780), sampler=plain,
+    best = search(g, "FlowSearchParticles", sampler=plain,
                  sigmas=steps, method="best_of_n", finish_steps=0, top_k=2, **same)  # fmt: skip
     shown(g, rbf, "rbf")
     shown(g, best, "best_of_n")
@@ -242,8 +242,8 @@ def wan_video_frames(g: Graph) -> None:
     )  # fmt: skip
     reward = g.add("set", "FlowSearchRewardLoader", title="Reward of the clip", reward="video",
                    reward__frame_reward=picture, reward__frames=8)  # fmt: skip
-    found = g.add(
-        "search", "FlowSearchParticles", box=(420, 780), noise=noise, guider=guider,
+    found = search(
+        g, "FlowSearchParticles", noise=noise, guider=guider,
         sampler=sampler, sigmas=sigmas, latent_image=latent, vae=vae, reward=reward,
         prompt=words, method="best_of_n", budget=160, finish_steps=0, top_k=1,
     )  # fmt: skip

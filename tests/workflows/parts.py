@@ -7,6 +7,7 @@ from typing import Any
 from .graph import Graph, Output
 
 COLUMNS = {"load": 0, "text": 400, "set": 800, "search": 1200, "save": 1680}
+PANEL = 500
 HUB = "https://huggingface.co"
 CLIP_L = f"[clip_l.safetensors]({HUB}/comfyanonymous/flux_text_encoders)"
 T5 = f"[t5xxl_fp8_e4m3fn_scaled.safetensors]({HUB}/comfyanonymous/flux_text_encoders)"
@@ -45,8 +46,11 @@ def few_steps(g: Graph) -> tuple[Output, Output]:
     return sampler, g.add("set", "FlowSearchScheduler", steps=10)
 
 
-def search(g: Graph, **inputs: Any) -> Output:
-    return g.add("search", "FlowSearchRBF", box=(420, 780), **inputs)
+def search(g: Graph, kind: str = "FlowSearchRBF", **inputs: Any) -> Output:
+    """A search node with room below it for its panel, by which it grows when it runs."""
+    found = g.add("search", kind, box=(420, 780), **inputs)
+    g.y["search"] += PANEL
+    return found
 
 
 def shown(g: Graph, found: Output, name: str) -> None:
