@@ -86,8 +86,8 @@ def options(spec):
 def is_link(value):
     """What the host takes for one.
 
-    It does not check those of dynamic inputs and of inputs that it does not know, and a missing
-    node there ends its prompt worker: nothing runs after that (0.30.0, any node of any pack).
+    It does not check those of dynamic, hidden and unknown inputs, and one to nowhere there ends its
+    prompt worker: nothing runs after that (0.30.0, any node of any pack).
     """
     return isinstance(value, list) and len(value) == 2
 
@@ -116,8 +116,8 @@ class Fuzzer:
     def change(self, graph):
         own = [name for name, one in graph.items() if one["class_type"].startswith(OWN)]
         name = self.rng.choice(own)
-        specs = flat(self.info[graph[name]["class_type"]]["input"])
-        specs.pop("unique_id", None)
+        given = self.info[graph[name]["class_type"]]["input"]
+        specs = flat({part: given.get(part, {}) for part in ("required", "optional")})
         inputs = graph[name]["inputs"]
         what = self.rng.random()
         if what < 0.45:
