@@ -58,9 +58,10 @@ def check(request: Request) -> list[float]:
     kernel_of(request.sampler)
     clock = clock_of(request.guider.model_patcher.get_model_object("model_sampling"))
     check_pictures(request.guider.model_patcher.model)
+    samples = check_latent(request.latent_image)
     check_guider(request.guider)
     times = check_sigmas(request.sigmas, clock)
-    check_start(float(request.sigmas[0]), clock, check_latent(request.latent_image))
+    check_start(float(request.sigmas[0]), clock, samples)
     check_guidance(request)
     request.reward.check(request.prompt)
     if request.watchdog is not None:
