@@ -7,12 +7,12 @@ import io as text_io
 from pathlib import Path
 from typing import Any
 
-import folder_paths
 import numpy as np
 import torch
 from comfy_api.latest import io, ui
 from torch import Tensor
 
+from .output import stems
 from .report import read
 from .report_chart import chart
 from .schema import CATEGORY
@@ -33,13 +33,8 @@ def table(reports: list[dict[str, Any]]) -> str:
 
 def save(text: str, prefix: str) -> Path:
     """Write a CSV into the output folder under the next free number."""
-    folder, name, count, *_ = folder_paths.get_save_image_path(
-        prefix, folder_paths.get_output_directory()
-    )
-    taken = {path.name for path in Path(folder).glob("*.csv")}
-    while f"{name}_{count:05}.csv" in taken:
-        count += 1
-    path = Path(folder) / f"{name}_{count:05}.csv"
+    (stem,) = stems(prefix)
+    path = Path(f"{stem}.csv")
     path.write_text(text, "utf-8", newline="")
     return path
 

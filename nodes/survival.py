@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import folder_paths
 from comfy.cli_args import args
 from PIL.PngImagePlugin import PngInfo
 from server import PromptServer
@@ -17,6 +15,7 @@ from torch import Tensor
 
 from ..samplers.types import Particles
 from .decode import pixels
+from .output import stems
 
 PREFIX = "flow_search/unfinished"
 log = logging.getLogger("flow_search")
@@ -58,15 +57,13 @@ def rescue(
 def save(images: Tensor, report: dict[str, Any], node_id: str, prompt_id: str | None) -> list[str]:
     """Number and write the pictures, the report beside the first; returns their paths."""
     height, width = images.shape[1:3]
-    output = folder_paths.get_output_directory()
-    folder, name, number, *_ = folder_paths.get_save_image_path(PREFIX, output, width, height)
-    stems = [os.path.join(folder, f"{name}_{number + i:05}") for i in range(len(images))]
+    names = stems(PREFIX, len(images), width, height)
     info = None if args.disable_metadata else png_info(report, node_id, prompt_id)
-    for stem, image in zip(stems, images, strict=True):
+    for stem, image in zip(names, images, strict=True):
         pixels(image).save(f"{stem}.png", pnginfo=info, compress_level=4)
-    with open(f"{stems[0]}.json", "w", encoding="utf-8") as file:
+    with open(f"{names[0]}.json", "w", encoding="utf-8") as file:
         json.dump(report, file, allow_nan=False)
-    return [f"{stem}.png" for stem in stems]
+    return [f"{stem}.png" for stem in names]
 
 
 def png_info(report: dict[str, Any], node_id: str, prompt_id: str | None) -> PngInfo:

@@ -17,6 +17,7 @@ comfy.options.enable_args_parsing()
 import folder_paths  # noqa: E402
 import server  # noqa: E402
 import torch  # noqa: E402
+import utils.extra_config  # noqa: E402, F401  before `nodes`, which hides it in older hosts
 
 spec = importlib.util.spec_from_file_location(
     "pack", PACK + "/__init__.py", submodule_search_locations=[PACK]

@@ -20,6 +20,7 @@ import comfy.model_patcher  # noqa: E402
 import comfy_extras.nodes_custom_sampler as stock  # noqa: E402
 import server  # noqa: E402
 import torch  # noqa: E402
+import utils.extra_config  # noqa: E402, F401  before `nodes`, which hides it in older hosts
 from comfy_extras.nodes_model_advanced import ModelSamplingFlux  # noqa: E402
 
 import nodes  # noqa: E402

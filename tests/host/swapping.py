@@ -3,6 +3,7 @@
 Arguments: ComfyUI's folder, the pack's. Prints one JSON object.
 """
 
+import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -32,7 +33,6 @@ from simulated import (  # noqa: E402
 
 import comfy.samplers  # noqa: E402  isort: skip
 import torch  # noqa: E402  isort: skip
-from comfy_extras.nodes_multigpu import MultiGPUCFGSplitNode  # noqa: E402  isort: skip
 from pack.nodes import decode  # noqa: E402  isort: skip
 
 import nodes  # noqa: E402  isort: skip
@@ -95,8 +95,13 @@ def run_in(state, memory, vae):
     return found
 
 
+MULTI = importlib.util.find_spec("comfy_extras.nodes_multigpu")  # None in older hosts
+
+
 def run_on(devices):
     """A search with CFG, its two conditions on as many of the devices as there are."""
+    from comfy_extras.nodes_multigpu import MultiGPUCFGSplitNode
+
     mm.get_all_torch_devices = lambda exclude_current=False: devices
     both = comfy.samplers.CFGGuider(MultiGPUCFGSplitNode.execute(model, 2).args[0])
     both.set_conds(text, nodes.ConditioningZeroOut().zero_out(text)[0])
@@ -140,7 +145,7 @@ with torch.inference_mode():
         "exhausted": exhausted(40 * MB),
         "low VRAM": run_in(mm.VRAMState.LOW_VRAM, TINY, anything),
         "no VRAM": run_in(mm.VRAMState.NO_VRAM, LARGE, anything),
-        "one device": run_on([DEVICE]),
-        "two devices": run_on([DEVICE, torch.device("cpu")]),
+        "one device": run_on([DEVICE]) if MULTI else None,
+        "two devices": run_on([DEVICE, torch.device("cpu")]) if MULTI else None,
     }
 sys.stdout.write(json.dumps(told) + "\n")

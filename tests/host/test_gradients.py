@@ -83,7 +83,12 @@ def test_of_other_networks(host, key):
 
 def test_a_network_without_a_gradient_is_refused(host):
     with pytest.raises(ComfyError, match=r"network without a gradient .* wanted guidance x0"):
-        of_model("JoyImage").show(host)
+        try:
+            of_model("JoyImage").show(host)
+        except ComfyError as error:
+            if "has no attribute 'JoyImage'" in str(error):
+                pytest.skip("this ComfyUI has no such model")
+            raise
 
 
 @pytest.fixture(scope="module")

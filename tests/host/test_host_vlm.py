@@ -13,6 +13,8 @@ HERE = Path(__file__).resolve().parent
 @pytest.fixture(scope="module")
 def told(comfyui):
     """What vlm.py found, in a process of its own."""
+    if not (comfyui / "comfy" / "text_encoders" / "qwen3vl.py").exists():
+        pytest.skip("this ComfyUI has no model that generates text from a picture")
     command = [sys.executable, HERE / "vlm.py", comfyui, HERE.parents[1]]
     done = subprocess.run(
         [str(part) for part in command], capture_output=True, text=True, cwd=comfyui, timeout=300

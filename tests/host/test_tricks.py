@@ -117,6 +117,8 @@ def test_little_memory(swapping, seen, what, kept):
 
 def test_work_units_on_two_devices(swapping, seen):
     one, two = swapping["one device"], swapping["two devices"]
+    if two is None:
+        pytest.skip("this ComfyUI has no work units")
     assert (len(one["held"]), len(two["held"])) == (1, 2)
     assert two["spent"]["network_calls"] == 2 * one["spent"]["network_calls"]
     assert two["spent"]["nfe"] == one["spent"]["nfe"] == 40

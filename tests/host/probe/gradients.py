@@ -44,6 +44,7 @@ class Gradients:
         def sample(model, x, sigmas, extra_args, callback=None, disable=None):
             gradient, objective, flow = parts
             network, t = flow.Network(model, extra_args, ledger), float(sigmas[1])
+            held = [p.requires_grad for p in network.base.parameters()]
             judge = objective.HostObjective(
                 vae, reward, "", network.base, ledger, pack.MicroBatch()
             )
@@ -74,7 +75,7 @@ class Gradients:
                 "training": mm.in_training,
                 "patched": sum("forward" in vars(block) for block in blocks),
                 "same": torch.equal(network(x, t), before),
-                "weights": all(not p.requires_grad for p in network.base.parameters()),
+                "weights": held == [p.requires_grad for p in network.base.parameters()],
             }
             return x
 
