@@ -494,6 +494,8 @@ def test(host: Host, extra: list[str]) -> int:
     named = any((ROOT / word.split("::")[0]).exists() for word in extra)
     cores = 1 if extra or not has("xdist") else min(4, os.cpu_count() or 1)
     spread = ["-n", str(cores), "--dist", "loadfile"] if cores > 1 else []  # a ComfyUI for each
+    if spread:  # as many processes as cores: more threads in each would wait for one another
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
     words = ["pytest", *([] if named else ["tests"]), *spread, *extra]
     codes.append(foreground([*python, *words], host))
     if not extra:
