@@ -54,6 +54,7 @@ class Calls:
     def __init__(self) -> None:
         self.over, self.lock = threading.Event(), threading.Lock()
         self.sockets: set[socket.socket] = set()
+        self.cause: BaseException | None = None
 
     @contextmanager
     def holding(self, sock: socket.socket) -> Iterator[None]:
@@ -71,8 +72,21 @@ class Calls:
         if self.over.wait(seconds):
             raise ServerError("abandoned")
 
-    def abandon(self) -> None:
+    def attempt(self, job: Callable[["Calls"], T]) -> T:
+        """A job's result; if it fails the others are over before its thread takes the next."""
+        if self.over.is_set():
+            raise ServerError("abandoned")
+        try:
+            return job(self)
+        except BaseException as error:
+            self.abandon(error)
+            raise
+
+    def abandon(self, cause: BaseException | None = None) -> None:
+        """End all calls; the first cause is kept, what fails because of it is none."""
         with self.lock:
+            if not self.over.is_set():
+                self.cause = cause
             self.over.set()
             for sock in self.sockets:
                 with suppress(OSError):
@@ -89,13 +103,13 @@ def together(
     """
     calls, pool = Calls(), ThreadPoolExecutor(concurrency, thread_name_prefix="flow_search_http")
     try:
-        futures = [pool.submit(job, calls) for job in jobs]
+        futures = [pool.submit(calls.attempt, job) for job in jobs]
         left = set(futures)
         while left:
             poll()
             done, left = wait(left, TICK, FIRST_EXCEPTION)
-            for future in done:
-                future.result()
+            if calls.cause is not None:
+                raise calls.cause
         return [future.result() for future in futures]
     finally:
         calls.abandon()
