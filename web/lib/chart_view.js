@@ -103,6 +103,7 @@ export function chartView() {
       if (id === this.picked) return;
       this.picked = id;
       this.tell("pick", id);
+      this.label(); // a screen reader asks at the key, not at the drawing
       this.redraw();
     }
 
@@ -139,30 +140,28 @@ export function chartView() {
       this.pick(rows[Math.min(rows.length - 1, Math.max(0, from + KEYS[event.key]))].id);
     }
 
-    /**
-     * @param {Search} search
-     * @param {import("./texts.js").Texts} words
-     */
-    draw(search, words) {
+    /** @param {Search} search */
+    draw(search) {
       const [width, height] = [this.box.clientWidth, this.box.clientHeight];
-      const line = this.picked === null ? [] : lineage(search, this.picked);
-      this.label(search, words, line);
+      this.label();
       if (!width || !height) return;
       const to = scale(search, width, height);
       const picture = svg("svg", { viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" });
       if (search.rows.some(scored)) {
         picture.append(...this.axes(search, to, width, height), ...this.particles(search, to));
-        picture.append(this.record(search, to), ...this.ancestors(line, to));
+        picture.append(this.record(search, to), ...this.ancestors(this.line, to));
       }
       this.box.replaceChildren(picture);
     }
 
-    /**
-     * @param {Search} search
-     * @param {import("./texts.js").Texts} words
-     * @param {Row[]} line
-     */
-    label(search, words, line) {
+    /** @returns {Row[]} the particle pointed at, behind its ancestors */
+    get line() {
+      return this._search && this.picked !== null ? lineage(this._search, this.picked) : [];
+    }
+
+    label() {
+      const { _search: search, _words: words, line } = this;
+      if (!search || !words) return;
       const row = line.at(-1);
       const set = (/** @type {string} */ name, /** @type {string | number} */ value) =>
         this.box.setAttribute(name, String(value));
