@@ -149,7 +149,8 @@ async function look(page) {
 async function search(page, seed) {
   await widget(page, "RandomNoise", "noise_seed", seed);
   await widget(page, SEARCH, "budget", LONG);
-  const before = readdirSync(output).length;
+  const before = new Set(readdirSync(output));
+  const saved = () => readdirSync(output).filter((name) => !before.has(name));
   await page.locator('[data-testid="queue-button"]').click();
   await model(page, "model.running && model.searches[0].rows.length > 30");
   await loaded(page);
@@ -159,10 +160,10 @@ async function search(page, seed) {
   await stop.focus();
   await stop.press("Enter");
   await model(page, "!model.running && model.searches[0].stopped === 'interrupt'");
-  for (let i = 0; i < 300 && readdirSync(output).length === before; i++)
-    await page.waitForTimeout(100);
-  assert.ok(readdirSync(output).length > before, "SaveImage got the picture");
-  const seen = await full(page);
+  for (let i = 0; i < 300 && !saved().length; i++) await page.waitForTimeout(100);
+  const [picture] = saved();
+  assert.match(picture, /\.png$/, "SaveImage got the picture");
+  const seen = { ...(await full(page)), file: picture };
   assert.equal(seen.stops, 0);
   assert.match(seen.state, /Stopped by you/);
   return seen;
@@ -218,11 +219,7 @@ try {
   await page.screenshot({ path: join(shots, "nodes2_light.png") });
   await again(page);
 
-  const newest = readdirSync(output)
-    .filter((name) => name.endsWith(".png"))
-    .sort()
-    .at(-1);
-  await drop(page, join(output, newest), "image/png");
+  await drop(page, join(output, second.file), "image/png");
   await page.waitForTimeout(1000);
   await model(page, "!model.running && model.searches[0].stopped === 'interrupt'");
   const { rows } = await page.evaluate(() => ({
