@@ -9,7 +9,7 @@ import comfy.model_management as mm
 import torch
 from torch import Tensor
 
-from ..samplers.batching import AUTOMATIC, MicroBatch
+from ..samplers.batching import MicroBatch
 from ..samplers.ledger import Ledger
 from .decode import decode
 from .gallery import shrink
@@ -137,6 +137,6 @@ class HostObjective:
         The least is room for a single particle: asking for more than the device has would make the
         host keep part of the network's weights off it.
         """
-        cost, rows = times * self.ledger.cost, min(len(x0), self.batch.size or AUTOMATIC)
+        cost, rows = times * self.ledger.cost, min(len(x0), self.batch.size)
         room, least = (self.base.memory_required([n, *x0.shape[1:]]) for n in (cost * rows, cost))
         mm.load_models_gpu(self.keep, memory_required=room, minimum_memory_required=least)

@@ -75,8 +75,8 @@ ADVANCED = [
         max=1024,
         optional=True,
         advanced=True,
-        tooltip="Candidates sent through the network at once; 0 is up to 16, halved when memory "
-        "runs out. Changes speed and memory, not the result.",
+        tooltip="Candidates sent through the network at once; 0 finds what the device gains from, "
+        "up to 16. Halved when memory runs out. Changes speed and memory, not what is searched.",
     ),
     io.Float.Input(
         "target_reward",

@@ -17,7 +17,7 @@ from comfy_execution.utils import get_executing_context
 from server import PromptServer
 from torch import Tensor
 
-from ..samplers.batching import MicroBatch
+from ..samplers.batching import MicroBatch, device_clock
 from ..samplers.ledger import Ledger
 from ..samplers.lineage import Book, entries
 from ..samplers.noise import AddressedNoise
@@ -121,6 +121,7 @@ class OneSearch:
         self.ledger = Ledger(total=request.budget, cost=nfe_per_particle(request.guider))
         window = request.window_start, request.window_end
         self.lead, self.inside = split_window(times[:-1], *window)
+        self.batch = MicroBatch(request.micro_batch, clock=device_clock(mm.get_torch_device()))
         self.trace = Trace(times, len(self.lead), watched=request.watchdog is not None)
         self.watchdog: Watchdog | None = None
         self.book = Book()
@@ -155,11 +156,8 @@ class OneSearch:
 
     def _report(self, outcome: Outcome) -> dict[str, Any]:
         request = self.request
-        budget = {
-            "nfe": request.budget,
-            "seconds": request.rules.seconds,
-            "target_reward": request.rules.target,
-        }
+        rules = request.rules
+        budget = {"nfe": request.budget, "seconds": rules.seconds, "target_reward": rules.target}
         settings = request.settings | request.sampler.settings | request.reward.settings
         beside = None
         if self.watchdog is not None:
@@ -167,6 +165,7 @@ class OneSearch:
             beside = self.watchdog.objective.ledger
         seed, ledger = request.noise.seed, self.ledger
         told = report(request.method, seed, settings, budget, ledger, self.trace, outcome, beside)
+        told["spent"]["micro_batch"] = self.batch.size
         return told | {"lineage": entries(self.book.lineage(told["best"]["id"]))}
 
     def _sample(
@@ -181,11 +180,11 @@ class OneSearch:
         request, ledger = self.request, self.ledger
         network = Network(model, extra_args, ledger)
         source = AddressedNoise(request.noise.seed, tuple(x.shape[1:]), x.device, image=self.image)
-        batch = MicroBatch(request.micro_batch)
 
         def objective(vae: Any, reward: HostReward, ledger: Ledger) -> HostObjective:
             kept = 1 if request.watchdog is None else HostObjective.ROWS
-            return HostObjective(vae, reward, request.prompt, network.base, ledger, batch, kept)
+            base, batch = network.base, self.batch
+            return HostObjective(vae, reward, request.prompt, base, ledger, batch, kept)
 
         reward = request.reward.fresh()
         final = scoring = objective(request.vae, reward, ledger)
@@ -211,7 +210,7 @@ class OneSearch:
             objective=scoring,
             final_objective=final,
             ledger=ledger,
-            batch=batch,
+            batch=self.batch,
             failed=self.trace.failed,
             book=self.book,
             counts_itself=True,

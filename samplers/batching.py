@@ -1,12 +1,29 @@
 """Rows through the network in parts: as many at once as asked for, fewer when they do not fit."""
 
+import math
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 AUTOMATIC = 16  # rows; nothing is gained beyond (benchmarks/overhead.md), and memory is lost
+GAIN = 0.95  # of the seconds a row: what twice the rows have to come below
+SAMPLES = 2  # calls of a size before it is judged: the first one may load or compile
+
+
+def device_clock(device: torch.device) -> Callable[[], float] | None:
+    """Seconds, when `device` has done what it was asked; None where AUTOMATIC is known to do."""
+    wait = getattr(getattr(torch, device.type, None), "synchronize", None)
+    if device.type == "cpu" or wait is None:
+        return None
+
+    def clock() -> float:
+        wait()
+        return time.perf_counter()
+
+    return clock
 
 
 class OneAtATime(RuntimeError):
@@ -15,29 +32,59 @@ class OneAtATime(RuntimeError):
 
 @dataclass
 class MicroBatch:
-    """At most `size` rows a call; 0: AUTOMATIC, never measured, so that a seed is a result.
+    """At most `size` rows a call. 0 is automatic: AUTOMATIC, or what the device gains from.
 
-    Halved for good when memory runs out, 1 for good when the backend takes no more.
+    That is measured if a `clock` is given (seconds, when the device has done what it was asked):
+    from 1 doubled up to AUTOMATIC while a row gets cheaper. Halved for good when memory runs out, 1
+    for good when the backend takes no more.
     """
 
     size: int = 0
     may_split: bool = True
+    clock: Callable[[], float] | None = None
+    seconds: list[float] = field(default_factory=list)  # a row, of the calls of this size
+    best: float = math.inf  # seconds a row at half the size
+
+    def __post_init__(self) -> None:
+        if self.size or not self.may_split:
+            self.clock = None
+        self.size = self.size or (AUTOMATIC if self.clock is None else 1)
 
     def __call__(self, x: Tensor, ask: Callable[[Tensor], Tensor]) -> Tensor:
         """`ask` over the rows of x (K,*D), in order."""
         done: list[Tensor] = []
         while (first := sum(map(len, done))) < len(x):
-            size = self.size or AUTOMATIC if self.may_split else len(x)
-            chunk = x[first : first + size]
+            chunk = x[first : first + self.size] if self.may_split else x
             try:
-                done.append(ask(chunk))
+                done.append(self._timed(chunk, ask))
             except (torch.OutOfMemoryError, OneAtATime) as error:
                 if len(chunk) == 1 or not self.may_split:
                     raise
                 self.size = 1 if isinstance(error, OneAtATime) else len(chunk) // 2
+                self.clock = None
         return torch.cat(done)
+
+    def _timed(self, chunk: Tensor, ask: Callable[[Tensor], Tensor]) -> Tensor:
+        if self.clock is None or len(chunk) < self.size:
+            return ask(chunk)
+        begin = self.clock()
+        answer = ask(chunk)
+        self.seconds.append((self.clock() - begin) / len(chunk))
+        return answer
+
+    def settle(self) -> None:
+        """Between two operations, whose rows all go in parts of one size: try the next one."""
+        if self.clock is None or len(self.seconds) < SAMPLES:
+            return
+        cost, self.seconds = min(self.seconds), []
+        if cost > GAIN * self.best:
+            self.size, self.clock = self.size // 2, None
+        elif self.size == AUTOMATIC:
+            self.clock = None
+        else:
+            self.best, self.size = cost, 2 * self.size
 
     def places(self, n: int) -> list[tuple[int, int]]:
         """(rows, row) of each of n rows: how many went with it, and which of them it was."""
-        size = (self.size or AUTOMATIC) if self.may_split else n
+        size = self.size if self.may_split else n
         return [(min(size, n - i + i % size), i % size) for i in range(n)]

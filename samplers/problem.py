@@ -278,6 +278,7 @@ class Problem:
                     t = self.times[step]
                     clean[rows] = self._roll(x[rows], x0[rows], t, self.lookahead)[1]
             reward = self._score(clean, ids, self.objective)
+        self.batch.settle()
         columns = (torch.tensor(list(c)) for c in (ids, parents, paths, steps))
         return Particles(x, x0, clean, reward, *columns)
 

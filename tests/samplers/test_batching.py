@@ -4,7 +4,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from pack.samplers.batching import AUTOMATIC, MicroBatch, OneAtATime
+from pack.samplers.batching import AUTOMATIC, MicroBatch, OneAtATime, device_clock
 from pack.samplers.search import SEARCHES
 from pack.samplers.search.best_of_n import BestOfN
 
@@ -29,8 +29,11 @@ def test_micro_batches_change_no_bit(name, data, size):
 @pinned(10)
 @given(st.data(), st.integers(1, 5))
 def test_out_of_memory_halves_the_micro_batch_and_changes_nothing(name, data, room):
+    refused = []
+
     def cramped(x, t):
         if len(x) > room:
+            refused.append(len(x))
             raise torch.OutOfMemoryError("no room")
         return arithmetic(x, t)
 
@@ -39,7 +42,7 @@ def test_out_of_memory_halves_the_micro_batch_and_changes_nothing(name, data, ro
     whole, cut = setup.run(denoiser=counter), setup.run(denoiser=cramped)
     assert_same_run(whole, cut)
     assert cut[2].ledger.nfe == counter.rows * setup.cost
-    assert cut[2].batch.size <= room
+    assert cut[2].batch.size <= room if refused else cut[2].batch.size == AUTOMATIC
 
 
 @each_method
@@ -99,3 +102,85 @@ def test_where_nothing_can_be_split_the_error_is_the_callers_to_know(error, rows
     with pytest.raises(type(error)):
         task.born(rows)
     assert task.ledger.nfe == 0
+
+
+class Device:
+    """What takes `once` and then `each` seconds a row; the first call of all loads the weights."""
+
+    def __init__(self, once: float, each: float) -> None:
+        self.once, self.each, self.now, self.sizes = once, each, 0.0, []
+
+    def ask(self, x):
+        self.now += self.once + self.each * len(x) + (0.0 if self.sizes else 9.0)
+        self.sizes.append(len(x))
+        return x + 1
+
+    def denoise(self, x, t):
+        self.ask(x)
+        return arithmetic(x, t)
+
+    def batch(self) -> MicroBatch:
+        return MicroBatch(clock=lambda: self.now)
+
+
+@pytest.mark.parametrize(
+    "once, each, sizes, settled",
+    [
+        (0.0, 1.0, [1] * 16 + [2] * 8 + [1] * 16, 1),  # a large model: a row costs what it costs
+        (
+            1.0,
+            10.0,
+            [1] * 16 + [2] * 8 + [1] * 16,
+            1,
+        ),  # 10.5 after 11 is not worth twice the memory
+        (1.0, 5.0, [1] * 16 + [2] * 8 + [4] * 4 + [2] * 8, 2),
+        (1.0, 0.0, [1] * 16 + [2] * 8 + [4] * 4 + [8] * 2 + [16] * 3, AUTOMATIC),
+    ],
+)
+def test_rows_go_together_as_long_as_the_device_gains(once, each, sizes, settled):
+    device = Device(once, each)
+    batch, x = device.batch(), torch.arange(16.0)[:, None]
+    while len(device.sizes) < len(sizes):
+        assert torch.equal(batch(x, device.ask), x + 1)
+        assert batch.places(16)[0][0] == device.sizes[-1]  # the same for all rows of one call
+        batch.settle()
+    assert device.sizes == sizes
+    assert batch.size == settled and batch.clock is None
+
+
+def test_what_memory_or_the_user_decided_is_not_measured():
+    def full(x):
+        if len(x) > 2:
+            raise torch.OutOfMemoryError("no room")
+        return device.ask(x)
+
+    device = Device(1.0, 0.0)
+    batch, x = device.batch(), torch.arange(16.0)[:, None]
+    for _ in range(5):
+        batch(x, full)
+        batch.settle()
+    assert batch.size == 2 and max(device.sizes) == 2
+    given = MicroBatch(3, clock=lambda: pytest.fail("asked for the time"))
+    given(x, device.ask)
+    given.settle()
+    assert given.size == 3
+
+
+@each_method
+@pinned(10)
+@given(st.data(), st.sampled_from([0.0, 1.0]))
+def test_a_measured_micro_batch_changes_no_bit(name, data, once):
+    setup = data.draw(setups(name, micro_batch=0, fixed={"denoiser": arithmetic}))
+    device = Device(once, 1.0 - once)
+    measured = setup.run(denoiser=device.denoise, batch=device.batch())
+    assert_same_run(setup.run(), measured)
+    assert sum(device.sizes) * setup.cost == measured[2].ledger.nfe
+
+
+def test_the_clock_waits_for_the_device(monkeypatch):
+    waits = []
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: waits.append(1))
+    clock = device_clock(torch.device("cuda"))
+    assert clock() <= clock() and len(waits) == 2
+    assert device_clock(torch.device("cpu")) is None  # 16 rows are best there
+    assert device_clock(torch.device("meta")) is None  # nothing to wait for

@@ -50,6 +50,7 @@ class Counter:
 def problem(kernel, times, *, budget=math.inf, objective=None, seed=0, shape=(3,), **settings):
     """A Problem on the mixture with `shape` independent dimensions a particle."""
     noise, first = AddressedNoise(seed, shape), [*settings.get("lead", ()), *times][0]
+    batch = MicroBatch(settings.pop("micro_batch", 0))
     return Problem(
         denoiser=settings.pop("denoiser", denoise),
         kernel=kernel,
@@ -57,7 +58,7 @@ def problem(kernel, times, *, budget=math.inf, objective=None, seed=0, shape=(3,
         start=lambda ids: first * noise(ids),
         noise=noise,
         uniform=noise.uniform,
-        batch=MicroBatch(settings.pop("micro_batch", 0)),
+        batch=settings.pop("batch", batch),
         objective=objective or (lambda x0: x0.mean(1).float()),
         ledger=Ledger(total=budget, cost=settings.pop("cost", 1)),
         **settings,
