@@ -4,31 +4,20 @@ The decoder is a stub: it repeats each latent pixel. Arguments: ComfyUI's folder
 of the rewards' weights. Prints one JSON object.
 """
 
-import importlib.util
 import json
 import sys
 from types import SimpleNamespace
 
-COMFY, PACK, REWARDS = sys.argv[1:]
-sys.path[0], sys.argv = COMFY, ["x", "--cpu"]
-import comfy.options  # noqa: E402
+import alone  # isort: skip
 
-comfy.options.enable_args_parsing()
-import folder_paths  # noqa: E402
-import server  # noqa: E402
-import torch  # noqa: E402
-import utils.extra_config  # noqa: E402, F401  before `nodes`, which hides it in older hosts
-
-spec = importlib.util.spec_from_file_location(
-    "pack", PACK + "/__init__.py", submodule_search_locations=[PACK]
-)
-sys.modules["pack"] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(sys.modules["pack"])
-from pack.nodes import combine, decode, objective, report, reward, search_run, watchdog  # noqa: E402
-from pack.samplers.types import Particles, SearchEvent  # noqa: E402
+import folder_paths
+import server
+import torch
+from pack.nodes import combine, decode, objective, report, reward, search_run, watchdog
+from pack.samplers.types import Particles, SearchEvent
 
 server.PromptServer.instance = SimpleNamespace(send_sync=lambda *sent: None, client_id=None)
-folder_paths.add_model_folder_path(reward.FOLDER, REWARDS)
+folder_paths.add_model_folder_path(reward.FOLDER, *alone.REST)
 CLIP = 5 * 48 * 48 * 3 * 4  # bytes of a clip here
 base = SimpleNamespace(process_latent_out=lambda x: x, memory_required=lambda shape: 0)
 

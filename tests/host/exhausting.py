@@ -5,10 +5,9 @@ Arguments: ComfyUI's folder, the pack's, the budget, a seed. Prints one JSON obj
 
 import json
 import sys
-from pathlib import Path
 
-sys.path.insert(1, str(Path(__file__).parent))
-from simulated import LARGE, MB, REST, Shortage, anything, counts, searched, torch  # noqa: E402
+from alone import REST  # isort: skip
+from simulated import LARGE, MB, Shortage, anything, counts, searched, torch
 
 BUDGET, SEED = map(int, REST)
 LATENT = {"samples": torch.zeros(1, 16, 8, 8)}

@@ -5,34 +5,22 @@ from. Arguments of the script: ComfyUI's folder, the pack's.
 """
 
 import collections
-import importlib.util
 import random
-import sys
 from types import SimpleNamespace
 
-COMFY, PACK, *REST = sys.argv[1:]
-sys.path[0], sys.argv = COMFY, ["x", "--cpu"]
-import comfy.options  # noqa: E402
+import alone  # noqa: F401  isort: skip
 
-comfy.options.enable_args_parsing()
-import comfy.model_management as mm  # noqa: E402
-import comfy.model_patcher  # noqa: E402
-import comfy_extras.nodes_custom_sampler as stock  # noqa: E402
-import server  # noqa: E402
-import torch  # noqa: E402
-import utils.extra_config  # noqa: E402, F401  before `nodes`, which hides it in older hosts
-from comfy_extras.nodes_model_advanced import ModelSamplingFlux  # noqa: E402
+import comfy.model_management as mm
+import comfy.model_patcher
+import comfy_extras.nodes_custom_sampler as stock
+import server
+import torch
+from comfy_extras.nodes_model_advanced import ModelSamplingFlux
+from pack.nodes import demo, objective, reward, sampler, search, search_run
+from pack.rewards import colour_count
+from pack.samplers.search.rbf import RolloverBudgetForcing
 
-import nodes  # noqa: E402
-
-spec = importlib.util.spec_from_file_location(
-    "pack", PACK + "/__init__.py", submodule_search_locations=[PACK]
-)
-sys.modules["pack"] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(sys.modules["pack"])
-from pack.nodes import demo, objective, reward, sampler, search, search_run  # noqa: E402
-from pack.rewards import colour_count  # noqa: E402
-from pack.samplers.search.rbf import RolloverBudgetForcing  # noqa: E402
+import nodes
 
 DEVICE, MB = torch.device("cpu:0"), 1 << 20
 LARGE, SMALL = 1 << 40, 100 * MB  # SMALL holds all weights, not what a full VAE asks for

@@ -6,11 +6,9 @@ Arguments: ComfyUI's folder, the pack's. Prints one JSON object.
 import importlib.util
 import json
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 
-sys.path.insert(1, str(Path(__file__).parent))
-from simulated import (  # noqa: E402
+from simulated import (
     DEVICE,
     LARGE,
     LATENT,
@@ -31,11 +29,11 @@ from simulated import (  # noqa: E402
     vae,
 )
 
-import comfy.samplers  # noqa: E402  isort: skip
-import torch  # noqa: E402  isort: skip
-from pack.nodes import decode  # noqa: E402  isort: skip
+import comfy.samplers  # isort: skip
+import torch  # isort: skip
+from pack.nodes import decode  # isort: skip
 
-import nodes  # noqa: E402  isort: skip
+import nodes  # isort: skip
 
 
 LITTLE = {"samples": torch.zeros(1, 16, 8, 8)}  # of which a full VAE asks for less

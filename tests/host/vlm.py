@@ -3,28 +3,17 @@
 Arguments: ComfyUI's folder, the pack's. Prints one JSON object.
 """
 
-import importlib.util
 import json
-import sys
 from types import SimpleNamespace
 
-COMFY, PACK = sys.argv[1:]
-sys.path[0], sys.argv = COMFY, ["x", "--cpu"]
-import comfy.options  # noqa: E402
+import alone  # noqa: F401  isort: skip
 
-comfy.options.enable_args_parsing()
-import comfy.sd  # noqa: E402
-import comfy.text_encoders.qwen3vl as host  # noqa: E402
-import comfy.text_encoders.qwen_image  # noqa: E402
-import torch  # noqa: E402
-import transformers  # noqa: E402
-
-spec = importlib.util.spec_from_file_location(
-    "pack", PACK + "/__init__.py", submodule_search_locations=[PACK]
-)
-sys.modules["pack"] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(sys.modules["pack"])
-from pack.rewards.host_vlm import HostVlmScore  # noqa: E402
+import comfy.sd
+import comfy.text_encoders.qwen3vl as host
+import comfy.text_encoders.qwen_image
+import torch
+import transformers
+from pack.rewards.host_vlm import HostVlmScore
 
 KIND, PROMPTS = "qwen3vl_4b", ["a red cat", "two blue dogs"]
 TEXT = {
