@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from ..rewards import tiny_hps_v3
 from ..rewards.families import LOCAL
-from ..rewards.vlm_server import serve
+from ..rewards.over_http.vlm_server import serve
 from .graphs import node, search
 from .memory import free, look, settled
 

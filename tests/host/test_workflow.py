@@ -9,7 +9,7 @@ import pytest
 from pack.demo.client import to_api, variants
 from PIL import Image
 
-from ..rewards.vlm_server import serve
+from ..rewards.over_http.vlm_server import serve
 from ..workflows.pages import PAGES, build
 from .standins import small
 

@@ -1,0 +1,180 @@
+"""Only the typed address is contacted, and the key goes nowhere else."""
+
+import dataclasses
+import json
+import logging
+import re
+
+import pytest
+import torch
+from pack.rewards import REWARDS
+
+from .asking import (
+    PROMPT,
+    SECRET,
+    after_probe,
+    close,
+    connected,
+    error_of,
+    load,
+    mumble,
+    score,
+)
+from .vlm_server import serve
+
+
+def test_redirects_are_not_followed(images):
+    with serve() as other:
+        to = f"http://user:word@127.0.0.1:{other.server_address[1]}/v1/x?key=1"
+        with serve(hook=after_probe(lambda *_: (307, {"Location": to}, ""))) as server:
+            message = error_of(connected(server), images[:1])
+        with serve(hook=lambda *_: (301, {"Location": to}, "")) as server:
+            with pytest.raises(ValueError, match="redirects to .* which is not followed"):
+                load(server).check(PROMPT)
+        assert not other.requests
+    assert f"redirects to {other.root} (307)" in message and "word" not in message
+
+
+def test_no_proxy_is_used(images, monkeypatch):
+    with serve() as proxy, serve() as server:
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, proxy.root)
+        monkeypatch.delenv("no_proxy", raising=False)
+        assert close(score(connected(server), images[:1]), images[:1]) and not proxy.requests
+
+
+def test_the_key_is_in_its_header_and_nowhere_else(key, images, caplog):
+    def echo(request, handler):
+        said = f"bad {request['headers']['Authorization']}"
+        return next(behave, None) and (400, {"X": SECRET}, {"error": {"message": said}})
+
+    behave = iter([True])
+    with serve(hook=after_probe(echo), see=mumble) as server, caplog.at_level(logging.DEBUG):
+        scorer = connected(server, api_key_env=key)
+        message = error_of(scorer, images[:1])
+        score(scorer, images)
+    assert {r["headers"]["Authorization"] for r in server.requests} == {f"Bearer {SECRET}"}
+    assert "400: bad Bearer ***" in message and caplog.messages
+    shown = [repr(scorer), str(dataclasses.asdict(scorer.settings)), message, *caplog.messages]
+    assert key in shown[0] and SECRET not in "\n".join(shown)
+    assert SECRET not in json.dumps([r["body"] for r in server.requests])
+
+
+def test_without_a_key_no_header_is_sent(images):
+    with serve() as server:
+        score(connected(server), images[:1])
+    assert "Authorization" not in server.requests[0]["headers"]
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_wrong_key(status, key):
+    said = {"error": {"message": f"Incorrect API key provided: {SECRET[:9]}***"}}
+    with serve(hook=lambda *_: (status, {}, said)) as server:
+        with pytest.raises(ValueError, match="the key in FLOW_TEST_KEY is not") as found:
+            load(server, api_key_env=key).check(PROMPT)
+        with pytest.raises(ValueError, match=rf"\({status}\): wants a key"):
+            load(server).check(PROMPT)
+    assert SECRET[:6] not in str(found.value)
+
+
+@pytest.mark.parametrize(
+    "typed", [SECRET, "hf_abcdefGHIJKL0123456789", "AIzaSyA1234567890abcdef", "A" * 65, "MY KEY"]
+)
+def test_a_key_for_a_name_is_refused_and_not_repeated(typed):
+    with pytest.raises(ValueError, match="is not the name of an environment variable") as found:
+        load("http://127.0.0.1:1", api_key_env=typed)
+    assert typed not in str(found.value)
+
+
+@pytest.mark.parametrize("value", [None, "", "two words", "line\nbreak", "clé"])
+def test_a_variable_that_holds_no_key(value, monkeypatch):
+    monkeypatch.delenv("AKIA2PASTEDKEY", raising=False)
+    if value is not None:
+        monkeypatch.setenv("AKIA2PASTEDKEY", value)
+    with pytest.raises(
+        ValueError, match="variable named in api_key_env (is not set|has char)"
+    ) as e:
+        load("http://127.0.0.1:1", api_key_env="AKIA2PASTEDKEY")
+    assert "PASTED" not in str(e.value) and (not value or value not in str(e.value))
+
+
+def test_a_key_lost_on_the_way(key, images, monkeypatch):
+    with serve() as server:
+        scorer = connected(server, api_key_env=key)
+        monkeypatch.setenv(key, "bro\nken")
+        assert "bro" not in error_of(scorer, images[:1]) and not server.requests
+
+
+def test_nothing_is_contacted_before_a_prompt_is_checked():
+    with serve() as server:
+        scorer = load(server)
+        for prompt in ("", " \n"):
+            with pytest.raises(ValueError, match="needs a prompt"):
+                scorer.check(prompt)
+        assert not server.requests
+
+
+def test_each_run_connects_anew(images):
+    with serve() as server:
+        scorer = load(server)
+        assert close(score(scorer, images[:1]), images[:1])  # without a check
+        assert [r["path"] for r in server.requests].count("/v1/models") == 1
+        server.models, server.kind = ["a-newer-model"], "lm_studio"
+        scorer.check(PROMPT)
+        server.requests.clear()
+        assert close(score(scorer, images[:1]), images[:1])
+        assert server.requests[0]["path"] == "/v1/responses"
+        assert server.requests[0]["body"]["model"] == "a-newer-model"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"url": ""}, 'no url given, wanted an address such as "http'),
+        ({"url": "127.0.0.1:8000"}, "url '127.0.0.1:8000' given, wanted"),
+        ({"url": "file:///etc/passwd"}, "wanted an address"),
+        ({"url": "ftp://host/v1"}, "wanted an address"),
+        ({"url": "http://"}, "wanted an address"),
+        ({"url": "http://host:99999/v1"}, "wanted an address"),
+        ({"url": "http://host/v 1"}, "has blanks"),
+        ({"url": "http://höst/v1"}, "outside ASCII"),
+        ({"url": "http://host/v1\r\nX: 1"}, "wanted an address|has blanks"),
+        ({"url": "http://me:hush@host/v1"}, "more than an address"),
+        ({"url": "me:hush@host/v1"}, "more than an address"),
+        ({"url": "http://host/v1?key=hush"}, "more than an address"),
+        ({"question": "Is it good?"}, "one {} for the prompt wanted"),
+        ({"question": "{} or {}?"}, "one {} for the prompt wanted"),
+        ({"yes": " , "}, "yes is empty"),
+        ({"no": ""}, "no is empty"),
+        ({"no": "No, YES"}, "'yes' given as yes and as no"),
+        ({"extra": "{"}, "wanted a JSON object"),
+        ({"extra": "[1]"}, "wanted a JSON object"),
+    ],
+)
+def test_settings_that_cannot_work(settings, message):
+    with pytest.raises(ValueError, match=message.replace("{}", re.escape("{}"))) as found:
+        REWARDS["vqascore_http"](**{"url": "http://127.0.0.1:1", **settings}).load()
+    assert "hush" not in str(found.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://[::1]:8080", "http://[::1]:8080/v1"),
+        ("https://Host.example/api/v1/", "https://host.example/api/v1"),
+    ],
+)
+def test_addresses_are_shown_as_typed(url, shown):
+    assert str(load(url).asker.server) == shown
+
+
+@pytest.mark.parametrize(
+    ("shape", "prompts", "message"),
+    [
+        ((2, 8, 8, 4), [PROMPT] * 2, r"\(2, 8, 8, 4\).*wanted"),
+        ((2, 8, 8, 3), [PROMPT], "1 prompts for 2 images"),
+    ],
+)
+def test_wrong_shapes(shape, prompts, message):
+    with pytest.raises(ValueError, match=message):
+        load("http://127.0.0.1:1").score(torch.zeros(shape), prompts)
