@@ -5,11 +5,13 @@ import zlib
 
 import torch
 
+ALSO = ("sampling_offsets", "_param", "class_embedding", "head.dense")
+
 
 def spread(model, deviation):
     """Random weights by their names; the default start has zeros where published weights do not."""
     for name, weights in model.named_parameters():
-        if weights.ndim > 1 or "sampling_offsets" in name or name.endswith("_param"):
+        if weights.ndim > 1 or any(part in name for part in ALSO):
             seed = torch.Generator().manual_seed(zlib.crc32(name.encode()))
             weights.data.normal_(0, deviation, generator=seed)
 

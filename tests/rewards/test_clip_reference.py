@@ -129,6 +129,7 @@ def test_activation(tmp_path):
     assert torch.equal(auto, gelu) and not torch.allclose(gelu, quick, atol=1e-4)
 
 
+@pytest.mark.skipif(transformers.__version__ < "5", reason="transformers 4 tells it as info alone")
 def test_a_strange_tensor_is_told(clip, tmp_path, caplog, monkeypatch):
     """Only what is known to belong to the other half is passed over in silence."""
     monkeypatch.setattr(logging.getLogger("transformers"), "propagate", True)

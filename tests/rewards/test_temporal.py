@@ -21,8 +21,8 @@ VISION = {
 def lively(model):
     """The default start is so small that every picture looks the same."""
     torch.manual_seed(0)
-    for weights in model.parameters():
-        if weights.ndim > 1:
+    for name, weights in model.named_parameters():
+        if weights.ndim > 1 or "class_embedding" in name:
             weights.data.normal_(0, 0.3)
     return model.eval()
 
