@@ -11,6 +11,7 @@ from torch import Tensor
 
 from .batching import MicroBatch
 from .interpolants.linear import Linear
+from .judging import judged
 from .kernels import ODE
 from .ledger import Ledger
 from .lineage import Book, Origin
@@ -147,7 +148,8 @@ class Problem:
         mean (a_T/a_t) x, variance sigma_T^2 - (a_T/a_t)^2 sigma_t^2 (Ma et al., 2501.09732).
         """
         self.ledger.require(len(particles))
-        ids, t, big = self._new_ids(len(particles)), *self._at(particles, step)
+        (own,) = set(particles.steps.tolist())
+        ids, t, big = self._new_ids(len(particles)), self.times[own], self.times[step]
         kept = self.path.alpha(big) / self.path.alpha(t)
         std = math.sqrt(self.path.sigma(big) ** 2 - (kept * self.path.sigma(t)) ** 2)
         x = kept * particles.x + std * self.noise(ids)
@@ -181,7 +183,7 @@ class Problem:
             x=x,
             x0=x0,
             clean=clean,
-            reward=self._score(clean, ids, self.final_objective),
+            reward=judged(self.final_objective, clean, ids, self.failed),
             ids=torch.tensor(ids),
             parents=particle.ids,
             paths=particle.paths,
@@ -196,11 +198,6 @@ class Problem:
     def uniforms(self, n: int) -> Tensor:
         """`n` fresh uniforms in [0, 1) for choices between particles."""
         return self.uniform(self._new_ids(1)[0], n)
-
-    def _at(self, particles: Particles, step: int) -> tuple[float, float]:
-        """The one time of all particles, and that of `step`."""
-        (own,) = set(particles.steps.tolist())
-        return self.times[own], self.times[step]
 
     def _advance(
         self,
@@ -234,8 +231,8 @@ class Problem:
     def _slope(self, parents: Particles, t: float) -> Tensor:
         """Gradients (K,*D), charged; one at a time: their memory is many times a latent's."""
         size = 1 if self.batch.may_split else len(parents)
-        groups = [parents[i : i + size] for i in range(0, len(parents), size)]
-        return torch.cat([self._slope_at_once(group, t) for group in groups])
+        parts = range(0, len(parents), size)
+        return torch.cat([self._slope_at_once(parents[i : i + size], t) for i in parts])
 
     def _slope_at_once(self, parents: Particles, t: float) -> Tensor:
         if not parents.x0.flatten(1).isfinite().all(1).any():  # there is nothing to differentiate
@@ -277,7 +274,7 @@ class Problem:
                     rows = [i for i, own in enumerate(steps) if own == step]
                     t = self.times[step]
                     clean[rows] = self._roll(x[rows], x0[rows], t, self.lookahead)[1]
-            reward = self._score(clean, ids, self.objective)
+            reward = judged(self.objective, clean, ids, self.failed)
         self.batch.settle()
         columns = (torch.tensor(list(c)) for c in (ids, parents, paths, steps))
         return Particles(x, x0, clean, reward, *columns)
@@ -304,25 +301,3 @@ class Problem:
             return x0
 
         return self.batch(x, ask)
-
-    def _score(self, clean: Tensor, ids: list[int], objective: Objective) -> Tensor:
-        """(K,) float64 on the CPU; a score that is not finite becomes -inf: a failed particle.
-
-        The objective answers -inf where the latent gave no picture, nan where the reward failed.
-        """
-        reward = torch.full((len(ids),), -torch.inf, dtype=torch.float64)
-        cause = ["network"] * len(ids)
-        sound = clean.flatten(1).isfinite().all(1).cpu()
-        if sound.any():
-            scores = objective(clean[sound.to(clean.device)]).detach().to("cpu", torch.float64)
-            if scores.shape != (int(sound.sum()),):
-                raise ValueError(
-                    f"objective returned shape {tuple(scores.shape)}, wanted ({int(sound.sum())},)."
-                )
-            reward[sound] = torch.where(scores.isfinite(), scores, -torch.inf)
-            for i, value in zip(sound.nonzero().flatten().tolist(), scores.tolist(), strict=True):
-                cause[i] = "decode" if value == -math.inf else "reward"
-        lost = (reward == -torch.inf).nonzero().flatten().tolist()
-        for i in lost:
-            self.failed.setdefault(ids[i], cause[i])
-        return reward
