@@ -95,8 +95,9 @@ class SMC:
             before = self._potential(particles, step - 1, last)
             particles = problem.propose(particles)
             gain = self._potential(particles, step, last) - before + problem.log_ratio(particles)
-            # The child of a failed parent has no weight, whatever became of it.
-            log_w = torch.where(before.isfinite(), log_w + gain, -torch.inf)
+            # A failed child has no weight, nor has the child of a failed parent.
+            sound = before.isfinite() & particles.reward.isfinite()
+            log_w = torch.where(sound, log_w + gain, -torch.inf)
             yield SearchEvent("propose", particles, ledger.nfe, log_w=log_w)
         yield SearchEvent("accept", particles[particles.best()], ledger.nfe)
 

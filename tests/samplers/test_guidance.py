@@ -273,6 +273,22 @@ def test_a_gradient_that_is_not_finite_fails_its_children_alone():
     assert task.failed == {2: "gradient"}
 
 
+@pytest.mark.parametrize("name", GUIDED)
+def test_a_search_goes_on_past_a_gradient_that_is_not_finite(name):
+    class Bent(AtX0):
+        calls = 0
+
+        def slope(self, gradients, x, x0, t):
+            Bent.calls += 1
+            found = super().slope(gradients, x, x0, t)
+            return found * math.nan if Bent.calls == 2 else found
+
+    setup = Setup(EACH[name], extra=60)
+    _, outcome, task = setup.run(steering=Steering(Bent(0.5), torch_gradients()))
+    assert Bent.calls >= 2 and outcome.stopped in ("budget", "done")
+    assert "gradient" in task.failed.values() and outcome.top[0].reward.isfinite()
+
+
 def test_smc_wants_noise_where_guidance_moves():
     setup = Setup(SMC(), kernel="ode", extra=10)
     steering = Steering(AtX0(1.0, "tempered"), torch_gradients())
