@@ -75,8 +75,9 @@ ADVANCED = [
         max=1024,
         optional=True,
         advanced=True,
-        tooltip="Candidates sent through the network at once; 0 finds what the device gains from, "
-        "up to 16. Halved when memory runs out. Changes speed and memory, not what is searched.",
+        tooltip="Candidates sent through the network at once; 0 is up to 16, fewer where a "
+        "GPU gains nothing from more. Halved when memory runs out. Changes speed and memory, and of "
+        "the numbers no more than their rounding.",
     ),
     io.Float.Input(
         "target_reward",

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 AUTOMATIC = 16  # rows; nothing is gained beyond (benchmarks/overhead.md), and memory is lost
-GAIN = 0.95  # of the seconds a row: what twice the rows have to come below
+GAIN = 0.95  # of the seconds a row: twice the rows have to come below
 SAMPLES = 2  # calls of a size before it is judged: the first one may load or compile
 
 
@@ -32,23 +32,24 @@ class OneAtATime(RuntimeError):
 
 @dataclass
 class MicroBatch:
-    """At most `size` rows a call. 0 is automatic: AUTOMATIC, or what the device gains from.
+    """At most `size` rows a call; 0 is AUTOMATIC, or fewer where the device gains nothing by more.
 
-    That is measured if a `clock` is given (seconds, when the device has done what it was asked):
-    from 1 doubled up to AUTOMATIC while a row gets cheaper. Halved for good when memory runs out, 1
-    for good when the backend takes no more.
+    That is measured if a `clock` is given (seconds, when the device has done what it was asked), on
+    calls of several rows: they are halved as long as a row gets no dearer. Halved for good when
+    memory runs out, 1 for good when the backend takes no more.
     """
 
     size: int = 0
     may_split: bool = True
     clock: Callable[[], float] | None = None
-    seconds: list[float] = field(default_factory=list)  # a row, of the calls of this size
-    best: float = math.inf  # seconds a row at half the size
+    seconds: dict[int, list[float]] = field(default_factory=dict)  # a row, by the rows of a call
+    tried: list[int] = field(default_factory=list)  # rows, falling
+    best: float = math.inf  # seconds a row, of those tried
 
     def __post_init__(self) -> None:
         if self.size or not self.may_split:
             self.clock = None
-        self.size = self.size or (AUTOMATIC if self.clock is None else 1)
+        self.size = self.size or AUTOMATIC
 
     def __call__(self, x: Tensor, ask: Callable[[Tensor], Tensor]) -> Tensor:
         """`ask` over the rows of x (K,*D), in order."""
@@ -65,24 +66,31 @@ class MicroBatch:
         return torch.cat(done)
 
     def _timed(self, chunk: Tensor, ask: Callable[[Tensor], Tensor]) -> Tensor:
-        if self.clock is None or len(chunk) < self.size:
+        if self.clock is None:
             return ask(chunk)
         begin = self.clock()
         answer = ask(chunk)
-        self.seconds.append((self.clock() - begin) / len(chunk))
+        took = (self.clock() - begin) / len(chunk)
+        self.seconds.setdefault(len(chunk), []).append(took)
         return answer
 
     def settle(self) -> None:
         """Between two operations, whose rows all go in parts of one size: try the next one."""
-        if self.clock is None or len(self.seconds) < SAMPLES:
+        known = [n for n, took in self.seconds.items() if len(took) >= SAMPLES]
+        known = [n for n in known if n == self.size or (n > 1 and not self.tried)]
+        if self.clock is None or not known:
             return
-        cost, self.seconds = min(self.seconds), []
-        if cost > GAIN * self.best:
-            self.size, self.clock = self.size // 2, None
-        elif self.size == AUTOMATIC:
+        rows = max(known)
+        cost = min(self.seconds[rows])
+        if self.tried and GAIN * cost > self.best:  # from the first of them, more may gain yet
+            self.size = self.tried[-1] if len(self.tried) > 1 else AUTOMATIC
+            self.clock = None
+        elif rows == 1:
             self.clock = None
         else:
-            self.best, self.size = cost, 2 * self.size
+            self.best = min(self.best, cost)
+            self.tried.append(rows)
+            self.size, self.seconds = rows // 2, {}
 
     def places(self, n: int) -> list[tuple[int, int]]:
         """(rows, row) of each of n rows: how many went with it, and which of them it was."""

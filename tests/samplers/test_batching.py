@@ -124,42 +124,52 @@ class Device:
 
 
 @pytest.mark.parametrize(
-    "once, each, sizes, settled",
+    "rows, once, each, sizes, settled",
     [
-        (0.0, 1.0, [1] * 16 + [2] * 8 + [1] * 16, 1),  # a large model: a row costs what it costs
-        (
-            1.0,
-            10.0,
-            [1] * 16 + [2] * 8 + [1] * 16,
-            1,
-        ),  # 10.5 after 11 is not worth twice the memory
-        (1.0, 5.0, [1] * 16 + [2] * 8 + [4] * 4 + [2] * 8, 2),
-        (1.0, 0.0, [1] * 16 + [2] * 8 + [4] * 4 + [8] * 2 + [16] * 3, AUTOMATIC),
+        # a large model, of which a row costs what it costs
+        (16, 0.0, 1.0, [16] * 2 + [8] * 2 + [4] * 4 + [2] * 8 + [1] * 32, 1),
+        # seconds a row 10.06, 10.13, 10.25, 10.5 and 11
+        (16, 1.0, 10.0, [16] * 2 + [8] * 2 + [4] * 4 + [2] * 8 + [1] * 16 + [2] * 8, 2),
+        (16, 1.0, 0.0, [16] * 2 + [8] * 2 + [16] * 3, AUTOMATIC),
+        # never more than six: no telling whether 16 gain more
+        (6, 1.0, 0.0, [6] * 2 + [3] * 2 + [6] * 2, AUTOMATIC),
+        (40, 0.0, 1.0, [16, 16, 8, 8, 8, 8, 8], 4),
     ],
 )
-def test_rows_go_together_as_long_as_the_device_gains(once, each, sizes, settled):
+def test_as_few_rows_go_together_as_the_device_gains_from(rows, once, each, sizes, settled):
     device = Device(once, each)
-    batch, x = device.batch(), torch.arange(16.0)[:, None]
+    batch, x = device.batch(), torch.arange(float(rows))[:, None]
     while len(device.sizes) < len(sizes):
+        before = len(device.sizes)
         assert torch.equal(batch(x, device.ask), x + 1)
-        assert batch.places(16)[0][0] == device.sizes[-1]  # the same for all rows of one call
+        told = [n for n, row in batch.places(rows) if row == 0]
+        assert told == device.sizes[before:]  # the same size for all of one operation
         batch.settle()
-    assert device.sizes == sizes
-    assert batch.size == settled and batch.clock is None
+    assert device.sizes[: len(sizes)] == sizes
+    assert batch.size == settled
+
+
+def test_single_rows_tell_nothing():
+    device = Device(1.0, 0.0)
+    batch = device.batch()
+    for _ in range(5):
+        batch(torch.zeros(1, 1), device.ask)
+        batch.settle()
+    assert batch.size == AUTOMATIC and batch.clock is not None
 
 
 def test_what_memory_or_the_user_decided_is_not_measured():
     def full(x):
-        if len(x) > 2:
+        if len(x) > 4:
             raise torch.OutOfMemoryError("no room")
         return device.ask(x)
 
-    device = Device(1.0, 0.0)
+    device = Device(0.0, 1.0)
     batch, x = device.batch(), torch.arange(16.0)[:, None]
     for _ in range(5):
         batch(x, full)
         batch.settle()
-    assert batch.size == 2 and max(device.sizes) == 2
+    assert batch.size == 4 and set(device.sizes) == {4}
     given = MicroBatch(3, clock=lambda: pytest.fail("asked for the time"))
     given(x, device.ask)
     given.settle()
