@@ -238,7 +238,9 @@ def test_a_picture_that_is_not_finite_is_not_scored(host):
 
 def test_a_prediction_that_is_not_finite_is_not_decoded(host):
     graph = search(name="network")
-    graph["spoiled"] = node("ProbeTroubledNetwork", model=["loader", 0], call=3, name="network")
+    graph["spoiled"] = node(
+        "ProbeTroubledNetwork", model=["loader", 0], call_number=3, name="network"
+    )
     report = host.probe(with_input(graph, "guider", "model", ["spoiled", 0]))["report"]
     assert [row["failed"] for row in report["trace"] if "failed" in row] == ["network"]
     assert report["spent"]["decodes"] == len(report["trace"]) - 1

@@ -172,7 +172,9 @@ def test_a_failed_candidate_is_not_scored(host):
 def test_a_candidate_that_failed_in_the_network_shifts_no_picture(host):
     """The first of a round has no picture; those of the others are still their own."""
     graph = by("svdd", SVDD)
-    graph["spoiled"] = node("ProbeTroubledNetwork", model=["loader", 0], call=0, name="watched")
+    graph["spoiled"] = node(
+        "ProbeTroubledNetwork", model=["loader", 0], call_number=0, name="watched"
+    )
     report = host.probe(watched(with_input(graph, "guider", "model", ["spoiled", 0])))["report"]
     assert report["trace"][0]["failed"] == "network"
     assert len(scores(report)) > 1 and report["spent"]["watchdog"]["decodes"] == 0

@@ -8,36 +8,25 @@ from .gradients import NODES as GRADIENTS
 from .memory import NODES as MEMORY
 from .models import NODES as MODELS
 from .tricks import NODES as TRICKS
-from .tricks import passed
 from .trouble import NODES as TROUBLE
+from .wrapped import Wrapped
 
 COUNTS = {}
 
 
-class CountNetwork:
-    """Counts latent rows where the host hands them to the model, by the host's own means."""
+class CountNetwork(Wrapped):
+    """Counts latent rows where the host hands them to the model."""
 
-    @classmethod
-    def INPUT_TYPES(cls):
-        return {"required": {"model": ("MODEL",), "name": ("STRING", {"default": "run"})}}
+    INPUTS = {"name": ("STRING", {"default": "run"})}
 
-    RETURN_TYPES = ("MODEL",)
-    FUNCTION = "run"
-    CATEGORY = "probe"
+    def begin(self):
+        COUNTS[self.name] = {"rows": 0, "calls": 0}
 
-    def run(self, model, name):
-        model = model.clone()
-        COUNTS[name] = {"rows": 0, "calls": 0}
-        inner = model.model_options.get("model_function_wrapper", passed)
-
-        def wrapped(apply_model, args):
-            answer = inner(apply_model, args)
-            COUNTS[name]["rows"] += args["input"].shape[0]
-            COUNTS[name]["calls"] += 1
-            return answer
-
-        model.set_model_unet_function_wrapper(wrapped)
-        return (model,)
+    def call(self, ask, args):
+        answer = ask(args)
+        COUNTS[self.name]["rows"] += args["input"].shape[0]
+        COUNTS[self.name]["calls"] += 1
+        return answer
 
 
 class Report:

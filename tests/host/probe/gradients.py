@@ -7,6 +7,8 @@ import comfy.model_management as mm
 import torch
 from comfy.samplers import KSAMPLER
 
+from .wrapped import Wrapped
+
 STEPS = (0.01, 0.004)
 
 
@@ -86,27 +88,15 @@ class Gradients:
         return {"ui": {"probe": [json.dumps(shown)]}}
 
 
-class NoMemory:
+class NoMemory(Wrapped):
     """A model that runs out of memory whenever a gradient is asked through it."""
 
-    @classmethod
-    def INPUT_TYPES(cls):
-        return {"required": {"model": ("MODEL",), "name": ("STRING", {"default": "run"})}}
+    INPUTS = {"name": ("STRING", {"default": "run"})}
 
-    RETURN_TYPES = ("MODEL",)
-    FUNCTION = "run"
-    CATEGORY = "probe"
-
-    def run(self, model, name):
-        model = model.clone()
-
-        def wrapped(apply_model, args):
-            if torch.is_grad_enabled():
-                raise torch.OutOfMemoryError("out of memory")
-            return apply_model(args["input"], args["timestep"], **args["c"])
-
-        model.set_model_unet_function_wrapper(wrapped)
-        return (model,)
+    def call(self, ask, args):
+        if torch.is_grad_enabled():
+            raise torch.OutOfMemoryError("out of memory")
+        return ask(args)
 
 
 NODES = {"ProbeGradients": Gradients, "ProbeNoMemory": NoMemory}

@@ -5,32 +5,18 @@ import json
 
 import torch
 
-
-def passed(apply_model, args):
-    return apply_model(args["input"], args["timestep"], **args["c"])
+from .wrapped import Wrapped, passed
 
 
-class OneRow:
+class OneRow(Wrapped):
     """A backend that takes one row a call, as nunchaku's first versions did."""
 
-    @classmethod
-    def INPUT_TYPES(cls):
-        return {"required": {"model": ("MODEL",), "refuses": ("BOOLEAN", {"default": True})}}
+    INPUTS = {"refuses": ("BOOLEAN", {"default": True})}
 
-    RETURN_TYPES = ("MODEL",)
-    FUNCTION = "run"
-    CATEGORY = "probe"
-
-    def run(self, model, refuses):
-        model = model.clone()
-
-        def one_row(apply_model, args):
-            if refuses:
-                assert len(args["input"]) == 1, "Batch size > 1 currently not supported"
-            return passed(apply_model, args)
-
-        model.set_model_unet_function_wrapper(one_row)
-        return (model,)
+    def call(self, ask, args):
+        if self.refuses:
+            assert len(args["input"]) == 1, "Batch size > 1 currently not supported"
+        return ask(args)
 
 
 class TeaCache:

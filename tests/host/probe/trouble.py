@@ -7,6 +7,8 @@ from pathlib import Path
 import folder_paths
 import torch
 
+from .wrapped import Wrapped
+
 NAN, RAISE, SLOW, SLEEPY = "nan", "raise", "slow", "sleepy"
 
 
@@ -116,33 +118,19 @@ class VAE:
         return (TroubledVAE(vae, first, count),)
 
 
-class Network:
-    """A model whose `call`-th prediction is not finite in its first row."""
+class Network(Wrapped):
+    """A model whose `call_number`-th prediction is not finite in its first row."""
 
-    @classmethod
-    def INPUT_TYPES(cls):
-        return {
-            "required": {
-                "model": ("MODEL",), "call": ("INT", {"default": 0}),
-                "name": ("STRING", {"default": "run"}),
-            }
-        }  # fmt: skip
+    INPUTS = {"call_number": ("INT", {"default": 0}), "name": ("STRING", {"default": "run"})}
 
-    RETURN_TYPES = ("MODEL",)
-    FUNCTION = "run"
-    CATEGORY = "probe"
+    def begin(self):
+        self.calls = iter(range(1 << 30))
 
-    def run(self, model, call, name):
-        model, calls = model.clone(), iter(range(1 << 30))
-
-        def wrapped(apply_model, args):
-            answer = apply_model(args["input"], args["timestep"], **args["c"])
-            if next(calls) == call:
-                answer[0].view(-1)[0] = torch.nan
-            return answer
-
-        model.set_model_unet_function_wrapper(wrapped)
-        return (model,)
+    def call(self, ask, args):
+        answer = ask(args)
+        if next(self.calls) == self.call_number:
+            answer[0].view(-1)[0] = torch.nan
+        return answer
 
 
 NODES = {
