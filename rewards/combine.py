@@ -139,6 +139,7 @@ class Statistics:
     count: int = 0
     mean: float = 0.0
     squares: float = 0.0
+    scored: bool = False  # pictures, and not only asked for gradients
 
     def see(self, scores: torch.Tensor) -> None:
         finite = scores.detach()[scores.isfinite()]
@@ -197,7 +198,8 @@ class CombinedScorer:
 
     def _standardised(self, slot: int, scores: torch.Tensor) -> torch.Tensor:
         own = self.statistics[slot] if self.statistics is not None else Statistics(len(scores))
-        if not scores.requires_grad:  # asked for a gradient, at a picture that has been scored
+        own.scored |= not scores.requires_grad
+        if not (own.scored and scores.requires_grad):  # a search's gradients are at scored pictures
             own.see(scores)
         return own.standardise(scores)
 

@@ -220,6 +220,21 @@ def test_standardised_rewards_of_other_units_weigh_the_same():
     torch.testing.assert_close(before, after)
 
 
+def test_gradients_count_where_nothing_else_is_scored():
+    """Guidance without a search; in a search the gradients are at pictures that were scored."""
+    images = random_pictures(WARMUP, 9)
+    alone, search, scored = (fresh(combined(WeightedSum())) for _ in range(3))
+    for scorer, first in ((alone, []), (search, images.split(1)), (scored, images.split(1))):
+        for picture in first:
+            score(scorer, picture)
+        for picture in images.split(1) if scorer is not scored else ():
+            score(scorer, picture.clone().requires_grad_())
+    assert search.statistics == scored.statistics
+    assert {own.count for own in alone.statistics.values()} == {WARMUP}
+    for own, other in zip(alone.statistics.values(), scored.statistics.values(), strict=True):
+        assert (own.mean, own.squares) == (other.mean, other.squares)
+
+
 def test_without_a_run_a_call_stands_alone():
     scorer, images = combined(Minimum()), random_pictures(20, 8)
     both = images[:, 0, 0, :2].double()
