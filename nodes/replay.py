@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from ..samplers.types import Search
 from .report import read
 
 log = logging.getLogger("flow_search")
+ROUNDING = 1e-4  # of a reward, where it was scored in other company
 PICTURE = re.compile(r"\.png(\s*\[\w+\])?\s*$", re.IGNORECASE)
 
 
@@ -40,7 +42,7 @@ def replays(
 
 def compare(search: Search, reward: float) -> None:
     """Say in the log when a replay is worth something else than what it repeats."""
-    if isinstance(search, Replay) and reward != search.reward:
+    if isinstance(search, Replay) and not math.isclose(reward, search.reward, rel_tol=ROUNDING):
         log.warning(
             "The replay has reward %.6g and the report %.6g: are model, prompt, reward, size and "
             "device those of that search?", reward, search.reward,
