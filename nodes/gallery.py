@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import logging
 import os
 import re
 import uuid
@@ -18,6 +19,7 @@ from torch.nn.functional import interpolate
 
 from .report import decoded
 
+log = logging.getLogger("flow_search")
 SUBFOLDER = "flow_search"
 SIZE = 512  # longer side of what is kept of a candidate, and of its file
 THUMBNAIL = 96  # longer side of what goes out with an event and is saved with the workflow
@@ -92,4 +94,9 @@ class Gallery:
         """What an event tells of a picture: a small JPEG in base64, and where a larger one is."""
         name = re.sub(r"\W", "_", f"{self.node_id}_{self.run}_{particle}") + ".jpg"
         small = base64.b64encode(jpeg(picture, size, 75)).decode("ascii")
-        return {"id": particle, "jpeg": small, "file": stored(name, picture)}
+        try:
+            file = stored(name, picture)
+        except OSError as error:  # who only watches must not end the search
+            log.warning("A picture for the panel could not be stored: %s", error)
+            file = None
+        return {"id": particle, "jpeg": small, "file": file}

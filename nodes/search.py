@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import fields
+from itertools import accumulate
 from typing import Any
 
 from comfy_api.latest import io, ui
@@ -75,8 +76,8 @@ ADVANCED = [
         max=1024,
         optional=True,
         advanced=True,
-        tooltip="Candidates sent through the network at once; 0 is up to 16, fewer where a "
-        "GPU gains nothing from more. Halved when memory runs out. Changes speed and memory, and of "
+        tooltip="Candidates sent through the network at once; 0 is up to 16, fewer where a GPU "
+        "gains nothing from more. Halved when memory runs out. Changes speed and memory, and of "
         "the numbers no more than their rounding.",
     ),
     io.Float.Input(
@@ -195,8 +196,9 @@ def respond(cls: type[io.ComfyNode], request: Request) -> io.NodeOutput:
 
 def winners(images: Tensor, report: dict[str, Any], cls: type[io.ComfyNode]) -> list[dict]:
     """References to the picture, or first frame, of the best of each search, in the temp folder."""
-    searches = len(report.get("batch", [report]))
-    best = images[:: len(images) // searches]
+    tops = [len(one["top"]) for one in report.get("batch", [report])]
+    frames = len(images) // sum(tops)
+    best = images[[frames * first for first in accumulate([0, *tops[:-1]])]]
     return ui.PreviewImage(best, cls=cls).as_dict()["images"]
 
 

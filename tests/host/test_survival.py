@@ -1,6 +1,7 @@
 """Nothing found is lost: cancel, stop now, errors, and candidates that fail."""
 
 import contextlib
+import io
 import json
 import time
 import urllib.error
@@ -276,3 +277,35 @@ def test_only_the_full_vae_judges_the_result(host):
     report = json.loads(files[0].read_text("utf-8"))
     assert [row.get("failed") for row in report["trace"][-2:]] == [None, "decode"]
     assert str(files[1]) in str(caught.value)
+
+
+def test_each_search_of_a_batch_shows_its_own_winner(host):
+    """A finish that fails leaves one search a picture fewer than another."""
+    inputs = {"top_k": 2, "finish_steps": 1, "seed": 43}
+    whole = with_input(search(name="whole", **inputs), "latent", "batch_size", 2)
+    last = host.probe(whole)["report"]["batch"][0]["spent"]["decodes"] - 1
+    graph = spoiled_decoder("fewer", first=last, count=1, **inputs)
+    graph["save"] = node("PreviewImage", images=["search", 1])
+    outputs = host.run(with_input(graph, "latent", "batch_size", 2))
+    report = json.loads(outputs["search"]["flow_search_report"][0])
+    assert [len(one["top"]) for one in report["batch"]] == [1, 2]
+    shown, given = (
+        [Image.open(io.BytesIO(host.client.image(entry))).tobytes() for entry in entries]
+        for entries in (outputs["search"]["flow_search_images"], outputs["save"]["images"])
+    )
+    assert shown == given[:2] and len(given) == 3
+
+
+def test_a_temp_folder_that_takes_no_file_ends_no_search(host):
+    """What the panel shows is not what is searched for."""
+    place = host.base / "temp" / "flow_search"
+    kept = place.rename(place.with_name("kept")) if place.exists() else None
+    place.parent.mkdir(exist_ok=True)
+    place.write_text("a file where the folder should be")
+    try:
+        report = host.probe(search(name="full", seed=44))["report"]
+    finally:
+        place.unlink()
+        if kept:
+            kept.rename(place)
+    assert report["stopped"] == "budget"
