@@ -48,7 +48,7 @@ sys.modules["odd_name"] = module = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(module)
 import odd_name.rewards, odd_name.samplers.search, odd_name.samplers.interpolants
 assert len(odd_name.rewards.REWARDS) >= 6
-slow = {"transformers", "comfy", "nodes", "torchvision", "scipy"}
+slow = {"transformers", "safetensors", "comfy", "nodes", "torchvision", "scipy"}
 print(sorted(slow & set(sys.modules)))
 """
     done = subprocess.run(

@@ -37,7 +37,7 @@ def swapping(comfyui) -> dict:
     """What swapping.py saw, in a process of its own."""
     command = [sys.executable, ROOT / "tests" / "host" / "swapping.py", comfyui, ROOT]
     done = subprocess.run(
-        [str(part) for part in command], capture_output=True, text=True, cwd=comfyui, timeout=900
+        [str(part) for part in command], capture_output=True, text=True, cwd=comfyui, timeout=300
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])

@@ -47,7 +47,7 @@ def test_it_installs_lists_and_removes(fresh, tmp_path):
     bare = tmp_path / "flow-search.git"
     subprocess.run(["git", "clone", "-q", "--bare", ROOT, bare], check=True)
     before = files(fresh)
-    said = manager(fresh, "install", f"file://localhost{bare.as_posix()}")
+    said = manager(fresh, "install", bare.as_uri().replace("file://", "file://localhost"))
     assert "[INSTALLED]" in said
     pack = fresh / "custom_nodes" / "flow-search"
     assert (pack / "nodes" / "search.py").read_text() == (ROOT / "nodes/search.py").read_text()

@@ -63,6 +63,7 @@ def edit(runs):
 @pytest.fixture(scope="module")
 def outcome(host):
     """key -> what its prompt showed, or the sentence it was refused with; each run once."""
+    version = host.client.get("/system_stats")["system"]["comfyui_version"]
     seen = {}
 
     def of(key):
@@ -71,7 +72,7 @@ def outcome(host):
                 seen[key] = searched(key).show(host)
             except ComfyError as error:
                 seen[key] = str(error)
-        if OLDER.search(str(seen[key])):
+        if version != HOST and OLDER.search(str(seen[key])):
             pytest.skip(f"not in this ComfyUI: {seen[key]}")
         return seen[key]
 
