@@ -117,7 +117,7 @@ ADVANCED = [
         advanced=True,
         tooltip="Plain steps that carry each candidate on before it is scored, so that the reward "
         "sees a clean picture and not a blurred prediction. Each candidate costs that many NFE "
-        "more. 0 for few-step models; 1 to 4 where early predictions are blurred.",
+        "more. 0 for few-step models; about 4 where early predictions are blurred.",
     ),
     io.Float.Input(
         "window_start",
