@@ -15,7 +15,15 @@ import torch
 
 from . import open_clip
 from .clip_config import PATCHES, PROJECTION, WORDS, file_config, own_activation, set_activation
-from .weights import Peek, Wanted, check_complete, read_config, read_layout, single_file
+from .weights import (
+    Peek,
+    Wanted,
+    check_complete,
+    read_config,
+    read_layout,
+    reading,
+    single_file,
+)
 
 if TYPE_CHECKING:
     from transformers import CLIPConfig, CLIPModel, CLIPTokenizer, CLIPVisionModelWithProjection
@@ -23,6 +31,7 @@ if TYPE_CHECKING:
 Model = TypeVar("Model", "CLIPModel", "CLIPVisionModelWithProjection")
 
 PAGE = "https://huggingface.co/openai/clip-vit-large-patch14"
+TOKENIZER = Wanted("a tokenizer of CLIP (vocab.json and merges.txt, or tokenizer.json)", PAGE)
 MPS_KEY = "cross_model.layers.0.0.fn.to_q.weight"
 
 
@@ -106,10 +115,9 @@ def load_tokenizer(path: Path, fallback: Path | None) -> "CLIPTokenizer":
             continue
         whole = (folder / "tokenizer.json").is_file()
         if whole or all((folder / name).is_file() for name in ("vocab.json", "merges.txt")):
-            return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
-    raise ValueError(
-        f"no tokenizer at {path}: vocab.json and merges.txt, or tokenizer.json, wanted"
-    )
+            with reading(folder, TOKENIZER):
+                return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+    raise TOKENIZER.error(path, "has no tokenizer")
 
 
 def build_model(
@@ -158,9 +166,10 @@ def _folder_config(path: Path, layouts: Layouts) -> "CLIPConfig":
     kind = read_config(path).get("model_type")
     if kind not in layouts.kinds:
         raise layouts.wanted.error(path, f'holds a model of type "{kind}"')
-    if kind == "clip":
-        return CLIPConfig.from_pretrained(path, local_files_only=True)
-    vision = CLIPVisionConfig.from_pretrained(path, local_files_only=True)
+    with reading(path / "config.json", layouts.wanted):
+        if kind == "clip":
+            return CLIPConfig.from_pretrained(path, local_files_only=True)
+        vision = CLIPVisionConfig.from_pretrained(path, local_files_only=True)
     return CLIPConfig(vision_config=vision.to_dict(), projection_dim=vision.projection_dim)
 
 
@@ -169,7 +178,9 @@ def _file(path: Path, layouts: Layouts) -> tuple["CLIPConfig", dict[str, torch.T
     number, state = read_layout(path, layouts.wanted, layouts.keys, layouts.open_clip)
     if number == 1:
         state = open_clip.from_open_clip(state)
+    with reading(path.with_name("open_clip_config.json"), layouts.wanted):
+        activation = own_activation(path, state, number == 1)
     try:
-        return file_config(state, own_activation(path, state, number == 1)), state
+        return file_config(state, activation), state
     except KeyError as error:
         raise layouts.wanted.error(path, f"lacks the tensor {error.args[0]}") from error

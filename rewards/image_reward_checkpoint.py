@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from .linear_head import head_keys, linear_head
-from .weights import Peek, Wanted, check_complete, read_state, weights_file
+from .weights import Peek, Wanted, check_complete, read_state, reading, weights_file
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -41,7 +41,10 @@ RENAMED = {
 }
 # [ENC] and [DEC], which the model knows and vocab.txt does not.
 MORE_WORDS = 2
-VOCABULARY = "https://huggingface.co/google-bert/bert-base-uncased"
+VOCABULARY = Wanted(
+    "the vocab.txt of bert-base-uncased, beside the weights or in a folder bert-base-uncased there",
+    "https://huggingface.co/google-bert/bert-base-uncased",
+)
 
 
 def is_image_reward(seen: Peek) -> bool:
@@ -84,16 +87,12 @@ def load_tokenizer(path: Path, words: int, length: int) -> "Tokenizer":
     places = (folder / "vocab.txt", folder / "bert-base-uncased" / "vocab.txt")
     file = next((place for place in places if place.is_file()), None)
     if file is None:
-        raise ValueError(
-            f"no vocab.txt at {folder}: ImageReward wants the vocab.txt of {VOCABULARY} there, or "
-            "in a folder bert-base-uncased there."
-        )
-    tokenizer = BertWordPieceTokenizer.from_file(str(file), lowercase=True)
-    if tokenizer.get_vocab_size() + MORE_WORDS != words:
-        raise ValueError(
-            f"{file} has {tokenizer.get_vocab_size()} words, {words - MORE_WORDS} wanted: "
-            f"ImageReward wants the vocab.txt of {VOCABULARY}."
-        )
+        raise VOCABULARY.error(folder, "has no vocab.txt")
+    with reading(file, VOCABULARY):
+        tokenizer = BertWordPieceTokenizer.from_file(str(file), lowercase=True)
+    held = tokenizer.get_vocab_size()
+    if held + MORE_WORDS != words:
+        raise VOCABULARY.error(file, f"has {held} words where ImageReward has {words - MORE_WORDS}")
     tokenizer.enable_truncation(length)
     tokenizer.enable_padding(length=length)
     return tokenizer

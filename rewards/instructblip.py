@@ -32,7 +32,7 @@ from .t5_answers import (
     read_tokenizer,
 )
 from .types import Files
-from .weights import Peek, Wanted, check_complete, look
+from .weights import Peek, Wanted, check_complete, look, reading
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -124,9 +124,10 @@ def load_qformer_tokenizer(folder: Path) -> "Tokenizer":
 
     whole, words = (folder / "qformer_tokenizer" / n for n in ("tokenizer.json", "vocab.txt"))
     if whole.is_file():
-        return read_tokenizer(whole)
+        return read_tokenizer(whole, WANTED)
     if words.is_file():
-        return BertWordPieceTokenizer(str(words), lowercase=True)
+        with reading(words, WANTED):
+            return BertWordPieceTokenizer(str(words), lowercase=True)
     raise WANTED.error(folder, "has no qformer_tokenizer/vocab.txt")
 
 

@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from .memo import Memo
 from .object_counting import CountScorer, CountSettings, load_detector
 from .types import Files
-from .weights import Peek, Wanted
+from .weights import Peek, Wanted, reading
 
 if TYPE_CHECKING:
     from transformers import BertTokenizerFast, GroundingDinoForObjectDetection
@@ -30,6 +30,7 @@ WANTED = Wanted(
     "a folder of Grounding DINO in Hugging Face layout",
     "https://huggingface.co/IDEA-Research/grounding-dino-base",
 )
+TOKENIZER = WANTED._replace(what="its tokenizer (vocab.txt or tokenizer.json)")
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SIDE, LONGEST = 800, 1333
 
@@ -149,5 +150,8 @@ def load_bert_tokenizer(path: Path) -> "BertTokenizerFast":
     from transformers import BertTokenizerFast
 
     if not any((path / name).is_file() for name in ("vocab.txt", "tokenizer.json")):
-        raise WANTED.error(path, "has no tokenizer (vocab.txt or tokenizer.json)")
-    return BertTokenizerFast.from_pretrained(path, local_files_only=True)
+        raise TOKENIZER.error(path, "has no tokenizer")
+    with reading(path, TOKENIZER):
+        tokenizer = BertTokenizerFast.from_pretrained(path, local_files_only=True)
+        tokenizer("a")  # a vocabulary of something else would fail later
+    return tokenizer

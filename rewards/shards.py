@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from .weights import Wanted, read_state
+from .weights import Wanted, read_state, reading
 
 
 def read_all(path: Path, wanted: Wanted) -> dict[str, torch.Tensor]:
@@ -18,7 +18,7 @@ def weight_files(folder: Path, wanted: Wanted) -> list[Path]:
     """The weights of a Hugging Face folder: what its index names, or else all there are."""
     for name in ("model*.safetensors", "*.safetensors", "pytorch_model*.bin"):
         indices = sorted(folder.glob(f"{name}.index.json"))
-        files = indices and _indexed(indices[0]) or sorted(folder.glob(name))
+        files = indices and _indexed(indices[0], wanted) or sorted(folder.glob(name))
         if lost := [file.name for file in files if not file.is_file()]:
             raise wanted.error(folder, f"lacks {lost[0]}")
         if files:
@@ -26,6 +26,7 @@ def weight_files(folder: Path, wanted: Wanted) -> list[Path]:
     raise wanted.error(folder, "has no weights (*.safetensors or pytorch_model*.bin)")
 
 
-def _indexed(index: Path) -> list[Path]:
-    names = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
-    return [index.parent / Path(name).name for name in sorted(set(names))]
+def _indexed(index: Path, wanted: Wanted) -> list[Path]:
+    with reading(index, wanted):
+        names = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+        return [index.parent / Path(name).name for name in sorted(set(names))]

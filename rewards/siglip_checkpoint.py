@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from .weights import Peek, Wanted, check_complete, look, read_state, single_file
+from .weights import Peek, Wanted, check_complete, look, read_state, reading, single_file
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, SiglipModel, SiglipVisionModel
@@ -65,9 +65,11 @@ def vocabulary(seen: Peek) -> int:
 def resampling(path: Path, words: int) -> str:
     """How pictures are resized: as the folder ``path`` says, else as published with ``words``."""
     file = path / "preprocessor_config.json"
-    found = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     own = "bilinear" if words >= GEMMA_WORDS else "bicubic"
-    return RESAMPLING.get(found.get("resample"), own)
+    if not file.is_file():
+        return own
+    with reading(file, MODEL):
+        return RESAMPLING.get(json.loads(file.read_text(encoding="utf-8")).get("resample"), own)
 
 
 def load_model(path: Path) -> "SiglipModel":

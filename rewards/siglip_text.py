@@ -14,6 +14,12 @@ from pathlib import Path
 
 import torch
 
+from .weights import Wanted, reading
+
+WANTED = Wanted(
+    "the spiece.model or tokenizer.json of SigLIP, of SigLIP 2 its tokenizer.json",
+    "https://huggingface.co/google/siglip2-so400m-patch14-384",
+)
 PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
@@ -44,23 +50,22 @@ def load_tokenizer(folder: Path) -> SiglipTokenizer:
         return _sentencepiece(folder / "spiece.model")
     if (folder / "tokenizer.json").is_file():
         return _tokenizers(folder / "tokenizer.json")
-    raise ValueError(
-        f"no tokenizer at {folder}: SigLIP wants its spiece.model or tokenizer.json there, "
-        "SigLIP 2 its tokenizer.json, from the page of the model."
-    )
+    raise WANTED.error(folder, "has no tokenizer")
 
 
 def _sentencepiece(file: Path) -> SiglipTokenizer:
     from sentencepiece import SentencePieceProcessor
 
-    model = SentencePieceProcessor(model_file=str(file))
+    with reading(file, WANTED):
+        model = SentencePieceProcessor(model_file=str(file))
     return SiglipTokenizer(model.encode, model.eos_id(), model.eos_id())
 
 
 def _tokenizers(file: Path) -> SiglipTokenizer:
     from tokenizers import Tokenizer
 
-    model = Tokenizer.from_file(str(file))
+    with reading(file, WANTED):
+        model = Tokenizer.from_file(str(file))
     model.no_padding()
     model.no_truncation()
     # Gemma knows "</s>" too, as the end of a mark-up element.
@@ -68,7 +73,7 @@ def _tokenizers(file: Path) -> SiglipTokenizer:
     if end is None:
         end = padding = model.token_to_id("</s>")
     if end is None or padding is None:
-        raise ValueError(f"{file} is no tokenizer of SigLIP: it lacks the tokens that end a text.")
+        raise WANTED.error(file, "lacks the tokens that end a text")
     return SiglipTokenizer(
         lambda text: model.encode(text, add_special_tokens=False).ids, end, padding
     )

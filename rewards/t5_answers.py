@@ -20,6 +20,7 @@ import torch
 
 from .memo import Memo
 from .types import check_batch
+from .weights import Wanted, reading
 from .yes_no import check_prompt, check_question
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from transformers import T5ForConditionalGeneration
 
 Tokens = list[list[int]]
+TOKENIZER = Wanted("the tokenizer.json of FLAN-T5", "https://huggingface.co/google/flan-t5-xl")
 PAD, END = 0, 1  # </s> is 1; T5 starts an answer with its padding
 
 
@@ -121,17 +123,18 @@ def prepare(t5: "T5ForConditionalGeneration") -> None:
 def load_tokenizer(folder: Path, fallback: Path | None) -> "Tokenizer":
     """T5's tokenizer from ``folder``, or else from ``fallback``."""
     for file in (path / "tokenizer.json" for path in (folder, fallback) if path):
-        found = read_tokenizer(file) if file.is_file() else None
+        found = read_tokenizer(file, TOKENIZER) if file.is_file() else None
         if found and [found.token_to_id(word) for word in ("<pad>", "</s>")] == [PAD, END]:
             return found
-    raise ValueError(f"no T5 tokenizer at {folder}: its tokenizer.json is wanted.")
+    raise TOKENIZER.error(folder, "has no T5 tokenizer")
 
 
-def read_tokenizer(file: Path) -> "Tokenizer":
+def read_tokenizer(file: Path, wanted: Wanted) -> "Tokenizer":
     """That of a tokenizer.json, but without the padding and cutting that it may be saved with."""
     from tokenizers import Tokenizer
 
-    tokenizer = Tokenizer.from_file(str(file))
+    with reading(file, wanted):
+        tokenizer = Tokenizer.from_file(str(file))
     tokenizer.no_padding()
     tokenizer.no_truncation()
     return tokenizer

@@ -8,7 +8,8 @@ error is a ValueError of one sentence that says what the file looks like and wha
 import functools
 import json
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -64,6 +65,15 @@ class Wanted(NamedTuple):
     def error(self, path: Path, problem: str) -> ValueError:
         """``path`` has a ``problem`` ("looks like SigLIP", "cannot be read")."""
         return ValueError(f"{path} {problem}: {self.what} is wanted, to be had at {self.page}.")
+
+
+@contextmanager
+def reading(file: Path, wanted: Wanted) -> Iterator[None]:
+    """Whatever fails inside is that ``file`` cannot be read."""
+    try:
+        yield
+    except Exception as error:  # of whatever reads that kind of file
+        raise wanted.error(file, f"cannot be read ({type(error).__name__})") from error
 
 
 @dataclass(frozen=True)

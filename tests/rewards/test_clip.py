@@ -274,7 +274,7 @@ def test_missing_tensors_and_tokenizer(clip, tmp_path):
 
     state = load_file(clip[0] / "model.safetensors")
     save_file(state, tmp_path / "whole.safetensors")
-    with pytest.raises(ValueError, match="no tokenizer"):
+    with pytest.raises(ValueError, match="has no tokenizer: .*https://"):
         load(tmp_path / "whole.safetensors")
     del state["vision_model.post_layernorm.weight"]
     save_file(state, tmp_path / "part.safetensors")

@@ -191,7 +191,7 @@ def test_tokenizer_of_the_host_will_do(owl, images, tmp_path):
     """Its texts are padded with the end of text, not with "!": none is padded here."""
     for name in ("config.json", "model.safetensors"):
         shutil.copy(owl[0] / name, tmp_path)
-    with pytest.raises(ValueError, match="no tokenizer"):
+    with pytest.raises(ValueError, match="has no tokenizer: .*https://"):
         load(tmp_path)
     ours = load(tmp_path, tokenizer=owl[0]).score(images, [PROMPT] * 3)
     assert torch.equal(ours, load(owl[0]).score(images, [PROMPT] * 3))

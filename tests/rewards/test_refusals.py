@@ -12,6 +12,20 @@ from safetensors.torch import save_file
 
 from .families import LOCAL, made
 
+CLIP_TOKENIZER = {"vocab.json", "merges.txt"}
+# What is read besides weights and config.json, by family.
+BESIDE = {
+    "clip_score": CLIP_TOKENIZER,
+    "hps_v2": CLIP_TOKENIZER,
+    "image_reward": {"vocab.txt"},
+    "mps": CLIP_TOKENIZER,
+    "object_count": {"vocab.txt"},
+    "object_count_owl": CLIP_TOKENIZER,
+    "siglip_score": {"preprocessor_config.json", "tokenizer.json"},
+    "vqascore": {"pytorch_model.bin.index.json", "tokenizer.json"},
+    "vqascore_instructblip": {"model.safetensors.index.json", "tokenizer.json", "vocab.txt"},
+    "vqascore_vlm": {"processor_config.json", "tokenizer.json", "tokenizer_config.json"},
+}
 CASES = [(family, setting) for family, local in LOCAL.items() for setting in local.names]
 
 
@@ -91,6 +105,34 @@ def test_broken_weights(case):
     for file in weights(place):
         file.write_bytes(file.read_bytes()[:50])
     assert str(place) in refusal(load)
+
+
+@pytest.mark.parametrize("family", BESIDE)
+@pytest.mark.parametrize("text", ["version https://git-lfs.github.com/spec/v1\n", "[]"])
+def test_what_lies_beside_the_weights_is_broken(family, text, originals, tmp_path):
+    """Such as the pointer that a download without git-lfs leaves in a file's place."""
+    reward, files, folder = originals(family)
+    for name in BESIDE[family]:
+        copy = shutil.copytree(folder, tmp_path / name)
+        (broken,) = copy.rglob(name)
+        broken.write_text(text)
+        path = copy / Path(reward.checkpoint).relative_to(folder)
+        told = refusal(dataclasses.replace(reward, checkpoint=str(path)).load, files)
+        assert str(copy) in told
+
+
+@pytest.mark.parametrize("family", [f for f, local in LOCAL.items() if "." in local.names.values()])
+def test_a_configuration_with_nonsense_in_it(family, originals, tmp_path):
+    reward, files, folder = originals(family)
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    told = json.loads((copy / "config.json").read_text())
+    part = next(p for p in ("vision_config", "backbone_config", "d_model") if p in told)
+    (copy / "config.json").write_text(json.dumps(told | {part: "nonsense"}))
+    load = dataclasses.replace(reward, checkpoint=str(copy)).load
+    if family == "vqascore":  # is told by its tensors alone
+        load(files)
+    else:
+        assert str(copy) in refusal(load, files)
 
 
 def test_pickles_run_no_code(case, tmp_path):
