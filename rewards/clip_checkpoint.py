@@ -19,6 +19,7 @@ from .weights import (
     Peek,
     Wanted,
     check_complete,
+    has_safetensors,
     read_config,
     read_layout,
     reading,
@@ -135,7 +136,7 @@ def build_model(
             state_dict=state,
             local_files_only=True,
             trust_remote_code=False,
-            use_safetensors=any(path.glob("*.safetensors")),
+            use_safetensors=state is None and has_safetensors(path),
             output_loading_info=True,
         )
     except OSError as error:

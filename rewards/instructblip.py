@@ -32,7 +32,7 @@ from .t5_answers import (
     read_tokenizer,
 )
 from .types import Files
-from .weights import Peek, Wanted, check_complete, look, reading
+from .weights import Peek, Wanted, check_complete, has_safetensors, look, reading
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -96,14 +96,13 @@ def load_model(path: Path, dtype: torch.dtype) -> InstructBlip:
     """The model in the folder ``path``, frozen, in evaluation mode."""
     import transformers
 
-    safe = weight_files(path, WANTED)[0].suffix == ".safetensors"
     key = "torch_dtype" if transformers.__version__.startswith("4.") else "dtype"
     try:
         model, report = transformers.InstructBlipForConditionalGeneration.from_pretrained(
             path,
             local_files_only=True,
             trust_remote_code=False,
-            use_safetensors=safe,
+            use_safetensors=has_safetensors(path),
             output_loading_info=True,
             **{key: dtype},
         )

@@ -21,7 +21,7 @@ import torch
 from .detections import Rule
 from .object_prompt import object_counts
 from .types import check_batch
-from .weights import Wanted, check_complete, look
+from .weights import Wanted, check_complete, has_safetensors, look
 
 log = logging.getLogger("flow_search")
 
@@ -162,7 +162,7 @@ def load_detector(path: Path, architecture: str, kind: str, wanted: Wanted) -> t
             path,
             local_files_only=True,
             trust_remote_code=False,
-            use_safetensors=any(path.glob("*.safetensors")),
+            use_safetensors=has_safetensors(path),
             output_loading_info=True,
         )
     except Exception as error:  # of whatever reads that kind of file

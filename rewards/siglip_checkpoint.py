@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from .weights import Peek, Wanted, check_complete, look, read_state, reading, single_file
+from .weights import (
+    Peek,
+    Wanted,
+    check_complete,
+    has_safetensors,
+    look,
+    read_state,
+    reading,
+    single_file,
+)
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, SiglipModel, SiglipVisionModel
@@ -163,7 +172,7 @@ def _built(
             state_dict=state,
             local_files_only=True,
             trust_remote_code=False,
-            use_safetensors=state is None and any(path.glob("*.safetensors")),
+            use_safetensors=state is None and has_safetensors(path),
             output_loading_info=True,
         )
     except Exception as error:  # a file of any kind may lie there

@@ -181,6 +181,19 @@ def _safetensors(path: Path) -> list[Path]:
     return sorted(path.glob("*.safetensors"))
 
 
+def has_safetensors(path: Path) -> bool:
+    """Whether a folder's weights are; pickles in their place must be safe to read."""
+    if not _safetensors(path):
+        _check_pickles()
+        return False
+    return True
+
+
+def _check_pickles() -> None:
+    if tuple(int(part) for part in torch.__version__.split(".")[:2]) < (2, 6):
+        raise NeedsPyTorch26
+
+
 def _folder_shapes(path: Path) -> dict[str, tuple[int, ...]] | None:
     files = _safetensors(path)
     return {k: s for file in files for k, s in _told(_header, file).items()} if files else None
@@ -207,8 +220,7 @@ def _header(path: Path) -> dict[str, tuple[int, ...]]:
 
 def _unpickled(path: Path, device: str) -> dict[str, torch.Tensor]:
     """The tensors of a pickle, out of a trainer's wrapper."""
-    if tuple(int(part) for part in torch.__version__.split(".")[:2]) < (2, 6):
-        raise NeedsPyTorch26
+    _check_pickles()
     found = torch.load(path, map_location=device, weights_only=True)
     for name in WRAPPERS * 2:  # one in the other, in either order
         if isinstance(found, dict) and isinstance(found.get(name), dict):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from pack.rewards.weights import SUFFIXES
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from .families import LOCAL, made
 
@@ -26,6 +26,7 @@ BESIDE = {
     "vqascore_instructblip": {"model.safetensors.index.json", "tokenizer.json", "vocab.txt"},
     "vqascore_vlm": {"processor_config.json", "tokenizer.json", "tokenizer_config.json"},
 }
+FOLDERS = [family for family, local in LOCAL.items() if "." in local.names.values()]
 CASES = [(family, setting) for family, local in LOCAL.items() for setting in local.names]
 
 
@@ -121,7 +122,7 @@ def test_what_lies_beside_the_weights_is_broken(family, text, originals, tmp_pat
         assert str(copy) in told
 
 
-@pytest.mark.parametrize("family", [f for f, local in LOCAL.items() if "." in local.names.values()])
+@pytest.mark.parametrize("family", FOLDERS)
 def test_a_configuration_with_nonsense_in_it(family, originals, tmp_path):
     reward, files, folder = originals(family)
     copy = shutil.copytree(folder, tmp_path / "copy")
@@ -146,6 +147,29 @@ def test_pickles_run_no_code(case, tmp_path):
         index.unlink()
     refusal(load)
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("family", FOLDERS)
+def test_pickles_of_a_folder_need_a_pytorch_that_reads_them_safely(
+    family, originals, tmp_path, monkeypatch
+):
+    """transformers itself does not ask for it before 4.51."""
+    reward, files, folder = originals(family)
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    state = {}
+    for file in copy.glob("*.safetensors"):
+        state |= load_file(file)
+        file.unlink()
+    if state:  # as published CLIP-FlanT5 has none
+        (copy / "model.safetensors.index.json").unlink(missing_ok=True)
+        torch.save(state, copy / "pytorch_model.bin")
+    load = dataclasses.replace(reward, checkpoint=str(copy)).load
+    if family == "vqascore_vlm":
+        assert "has no safetensors" in refusal(load, files)
+        return
+    assert load(files)
+    monkeypatch.setattr(torch, "__version__", "2.5.1")
+    assert "NeedsPyTorch26" in refusal(load, files)
 
 
 def test_code_of_a_folder_is_not_run(case, tmp_path):
