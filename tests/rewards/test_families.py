@@ -1,11 +1,14 @@
 """What every family with weights of its own keeps to, each on tiny random ones."""
 
+import dataclasses
 import io
 import logging
+import socket
 
 import pytest
 import torch
 from pack.rewards import REWARDS, Scorer, load_scorer
+from pack.rewards.memo import Memo
 
 from .families import LOCAL, OWN, made
 from .tiny_clip import pictures, shown
@@ -16,6 +19,18 @@ CLIPS = {"temporal_consistency"}  # of one frame all score the same
 BLIND = {  # do not read the prompt
     "aesthetic_v2_5", "clip_reference", "clip_reference cosine", "laion_aesthetic",
     "temporal_consistency",
+}  # fmt: skip
+BROAD = {"vqascore", "vqascore_instructblip", "vqascore_vlm", "hps_v3"}  # need bfloat16's range
+EXACT = {"clip_reference", "object_count"}  # need float32's digits
+READERS = {  # a part that reads the prompt alone
+    "clip_score": "text_model", "hps_v2": "text_model", "mps": "model.text_model",
+    "object_count_owl": "owlv2.text_model", "siglip_score": "text_model",
+}  # fmt: skip
+BOUNDS = {
+    "clip_reference": (-torch.inf, 0.0), "clip_reference cosine": (-1.0, 1.0),
+    "clip_score": (-1.0, 1.0), "hps_v2": (-1.0, 1.0), "mps": (-100.0, 100.0),
+    "object_count": (-torch.inf, 0.0), "object_count_owl": (-torch.inf, 0.0),
+    "temporal_consistency": (-1.0, 1.0),
 }  # fmt: skip
 
 
@@ -33,14 +48,17 @@ def name(request):
 
 @pytest.fixture(scope="module")
 def loaded(name, tmp_path_factory):
-    """A scorer loaded as the host does, whose nodes run in inference mode, and what is logged."""
+    """A scorer loaded as the host does, whose nodes run in inference mode, what is logged, and
+    whom it called."""
     reward, files = made(name, tmp_path_factory.mktemp(name))
-    log, said = logging.getLogger("transformers"), io.StringIO()
+    log, said, called = logging.getLogger("transformers"), io.StringIO(), []
     log.addHandler(handler := logging.StreamHandler(said))
-    with torch.inference_mode():
+    with torch.inference_mode(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", lambda *where, **more: called.append(where))
+        patch.setattr(socket.socket, "connect", lambda self, where: called.append(where))
         scorer = load_scorer(reward, files)
     log.removeHandler(handler)
-    return scorer, said.getvalue()
+    return scorer, said.getvalue(), called
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +83,10 @@ def test_loading_a_published_layout_warns_of_nothing(loaded):
     assert "LOAD REPORT" not in loaded[1] and "UNEXPECTED" not in loaded[1]
 
 
+def test_loading_calls_nobody(loaded):
+    assert loaded[2] == []
+
+
 def test_scores(scorer, images, scores):
     assert isinstance(scorer, Scorer) and isinstance(scorer.module, torch.nn.Module)
     assert not scorer.module.training
@@ -87,6 +109,48 @@ def test_the_prompt_is_read_or_not(name, scorer, images, scores):
         swapped = scorer.score(images, PROMPTS[1:] + PROMPTS[:1])
     same = torch.isclose(swapped, scores, rtol=1e-4, atol=1e-5).tolist()
     assert same == ([True] * 3 if name in BLIND else [False, False, True])
+
+
+def test_a_prompt_is_read_once(name, scorer, scores, monkeypatch):
+    """By two calls of three pictures; a vision-language model reads it with every picture."""
+    family, read, passes, own = name.split()[0], [], [], Memo.__call__
+
+    def counted(memo, prompt, make):
+        return own(memo, prompt, lambda text: read.append(text) or make(text))
+
+    monkeypatch.setattr(Memo, "__call__", counted)
+    reader = scorer.module.get_submodule(READERS.get(family, ""))
+    hook = reader.register_forward_hook(lambda *io: passes.append(1))
+    prompts = ["four green cats", "nine old birds", "four green cats"]
+    with torch.inference_mode():
+        for seed in (1, 2):
+            scorer.score(views(name, shown(pictures(70, 90, seed))), prompts)
+    hook.remove()
+    assert len(read) == len(set(read)) == (0 if name in {*BLIND, "vqascore_vlm"} else 2)
+    assert len(passes) == 2 or family not in READERS
+
+
+def test_scores_keep_to_their_range(name, scorer, images, scores):
+    low, high = BOUNDS.get(name, (-torch.inf, torch.inf))
+    flat = [torch.full_like(images[:1], level) for level in (0.0, 1.0)]
+    with torch.inference_mode():
+        found = scorer.score(torch.cat([*flat, images.round()[:1]]), PROMPTS)
+    for seen in (found, scores):
+        assert seen.isfinite().all() and (seen >= low - 1e-5).all() and (seen <= high + 1e-5).all()
+
+
+def test_half_precision_where_the_device_has_it(name, scorer, images, scores, tmp_path):
+    family = name.split()[0]
+    reward, files = made(name, tmp_path)
+    half = load_scorer(reward, dataclasses.replace(files, supports=lambda dtype: True))
+    wanted = torch.bfloat16 if family in BROAD else torch.float16
+    kinds = {weights.dtype for weights in half.module.parameters()}
+    assert (wanted in kinds) == (name not in EXACT) and kinds <= {wanted, torch.float32}
+    with torch.inference_mode():
+        found = half.score(images, PROMPTS)
+    assert found.dtype == torch.float32
+    close = 0.2 if wanted == torch.bfloat16 else 0.02  # which has 8 digits, of 11
+    torch.testing.assert_close(found, scores, rtol=0.05, atol=close)
 
 
 def test_a_broken_picture_is_nan_alone(scorer, images, scores):
