@@ -36,7 +36,7 @@ class HostObjective:
     all alone. Never what happens to be free: so that a seed is a result.
 
     `pictures` are the best `remember` of the last call by their row in it, best first and of equals
-    the first, no more than are decoded at once: (1,H,W,3) or (1,T,H,W,3). A row without a score has
+    the first, no more than `HELD` bytes hold: (1,H,W,3) or (1,T,H,W,3). A row without a score has
     none. `small` are the best `SMALL` of them shrunk, for whoever watches the search.
     """
 
@@ -62,9 +62,23 @@ class HostObjective:
         self.size = 0  # bytes of one picture or clip, where known
 
     @property
+    def held(self) -> int:
+        """Pictures or clips that may be held."""
+        return max(1, self.HELD // max(1, self.size))
+
+    @property
     def at_once(self) -> int:
-        """Pictures or clips decoded, scored and remembered together."""
-        return max(1, min(self.ROWS, self.HELD // max(1, self.size)))
+        """Pictures or clips decoded together."""
+        return min(self.ROWS, self.held)
+
+    @property
+    def kept(self) -> int:
+        """Pictures or clips remembered."""
+        return min(self.remember, self.held)
+
+    def together(self, x0: Tensor) -> int:
+        """Pictures or clips of `x0` scored together."""
+        return self.at_once if x0.ndim == 5 else max(self.at_once, self.reward.at_once)
 
     def measure(self, picture: Tensor) -> None:
         """Learn the size of the pictures (1,…) from one of them."""
@@ -82,9 +96,7 @@ class HostObjective:
         if x0.ndim == 5:
             self.size = self.size or self.HELD
         while (first := len(scores)) < len(x0):
-            width = self.at_once if x0.ndim == 5 else max(self.at_once, self.reward.at_once)
-            parts = x0[first : first + width].split(self.at_once)
-            images = torch.cat([self.decode(part) for part in parts])
+            images = self.decode(x0[first : first + self.together(x0)])
             scores = torch.cat([scores, self.judge(images)])
             self._remember(images, scores.tolist())
         self.restore(x0)
@@ -98,7 +110,7 @@ class HostObjective:
         first = len(scores) - len(images)
         sound = [row for row, worth in enumerate(scores) if math.isfinite(worth)]
         order = sorted(sound, key=lambda row: -scores[row])
-        best = order[: min(self.remember, self.at_once)]
+        best = order[: self.kept]
         self.small = {
             row: self.small[row] if row < first else shrink(images[row - first])
             for row in order[: self.SMALL]
@@ -111,7 +123,8 @@ class HostObjective:
     def decode(self, x0: Tensor) -> Tensor:
         """Pictures of x0, charged."""
         with self.ledger.timed("decode"):
-            images = decode(self.vae, self.base, x0)
+            parts = [decode(self.vae, self.base, part) for part in x0.split(self.at_once)]
+        images = torch.cat(parts)
         self.ledger.decodes += len(x0)
         self.ledger.frames += images[..., 0, 0, 0].numel()
         self.measure(images[:1])

@@ -182,7 +182,7 @@ class OneSearch:
         source = AddressedNoise(request.noise.seed, tuple(x.shape[1:]), x.device, image=self.image)
 
         def objective(vae: Any, reward: HostReward, ledger: Ledger) -> HostObjective:
-            kept = 1 if request.watchdog is None else HostObjective.ROWS
+            kept = 1 if request.watchdog is None else request.watchdog.at_once
             base, batch = network.base, self.batch
             return HostObjective(vae, reward, request.prompt, base, ledger, batch, kept)
 

@@ -18,7 +18,7 @@ class Watchdog:
     """Scores the particles that a search moves to and returns, each once, in their trace rows.
 
     The search learns nothing of it. A picture is scored while it is at hand: the best are of those
-    seen since the search last moved, `HostObjective.at_once` of them. Any other (one survivor of
+    seen since the search last moved, `HostObjective.kept` of them. Any other (one survivor of
     many, a far brother) is decoded again. What this costs is in the ledger of `objective`, which is
     not the search's. A failed particle is not scored.
     """
@@ -50,7 +50,7 @@ class Watchdog:
         for picture in known.values():
             self.objective.measure(picture)
         best = sorted(known, key=lambda i: -self.trace.by_id[i]["reward"])
-        self.at_hand = {i: known[i] for i in best[: self.objective.at_once]}
+        self.at_hand = {i: known[i] for i in best[: self.objective.kept]}
         self.moved = False
         return []
 
@@ -59,7 +59,7 @@ class Watchdog:
         own = {i: at for at, i in enumerate(particles.ids.tolist()) if i not in self.scored}
         due = [i for i in own if self.trace.by_id[i]["reward"] is not None]
         self.scored.update(due)
-        size = self.objective.at_once
+        size = self.objective.together(particles.clean)
         for first in range(0, len(due), size):
             some = due[first : first + size]
             lost = [i for i in some if i not in pictures]

@@ -53,7 +53,7 @@ def watch(scored, x0, moves):
     """
     every = []
     tries, trace = objective_of(scored, 8), report.Trace([1.0] * len(x0), watched=True)
-    dog = watchdog.Watchdog(objective_of(scored), trace)
+    dog = watchdog.Watchdog(objective_of(scored, 8), trace)
     told = []
     for i in range(len(x0)):
         rows, none = x0[i : i + 1], torch.tensor([-1])

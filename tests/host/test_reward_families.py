@@ -1,5 +1,6 @@
 """A search with each family of the Reward Model Loader, on tiny random weights, through the API."""
 
+import contextlib
 import json
 import math
 import threading
@@ -12,7 +13,7 @@ from safetensors.torch import save_file
 from ..rewards import tiny_hps_v3
 from ..rewards.families import LOCAL
 from ..rewards.over_http.vlm_server import serve
-from .graphs import node, search
+from .graphs import node, particles, search, with_input
 from .memory import free, look, settled
 
 
@@ -77,19 +78,36 @@ def test_a_search_with_a_server(host):
     assert report["settings"]["reward.url"] == server.url
 
 
-def test_a_server_is_asked_as_much_at_once_as_it_is_said_to_answer(host):
-    """12 questions that are answered once all of them are there; two before them try it out."""
+@contextlib.contextmanager
+def crowd():
+    """A server that answers once 12 questions are there, after two that try it out, and its loader
+    node."""
     everybody = threading.Barrier(12)
 
     def wait(request, handler):
         if request["body"] is not None and 2 < len(handler.server.asked) <= 14:
             everybody.wait(60)
 
-    graph = search(name="crowd", budget=13, steps=2, init_particles=12, finish_steps=0)
     with serve("vllm", wait) as server:
-        graph["reward"] = node(
-            "FlowSearchRewardLoader",
-            **{"reward": "vqascore_http", "reward.url": server.url, "reward.concurrency": 12},
-        )
+        own = {"reward": "vqascore_http", "reward.url": server.url, "reward.concurrency": 12}
+        yield server, node("FlowSearchRewardLoader", **own)
+
+
+def test_a_server_is_asked_as_much_at_once_as_it_is_said_to_answer(host):
+    graph = search(name="crowd", budget=13, steps=2, init_particles=12, finish_steps=0)
+    with crowd() as (server, graph["reward"]):
         report = host.probe(graph)["report"]
         assert server.most == 12 == len(report["trace"]) - 1
+
+
+def test_a_server_that_watches_is_asked_as_much_at_once(host):
+    """About the 12 pictures that SMC goes on with, all of them at hand."""
+    own = {"method.temperature": 1000.0, "method.ess_threshold": 1.0}
+    graph = search(name="watching crowd", budget=24, steps=2, finish_steps=0)
+    graph = particles(graph, "smc", **own)
+    with crowd() as (server, graph["watchdog"]):
+        graph = with_input(graph, "search", "watchdog", ["watchdog", 0])
+        report = host.probe(graph)["report"]
+        watched = [row for row in report["trace"] if row["watchdog"] is not None]
+        assert server.most == 12 <= len(watched)
+        assert report["spent"]["watchdog"]["decodes"] == 0
