@@ -54,7 +54,7 @@ def _fast() -> dict[str, object]:
 
 def keeps_gradients(processor: "ProcessorMixin") -> bool:
     """Those of torchvision do; SmolVLM has none of them before transformers 4.53."""
-    with torch.enable_grad():
+    with torch.inference_mode(False), torch.enable_grad():
         probe = torch.zeros(3, 56, 56, requires_grad=True)
         try:
             made = processor.image_processor([probe], do_rescale=False, return_tensors="pt")

@@ -63,6 +63,8 @@ OWN = {
     "object_count_owl": {"score": "soft", "softness": 0.5},
     "vqascore": {"score": "log_margin"},
     "vqascore_instructblip": {"score": "log_margin"},
+    "vqascore_instructblip log": {"score": "log"},
+    "vqascore_instructblip probability": {"score": "probability"},
     "vqascore_vlm": {"form": "log_margin"},
 }
 

@@ -14,12 +14,20 @@ from .families import LOCAL, OWN, made
 from .tiny_clip import pictures, shown
 
 PROMPTS = ["three red circles and a blue dog", "two blue dogs", "three red circles and a blue dog"]
-STEPS = {"object_count": 1e-4, "vqascore_instructblip": 3e-3}  # steep, and flat
+STEPS = {"object_count": 1e-4}  # steep; and flat
+STEPS |= {f"vqascore_instructblip{form}": 3e-3 for form in ("", " log", " probability")}
 CLIPS = {"temporal_consistency"}  # of one frame all score the same
 BLIND = {  # do not read the prompt
     "aesthetic_v2_5", "clip_reference", "clip_reference cosine", "laion_aesthetic",
     "temporal_consistency",
 }  # fmt: skip
+NEAR = {"rtol": 0.0, "atol": 1e-5}  # what a batch may differ from its pictures by
+CLOSE = {
+    "clip_score": {"rtol": 0.0, "atol": 1e-6},
+    "object_count": {"rtol": 1e-5, "atol": 1e-5},
+    "vqascore_instructblip": {"rtol": 1e-5, "atol": 0.0},
+}
+JUMPS = {"object_count": 0.1, "object_count_owl": 0.05}  # how near a slope is measured
 BROAD = {"vqascore", "vqascore_instructblip", "vqascore_vlm", "hps_v3"}  # need bfloat16's range
 EXACT = {"clip_reference", "object_count"}  # need float32's digits
 READERS = {  # a part that reads the prompt alone
@@ -80,7 +88,8 @@ def scores(scorer, images):
 
 def test_loading_a_published_layout_warns_of_nothing(loaded):
     """transformers tells of tensors that it has no place for, or finds none for."""
-    assert "LOAD REPORT" not in loaded[1] and "UNEXPECTED" not in loaded[1]
+    words = ("LOAD REPORT", "UNEXPECTED", "were not used", "newly initialized")
+    assert not [each for each in words if each in loaded[1]]
 
 
 def test_loading_calls_nobody(loaded):
@@ -92,23 +101,26 @@ def test_scores(scorer, images, scores):
     assert not scorer.module.training
     assert not any(weights.requires_grad for weights in scorer.module.parameters())
     assert scores.dtype == torch.float32 and scores.shape == (3,)
-    assert scores.isfinite().all() and scores.std() > 1e-5
+    assert scores.isfinite().all() and scores.std() > 1e-3
     with torch.inference_mode():
         assert torch.equal(scorer.score(images, PROMPTS), scores)
         assert scorer.score(images[:0], []).shape == (0,)
 
 
-def test_a_batch_is_scored_as_its_pictures_are(scorer, images, scores):
+def test_a_batch_is_scored_as_its_pictures_are(name, scorer, images, scores):
     with torch.inference_mode():
-        alone = [scorer.score(images[i : i + 1], PROMPTS[i : i + 1]) for i in range(3)]
-    torch.testing.assert_close(scores, torch.cat(alone), rtol=1e-4, atol=1e-5)
+        alone = [scorer.score(images[i : i + 1], PROMPTS[i : i + 1]) for i in (2, 1, 0)][::-1]
+        turned = scorer.score(images.flip(0), PROMPTS[::-1]).flip(0)
+    torch.testing.assert_close(scores, torch.cat(alone), **CLOSE.get(name, NEAR))
+    torch.testing.assert_close(scores, turned, **CLOSE.get(name, NEAR))
 
 
 def test_the_prompt_is_read_or_not(name, scorer, images, scores):
     with torch.inference_mode():
         swapped = scorer.score(images, PROMPTS[1:] + PROMPTS[:1])
-    same = torch.isclose(swapped, scores, rtol=1e-4, atol=1e-5).tolist()
-    assert same == ([True] * 3 if name in BLIND else [False, False, True])
+    moved = (swapped - scores).abs()
+    assert (moved <= 1e-5).tolist() == ([True] * 3 if name in BLIND else [False, False, True])
+    assert name in BLIND or moved[:2].min() > 1e-3
 
 
 def test_a_prompt_is_read_once(name, scorer, scores, monkeypatch):
@@ -153,14 +165,14 @@ def test_half_precision_where_the_device_has_it(name, scorer, images, scores, tm
     torch.testing.assert_close(found, scores, rtol=0.05, atol=close)
 
 
-def test_a_broken_picture_is_nan_alone(scorer, images, scores):
+def test_a_broken_picture_is_nan_alone(name, scorer, images, scores):
     """Its first value is where a crop cuts it away."""
     broken = images.clone()
     broken[0].view(-1)[0], broken[1].view(-1)[0] = float("nan"), float("inf")
     with torch.inference_mode():
         found = scorer.score(broken, PROMPTS)
     assert found.isnan().tolist() == [True, True, False]
-    torch.testing.assert_close(found[2:], scores[2:], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(found[2:], scores[2:], **CLOSE.get(name, NEAR))
 
 
 def rise(scorer, given, step, length):
@@ -173,14 +185,18 @@ def rise(scorer, given, step, length):
 def test_a_gradient_is_given_where_it_is_promised(name, scorer, images, scores):
     """And it is the score's: a small step along it rises as far as it says."""
     assert REWARDS[name.split()[0]].gradient
-    length = STEPS.get(name, 3e-4)
-    for shift in range(8):  # a detector's score jumps where it looks at something else
+    length, within = STEPS.get(name, 3e-4), JUMPS.get(name, 0.05)
+    # A detector's score jumps where it looks at something else.
+    for shift in range(8 if name in JUMPS else 1):
         given = (0.25 + 0.5 * images.roll(shift, -2)).requires_grad_()  # away from where it is cut
-        scorer.score(given, PROMPTS).sum().backward()
+        graded = scorer.score(given, PROMPTS)
+        with torch.inference_mode():
+            torch.testing.assert_close(graded, scorer.score(given, PROMPTS), rtol=1e-5, atol=1e-6)
+        graded.sum().backward()
         slopes = given.grad.flatten(1).norm(dim=1)
         assert slopes.isfinite().all() and (slopes > 0).all()
         step = given.grad / slopes.view(-1, *[1] * (given.ndim - 1))
         found, finer = (rise(scorer, given, step, length / part) for part in (1, 3))
-        if torch.allclose(found, finer, rtol=0.1, atol=0):
+        if torch.allclose(found, finer, rtol=within, atol=0):
             break
-    torch.testing.assert_close(found, slopes, rtol=0.1, atol=0)
+    torch.testing.assert_close(found, slopes, rtol=within, atol=0)

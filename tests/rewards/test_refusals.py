@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -139,13 +140,17 @@ def test_a_configuration_with_nonsense_in_it(family, originals, tmp_path):
 def test_pickles_run_no_code(case, tmp_path):
     """In a file alone, and in a folder that has no safetensors."""
     place, load = case
-    for file in weights(place):
-        file.unlink()
-        evil = file if place.is_file() else file.with_name("pytorch_model.bin")
+    evil = place.with_suffix(".pt")
+    if place.is_file():
         torch.save({"a": Evil(tmp_path / "ran")}, evil)
-    for index in place.parent.rglob("*.index.json"):
-        index.unlink()
-    refusal(load)
+    else:
+        for file in weights(place):
+            file.unlink()
+            torch.save({"a": Evil(tmp_path / "ran")}, file.with_name("pytorch_model.bin"))
+        for index in place.rglob("*.index.json"):
+            index.unlink()
+    message = refusal(load, evil if place.is_file() else place)
+    assert re.search(r"cannot be (read|loaded)|\(UnpicklingError\)|has no safetensors", message)
     assert not (tmp_path / "ran").exists()
 
 
