@@ -1,0 +1,65 @@
+/**
+ * Runs each workflow of a folder in the real front-end and takes its picture, at full size.
+ *
+ *   node pictures.mjs URL FOLDER NODE_MODULES CHROMIUM     (X.json -> X.png)
+ */
+
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+
+import { drop, launch, openPage } from "./front.mjs";
+
+const [url, folder, tools, chromium] = process.argv.slice(2);
+const [MARGIN, LEFT, TOP] = [12, 80, 60];
+const settings = {
+  "Comfy.Locale": "en",
+  "Comfy.ColorPalette": "dark",
+  "Comfy.VueNodes.Enabled": false,
+  "Comfy.NodeBadge.NodeSourceBadgeMode": "None",
+  "Comfy.Graph.CanvasInfo": false,
+  "Comfy.Minimap.Visible": false,
+};
+
+/** Run what is on the canvas to its end. */
+async function run(page) {
+  await page.evaluate(async () => {
+    const ended = new Promise((then) =>
+      app.api.addEventListener("execution_success", then, { once: true }),
+    );
+    await app.queuePrompt(0, 1);
+    await ended;
+  });
+  await page.waitForTimeout(3000); // pictures load, panels draw
+}
+
+/** Show all nodes at full size from LEFT, TOP; the part of the page that they take. */
+function place(page) {
+  return page.evaluate(
+    async ([margin, left, top]) => {
+      const boxes = app.graph.nodes.map((node) => node.boundingRect);
+      const [x, y] = [0, 1].map((i) => Math.min(...boxes.map((box) => box[i])) - margin);
+      const [to, down] = [0, 1].map((i) => Math.max(...boxes.map((b) => b[i] + b[i + 2])) + margin);
+      app.canvas._pattern = undefined; // no grid: it takes a third of the bytes
+      app.canvas.background_image = undefined;
+      app.canvas.ds.scale = 1;
+      app.canvas.ds.offset = [left - x, top - y];
+      app.canvas.setDirty(true, true);
+      await new Promise((then) => setTimeout(then, 1000));
+      return { x: left, y: top, width: to - x, height: down - y };
+    },
+    [MARGIN, LEFT, TOP],
+  );
+}
+
+const browser = await launch(tools, chromium);
+const { page } = await openPage(browser, url, settings);
+await page.setViewportSize({ width: 900, height: 1600 });
+await page.evaluate(() => app.extensionManager.command.execute("Workspace.ToggleFocusMode"));
+for (const file of readdirSync(folder).filter((name) => name.endsWith(".json"))) {
+  await drop(page, join(folder, file), "application/json");
+  await page.waitForTimeout(1000);
+  await run(page);
+  const clip = await place(page);
+  await page.screenshot({ path: join(folder, file.replace(".json", ".png")), clip });
+}
+await browser.close();

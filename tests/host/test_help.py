@@ -1,0 +1,63 @@
+"""The help pages: one for each node in English and Chinese, with pictures and a workflow to try.
+
+A picture named after the node carries its smallest workflow: dropped on the canvas, it opens.
+"""
+
+import io
+import json
+import re
+
+import pytest
+from pack.demo.client import to_api
+from PIL import Image
+
+from ..workflows.smallest import build
+from .test_locales import CHINESE, read
+from .test_pack import NODES
+from .test_workflow import HOST
+
+DOCS = "/extensions/weird.name-1/docs"
+
+
+def picture(host, name):
+    return host.client.read(f"{DOCS}/{name}")
+
+
+def carried(host, node):
+    return json.loads(Image.open(io.BytesIO(picture(host, f"{node}.png"))).text["workflow"])
+
+
+@pytest.mark.parametrize("node", NODES)
+def test_the_help_is_there_in_both_languages(host, node):
+    pages = {
+        f"{node}.md": (NODES[node], "Smallest workflow"),
+        f"{node}/zh.md": (read("zh")[node]["display_name"], "最小工作流"),
+    }
+    for page, (first, section) in pages.items():
+        text = host.client.read(f"{DOCS}/{page}").decode()
+        assert text.startswith(f"# {first}\n")
+        assert f"\n## {section}\n" in text
+        shown = re.findall(r"!\[.+\]\((.+)\)", text)  # the front-end looks for all in docs/
+        assert f"{node}.png" in shown
+        assert all(0 < len(picture(host, name)) < 60000 for name in shown)
+    assert CHINESE.search(text)
+
+
+@pytest.mark.parametrize("node", NODES)
+def test_the_picture_carries_the_smallest_workflow(host, node):
+    version = host.client.get("/system_stats")["system"]["comfyui_version"]
+    if version != HOST:
+        pytest.skip(f"it is made of what ComfyUI {HOST} says of its nodes, this is {version}")
+    made = build(node, host.client.get("/object_info"))
+    assert carried(host, node) == made, "run python -m tests.workflows.pictures"
+
+
+@pytest.mark.parametrize("node", NODES)
+def test_the_smallest_workflow_runs(host, node):
+    prompt = to_api(carried(host, node), host.client.get("/object_info"))
+    assert node in {each["class_type"] for each in prompt.values()}
+    pictures = [image for o in host.run(prompt).values() for image in o.get("images", [])]
+    assert pictures
+    for image in pictures:
+        with Image.open(io.BytesIO(host.client.image(image))) as drawn:
+            assert len(drawn.convert("RGB").getcolors(1 << 24)) > 50
