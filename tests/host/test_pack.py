@@ -97,7 +97,8 @@ def test_the_archive_holds_what_users_need_and_no_more(archive):
 
 
 def test_the_host_is_left_alone(comfyui, archive):
-    """No attribute of any host module or class changes when the packed pack is loaded whole."""
+    """No attribute of any host module or class changes when the packed pack is loaded whole, and
+    no class of a reward's model is imported."""
     code = f"""
 import sys, json, importlib.util, asyncio, pathlib
 sys.path.insert(0, {str(comfyui)!r}); sys.argv = ["x", "--cpu"]
@@ -136,9 +137,10 @@ after = snapshot()
 changed = [k for k in before if k in after and after[k] != before[k]]
 added = [k for k in after if k not in before and k[0] in modules]
 new = set(folder_paths.folder_names_and_paths) - folders
-print(json.dumps([changed, added, sorted(new), len(listed)]))
+models = [m for m in set(sys.modules) - modules if m.startswith("transformers.models")]
+print(json.dumps([changed, added, sorted(new), len(listed), models]))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=comfyui)
     assert done.returncode == 0, done.stderr[-2000:]
-    changed, added, folders, count = json.loads(done.stdout.splitlines()[-1])
-    assert (changed, added, folders, count) == ([], [], ["rewards"], len(NODES))
+    changed, added, folders, count, models = json.loads(done.stdout.splitlines()[-1])
+    assert (changed, added, folders, count, models) == ([], [], ["rewards"], len(NODES), [])
