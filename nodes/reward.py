@@ -60,9 +60,9 @@ def loadable(setting: Field) -> list[str]:
 def _fits(fits: Callable[[Peek], bool], name: str) -> bool:
     try:
         seen = peek(resolve(name))
-    except ValueError:  # unreadable: no family lists it
+        return not (seen.has_code or seen.bare) and fits(seen)
+    except Exception:  # unreadable, or nonsense in a config.json: no family lists it
         return False
-    return not seen.has_code and fits(seen)
 
 
 def resolve(name: str) -> Path:

@@ -112,6 +112,11 @@ class Peek:
         """Whether a folder asks to run code of its own: never loaded."""
         return "auto_map" in self.config
 
+    @property
+    def bare(self) -> bool:
+        """Whether a folder has no weights."""
+        return self.path.is_dir() and not any(p.suffix in SUFFIXES for p in self.path.iterdir())
+
     def looks_like(self) -> str:
         """A noun phrase."""
         found = next((name for key, name in LOOKS_LIKE.items() if self.has(key)), None)

@@ -14,6 +14,7 @@ from pack.demo.client import Client, ComfyError
 
 ROOT = Path(__file__).resolve().parents[2]
 ODD_NAME = "weird.name-1"
+ELSEWHERE = "elsewhere"  # where extra_model_paths.yaml has rewards
 
 
 def _dev():
@@ -96,10 +97,12 @@ def serving(comfyui, base, *options):
 @pytest.fixture(scope="session")
 def host(comfyui, tmp_path_factory):
     base = tmp_path_factory.mktemp("base")
-    for name in ("custom_nodes", "models", "input", "output", "user"):
+    for name in ("custom_nodes", "models", "input", "output", "user", ELSEWHERE):
         (base / name).mkdir()
+    paths = base / "extra_model_paths.yaml"  # JSON is YAML
+    paths.write_text(json.dumps({"ours": {"base_path": str(base), "rewards": f"{ELSEWHERE}/\n"}}))
     dev = _dev()
     assert dev.link(ROOT, base / "custom_nodes" / ODD_NAME)
     assert dev.link(ROOT / "tests" / "host" / "probe", base / "custom_nodes" / "probe")
-    with serving(comfyui, base) as running:
+    with serving(comfyui, base, "--extra-model-paths-config", str(paths)) as running:
         yield running

@@ -205,11 +205,12 @@ def test_folders(tmp_path):
     assert "neither a weights file nor a folder with" in refusal(peek, tmp_path / "missing.pt")
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "clip", "projection_dim": 8}))
     seen = peek(tmp_path)
-    assert (seen.kind, seen.shapes, seen.unknown) == ("clip", None, False)
+    assert (seen.kind, seen.shapes, seen.unknown, seen.bare) == ("clip", None, False, True)
     assert seen.looks_like() == 'a model of type "clip"'
     save_file({"a.weight": torch.zeros(2, 3)}, tmp_path / "model-1.safetensors")
     save_file({"b": torch.tensor(0.0)}, tmp_path / "model-2.safetensors")
     assert peek(tmp_path).shapes == SHAPES, "what came later shows"
+    assert not peek(tmp_path).bare
     (tmp_path / "model-2.safetensors").unlink()
     assert peek(tmp_path).shapes == {"a.weight": (2, 3)}
 
