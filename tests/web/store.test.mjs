@@ -205,3 +205,10 @@ test("the store hears a run, its report, its error", () => {
   assert.equal(bestPicture(last.searches[0]).picture.file, file);
   assert.deepEqual(last.run, RUN);
 });
+
+test("a search of half a million particles has its shares", () => {
+  const search = emptySearch();
+  const row = { id: 0, kind: "propose", step: 1, reward: 0, accepted: false, nfe: 1, path: 0 };
+  search.rows = Array.from({ length: 500000 }, (_, id) => ({ ...row, id, step: id % 10 }));
+  assert.equal(shares(search).length, 10);
+});

@@ -52,14 +52,16 @@ export function bestLine(search) {
 export function shares(search) {
   if (search.shares) return search.shares;
   const rows = search.rows.filter((row) => row.kind !== "finish");
-  const steps = rows.map((row) => row.step);
-  const [first, last] = [Math.min(...steps), Math.max(...steps)];
+  const first = rows.reduce((least, row) => Math.min(least, row.step), Infinity);
+  const last = rows.reduce((most, row) => Math.max(most, row.step), -Infinity);
   /** @type {Share[]} */
   const found = [];
   for (let step = first; step <= last; step++) found.push({ step, tries: 0, base: 0, rolled: 0 });
   for (const row of rows) found[row.step - first].tries += 1;
   const quotas = rows.filter((row) => row.accepted && row.quota !== undefined);
-  const base = Math.min(...quotas.filter((r) => r.step === first).map((r) => r.quota ?? 0));
+  const base = quotas
+    .filter((row) => row.step === first)
+    .reduce((least, row) => Math.min(least, row.quota ?? 0), Infinity);
   for (const { step, quota = 0 } of quotas) {
     const next = found[step + 1 - first];
     if (!next) continue;
