@@ -44,6 +44,15 @@ def test_the_help_is_there_in_both_languages(host, node):
 
 
 @pytest.mark.parametrize("node", NODES)
+def test_the_languages_keep_in_step(host, node):
+    def outline(page):  # its paragraphs, sections and table rows, in order
+        text = host.client.read(f"{DOCS}/{page}").decode()
+        return re.findall(r"\n\n|^## |^\|", text, re.MULTILINE)
+
+    assert outline(f"{node}/zh.md") == outline(f"{node}.md")
+
+
+@pytest.mark.parametrize("node", NODES)
 def test_the_picture_carries_the_smallest_workflow(host, node):
     version = host.client.get("/system_stats")["system"]["comfyui_version"]
     if version != HOST:
