@@ -7,16 +7,16 @@ from pack.rewards import REWARDS, Files
 from . import (
     test_aesthetic_v2_5,
     test_clip,
-    test_clip_flant5,
     test_hps_v2,
     test_image_reward,
-    test_instructblip,
     test_laion_aesthetic,
     test_mps,
     test_object_count,
     test_owl_count,
-    test_siglip,
     tiny_hps_v3,
+    tiny_instructblip,
+    tiny_siglip,
+    tiny_t5,
     tiny_vlm,
 )
 from .tiny_clip import pictures, shown
@@ -48,10 +48,10 @@ LOCAL = {
     "mps": Family(test_mps.build, {"checkpoint": "MPS_overall_checkpoint_diffsynth.safetensors"}),
     "object_count": Family(test_object_count.build, FOLDER),
     "object_count_owl": Family(test_owl_count.build, FOLDER),
-    "siglip_score": Family(test_siglip.build, FOLDER),
+    "siglip_score": Family(tiny_siglip.build, FOLDER),
     "temporal_consistency": Family(test_clip.build, FOLDER),
-    "vqascore": Family(test_clip_flant5.build, FOLDER),
-    "vqascore_instructblip": Family(test_instructblip.build, FOLDER),
+    "vqascore": Family(tiny_t5.build, FOLDER),
+    "vqascore_instructblip": Family(tiny_instructblip.build, FOLDER),
     "vqascore_vlm": Family(tiny_vlm.build, FOLDER),
 }
 REFERENCE = shown(pictures(40, 32, seed=9)[:1])

@@ -13,8 +13,8 @@ from pack.rewards.siglip_checkpoint import WORDS, is_tower
 from pack.rewards.weights import peek
 from PIL import Image
 
-from .test_siglip import SIZE, read, save
-from .test_siglip import build as build_siglip
+from .tiny_siglip import SIZE, read, save
+from .tiny_siglip import build as build_siglip
 
 transformers = pytest.importorskip("transformers")
 

@@ -12,6 +12,7 @@ from pack.rewards.weights import SUFFIXES
 from safetensors.torch import load_file, save_file
 
 from .families import LOCAL, made
+from .weights_files import Evil
 
 CLIP_TOKENIZER = {"vocab.json", "merges.txt"}
 # What is read besides weights and config.json, by family.
@@ -29,16 +30,6 @@ BESIDE = {
 }
 FOLDERS = [family for family, local in LOCAL.items() if "." in local.names.values()]
 CASES = [(family, setting) for family, local in LOCAL.items() for setting in local.names]
-
-
-class Evil:
-    """A pickle of it makes a file when it is run."""
-
-    def __init__(self, mark):
-        self.mark = mark
-
-    def __reduce__(self):
-        return self.mark.touch, ()
 
 
 @pytest.fixture(scope="module")

@@ -18,74 +18,15 @@ from pack.rewards.siglip_checkpoint import (
     is_tower,
     resampling,
 )
-from pack.rewards.siglip_text import load_tokenizer
 from pack.rewards.weights import Peek, peek
 from PIL import Image
+
+from .tiny_siglip import LENGTHS, SIZE, build, gemma_tokenizer, read, save
 
 transformers = pytest.importorskip("transformers")
 tokenizers = pytest.importorskip("tokenizers")
 
 PROMPTS = ["A red cat", "two blue dogs, running!", "A red cat"]
-LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789,.!"
-LENGTHS = 16
-SIZE = 32
-
-
-def gemma_tokenizer(path: Path) -> None:
-    """Write SigLIP 2's kind of tokenizer.json: Gemma's special tokens, one letter a piece."""
-    from tokenizers import models, normalizers, processors
-
-    special = ["<pad>", "<eos>", "<bos>", "<unk>"]
-    # Gemma has "</s>" as mark-up, and tells capitals from small letters.
-    pieces = [*special, "</s>", "▁", *LETTERS, *LETTERS.upper()[:26]]
-    words = {piece: number for number, piece in enumerate(pieces)}
-    model = tokenizers.Tokenizer(models.BPE(words, [], unk_token="<unk>", fuse_unk=True))
-    model.normalizer = normalizers.Replace(" ", "▁")
-    model.add_special_tokens(special)
-    model.post_processor = processors.TemplateProcessing("$A <eos>", special_tokens=[("<eos>", 1)])
-    model.enable_padding(length=3)
-    model.enable_truncation(3)
-    model.save(str(path / "tokenizer.json"))
-
-
-def spiece_tokenizer(path: Path) -> None:
-    """Write SigLIP's kind of spiece.model: <pad> 0, </s> 1, <unk> 2."""
-    from sentencepiece import SentencePieceTrainer
-
-    lines = ["a red cat", "two blue dogs running", "a red dog and a blue cat", "cats run"]
-    SentencePieceTrainer.train(
-        sentence_iterator=iter(lines * 20), model_prefix=str(path / "spiece"), vocab_size=40,
-        pad_id=0, eos_id=1, unk_id=2, bos_id=-1, minloglevel=2, num_threads=1,
-        hard_vocab_limit=False,
-    )  # fmt: skip
-
-
-def build(path: Path, new: bool = True, resample: int = 2, layers: int = 2) -> torch.nn.Module:
-    """Write a tiny SigLIP 2 folder to ``path``, or SigLIP's with its tokenizer -> the model."""
-    config = transformers.SiglipConfig(
-        text_config={
-            "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2,
-            "num_attention_heads": 1, "vocab_size": 80 if new else 40,
-            "max_position_embeddings": LENGTHS, "projection_size": 128,
-        },
-        vision_config={
-            "hidden_size": 128, "intermediate_size": 160, "num_hidden_layers": layers,
-            "num_attention_heads": 2, "image_size": SIZE, "patch_size": 8,
-        },
-    )  # fmt: skip
-    torch.manual_seed(0)
-    model = transformers.SiglipModel(config).eval()
-    for weights in model.parameters():
-        # The default start is so small that every activation looks linear.
-        if weights.ndim > 1:
-            weights.data.normal_(0, 0.2)
-    model.logit_scale.data.fill_(2.0)
-    model.logit_bias.data.fill_(-3.0)
-    model.save_pretrained(path)
-    size = {"height": SIZE, "width": SIZE}
-    transformers.SiglipImageProcessor(size=size, resample=resample).save_pretrained(path)
-    (gemma_tokenizer if new else spiece_tokenizer)(path)
-    return model
 
 
 @pytest.fixture(scope="module")
@@ -122,18 +63,6 @@ def oracle(path, model, images, prompts):
 
 def load(path, **settings):
     return REWARDS["siglip_score"](checkpoint=str(path), **settings).load()
-
-
-def save(state, path):
-    from safetensors.torch import save_file
-
-    save_file(state, path)
-
-
-def read(path):
-    from safetensors.torch import load_file
-
-    return load_file(path)
 
 
 def test_folder_equals_transformers(siglip, images):
@@ -248,45 +177,6 @@ def test_pixels_equal_the_processor(shape, resample):
     assert got.shape == wanted.shape
     levels = (got - wanted).abs() * 255 / 2
     assert levels.mean() < 0.5 and levels.max() < 3
-
-
-def test_siglip2_tokens(tmp_path):
-    """Lower case, "<eos>" kept when cut, "<pad>" after, whatever padding the file itself asks."""
-    gemma_tokenizer(tmp_path)
-    tokenizer = load_tokenizer(tmp_path)
-    a, comma, space = (6 + LETTERS.index("a"), 6 + LETTERS.index(","), 5)
-    assert tokenizer("A, a", 8).tolist() == [a, comma, space, a, 1, 0, 0, 0]
-    assert tokenizer("aaaaaaaaaa", 4).tolist() == [a, a, a, 1]
-    assert tokenizer("aaaa", 4).tolist() == [a, a, a, 1]
-
-
-def test_siglip_tokens(tmp_path):
-    """Lower case, no punctuation, padded with the end token: spiece.model and tokenizer.json."""
-    from sentencepiece import SentencePieceProcessor
-
-    spiece_tokenizer(tmp_path)
-    pieces = SentencePieceProcessor(model_file=str(tmp_path / "spiece.model"))
-    tokenizer = load_tokenizer(tmp_path)
-    plain = pieces.encode("two blue dogs running")
-    wanted = plain + [1] * (24 - len(plain))
-    assert tokenizer(" Two  blue dogs, running!\n", 24).tolist() == wanted
-    assert tokenizer("two blue dogs running", 5).tolist() == plain[:4] + [1]
-    other = tmp_path / "json"
-    other.mkdir()
-    model = tokenizers.Tokenizer(tokenizers.models.WordLevel({"<unk>": 2, "</s>": 1, "two": 3}))
-    model.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
-    model.save(str(other / "tokenizer.json"))
-    assert load_tokenizer(other)("Two, two", 5).tolist() == [3, 3, 1, 1, 1]
-
-
-def test_siglip_tokens_equal_transformers(tmp_path):
-    pytest.importorskip("google.protobuf", reason="SiglipTokenizer needs it")
-    spiece_tokenizer(tmp_path)
-    theirs = transformers.SiglipTokenizer(str(tmp_path / "spiece.model"))
-    tokenizer = load_tokenizer(tmp_path)
-    for prompt in ("A red cat", "two  Blue dogs, running!", "cats-dogs? (a red one)", "a " * 30):
-        wanted = theirs(prompt, padding="max_length", truncation=True, max_length=LENGTHS)
-        assert tokenizer(prompt, LENGTHS).tolist() == wanted["input_ids"]
 
 
 def test_siglip_of_the_first_kind_scores(images, tmp_path):

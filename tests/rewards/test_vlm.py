@@ -2,9 +2,6 @@
 
 import dataclasses
 import functools
-import json
-import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,31 +9,16 @@ import torch
 import transformers
 from pack.rewards import Files, Scorer
 from pack.rewards.vlm import VlmScore
-from pack.rewards.vlm_checkpoint import KINDS, _fast, _no_num2words, is_vlm, keeps_gradients
-from pack.rewards.weights import peek
+from pack.rewards.vlm_checkpoint import _fast, _no_num2words, keeps_gradients
 from PIL import Image
 
-from .tiny_vlm import BUILDERS, NEW, build
+from .tiny_vlm import BUILDERS, NEW
 
 PROMPTS = ["a red cat", "two blue dogs, running", "a red cat"]
 KNOWN = transformers.CONFIG_MAPPING  # by kind
 HERE = [kind for kind in BUILDERS if (NEW and kind in KNOWN) or not kind.startswith("qwen3")]
 LATER = {"llava_next", "llava_onevision", "qwen3_5"}  # much as those before them
 MAIN = [kind for kind in HERE if kind not in LATER]
-
-
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory):
-    """Builds each kind once."""
-    made = {}
-
-    def folder(kind):
-        if kind not in made:
-            made[kind] = tmp_path_factory.mktemp(kind)
-            build(made[kind], kind)
-        return made[kind]
-
-    return folder
 
 
 def pictures(height=56, width=84, count=3):
@@ -52,9 +34,9 @@ def load(path, form="log_margin", **settings):
 
 
 @pytest.fixture(scope="module")
-def scorers(folders):
+def scorers(vlm_folders):
     """Loads each kind once, for tests that leave it as it is."""
-    return functools.cache(lambda kind: load(folders(kind)))
+    return functools.cache(lambda kind: load(vlm_folders(kind)))
 
 
 def same(got, wanted, tolerance=1e-4):
@@ -108,8 +90,8 @@ def spelt(path, kind):
 
 
 @pytest.mark.parametrize("kind", HERE)
-def test_equals_what_generate_sees(folders, scorers, kind):
-    images, path = pictures(*SIZES.get(kind, (56, 84))), folders(kind)
+def test_equals_what_generate_sees(vlm_folders, scorers, kind):
+    images, path = pictures(*SIZES.get(kind, (56, 84))), vlm_folders(kind)
     scorer = scorers(kind)
     assert isinstance(scorer, Scorer) and isinstance(scorer.module, torch.nn.Module)
     assert not any(weights.requires_grad for weights in scorer.module.parameters())
@@ -129,8 +111,8 @@ def test_equals_what_generate_sees(folders, scorers, kind):
     assert (shares > 0).all() and (shares < 1).all()
 
 
-def test_llava_probability_is_that_of_the_whole_answer(folders):
-    path, image = folders("llava"), pictures(28, 28, 1)
+def test_llava_probability_is_that_of_the_whole_answer(vlm_folders):
+    path, image = vlm_folders("llava"), pictures(28, 28, 1)
     processor = transformers.AutoProcessor.from_pretrained(path)
     model = transformers.AutoModelForImageTextToText.from_pretrained(path)
     question = f'Does this figure show "{PROMPTS[0]}"? Please answer Yes or No.'
@@ -173,8 +155,8 @@ def test_gradient_reaches_every_picture(scorers, kind):
     assert rise == pytest.approx(step * found.norm().item(), rel=0.2)
 
 
-def test_an_image_processor_without_gradients_still_sees_the_picture(folders, scorers):
-    path, images = folders("qwen2_5_vl"), pictures()
+def test_an_image_processor_without_gradients_still_sees_the_picture(vlm_folders, scorers):
+    path, images = vlm_folders("qwen2_5_vl"), pictures()
     assert scorers("qwen2_5_vl").differentiable
     assert keeps_gradients(scorers("qwen2_5_vl").processor)
     wanted = scorers("qwen2_5_vl").score(images, PROMPTS)
@@ -203,16 +185,16 @@ def test_places_of_the_picture_are_told_where_the_processor_does_not(scorers):
     same(got, wanted)
 
 
-def test_only_the_last_logits_are_computed(folders):
-    scorer, rows = load(folders("llava"), "probability"), []
+def test_only_the_last_logits_are_computed(vlm_folders):
+    scorer, rows = load(vlm_folders("llava"), "probability"), []
     head = scorer.module.get_output_embeddings()
     head.register_forward_hook(lambda module, given, made: rows.append(made.shape[1]))
     scorer.score(pictures(28, 28, 1), PROMPTS[:1])
     assert rows == [2]
 
 
-def test_a_first_token_of_the_template_is_not_doubled(folders):
-    scorer, images = load(folders("llava")), pictures(28, 28)
+def test_a_first_token_of_the_template_is_not_doubled(vlm_folders):
+    scorer, images = load(vlm_folders("llava")), pictures(28, 28)
     wanted = scorer.score(images, PROMPTS)
     scorer.processor.chat_template = "<s>" + scorer.processor.chat_template
     same(scorer.score(images, PROMPTS), wanted)
@@ -226,8 +208,8 @@ def test_nan_stays_with_its_picture(scorers):
         assert scores.isnan().tolist() == [False, True, False]
 
 
-def test_question_is_the_users(folders):
-    path, images = folders("qwen2_5_vl"), pictures()
+def test_question_is_the_users(vlm_folders):
+    path, images = vlm_folders("qwen2_5_vl"), pictures()
     asked = load(path, question="{}: true? {Yes or No}").score(images, ["{}", "a", "b"])
     wanted = load(path, question="b: true? {}").score(images, ["{Yes or No}"] * 3)
     assert torch.isclose(asked, wanted, atol=1e-5).tolist() == [False, False, True]
@@ -246,91 +228,10 @@ def test_check(scorers):
             scorer.check(f"a {token} cat")
 
 
-def test_weights_are_held_in_what_the_device_computes_well(folders):
+def test_weights_are_held_in_what_the_device_computes_well(vlm_folders):
     files = Files(supports=lambda dtype: dtype == torch.bfloat16)
-    scorer = VlmScore(checkpoint=str(folders("qwen2_5_vl"))).load(files)
+    scorer = VlmScore(checkpoint=str(vlm_folders("qwen2_5_vl"))).load(files)
     assert {weights.dtype for weights in scorer.module.parameters()} == {torch.bfloat16}
     scores = scorer.score(pictures(), PROMPTS)
     assert scores.dtype == torch.float32
-    same(scores, load(folders("qwen2_5_vl"), "relative").score(pictures(), PROMPTS), 0.1)
-
-
-def refusal(path):
-    with pytest.raises(ValueError) as error:
-        load(path)
-    assert "\n" not in str(error.value) and "https://" in str(error.value)
-    return str(error.value)
-
-
-def test_folders_that_fit(folders, tmp_path):
-    assert set(BUILDERS) == set(KINDS)
-    for kind in HERE:
-        assert is_vlm(peek(folders(kind)))
-    (tmp_path / "config.json").write_text(json.dumps({"model_type": "qwen2_5_vl"}))
-    assert not is_vlm(peek(tmp_path))  # no safetensors
-    assert "has no safetensors" in refusal(tmp_path)
-    assert "does not exist" in refusal(tmp_path / "none")
-    (tmp_path / "config.json").write_text(json.dumps({"model_type": "clip"}))
-    assert 'looks like a model of type "clip"' in refusal(tmp_path)
-
-
-@pytest.fixture
-def copy(folders, tmp_path):
-    return Path(shutil.copytree(folders("qwen2_5_vl"), tmp_path / "copy"))
-
-
-def edit(file, **changes):
-    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
-
-
-def test_a_broken_configuration_is_named(copy):
-    (copy / "tokenizer_config.json").write_text("<html>")
-    assert not is_vlm(peek(copy)) and "tokenizer_config.json that cannot be read" in refusal(copy)
-
-
-@pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json"])
-def test_a_folder_with_code_of_its_own_is_refused(copy, name):
-    (copy / "evil.py").write_text(f"open({str(copy / 'ran')!r}, 'w')")
-    edit(copy / name, auto_map={"AutoModel": "evil.M", "AutoProcessor": "evil.P"})
-    assert not is_vlm(peek(copy))
-    assert f"code of its own (auto_map in {name})" in refusal(copy)
-    assert not (copy / "ran").exists()
-
-
-def test_a_quantised_folder_is_refused(copy):
-    edit(copy / "config.json", quantization_config={"quant_method": "awq"})
-    assert not is_vlm(peek(copy)) and "is quantised" in refusal(copy)
-
-
-def test_broken_folders(copy):
-    from safetensors.torch import load_file, save_file
-
-    file = copy / "model.safetensors"
-    state = load_file(file)
-    assert any(key.endswith("visual.patch_embed.proj.weight") for key in state)
-    lost = next(key for key in state if key.endswith("norm.weight"))
-    save_file({k: v for k, v in state.items() if k != lost}, file, metadata={"format": "pt"})
-    assert "lacks 1 tensors" in refusal(copy)
-    save_file(state, file, metadata={"format": "pt"})
-    for name in ("chat_template.jinja", "chat_template.json"):
-        (copy / name).unlink(missing_ok=True)
-    edit(copy / "tokenizer_config.json", chat_template=None)
-    assert "has no chat template" in refusal(copy)
-    for name in ("processor_config.json", "preprocessor_config.json"):
-        (copy / name).unlink(missing_ok=True)
-    assert "cannot be loaded" in refusal(copy)
-
-
-@pytest.mark.parametrize("beside", [True, False])
-def test_no_pickle_is_read(copy, beside):
-    class Evil:
-        def __reduce__(self):
-            return (copy.joinpath("ran").touch, ())
-
-    torch.save({"w": Evil()}, copy / "pytorch_model.bin")
-    if beside:
-        load(copy)
-    else:
-        (copy / "model.safetensors").unlink()
-        assert not is_vlm(peek(copy)) and "has no safetensors" in refusal(copy)
-    assert not (copy / "ran").exists()
+    same(scores, load(vlm_folders("qwen2_5_vl"), "relative").score(pictures(), PROMPTS), 0.1)

@@ -147,6 +147,12 @@ def clip_flant5(path, shards=2):
     return state
 
 
+def build(path):
+    """Write a tiny CLIP-FlanT5 to the folder ``path`` as it is published, and a tokenizer."""
+    clip_flant5(path)
+    t5_tokenizer(path)
+
+
 def pictures(shape, count=3):
     """Smooth pictures (count, H, W, 3) of whole levels, uint8."""
     rng = np.random.RandomState(7)
