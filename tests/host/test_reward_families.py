@@ -13,8 +13,9 @@ from safetensors.torch import save_file
 from ..rewards import tiny_hps_v3
 from ..rewards.families import LOCAL
 from ..rewards.over_http.vlm_server import serve
-from .graphs import node, particles, search, with_input
+from .graphs import CAPTION, node, particles, search, with_input
 from .memory import free, look, settled
+from .test_reward_nodes import combine, scoring
 
 
 def build_hps_v3(path):
@@ -42,6 +43,29 @@ def start(host):
     return settled(host)
 
 
+def searched(host, family, graph, start):
+    """A search by the reward of the graph; Score Images gives the picture that it returns the same
+    score, Combine Rewards twice that; and the host is free of all of it afterwards."""
+    graph["twice"] = combine("weighted_sum", "reward", "reward", standardise=False)
+    graph["pictures"] = node("RebatchImages", images=["search", 1], batch_size=8)
+    for name in ("reward", "twice"):
+        graph = scoring(graph, "pictures", name, CAPTION, f" {name}")
+    graph["memory"] = look(["search", 2])
+    shown = {name: out["probe"][0] for name, out in host.run(graph).items() if "probe" in out}
+    shown = {name: json.loads(text) for name, text in shown.items()}
+    report = shown["probe"]["report"]
+    rewards = [row["reward"] for row in report["trace"]]
+    assert report["settings"]["reward"] == family
+    assert report["spent"]["rewards"] == len(rewards) == 6
+    assert all(map(math.isfinite, rewards))
+    assert len(set(rewards)) > 1 or family in STILLS
+    assert report["best"]["reward"] == rewards[-1]
+    assert shown["probe reward"]["best_score"] == pytest.approx(rewards[-1], rel=1e-3, abs=1e-4)
+    assert shown["probe twice"]["best_score"] == pytest.approx(2 * rewards[-1], rel=1e-3, abs=2e-4)
+    free(host)
+    assert settled(host, start) == start < shown["memory"]
+
+
 @pytest.mark.parametrize("family", LOCAL)
 def test_a_search_with_each_local_family(host, family, start):
     folder, names = host.base / "models" / "rewards" / family, LOCAL[family].names
@@ -54,17 +78,17 @@ def test_a_search_with_each_local_family(host, family, start):
     if family == "clip_reference":
         graph["shown"] = node("EmptyImage", width=32, height=32, batch_size=1, color=0xC02010)
         graph["reward"]["inputs"]["reward.reference"] = ["shown", 0]
-    graph["memory"] = look(["search", 2])
-    shown = host.run(graph)
-    report, taken = (json.loads(shown[name]["probe"][0]) for name in ("probe", "memory"))
-    report, rewards = report["report"], [row["reward"] for row in report["report"]["trace"]]
-    assert report["settings"]["reward"] == family
-    assert report["spent"]["rewards"] == len(rewards) == 6
-    assert all(map(math.isfinite, rewards))
-    assert len(set(rewards)) > 1 or family in STILLS
-    assert report["best"]["reward"] == rewards[-1]
-    free(host)
-    assert settled(host, start) == start < taken
+    searched(host, family, graph, start)
+
+
+def test_a_search_with_a_model_of_the_hosts(host, comfyui, start):
+    if not (comfyui / "comfy" / "text_encoders" / "qwen3vl.py").exists():
+        pytest.skip("this ComfyUI has no model that generates text from a picture")
+    graph = search(name="host's", budget=6, steps=3, init_particles=2, finish_steps=1)
+    graph["vlm"] = node("ProbeTinyVLM")
+    own = {"reward": "vqascore_host", "reward.clip": ["vlm", 0]}
+    graph["reward"] = node("FlowSearchRewardLoader", **own)
+    searched(host, "vqascore_host", graph, start)
 
 
 def test_a_search_with_a_server(host):

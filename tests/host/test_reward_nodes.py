@@ -34,11 +34,12 @@ def greys(*levels, copies=1, size=16):
     return graph | {"images": node("RebatchImages", images=joined, batch_size=4096)}
 
 
-def scoring(graph, images="images", reward="reward", prompt="anything", **own):
+def scoring(graph, images="images", reward="reward", prompt="anything", suffix="", **own):
     wires = {"images": [images, 0], "reward": [reward, 0]}
+    name, outputs = f"score{suffix}", ("best_score", "images", "scores")
     score = node("FlowSearchRewardScore", **wires, prompt=prompt, **own)
-    shown = node("ProbeScores", best_score=["score", 0], images=["score", 1], scores=["score", 2])
-    return graph | {"score": score, "probe": shown}
+    shown = node("ProbeScores", **{out: [name, i] for i, out in enumerate(outputs)})
+    return graph | {name: score, f"probe{suffix}": shown}
 
 
 def brightness(target=1.0):

@@ -8,44 +8,13 @@ from types import SimpleNamespace
 
 import alone  # noqa: F401  isort: skip
 
-import comfy.sd
-import comfy.text_encoders.qwen3vl as host
 import comfy.text_encoders.qwen_image
 import torch
 import transformers
 from pack.rewards.host_vlm import HostVlmScore
+from probe.vlm import SIGHT, TEXT, build
 
-KIND, PROMPTS = "qwen3vl_4b", ["a red cat", "two blue dogs"]
-TEXT = {
-    "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4,
-    "num_key_value_heads": 2, "head_dim": 16,
-}  # fmt: skip
-SIGHT = {
-    "hidden_size": 64, "intermediate_size": 96, "depth": 2, "deepstack_visual_indexes": [0],
-}  # fmt: skip
-
-
-def small(**given):
-    config = LARGE(**given)
-    vars(config).update(TEXT, rope_dims=[4, 2, 2])
-    return config
-
-
-LARGE = host.QWEN3VL_CONFIGS[KIND]
-host.QWEN3VL_CONFIGS[KIND], host.QWEN3VL_VISION[KIND] = small, SIGHT
-
-
-def fill(module):
-    torch.manual_seed(0)
-    for weight in module.parameters():
-        weight.data.normal_(0, 0.2) if weight.ndim > 1 else weight.data.normal_(1, 0.1)
-
-
-def load(encoder, tokenizer):
-    """The host's CLIP, as its loaders make it."""
-    clip = comfy.sd.CLIP(SimpleNamespace(params={}, clip=encoder, tokenizer=tokenizer))
-    fill(clip.cond_stage_model)
-    return clip
+PROMPTS = ["a red cat", "two blue dogs"]
 
 
 def oracle(clip, images):
@@ -103,7 +72,7 @@ def refusal(clip):
 
 
 with torch.inference_mode():
-    clip = load(host.te(model_type=KIND), host.tokenizer(KIND))
+    clip = build()
     torch.manual_seed(1)
     images = torch.rand(2, 64, 96, 3)
     scorer = HostVlmScore(clip=clip, form="log_margin").load()

@@ -9,6 +9,7 @@ from .memory import NODES as MEMORY
 from .models import NODES as MODELS
 from .tricks import NODES as TRICKS
 from .trouble import NODES as TROUBLE
+from .vlm import NODES as VLM
 from .wrapped import Wrapped
 
 COUNTS = {}
@@ -140,6 +141,7 @@ NODE_CLASS_MAPPINGS = {
     **MODELS,
     **TRICKS,
     **TROUBLE,
+    **VLM,
     **GRADIENTS,
     "ProbeCountNetwork": CountNetwork,
     "ProbeReport": Report,
