@@ -50,6 +50,16 @@ function post(route, body) {
 /** @param {FileRef} file */
 const href = (file) => api.apiURL(`/view?${new URLSearchParams({ ...file })}`);
 
+/**
+ * Make room for the panel.
+ * @param {any} node
+ */
+function grow(node) {
+  const [width, height] = node.computeSize();
+  node.setSize([Math.max(node.size[0], width, WIDTH), Math.max(node.size[1], height)]);
+  node.setDirtyCanvas?.(true, true);
+}
+
 /** @returns {object} the extension; panels and models are known to it alone */
 function extension() {
   /** @type {WeakMap<object, any>} */
@@ -95,10 +105,7 @@ function extension() {
     const grows = model !== null && panel.model === null;
     panel.words = texts(app.ui?.settings?.getSettingValue("Comfy.Locale") ?? "en");
     panel.model = model;
-    if (!grows) return;
-    const [width, height] = node.computeSize();
-    node.setSize([Math.max(node.size[0], width, WIDTH), Math.max(node.size[1], height)]);
-    node.setDirtyCanvas?.(true, true);
+    if (grows) grow(node);
   }
 
   /** @param {any} node */
@@ -110,8 +117,10 @@ function extension() {
       post("/flow_search/stop", { node_id: id, ...(prompt && { prompt_id: prompt }) });
     });
     const getMinHeight = () => (panel.model ? OPEN : CLOSED);
-    const options = { serialize: false, hideOnZoom: false, getMinHeight };
+    // hideInPanel: the host would show it beside the canvas as well, and give it that width
+    const options = { serialize: false, hideOnZoom: false, hideInPanel: true, getMinHeight };
     node.addDOMWidget("search_panel", "FLOW_SEARCH_PANEL", panel, options).serialize = false;
+    grow(node);
     panels.set(node, panel);
     panel.words = texts(app.ui?.settings?.getSettingValue("Comfy.Locale") ?? "en");
   }

@@ -73,15 +73,46 @@ export function fit(page) {
   return page.evaluate(() => app.extensionManager.command.execute("Comfy.Canvas.FitView"));
 }
 
-/** Set a widget of the first node of a type. */
+/** Run what is on the canvas to its end. */
+export function run(page) {
+  return page.evaluate(async () => {
+    const ended = new Promise((then) =>
+      app.api.addEventListener("execution_success", then, { once: true }),
+    );
+    await app.queuePrompt(0, 1);
+    await ended;
+  });
+}
+
+/** Set a widget of the first node of a type, inside subgraphs too. */
 export function widget(page, type, name, value) {
   return page.evaluate(
     ([type, name, value]) => {
-      const node = app.graph.nodes.find((node) => node.type === type);
+      const graphs = [app.rootGraph, ...app.rootGraph.subgraphs.values()];
+      const nodes = graphs.flatMap((graph) => graph.nodes);
+      const node = nodes.find((node) => node.type === type);
       node.widgets.find((widget) => widget.name === name).value = value;
     },
     [type, name, value],
   );
+}
+
+/** Put the first node of a type into a subgraph of its own. */
+export function enclose(page, type) {
+  return page.evaluate((type) => {
+    const node = app.rootGraph.nodes.find((node) => node.type === type);
+    app.rootGraph.convertToSubgraph(new Set([node]));
+  }, type);
+}
+
+/** Open the first subgraph. */
+export async function enter(page) {
+  await page.evaluate(() => {
+    const node = app.rootGraph.nodes.find((node) => node.subgraph);
+    app.canvas.openSubgraph(node.subgraph, node);
+  });
+  await page.waitForTimeout(1000);
+  await fit(page);
 }
 
 /** Wait until the panel's model passes a test, given as the text of a function of the model. */

@@ -1,6 +1,7 @@
 /**
  * The panel in the real front-end, in both renderers and themes: a workflow file is dragged onto the
- * page and run, the panel fills, Stop ends the search with an image, and a reload brings it back.
+ * page and run, the panel fills, Stop ends the search with an image, and a reload brings it back; at
+ * last all of it again inside a subgraph.
  *
  *   node panel.mjs URL WORKFLOW.json OUTPUT_FOLDER SCREENSHOTS NODE_MODULES CHROMIUM [SEED]
  *
@@ -11,94 +12,25 @@ import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 
-import { change, drop, fit, launch, model, openPage, ready, widget } from "./front.mjs";
+import {
+  change,
+  drop,
+  enclose,
+  enter,
+  fit,
+  launch,
+  model,
+  openPage,
+  ready,
+  run,
+  widget,
+} from "./front.mjs";
+import { contrast, full, loaded, shown } from "./seen.mjs";
 
 const [url, workflow, output, shots, tools, chromium, seed = "11"] = process.argv.slice(2);
 const SEARCH = "FlowSearchRBF";
 const LONG = 100000; // NFE: the search does not end by itself
 const panel = (page) => page.locator("flow-search-panel");
-
-/** Contrast of the panel's text with the node behind it, as WCAG reckons. */
-function contrast(page) {
-  return page.evaluate(() => {
-    const light = (colour) => {
-      const part = colour
-        .match(/[\d.]+/g)
-        .slice(0, 3)
-        .map((n) => Number(n) / 255);
-      const linear = part.map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
-      return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2];
-    };
-    const panel = document.querySelector("flow-search-panel");
-    const style = getComputedStyle(document.body);
-    const probe = document.body.appendChild(document.createElement("i"));
-    probe.style.color = style.getPropertyValue("--component-node-background") || "#333";
-    const [a, b] = [getComputedStyle(panel).color, getComputedStyle(probe).color].map(light);
-    probe.remove();
-    return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-  });
-}
-
-/** The panel's pictures are loaded. */
-function loaded(page) {
-  return page.waitForFunction(() => {
-    const { shadowRoot: root } = document.querySelector("flow-search-panel");
-    const film = root.querySelector("flow-search-film").shadowRoot;
-    const images = [root.querySelector(".best img"), ...film.querySelectorAll("img")];
-    return images.length > 1 && images.every((image) => image.complete && image.naturalWidth);
-  });
-}
-
-/** What the panel shows. */
-function shown(page) {
-  return page.evaluate(() => {
-    const { shadowRoot: root, model } = document.querySelector("flow-search-panel");
-    const inside = (name) => root.querySelector(`flow-search-${name}`).shadowRoot;
-    const picture = root.querySelector(".best img");
-    return {
-      rows: model.searches[0].rows.length,
-      stopped: model.searches[0].stopped,
-      state: root.querySelector(".state").textContent,
-      picture: picture.hidden ? 0 : picture.naturalWidth,
-      dots: [...inside("chart").querySelectorAll("path[stroke-linecap]")]
-        .map((path) => path.getAttribute("d").split("M").length - 1)
-        .reduce((sum, count) => sum + count, 0),
-      scored: model.searches[0].rows.filter((row) => row.reward !== null).length,
-      bars: inside("shares").querySelectorAll("g").length,
-      frames: [...inside("film").querySelectorAll("img")].map((image) => image.naturalWidth),
-      stops: [...root.querySelectorAll(".stop")].filter((button) => !button.hidden).length,
-      chart: inside("chart").querySelector("[role=slider]").getAttribute("aria-valuetext"),
-      shares: inside("shares").querySelector("[role=img]").getAttribute("aria-label"),
-      width: root.host.clientWidth,
-      overflow: root.host.scrollWidth - root.host.clientWidth,
-    };
-  });
-}
-
-function assertFull(seen) {
-  assert.equal(seen.dots, seen.scored, "a dot each scored particle");
-  assert.ok(seen.picture > 0, "the best picture is loaded");
-  assert.ok(seen.bars > 0 && seen.frames.length > 0);
-  assert.ok(
-    seen.frames.every((width) => width > 0),
-    "every frame of the film is loaded",
-  );
-  assert.match(seen.shares, /step \d+: \d+ tries/);
-  assert.ok(seen.overflow <= 0, `the panel of ${seen.width} px overflows by ${seen.overflow}`);
-}
-
-/** What the panel shows once it is drawn: the report replaces the live model a moment later. */
-async function full(page) {
-  let seen = null;
-  for (let i = 0; i < 50; i++) {
-    await loaded(page);
-    seen = await shown(page);
-    if (seen.picture && seen.dots === seen.scored && seen.frames.every(Boolean)) break;
-    await page.waitForTimeout(200);
-  }
-  assertFull(seen);
-  return seen;
-}
 
 /** Point at a dot with the mouse, then walk with the keys; the details follow. */
 async function explore(page) {
@@ -145,14 +77,14 @@ async function look(page) {
   await picture.waitFor({ state: "hidden" });
 }
 
-/** Run a long search, watch the panel fill, stop it by the keyboard. */
-async function search(page, seed) {
+/** Run a long search, watch the panel fill, stop it by the keyboard after some rows. */
+async function search(page, seed, rows = 30) {
   await widget(page, "RandomNoise", "noise_seed", seed);
   await widget(page, SEARCH, "budget", LONG);
   const before = new Set(readdirSync(output));
   const saved = () => readdirSync(output).filter((name) => !before.has(name));
   await page.locator('[data-testid="queue-button"]').click();
-  await model(page, "model.running && model.searches[0].rows.length > 30");
+  await model(page, `model.running && model.searches[0].rows.length > ${rows}`);
   await loaded(page);
   assert.equal((await shown(page)).stops, 1);
   await page.screenshot({ path: join(shots, `running_${seed}.png`) });
@@ -169,17 +101,71 @@ async function search(page, seed) {
   return seen;
 }
 
-/** Run what has not changed: the host sends the old report again, and the film stays. */
+/** Run what has not changed: the host may send the old report again, and the film stays. */
 async function again(page) {
   const before = (await shown(page)).frames.length;
-  await page.evaluate(
-    () => (window.flowSearchBefore = document.querySelector("flow-search-panel").model),
-  );
-  await page.locator('[data-testid="queue-button"]').click();
-  await page.waitForFunction(
-    () => document.querySelector("flow-search-panel").model !== window.flowSearchBefore,
-  );
+  await run(page);
+  await page.waitForTimeout(500); // the panel draws
   assert.equal((await full(page)).frames.length, before);
+}
+
+/** The search is back with the workflow. */
+async function restored(page, before) {
+  await model(page, "!model.running");
+  const back = await full(page);
+  assert.deepEqual([back.stopped, back.rows], [before.stopped, Math.min(before.rows, back.rows)]);
+}
+
+/** A picture that was saved brings its search along when it is dropped. */
+async function dropped(page, before, open = async () => {}) {
+  await drop(page, join(output, before.file), "image/png");
+  await page.waitForTimeout(1000);
+  await open();
+  await model(page, "!model.running && model.searches[0].stopped === 'interrupt'");
+  assert.equal((await shown(page)).rows, before.rows);
+}
+
+/** Switch renderer and theme. */
+async function dress(page, vue, theme) {
+  await change(page, "Comfy.VueNodes.Enabled", vue);
+  await change(page, "Comfy.ColorPalette", theme);
+  await page.waitForTimeout(1000);
+}
+
+/** The panel is full and can be read; its screenshot. */
+async function readable(page, name) {
+  await full(page);
+  assert.ok((await contrast(page)) > 4.5);
+  await page.screenshot({ path: join(shots, `${name}.png`) });
+}
+
+/** Nodes have room for what they show: the workflow's do not overlap, nor does a new one overflow. */
+async function room(page) {
+  const { overlaps, left } = await page.evaluate((type) => {
+    const { nodes } = app.rootGraph;
+    const ends = ([x, y, width, height]) => [x, y, x + width, y + height];
+    const meet = (a, b) => a[0] < b[2] && b[0] < a[2] && a[1] < b[3] && b[1] < a[3];
+    const over = (a, b) => a.id < b.id && meet(ends(a.boundingRect), ends(b.boundingRect));
+    const fresh = LiteGraph.createNode(type);
+    return {
+      overlaps: nodes.flatMap((a) => nodes.filter((b) => over(a, b)).map((b) => [a.id, b.id])),
+      left: fresh.size[1] - fresh.computeSize()[1],
+    };
+  }, SEARCH);
+  assert.deepEqual(overlaps, []);
+  assert.ok(left >= 0, `a new node lacks ${-left} px`);
+}
+
+/** The host's own panel beside the canvas, open on the node, leaves ours its width. */
+async function beside(page) {
+  const { width } = await shown(page);
+  await change(page, "Comfy.RightSidePanel.IsOpen", true);
+  await page.evaluate((type) => {
+    app.canvas.selectNode(app.rootGraph.nodes.find((node) => node.type === type));
+  }, SEARCH);
+  await page.waitForTimeout(1000);
+  assert.equal((await shown(page)).width, width);
+  await change(page, "Comfy.RightSidePanel.IsOpen", false);
 }
 
 const browser = await launch(tools, chromium);
@@ -194,23 +180,19 @@ try {
   await panel(page).waitFor();
   outside.length = 0; // the host's own default workflow asks for its models
   await fit(page);
+  await room(page);
   const first = await search(page, Number(seed));
   await explore(page);
   await look(page);
-  await page.screenshot({ path: join(shots, "classic_dark.png") });
-  assert.ok((await contrast(page)) > 4.5);
+  await beside(page);
+  await readable(page, "classic_dark");
 
-  await change(page, "Comfy.VueNodes.Enabled", true);
-  await change(page, "Comfy.ColorPalette", "light");
-  await page.waitForTimeout(1000);
+  await dress(page, true, "light");
   assert.equal((await shown(page)).rows, first.rows, "the panel outlives a change of renderer");
   await page.reload();
   await ready(page);
-  await model(page, "!model.running");
-  const back = await full(page);
-  assert.deepEqual([back.stopped, back.rows], [first.stopped, Math.min(first.rows, back.rows)]);
-  assert.ok((await contrast(page)) > 4.5);
-  await page.screenshot({ path: join(shots, "restored_nodes2_light.png") });
+  await restored(page, first);
+  await readable(page, "restored_nodes2_light");
 
   await fit(page);
   const second = await search(page, Number(seed) + 1);
@@ -219,13 +201,19 @@ try {
   await page.screenshot({ path: join(shots, "nodes2_light.png") });
   await again(page);
 
-  await drop(page, join(output, second.file), "image/png");
-  await page.waitForTimeout(1000);
-  await model(page, "!model.running && model.searches[0].stopped === 'interrupt'");
-  const { rows } = await page.evaluate(() => ({
-    rows: document.querySelector("flow-search-panel").model.searches[0].rows.length,
-  }));
-  assert.equal(rows, second.rows, "a saved picture brings its search along");
+  await enclose(page, SEARCH);
+  await enter(page);
+  await dress(page, true, "dark");
+  await readable(page, "subgraph_nodes2_dark");
+  await dress(page, false, "light");
+  await readable(page, "subgraph_classic_light");
+  await widget(page, SEARCH, "init_particles", 6);
+  const third = await search(page, Number(seed) + 2, 5);
+  await page.evaluate(() => app.loadGraphData(app.rootGraph.serialize()));
+  await enter(page);
+  await restored(page, third);
+  await dropped(page, third, () => enter(page));
+  await dropped(page, second);
   assert.deepEqual(faults, []);
   assert.deepEqual(outside, []);
 } catch (error) {

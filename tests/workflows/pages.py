@@ -124,7 +124,7 @@ def flux_dev_rbf_pickscore(g: Graph) -> None:
 @page
 def inpaint_search(g: Graph) -> None:
     model, clip, vae = flux(g, "flux1-dev.safetensors")
-    picture = g.add("load", "LoadImage", image="example.png", box=(320, 320))
+    picture = g.add("load", "LoadImage", image="example.png", box=(320, 360))
     words, cond = prompt(g, clip, "a red paper boat on the water")
     strong = g.add("text", "FluxGuidance", conditioning=cond, guidance=3.5)
     guider = g.add("text", "BasicGuider", model=model, conditioning=strong)
@@ -155,7 +155,7 @@ def inpaint_search(g: Graph) -> None:
 def kontext_edit_search(g: Graph) -> None:
     file = "flux1-dev-kontext_fp8_scaled.safetensors"
     model, clip, vae = flux(g, file)
-    picture = g.add("load", "LoadImage", image="example.png", box=(320, 320))
+    picture = g.add("load", "LoadImage", image="example.png", box=(320, 360))
     words, cond = prompt(g, clip, "give the cat a yellow hat and nothing else")
     scaled = g.add("text", "FluxKontextImageScale", image=picture)
     latent = g.add("text", "VAEEncode", pixels=scaled, vae=vae)

@@ -9,7 +9,7 @@ import { described, figure } from "./texts.js";
 /** @typedef {{x: (nfe: number) => number, y: (reward: number) => number}} Scale */
 /** @typedef {{low: number, high: number, cut: boolean}} Range cut: some rewards are lower */
 
-const MARGIN = { left: 40, right: 6, top: 6, bottom: 15 };
+const MARGIN = { left: 58, right: 6, top: 6, bottom: 15 };
 const NEAR = 14; // px from the pointer to a dot
 const KEYS = /** @type {Record<string, number>} */ ({
   ArrowLeft: -1,

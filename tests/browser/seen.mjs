@@ -1,0 +1,90 @@
+/** What the panel shows, read off the page. */
+
+import assert from "node:assert/strict";
+
+/** Contrast of the panel's text with the node behind it, as WCAG reckons. */
+export function contrast(page) {
+  return page.evaluate(() => {
+    const light = (colour) => {
+      const part = colour
+        .match(/[\d.]+/g)
+        .slice(0, 3)
+        .map((n) => Number(n) / 255);
+      const linear = part.map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+      return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2];
+    };
+    const panel = document.querySelector("flow-search-panel");
+    const style = getComputedStyle(document.body);
+    const probe = document.body.appendChild(document.createElement("i"));
+    probe.style.color = style.getPropertyValue("--component-node-background") || "#333";
+    const [a, b] = [getComputedStyle(panel).color, getComputedStyle(probe).color].map(light);
+    probe.remove();
+    return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+  });
+}
+
+/** The panel's pictures are loaded. */
+export function loaded(page) {
+  return page.waitForFunction(() => {
+    const { shadowRoot: root } = document.querySelector("flow-search-panel");
+    const film = root.querySelector("flow-search-film").shadowRoot;
+    const images = [root.querySelector(".best img"), ...film.querySelectorAll("img")];
+    return images.length > 1 && images.every((image) => image.complete && image.naturalWidth);
+  });
+}
+
+/** What the panel shows. */
+export function shown(page) {
+  return page.evaluate(() => {
+    const { shadowRoot: root, model } = document.querySelector("flow-search-panel");
+    const inside = (name) => root.querySelector(`flow-search-${name}`).shadowRoot;
+    const picture = root.querySelector(".best img");
+    return {
+      rows: model.searches[0].rows.length,
+      stopped: model.searches[0].stopped,
+      state: root.querySelector(".state").textContent,
+      picture: picture.hidden ? 0 : picture.naturalWidth,
+      dots: [...inside("chart").querySelectorAll("path[stroke-linecap]")]
+        .map((path) => path.getAttribute("d").split("M").length - 1)
+        .reduce((sum, count) => sum + count, 0),
+      scored: model.searches[0].rows.filter((row) => row.reward !== null).length,
+      bars: inside("shares").querySelectorAll("g").length,
+      frames: [...inside("film").querySelectorAll("img")].map((image) => image.naturalWidth),
+      stops: [...root.querySelectorAll(".stop")].filter((button) => !button.hidden).length,
+      cut: [...inside("chart").querySelectorAll("text")]
+        .filter((text) => text.getBBox().x < 0)
+        .map((text) => text.textContent),
+      chart: inside("chart").querySelector("[role=slider]").getAttribute("aria-valuetext"),
+      shares: inside("shares").querySelector("[role=img]").getAttribute("aria-label"),
+      width: root.host.clientWidth,
+      overflow: root.host.scrollWidth - root.host.clientWidth,
+    };
+  });
+}
+
+function assertFull(seen) {
+  assert.equal(seen.dots, seen.scored, "a dot each scored particle");
+  assert.ok(seen.picture > 0, "the best picture is loaded");
+  assert.ok(seen.bars > 0 && seen.frames.length > 0);
+  assert.ok(
+    seen.frames.every((width) => width > 0),
+    "every frame of the film is loaded",
+  );
+  assert.deepEqual(seen.cut, [], "figures that the chart cuts off");
+  assert.match(seen.shares, /step \d+: \d+ tries/);
+  assert.ok(seen.overflow <= 0, `the panel of ${seen.width} px overflows by ${seen.overflow}`);
+}
+
+/** What the panel shows once it is drawn: the report replaces the live model a moment later. */
+export async function full(page) {
+  let seen = null;
+  for (let i = 0; i < 50; i++) {
+    await loaded(page);
+    seen = await shown(page);
+    const drawn = seen.dots === seen.scored && !seen.stops;
+    if (drawn && seen.picture && seen.frames.every(Boolean)) break;
+    await page.waitForTimeout(200);
+  }
+  assertFull(seen);
+  return seen;
+}
