@@ -7,7 +7,7 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 
-import { drop, launch, openPage } from "./front.mjs";
+import { drop, launch, openPage, run } from "./front.mjs";
 
 const [url, folder, tools, chromium] = process.argv.slice(2);
 const [MARGIN, LEFT, TOP] = [12, 80, 60];
@@ -19,18 +19,6 @@ const settings = {
   "Comfy.Graph.CanvasInfo": false,
   "Comfy.Minimap.Visible": false,
 };
-
-/** Run what is on the canvas to its end. */
-async function run(page) {
-  await page.evaluate(async () => {
-    const ended = new Promise((then) =>
-      app.api.addEventListener("execution_success", then, { once: true }),
-    );
-    await app.queuePrompt(0, 1);
-    await ended;
-  });
-  await page.waitForTimeout(3000); // pictures load, panels draw
-}
 
 /** Show all nodes at full size from LEFT, TOP; the part of the page that they take. */
 function place(page) {
@@ -59,6 +47,7 @@ for (const file of readdirSync(folder).filter((name) => name.endsWith(".json")))
   await drop(page, join(folder, file), "application/json");
   await page.waitForTimeout(1000);
   await run(page);
+  await page.waitForTimeout(3000); // pictures load, panels draw
   const clip = await place(page);
   await page.screenshot({ path: join(folder, file.replace(".json", ".png")), clip });
 }
