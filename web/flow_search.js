@@ -42,9 +42,29 @@ function nodeOf(id) {
  * @param {string} route
  * @param {object} body
  */
-function post(route, body) {
+async function post(route, body) {
   const headers = { "Content-Type": "application/json" };
-  return api.fetchApi(route, { method: "POST", headers, body: JSON.stringify(body) });
+  try {
+    const answer = await api.fetchApi(route, { method: "POST", headers, body: JSON.stringify(body) });
+    return answer.ok;
+  } catch (error) {
+    console.warn(`Flow Search: ${route} was not reached.`, error);
+    return false;
+  }
+}
+
+/**
+ * The search saved with a workflow; one that cannot be read must not keep the workflow from opening.
+ * @param {any} saved
+ * @param {string} node
+ */
+function restored(saved, node) {
+  try {
+    return unpack(saved, { node, prompt: null, workflow: null });
+  } catch (error) {
+    console.warn(`Flow Search: the search saved in node ${node} cannot be read.`, error);
+    return null;
+  }
 }
 
 /** @param {FileRef} file */
@@ -112,9 +132,10 @@ function extension() {
   function addPanel(node) {
     const panel = /** @type {any} */ (document.createElement("flow-search-panel"));
     panel.href = href;
-    panel.addEventListener("stop", () => {
+    panel.addEventListener("stop", async () => {
       const { node: id, prompt } = panel.model.run;
-      post("/flow_search/stop", { node_id: id, ...(prompt && { prompt_id: prompt }) });
+      const asked = { node_id: id, ...(prompt && { prompt_id: prompt }) };
+      if (!(await post("/flow_search/stop", asked))) panel.askAgain();
     });
     const getMinHeight = () => (panel.model ? OPEN : CLOSED);
     // hideInPanel: the host would show it beside the canvas as well, and give it that width
@@ -134,7 +155,7 @@ function extension() {
     };
     node.onConfigure = function (/** @type {any} */ info) {
       onConfigure?.call(this, info);
-      const model = unpack(info[SAVED], { node: String(node.id), prompt: null, workflow: null });
+      const model = restored(info[SAVED], String(node.id));
       if (!model) return;
       saved.set(node, pack(model));
       show(node, model);
@@ -144,10 +165,17 @@ function extension() {
   let told = "";
 
   /** Say once that this client shows the panel: its searches need no preview of the host's. */
-  function hello() {
-    if (!api.clientId || api.clientId === told) return;
-    told = api.clientId;
-    post("/flow_search/panel", { client_id: told });
+  async function hello() {
+    const client = api.clientId;
+    if (!client || client === told) return;
+    told = client;
+    if (!(await post("/flow_search/panel", { client_id: client }))) told = "";
+  }
+
+  /** A server that was started anew knows of no panel. */
+  function helloAgain() {
+    told = "";
+    hello();
   }
 
   return {
@@ -162,7 +190,8 @@ function extension() {
       api.addEventListener("execution_start", (event) => {
         started.add(/** @type {CustomEvent} */ (event).detail.prompt_id);
       });
-      for (const type of ["status", "reconnected"]) api.addEventListener(type, hello);
+      api.addEventListener("status", hello);
+      api.addEventListener("reconnected", helloAgain);
     },
     nodeCreated(/** @type {any} */ node) {
       if (!SEARCHES.includes(node.comfyClass)) return;

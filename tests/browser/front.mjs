@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 
 /** A console message that the host itself gives rise to, or that any page does. */
-const HOSTS = /404|legacy queue|accessed before initialization|deprecated|huggingface\.co/;
+const HOSTS = /status of 404|legacy queue|accessed before initialization|deprecated|huggingface\.co/;
 
 export async function launch(tools, chromium) {
   const playwright = createRequire(`${tools}/`)("playwright-core");
@@ -21,6 +21,10 @@ export async function openPage(browser, url, settings) {
   page.on("pageerror", (error) => faults.push(String(error.stack ?? error)));
   page.on("console", (message) => {
     if (message.type() === "error" && !HOSTS.test(message.text())) faults.push(message.text());
+  });
+  page.on("response", (response) => {
+    const ours = /\/extensions\/(?!core\/)|\/view\?|\/flow_search\//.test(response.url());
+    if (ours && response.status() >= 400) faults.push(`${response.status()}: ${response.url()}`);
   });
   page.on("request", (request) => {
     const [to, from] = [request.url(), request.frame().url()];

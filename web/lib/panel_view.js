@@ -84,6 +84,12 @@ export function panelView() {
       this.redraw();
     }
 
+    /** The stop did not arrive. */
+    askAgain() {
+      this.asked = false;
+      this.redraw();
+    }
+
     wire() {
       this.get(".stop").addEventListener("click", () => {
         this.asked = true;
