@@ -1,12 +1,13 @@
-"""What gradient guidance is worth: python benchmarks/gradients.py
+"""What gradient guidance is worth: python benchmarks/gradients.py [--only nfe|seconds|sweep]
 
 On the demo model `fast`, with a reward that has a gradient: soft counts, the area of each colour
 over that of one drawn shape,
     r = -sum_c (asked_c - area_c/A)^2,    area_c = sum_p softmax_c(-|pixel_p - colour_c|^2 / 2w^2)
 with the ground as one more colour. It can be fooled, by larger shapes instead of more: `exact` (by
-the pack's own counter) and `agree` (shapes and colours, held_out.py) are never optimised. --sweep
-chooses schedule and strength on prompt seed 0; the tables are made on another. What was measured is
-kept in benchmarks/results/gradients.json and not measured again; --write makes the page of it.
+the pack's own counter) and `agree` (shapes and colours, held_out.py) are never optimised. The sweep
+chooses schedule and strength on prompt seed 0; the tables, at equal NFE and at equal seconds, are
+made on another. What was measured is kept in benchmarks/results/gradients.json and not measured
+again; --write makes the page of it.
 """
 
 from __future__ import annotations
@@ -124,7 +125,7 @@ def measure(world: World, row: Row, prompts: list[str], seeds: int) -> dict[str,
         found = [find(world, prompt, row, 1000 * s + i) for s in range(seeds)]
         pictures, told = zip(*found, strict=True)
         mean = {k: statistics.fmean(t[k] for t in told) for k in METRICS if k != "diversity"}
-        different = held_out.diversity(list(pictures)) if seeds > 1 else math.nan
+        different = held_out.diversity(list(pictures)) if seeds > 1 else 0.0
         rows.append(mean | {"diversity": different})
     return {k: [round(r[k], 5) for r in rows] for k in METRICS}
 
@@ -155,23 +156,23 @@ def memory(world: World) -> dict[str, int]:
     }
 
 
-# By --sweep: the strength at which `agree` does not yet fall, and that of the highest reward.
+# By the sweep: the strength at which `agree` does not yet fall, and that of the highest reward.
 CAREFUL, STRONG = {"dps": 0.25, "x0": 0.25}, {"dps": 2.0, "x0": 1.0}
+LONG = {"dps": {"budget": 50, "steps": 24}, "x0": {"budget": 50, "steps": 48}}  # of one sample
 
 
 def guided(row: Row, strengths: dict[str, float]) -> list[Row]:
     return [replace(row, guidance=kind, strength=s) for kind, s in strengths.items()]
 
 
-def sweep() -> list[Row]:
+def sweep(kept: dict) -> list[Row]:
     """Every schedule at several strengths, in RBF."""
     tried = {
         "relative": (0.25, 0.5, 1.0, 2.0, 4.0),
         "theory": (1.0, 10.0, 100.0),
         "tempered": (1.0, 10.0),
     }
-    base = Row("rbf", 50)
-    rows = [base]
+    rows = [base := Row("rbf", 50)]
     for kind in ("dps", "x0"):
         rows += [
             replace(base, guidance=kind, strength=s, schedule=n)
@@ -181,18 +182,34 @@ def sweep() -> list[Row]:
     return rows
 
 
-def plan() -> list[Row]:
-    """The table: searches at 50 NFE, and single samples."""
+def equal_nfe(kept: dict) -> list[Row]:
+    """Searches at 50 NFE, and single samples."""
+    alone, searches = Row("alone", 12), (Row("svdd"), Row("rbf"))
+    rows = [Row("best_of_n"), alone, *guided(alone, CAREFUL), *guided(alone, STRONG)]
+    rows += [replace(row, **LONG[row.guidance]) for row in guided(alone, STRONG)]
+    for row in searches:
+        rows += [row, *guided(row, CAREFUL), *guided(row, STRONG)]
+    return rows
+
+
+def equal_seconds(kept: dict) -> list[Row]:
+    """The seconds that RBF + DPS takes at 50 NFE: as many more NFE as `kept` says they buy."""
     alone, svdd, rbf = Row("alone", 12), Row("svdd"), Row("rbf")
-    long = [
-        replace(row, budget=50, steps=24 if row.guidance == "dps" else 48)
-        for row in guided(alone, STRONG)
-    ]
-    return [
-        *(Row("best_of_n"), alone, *guided(alone, CAREFUL), *guided(alone, STRONG), *long),
-        *(svdd, *guided(svdd, CAREFUL)),
-        *(rbf, *guided(rbf, CAREFUL)),
-    ]
+    given = statistics.fmean(kept[key("nfe", guided(rbf, CAREFUL)[0])]["seconds"])
+
+    def buy(row: Row) -> Row:
+        more = given / statistics.fmean(kept[key("nfe", row)]["seconds"])
+        if row.method == "alone":  # a finer one
+            return replace(row, steps=round(row.steps * more))
+        return replace(row, budget=round(row.budget * more))
+
+    single = [replace(row, **LONG[row.guidance]) for row in guided(alone, STRONG)]
+    rows = [Row("best_of_n"), *single, svdd, *guided(svdd, CAREFUL), rbf, *guided(rbf, CAREFUL)]
+    return [buy(row) for row in rows]
+
+
+TABLES = {"nfe": equal_nfe, "seconds": equal_seconds, "sweep": sweep}
+SEEDS = {"nfe": 2, "seconds": 2, "sweep": 0}  # of the prompts
 
 
 def cell(values: list[float], sign: str = "") -> str:
@@ -201,28 +218,30 @@ def cell(values: list[float], sign: str = "") -> str:
     return f"{statistics.fmean(values):{sign}.3f} ± {error:.3f}"
 
 
-def key(row: Row, sweeping: bool) -> str:
-    return f"sweep {row!r}" if sweeping else repr(row)
+def key(table: str, row: Row) -> str:
+    return f"{table} {row!r}"
 
 
-def plain(row: Row) -> Row:
-    """What a row is held against: the same without guidance."""
-    return Row("alone", 12) if row.method == "alone" else Row(row.method, row.budget)
+def unguided(table: str, row: Row, rows: list[Row]) -> str:
+    """The key of what a row is held against: the same method; alone, 12 NFE."""
+    if row.method == "alone":
+        return key("nfe", Row("alone", 12))
+    return key(table, next(r for r in rows if r.method == row.method and not r.strength))
 
 
-def line(row: Row, sweeping: bool, kept: dict[str, dict]) -> str:
+def line(table: str, row: Row, rows: list[Row], kept: dict[str, dict]) -> str:
     """One row of a table; differences are paired by prompt."""
     told = f"{row.schedule} {row.strength:g}" if row.strength else "–"
-    own, base = kept[key(row, sweeping)], kept.get(key(plain(row), sweeping))
+    own, base = kept[key(table, row)], kept[unguided(table, row, rows)]
     means = {k: statistics.fmean(own[k]) for k in METRICS}
+    diversity = f"{means['diversity']:.3f}" if means["diversity"] else "–"
     cells = [cell(own[k]) for k in ("reward", "exact", "agree")]
     for metric in ("reward", "agree"):
-        pairs = zip(own[metric], base[metric], strict=True) if base and row.strength else ()
-        gains = [a - b for a, b in pairs]
-        cells.append(cell(gains, sign="+") if gains else "–")
+        gains = [a - b for a, b in zip(own[metric], base[metric], strict=True)]
+        cells.append(cell(gains, sign="+") if row.strength else "–")
     return (
         f"| {row.name} | {told} | {means['nfe']:.0f} | {means['gradients']:.0f} "
-        f"| {' | '.join(cells)} | {means['diversity']:.3f} | {means['seconds']:.2f} |"
+        f"| {' | '.join(cells)} | {diversity} | {means['seconds']:.2f} |"
     )
 
 
@@ -232,19 +251,25 @@ HEAD = f"| {' | '.join(NAMES + GAINS)} |\n|{'---|' * len(NAMES + GAINS)}"
 
 
 def write(kept: dict[str, dict]) -> None:
-    for name, rows in (("sweep", sweep()), ("table", plan())):
-        sweeping = name == "sweep"
-        known = [row for row in rows if key(row, sweeping) in kept]
-        put(PLACE, name, "\n".join([HEAD, *(line(row, sweeping, kept) for row in known)]))
+    for name, plan in TABLES.items():
+        rows = plan(kept)
+        put(PLACE, name, "\n".join([HEAD, *(line(name, row, rows, kept) for row in rows)]))
     told = ", ".join(f"{part} {size / 2**20:.1f} MiB" for part, size in kept["memory"].items())
     put(PLACE, "memory", told)
 
 
+def keep(kept: dict[str, dict]) -> None:
+    text = json.dumps(kept)
+    for name in TABLES:
+        text = text.replace(f'"{name} ', f'\n"{name} ')
+    KEPT.write_text(text + "\n")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--prompts", type=int, default=12)
+    parser.add_argument("--only", choices=TABLES, help="of the tables")
+    parser.add_argument("--prompts", type=int, default=40)
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--sweep", action="store_true", help="choose schedule and strength")
     parser.add_argument("--write", action="store_true", help="make the page, measure nothing")
     args = parser.parse_args()
     kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
@@ -253,16 +278,14 @@ def main() -> None:
         return
     world = World("fast")
     kept["memory"] = memory(world)
-    prompts = held_out_prompts(args.prompts, 0 if args.sweep else 2)
     print(HEAD, flush=True)
-    for row in sweep() if args.sweep else plan():
-        own = key(row, args.sweep)
-        if own not in kept:
-            kept[own] = measure(world, row, prompts, args.seeds)
-            KEPT.write_text(
-                json.dumps(kept).replace('"sweep', '\n"sweep').replace('"Row', '\n"Row')
-            )
-        print(line(row, args.sweep, kept), flush=True)
+    for table in [args.only] if args.only else TABLES:
+        rows, prompts = TABLES[table](kept), held_out_prompts(args.prompts, SEEDS[table])
+        for row in rows:
+            if (own := key(table, row)) not in kept:
+                kept[own] = measure(world, row, prompts, args.seeds)
+                keep(kept)
+            print(line(table, row, rows, kept), flush=True)
 
 
 if __name__ == "__main__":
