@@ -23,6 +23,7 @@ from simulated import (
     mm,
     model,
     objective,
+    reward,
     run_search,
     search_run,
     text,
@@ -77,6 +78,29 @@ class Hungry:
         return torch.zeros(len(images))
 
 
+class Weighty:
+    """A scorer of 64 MB: the mean of what a layer makes of the mean grey."""
+
+    def __init__(self):
+        self.module = torch.nn.Linear(4096, 4096, bias=False)
+        random = torch.Generator().manual_seed(4)
+        self.module.weight.data = torch.randn(4096, 4096, generator=random)
+
+    def check(self, prompt):
+        pass
+
+    def score(self, images, prompts):
+        return self.module(images.mean((1, 2, 3))[:, None].expand(-1, 4096)).mean(1)
+
+
+def weighty(memory, state=None):
+    """A search by it, and how much of its weights is on the device in the end."""
+    scored = reward.hosted(Weighty(), {"reward": "weighty"})
+    more = {"reward": scored, "latent_image": LITTLE}
+    found = run_in(state, memory, vae, **more) if state else run_search(memory, vae, **more)
+    return found | {"loaded": scored.scorer.patcher.loaded_size()}
+
+
 def exhausted(memory):
     """A search that runs out of memory in half of its calls."""
     with Shortage(0.5, 0) as shortage:
@@ -84,11 +108,11 @@ def exhausted(memory):
     return found | {"raised": shortage.raised}
 
 
-def run_in(state, memory, vae):
+def run_in(state, memory, vae, **more):
     """A search in a memory state of the host's, on what it takes for another device than a CPU."""
     own_check, own_state = mm.is_device_cpu, mm.vram_state
     mm.is_device_cpu, mm.vram_state = (lambda device: device != DEVICE), state
-    found = run_search(memory, vae, latent_image=LITTLE)
+    found = run_search(memory, vae, **{"latent_image": LITTLE} | more)
     mm.is_device_cpu, mm.vram_state = own_check, own_state
     return found
 
@@ -141,6 +165,8 @@ with torch.inference_mode():
         "taesd": taesd(),
         "little": run_search(LARGE, anything, latent_image=LITTLE),
         "exhausted": exhausted(40 * MB),
+        "weighty": [weighty(memory) for memory in (LARGE, 70 * MB)],
+        "weighty, low VRAM": weighty(40 * MB, mm.VRAMState.LOW_VRAM),
         "low VRAM": run_in(mm.VRAMState.LOW_VRAM, TINY, anything),
         "no VRAM": run_in(mm.VRAMState.NO_VRAM, LARGE, anything),
         "one device": run_on([DEVICE]) if MULTI else None,

@@ -48,6 +48,15 @@ def test_a_watchdog_leaves_the_network_whole(swapping):
     assert swapping["small, watchdog"]["rewards"] == swapping["small, TAESD"]["rewards"]
 
 
+def test_a_rewards_weights_take_turns_with_the_network(swapping):
+    """Whole, as what is not of the host's own layers is; its scores do not depend on it."""
+    large, small = swapping["weighty"]
+    assert (large["loads"], large["unloads"]) == (1, 0) and large["loaded"] == 4 * 4096**2
+    assert small["unloads"] == len(small["rounds"])
+    low = swapping["weighty, low VRAM"]
+    assert large["rewards"] == small["rewards"] == low["rewards"] and len(set(low["rewards"])) > 10
+
+
 def test_a_taesd_is_decoded_as_the_host_does(swapping):
     taesd = swapping["taesd"]
     assert taesd["differ"] < 1e-5 < 0.01 < taesd["spread"]
