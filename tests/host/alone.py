@@ -12,8 +12,10 @@ sys.argv = ["x", "--cpu"]
 import comfy.options  # noqa: E402
 
 comfy.options.enable_args_parsing()
+# Before `server`, which in older hosts imports `nodes`, which hides it.
+import utils.extra_config  # noqa: E402, F401, I001
+
 import server  # noqa: E402, F401
-import utils.extra_config  # noqa: E402, F401  before `nodes`, which hides it in older hosts
 
 spec = importlib.util.spec_from_file_location(
     "pack", PACK + "/__init__.py", submodule_search_locations=[PACK]
