@@ -14,6 +14,25 @@ from .scenes import random_scene
 ROOT = Path(__file__).resolve().parents[2]
 PROMPT = "three red circles and two blue squares"
 KNOWN = {"tooltip", "min", "max", "step", "choices", "multiline", "placeholder", "advanced"}
+# What the help page tells of each one's range, in its row or what stands before the table.
+RANGES = {
+    "0 to 1": ["vqascore", "vqascore_host", "vqascore_http", "vqascore_instructblip",
+               "vqascore_vlm"],
+    "0.1 to 0.4 in practice": ["clip_score"], "about −20 to 10": ["siglip_score"],
+    "at most 0": ["clip_reference", "jpeg_compressibility", "jpeg_incompressibility"],
+    "about −2.3 to 2": ["image_reward"], "about 0.2 to 0.4": ["hps_v2"],
+    "about −5 to 15": ["hps_v3"], "about 0 to 20": ["mps"],
+    "about 1 to 10": ["laion_aesthetic", "aesthetic_v2_5"],
+    "0 is right": ["object_count", "object_count_owl", "colour_count"],
+    "−1 to 0": ["brightness"], "0 for grey": ["colourfulness"],
+    "0 for a flat picture": ["sharpness"], "their mean, their minimum": ["video"],
+    "−1 to 1": ["temporal_consistency"],
+}  # fmt: skip
+BOUNDS = {
+    "brightness": (-1.0, 0.0), "colour_count": (-np.inf, 0.0), "colourfulness": (0.0, np.inf),
+    "jpeg_compressibility": (-np.inf, 0.0), "jpeg_incompressibility": (0.0, np.inf),
+    "sharpness": (0.0, np.inf),
+}  # fmt: skip
 WEIGHT_FREE = [
     name
     for name, reward in REWARDS.items()
@@ -55,6 +74,27 @@ def test_each_is_in_the_help_page_and_the_readme():
     readme = (ROOT / "README.md").read_text("utf-8")
     weightless = {"jpeg_compressibility", "jpeg_incompressibility"}  # "JPEG size"
     assert not [name for name in REWARDS if f"`{name}`" not in readme and name not in weightless]
+
+
+def test_the_help_page_tells_each_range():
+    assert sorted(name for names in RANGES.values() for name in names) == sorted(REWARDS)
+    page = (ROOT / "web" / "docs" / "FlowSearchRewardLoader.md").read_text("utf-8")
+    said = {}
+    for section in page.split("\n\n**"):
+        intro, *rows = section.split("\n| ")
+        said |= {
+            word: intro + row for row in rows for word in re.findall(r"\w+", row.split("|")[0])
+        }
+    for words, names in RANGES.items():
+        assert not [name for name in names if words not in said[name]], words
+
+
+@pytest.mark.parametrize("name", WEIGHT_FREE)
+def test_scores_keep_to_their_range(name, images):
+    low, high = BOUNDS[name]
+    flat = torch.tensor([0.0, 1.0])[:, None, None, None].expand(2, *images.shape[1:])
+    scores = REWARDS[name]().load().score(torch.cat([images, flat]), [PROMPT] * 7)
+    assert scores.isfinite().all() and (scores >= low).all() and (scores <= high).all()
 
 
 @pytest.mark.parametrize("name", WEIGHT_FREE)
