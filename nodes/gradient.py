@@ -16,6 +16,7 @@ from typing import Any
 import comfy.ldm.modules.attention as attention
 import comfy.model_management as mm
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.graph import allow_mutation_on_saved_tensors
 from torch.overrides import TorchFunctionMode
@@ -29,6 +30,8 @@ from .reward import HostReward
 
 log = logging.getLogger("flow_search")
 NO_FORMULA = "no autograd formula was registered"  # torch, of a fused kernel of the host's
+CONVOLUTIONS = F.conv1d, F.conv2d, F.conv3d, F.conv_transpose2d
+WEIGHTED = F.linear, *CONVOLUTIONS, F.layer_norm, F.group_norm, F.rms_norm
 ROOM = 3  # times the memory of a forward pass, for one that is recomputed block by block
 GIB = 2**30
 
@@ -55,13 +58,33 @@ class Ordinary(TorchFunctionMode):
         return func(*ordinary(args), **ordinary(kwargs or {}))
 
 
+class Lent(Ordinary):
+    """And in the host's layers copies of the weights, for the way back.
+
+    Where weights do not all fit, a layer's has its place for one call only: the next one's is put
+    there, or the page is taken (comfy/ops.py:328), unseen by autograd.
+    """
+
+    def __torch_function__(
+        self, func: Callable, types: Any, args: tuple = (), kwargs: dict | None = None
+    ) -> Any:
+        if func in WEIGHTED:
+            args = (*args[:1], *(copied(value) for value in args[1:]))
+            kwargs = {name: copied(value) for name, value in (kwargs or {}).items()}
+        return super().__torch_function__(func, types, args, kwargs)
+
+
+def copied(value: Any) -> Any:
+    return value.clone() if isinstance(value, Tensor) else value
+
+
 @contextmanager
-def differentiable() -> Iterator[None]:
+def differentiable(mode: type[Ordinary] = Ordinary) -> Iterator[None]:
     """Autograd within the host's inference mode; whatever happens, all is put back."""
     before = getattr(mm, "in_training", False)  # absent from old hosts
     mm.in_training = True  # takes the rope that has a gradient (comfy/ldm/flux/math.py:48)
     try:
-        with torch.inference_mode(False), torch.enable_grad(), Ordinary():
+        with torch.inference_mode(False), torch.enable_grad(), mode():
             with allow_mutation_on_saved_tensors():
                 yield
     finally:
@@ -83,7 +106,7 @@ class Recomputed(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *cotangents: Tensor | None) -> tuple[Tensor | None, ...]:
         inputs = [x.detach().requires_grad_() for x in ctx.saved_tensors]
-        with torch.enable_grad(), Ordinary():
+        with torch.enable_grad(), Lent():
             out = ctx.run(*inputs)
         pairs = zip((out,) if isinstance(out, Tensor) else out, cotangents, strict=True)
         known = [(o, c) for o, c in pairs if c is not None and o.requires_grad]
@@ -168,6 +191,7 @@ class HostGradients:
             images = decode(own.vae, own.base, x0)
             with differentiable():
                 cotangent = pull(self._score, images)
+            with differentiable(Lent):
                 slope = pull(lambda rows: decode(own.vae, own.base, rows), x0, cotangent)
         except Exception as error:
             if not out_of_memory(error):
@@ -215,7 +239,8 @@ class HostGradients:
         base = self.network.base
         self.objective.restore(x, ROOM)
         options = self.network.extra_args["model_options"]
-        with differentiable(), recomputed_blocks(base.diffusion_model), torch_attention(options):
+        network = recomputed_blocks(base.diffusion_model)
+        with differentiable(Lent), network, torch_attention(options):
             return pull(lambda rows: self.network(rows, t), x, cotangent)
 
     def _too_large(self, part: str, x: Tensor, wanted: str) -> RuntimeError:
