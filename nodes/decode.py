@@ -60,7 +60,7 @@ def decode_taesd(vae: Any, latents: Tensor) -> Tensor:
     """
     each = taesd_bytes(vae, latents)
     mm.load_models_gpu([vae.patcher], memory_required=each)
-    at_once = max(1, int(mm.get_free_memory(vae.device) / each))
+    at_once = max(1, int(vae.patcher.get_free_memory(vae.device) / each))
     pictures = []
     for rows in latents.split(at_once):
         decoded = vae.first_stage_model.decode(rows.to(vae.device, vae.vae_dtype))

@@ -1,9 +1,10 @@
-"""What to do when memory runs out: fewer rows at once, then one with every model unloaded."""
+"""Loading what is not there; when memory runs out fewer rows at once, then one with it all free."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import Any
 
 import comfy.model_management as mm
 import torch
@@ -19,6 +20,16 @@ def out_of_memory(error: BaseException) -> bool:
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in SAID)
+
+
+def load(patcher: Any) -> None:
+    """Have a model of no host layers on its device, whole.
+
+    A dynamic patcher would copy it there anew at each call (comfy/model_patcher.py:1839).
+    """
+    there = patcher.is_dynamic() and patcher in mm.loaded_models()
+    if not (there and patcher.loaded_size() >= patcher.model_size()):
+        mm.load_models_gpu([patcher])
 
 
 def make_room() -> None:

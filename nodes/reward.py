@@ -27,7 +27,7 @@ from ..rewards import (
     score_any,
 )
 from ..rewards.weights import SUFFIXES, Peek, peek
-from .memory import fitted
+from .memory import fitted, load
 from .schema import CATEGORY, FlowReward, build, chosen, combo, flat, under
 
 FOLDER = "rewards"
@@ -109,7 +109,7 @@ class HostScorer:
             mm.throw_exception_if_processing_interrupted()
             device = images.device
             if self.patcher is not None:
-                mm.load_models_gpu([self.patcher])
+                load(self.patcher)
                 device = device if images.ndim == 5 else self.patcher.load_device
             return self.scorer.score(images[rows].to(device), prompts[rows])
 

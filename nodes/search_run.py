@@ -10,7 +10,6 @@ from typing import Any
 
 import comfy.model_management as mm
 import comfy.sample
-import comfy.utils
 import torch
 from comfy.samplers import KSAMPLER
 from comfy_execution.utils import get_executing_context
@@ -31,6 +30,7 @@ from .flow import Network, mask_of, nfe_per_particle, stop_if_interrupted
 from .gallery import RESULT, THUMBNAIL, Gallery, shrink
 from .objective import HostObjective
 from .panel import PANELS
+from .progress import Progress
 from .replay import compare
 from .report import Trace, all_failed, decoded, report
 from .request import Request, check, plans
@@ -88,9 +88,9 @@ def search_each(
 ) -> list[Found]:
     """One search after the other. When one is cancelled or fails, what was found is saved."""
     node_id, prompt_id = sender.node_id, sender.prompt_id
-    bar = comfy.utils.ProgressBar(request.budget * len(samples), node_id)
+    bar = Progress(request.budget * len(samples), node_id)
     found: list[Found] = []
-    with RUNNING.search(node_id, prompt_id) as asked:
+    with bar, RUNNING.search(node_id, prompt_id) as asked:
         request = replace(request, rules=replace(request.rules, asked=asked))
         for i, (search, finish) in enumerate(plans(request, times)):
             own = replace(request, search=search, finish=finish)
@@ -113,7 +113,7 @@ class OneSearch:
         request: Request,
         times: list[float],
         events: Events,
-        bar: comfy.utils.ProgressBar,
+        bar: Progress,
     ) -> None:
         self.request, self.times = request, times
         self.events, self.bar, self.image = events, bar, events.sender.image

@@ -4,24 +4,37 @@ Arguments: ComfyUI's folder, the pack's. Prints one JSON object.
 """
 
 import contextlib
+import importlib.util
 import itertools
 import json
+import logging
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 sys.path.insert(1, str(Path(__file__).parent))
 import simulated  # noqa: E402
 from simulated import (  # noqa: E402
     DEVICE,
     LARGE,
+    MB,
+    SMALL,
+    Shortage,
+    demo,
     mm,
+    patched,
     reward,
     run_search,
     sampler,
+    stock,
 )
 
 import comfy.ops  # noqa: E402  isort: skip
 import torch  # noqa: E402  isort: skip
+
+DYNAMIC = importlib.util.find_spec("comfy.model_prefetch")  # None in older hosts
+if DYNAMIC:
+    import pages
 
 LITTLE = {"samples": torch.zeros(1, 16, 8, 8)}
 GUIDANCES = ("none", "dps", "x0")
@@ -67,6 +80,75 @@ def in_turn():
     return told | {"buffers": len(mm.STREAM_CAST_BUFFERS)}
 
 
+class Weighing:
+    """A reward of weights that are no layers of the host's."""
+
+    def __init__(self):
+        self.module = torch.nn.Linear(3, 1)
+
+    def check(self, prompt):
+        pass
+
+    def score(self, images, prompts):
+        return self.module(images).mean((1, 2, 3))
+
+
+def dynamic():
+    """On models that the host has made dynamic."""
+    plain_vae = SimpleNamespace(decode=simulated.vae.decode)
+    pages.simulate(DEVICE)
+    model, _, simulated.vae = demo.DemoFlowModelLoader.execute("fast").args
+    simulated.model = patched(model)
+    simulated.guider = stock.Guider_Basic(simulated.model)
+    simulated.guider.set_conds(simulated.text)
+    full = SimpleNamespace(decode=simulated.vae.decode)
+    classes = [type(p).__name__ for p in (simulated.model, simulated.vae.patcher)]
+    told = {"whole": searches(), "classes": classes}
+    pages.Pages.kept = False
+    told["taken"] = searches()
+    told["full"] = run_search(SMALL, full, latent_image=LITTLE)["rewards"]
+    told["plain decoder"] = run_search(SMALL, plain_vae, latent_image=LITTLE)["rewards"]
+    with Shortage(0.5, 0) as shortage:
+        told["exhausted"] = run_search(40 * MB, simulated.vae, latent_image=LITTLE)["rewards"]
+    return told | {"raised": shortage.raised, "weighed": weighed(), "lent": pages.Pages.lent}
+
+
+def weighed():
+    """How often the reward's weights were copied to the device, and lines in the host's log."""
+    scorer = Weighing()
+    with torch.inference_mode(False):
+        hosted = reward.hosted(scorer, {})
+    copies, lines = [], []
+    own = type(hosted.scorer.patcher).load
+
+    def load(self, *args, **kwargs):
+        copies.append(self is hosted.scorer.patcher)
+        return own(self, *args, **kwargs)
+
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())
+    logging.getLogger().addHandler(handler)
+    logging.getLogger().setLevel(logging.INFO)
+    type(hosted.scorer.patcher).load = load
+    first = run_search(LARGE, simulated.vae, latent_image=LITTLE, reward=hosted)["rewards"]
+    once = sum(copies)
+    again = run_search(LARGE, simulated.vae, latent_image=LITTLE, reward=hosted)["rewards"]
+    type(hosted.scorer.patcher).load = own
+    logging.getLogger().removeHandler(handler)
+    return {
+        "copies": [once, sum(copies) - once], "loads": len(copies), "same": first == again,
+        "lines": sum("prepared for dynamic" in line for line in lines),
+    }  # fmt: skip
+
+
 with torch.inference_mode():
-    told = {"own": searches(), "in turn": in_turn()}
+    full = SimpleNamespace(decode=simulated.vae.decode)
+    told = {
+        "own": searches(),
+        "own full": run_search(LARGE, full, latent_image=LITTLE)["rewards"],
+        "own counts": run_search(LARGE, simulated.vae, latent_image=LITTLE)["rewards"],
+        "in turn": in_turn(),
+    }
+    if DYNAMIC:
+        told["dynamic"] = dynamic()
 sys.stdout.write(json.dumps(told) + "\n")

@@ -21,6 +21,13 @@ def lent(comfyui) -> dict:
     return json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.fixture(scope="module")
+def dynamic(lent):
+    if "dynamic" not in lent:
+        pytest.skip("this ComfyUI's dynamic VRAM is not the one that is simulated")
+    return lent["dynamic"]
+
+
 def test_guidance_moves_the_search(lent):
     """Else the gradients below would tell nothing."""
     own = lent["own"]
@@ -33,3 +40,29 @@ def test_weights_that_take_turns_in_a_buffer(lent, guidance):
     """--novram with two streams: a weight is overwritten before the way back needs it."""
     assert lent["in turn"]["buffers"] == 2
     assert lent["in turn"][guidance] == pytest.approx(lent["own"][guidance], abs=1e-6)
+
+
+@pytest.mark.parametrize("pages", ["whole", "taken"])
+@pytest.mark.parametrize("guidance", ["none", "dps", "x0"])
+def test_dynamic_models(lent, dynamic, pages, guidance):
+    """Pages that are `taken` after each call, as when the card is full."""
+    assert dynamic["classes"] == ["ModelPatcherDynamic", "ModelPatcherDynamic"]
+    assert dynamic[pages][guidance] == pytest.approx(lent["own"][guidance], abs=1e-6)
+    assert dynamic["lent"] == 0
+
+
+@pytest.mark.parametrize("decoder", ["full", "plain decoder"])
+def test_a_decode_leaves_a_dynamic_network_whole(lent, dynamic, decoder):
+    assert dynamic[decoder] == pytest.approx(lent["own full"], abs=1e-6)
+
+
+def test_running_out_of_memory_by_dynamic_models(lent, dynamic):
+    assert set(dynamic["raised"]) == {"network", "decoder", "reward"}
+    assert dynamic["exhausted"] == pytest.approx(lent["own counts"], abs=1e-3)
+
+
+def test_a_dynamic_reward_is_brought_to_the_device_once_a_search(dynamic):
+    """The network is prepared once a round, which the host tells only the first time."""
+    weighed = dynamic["weighed"]
+    assert weighed["same"] and weighed["copies"] == [1, 1]
+    assert weighed["lines"] < 8 < weighed["loads"]

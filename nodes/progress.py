@@ -1,0 +1,28 @@
+"""How far a search is, in NFE: on its node, and in the console as the host's samplers show it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from comfy.utils import ProgressBar
+from tqdm import tqdm
+
+
+class Progress(ProgressBar):
+    """While the console's bar is open, the host prints no line each time that it comes to a model
+    under dynamic VRAM (comfy/model_patcher.py:1987): that is twice and more for each candidate.
+    """
+
+    def __init__(self, total: int, node_id: str) -> None:
+        super().__init__(total, node_id)
+        self.console = tqdm(total=total, unit="NFE")
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self.console.close()
+
+    def update_absolute(self, value: int, total: int | None = None, preview: Any = None) -> None:
+        self.console.update(value - self.console.n)
+        super().update_absolute(value, total, preview)
