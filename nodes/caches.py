@@ -1,9 +1,10 @@
-"""Step caches on a model, known by what they leave there.
+"""What on a model remembers the calls before: step caches, momentum of guidance.
 
-EasyCache, LazyCache, TeaCache, MagCache, First Block Cache and their like skip a call of the
-network when it seems close to the one before, and answer from what they kept of that. In a search
-the calls before belong to other particles and other times. No interface is common to them, but
-names are: of options, of wrappers, of the functions that wrap and of what these close over.
+EasyCache, LazyCache, TeaCache, MagCache, First Block Cache, TaylorSeer, Spectrum and their like
+skip a call of the network when it seems close to the one before, and answer from what they kept of
+that. In a search the calls before belong to other particles and other times. No interface is common
+to them, but names are: of options, of wrappers, of the functions that wrap and of what these close
+over. One of another name is found by what it does: the network's blocks do not run.
 """
 
 from __future__ import annotations
@@ -12,8 +13,22 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-SIGNS = ("cache", "rel_l1_thresh")  # the other is ComfyUI-TeaCache's only option
+import torch
+from torch.nn import Module, ModuleList
+
+# ComfyUI-TeaCache's only option; packs that extrapolate.
+SIGNS = ("cache", "rel_l1_thresh", "taylorseer", "spectrum")
 CLOSURES = 4  # wrappers around wrappers that are looked into
+
+
+class StepCache(ValueError):
+    """Of a model that skips calls, by what shows it."""
+
+    def __init__(self, sign: str) -> None:
+        super().__init__(
+            f"A step cache ({sign}) is on this model, wanted it off for a search: it would reuse "
+            "one candidate's prediction for another."
+        )
 
 
 def step_cache(patcher: Any, options: dict[str, Any]) -> str | None:
@@ -23,6 +38,20 @@ def step_cache(patcher: Any, options: dict[str, Any]) -> str | None:
         return "nunchaku's First Block Cache"
     named = (name for name in _names(patcher, options) if any(s in name.lower() for s in SIGNS))
     return next(named, None)
+
+
+def momentum(options: dict[str, Any]) -> float:
+    """Of the host's APG: the share of the guidance before that it adds to a call's own."""
+    for function in options.get("sampler_pre_cfg_function", ()):
+        cells = zip(_free(function), getattr(function, "__closure__", None) or (), strict=False)
+        for name, cell in cells:
+            if name == "momentum" and isinstance(cell.cell_contents, float | int):
+                return float(cell.cell_contents)
+    return 0.0
+
+
+def _free(function: Any) -> tuple[str, ...]:
+    return getattr(getattr(function, "__code__", None), "co_freevars", ())
 
 
 def _names(patcher: Any, options: dict[str, Any]) -> Iterator[str]:
@@ -51,3 +80,48 @@ def _of_function(value: Any, depth: int = CLOSURES) -> Iterator[str]:
         with contextlib.suppress(ValueError):  # an empty cell
             if callable(cell.cell_contents):
                 yield from _of_function(cell.cell_contents, depth - 1)
+
+
+class BlockWatch:
+    """Around each call of a network: StepCache if less than half of its blocks have run.
+
+    They are seen at the heaviest layer of each; blocks that run unseen (fused, compiled) do so in
+    every call, and the most that ran in one is the measure.
+    """
+
+    def __init__(self) -> None:
+        self.layers: dict[Module, list[Module]] = {}
+        self.most = 0
+
+    @contextlib.contextmanager
+    def __call__(self, network: Module) -> Iterator[None]:
+        if network not in self.layers:
+            self.layers[network] = list(heaviest(network))
+        ran = set()
+
+        def see(layer: Module, inputs: Any) -> None:
+            if not torch.compiler.is_compiling():
+                ran.add(layer)
+
+        hooks = [layer.register_forward_pre_hook(see) for layer in self.layers[network]]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+        self.most = max(self.most, len(ran))
+        if 2 * len(ran) < self.most:
+            raise StepCache(f"{len(ran)} of {self.most} blocks ran in a call")
+
+
+def heaviest(module: Module) -> Iterator[Module]:
+    """Of each block in the outermost lists the layer with most weights."""
+    for child in module.children():
+        if isinstance(child, ModuleList):
+            yield from (max(block.modules(), key=weights) for block in child)
+        else:
+            yield from heaviest(child)
+
+
+def weights(layer: Module) -> int:
+    return sum(weight.numel() for weight in layer.parameters(recurse=False))

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..samplers.batching import OneAtATime
 from ..samplers.ledger import Ledger
-from .caches import step_cache
+from .caches import BlockWatch, StepCache, momentum, step_cache
 from .clock import Clock, clock_of
 from .memory import make_room, out_of_memory
 from .schema import brief
@@ -90,11 +90,13 @@ def mask_of(mask: Tensor | None, samples: Tensor, i: int) -> Tensor | None:
 
 
 def check_guider(guider: Any) -> None:
-    """Refuse what would mix candidates: step caches, and conditions made for several pictures."""
+    """Refuse what would mix candidates: memory of calls, and conditions for several pictures."""
     if cache := step_cache(guider.model_patcher, guider.model_options):
+        raise StepCache(cache)
+    if share := momentum(guider.model_options):
         raise ValueError(
-            f"A step cache ({cache}) is on this model, wanted it off for a search: it would reuse "
-            "one candidate's prediction for another."
+            f"APG with momentum {share:g} is on this model, wanted 0 for a search: it would add "
+            "one candidate's guidance to another's."
         )
     axes = guider.model_patcher.get_model_object("latent_format").latent_dimensions
     for cond in (cond for entries in guider.original_conds.values() for cond in entries):
@@ -141,11 +143,15 @@ class Network:
     """x0 predictions of the host's model inside `guider.sample`, charged as they happen.
 
     `model` is the KSamplerX0Inpaint that a KSAMPLER hands to its function; all rows of one call
-    share their time, as the host reads only the first one's.
+    share their time, as the host reads only the first one's. `watched`: a call that the network
+    itself did not answer is refused.
     """
 
-    def __init__(self, model: Any, extra_args: dict[str, Any], ledger: Ledger) -> None:
+    def __init__(
+        self, model: Any, extra_args: dict[str, Any], ledger: Ledger, watched: bool = False
+    ) -> None:
         self.model, self.extra_args, self.ledger = model, extra_args, ledger
+        self.watch = BlockWatch() if watched else None
         self.base = model.inner_model.inner_model
         self.clock = clock_of(self.base.model_sampling)
         self.keep = mm.loaded_models(only_currently_used=True)
@@ -161,7 +167,10 @@ class Network:
     def _count(self, execute: Callable, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         with self.lock:  # of several GPUs each has a thread of its own
             self.ledger.charge(len(x), 1)
-        return execute(x, *args, **kwargs)
+        if self.watch is None:
+            return execute(x, *args, **kwargs)
+        with self.watch(execute.class_obj.diffusion_model):
+            return execute(x, *args, **kwargs)
 
     def __call__(self, x: Tensor, t: float) -> Tensor:
         """x0. A single row that memory has no room for is tried again with all else unloaded."""
@@ -182,7 +191,7 @@ class Network:
             sigma = x.new_full((len(x),), self.clock.sigma(t))
             x0 = self.model(self.clock.outward(x, t), sigma, **self.extra_args)
         except Exception as error:
-            if isinstance(error, mm.InterruptProcessingException):
+            if isinstance(error, (mm.InterruptProcessingException, StepCache)):
                 raise
             refused = not out_of_memory(error)
             if refused and len(x) == 1:

@@ -178,7 +178,7 @@ class OneSearch:
         disable: bool | None = None,
     ) -> Tensor:
         request, ledger = self.request, self.ledger
-        network = Network(model, extra_args, ledger)
+        network = Network(model, extra_args, ledger, watched=True)
         source = AddressedNoise(request.noise.seed, tuple(x.shape[1:]), x.device, image=self.image)
 
         def objective(vae: Any, reward: HostReward, ledger: Ledger) -> HostObjective:

@@ -69,6 +69,47 @@ def nunchaku(model):
     network.model.residual_diff_threshold_multi = 0.12
 
 
+class TaylorSeer:
+    """As ComfyUI-TaylorSeer does, by its wrapper's name alone."""
+
+    def apply(self, model):
+        def unet_wrapper_function(apply_model, args):
+            return passed(apply_model, args)
+
+        model.set_model_unet_function_wrapper(unet_wrapper_function)
+
+
+def spectrum(model):
+    model.model_options["transformer_options"]["spectrum"] = object()
+
+
+def every_other(call):
+    """`call`, that each second time answers as the time before."""
+    told = []
+
+    def answered(*args, **kwargs):
+        told.append(told[-1] if len(told) % 2 else call(*args, **kwargs))
+        return told[-1]
+
+    return answered
+
+
+def nameless(model):
+    quick = every_other(lambda execute, *args, **kwargs: execute(*args, **kwargs))
+    model.add_wrapper_with_key("diffusion_model", "quick", quick)
+
+
+def left_behind(model):
+    network = model.get_model_object("diffusion_model")
+    network.forward = every_other(network.forward)
+
+
+def harmless(model):
+    network = model.get_model_object("diffusion_model")
+    own = network.forward
+    network.cached_forward = network.forward = lambda *args, **kwargs: own(*args, **kwargs)
+
+
 CACHES = {
     "TeaCache": TeaCache().apply,
     "TeaCache, by its wrapper": TeaCache().wrap,
@@ -77,6 +118,11 @@ CACHES = {
     "CacheDiT": sampler_wrapper,
     "cached blocks as an object patch": object_patch,
     "nunchaku's cache_threshold": nunchaku,
+    "TaylorSeer": TaylorSeer().apply,
+    "Spectrum": spectrum,
+    "a cache of no known name": nameless,
+    "a cache that an earlier run left on the network": left_behind,
+    "a function of that name that skips nothing": harmless,
 }
 
 
