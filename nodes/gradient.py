@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.graph import allow_mutation_on_saved_tensors
 from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..rewards import REWARDS
 from ..samplers.guidance import Guidance, pull, unit_jacobian
@@ -78,6 +79,19 @@ def copied(value: Any) -> Any:
     return value.clone() if isinstance(value, Tensor) else value
 
 
+class Plain(TorchDispatchMode):
+    """Operations give plain tensors, where in a dispatch mode torch would keep a weight's class.
+
+    ComfyUI-GGUF leaves its class by `torch.Tensor(weight)`, which must not come back with it.
+    """
+
+    def __torch_dispatch__(
+        self, func: Callable, types: Any, args: tuple = (), kwargs: dict | None = None
+    ) -> Any:
+        with torch._C.DisableTorchFunctionSubclass():
+            return func(*args, **(kwargs or {}))
+
+
 @contextmanager
 def differentiable(mode: type[Ordinary] = Ordinary) -> Iterator[None]:
     """Autograd within the host's inference mode; whatever happens, all is put back."""
@@ -85,7 +99,7 @@ def differentiable(mode: type[Ordinary] = Ordinary) -> Iterator[None]:
     mm.in_training = True  # takes the rope that has a gradient (comfy/ldm/flux/math.py:48)
     try:
         with torch.inference_mode(False), torch.enable_grad(), mode():
-            with allow_mutation_on_saved_tensors():
+            with allow_mutation_on_saved_tensors(), Plain():
                 yield
     finally:
         mm.in_training = before

@@ -26,6 +26,7 @@ from simulated import (
     reward,
     run_search,
     search_run,
+    stock,
     text,
     vae,
 )
@@ -117,6 +118,23 @@ def run_in(state, memory, vae, **more):
     return found
 
 
+def compiled():
+    """A search as TorchCompileModel makes it, but by a backend that runs the graph as it is."""
+    from comfy_api.torch_helpers import set_torch_compile_wrapper
+    from comfy_extras.nodes_torch_compile import skip_torch_compile_dict
+
+    own, ran = model.clone(), []
+
+    def backend(graph, inputs, **options):
+        return lambda *args: ran.append(graph) or graph.forward(*args)
+
+    set_torch_compile_wrapper(own, backend, options={"guard_filter_fn": skip_torch_compile_dict})
+    basic = stock.Guider_Basic(own)
+    basic.set_conds(text)
+    found = run_search(LARGE, anything, guider=basic, latent_image=LITTLE)
+    return found | {"graphs": len(set(ran)), "ran": len(ran)}
+
+
 MULTI = importlib.util.find_spec("comfy_extras.nodes_multigpu")  # None in older hosts
 
 
@@ -169,6 +187,7 @@ with torch.inference_mode():
         "weighty, low VRAM": weighty(40 * MB, mm.VRAMState.LOW_VRAM),
         "low VRAM": run_in(mm.VRAMState.LOW_VRAM, TINY, anything),
         "no VRAM": run_in(mm.VRAMState.NO_VRAM, LARGE, anything),
+        "compiled": compiled(),
         "one device": run_on([DEVICE]) if MULTI else None,
         "two devices": run_on([DEVICE, torch.device("cpu")]) if MULTI else None,
     }

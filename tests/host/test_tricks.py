@@ -11,7 +11,7 @@ from pack.demo.client import ComfyError
 from .graphs import node, search, with_input
 from .page import check_section, table
 from .runs import Runs, assert_counted
-from .wiring import IMAGE, STEPS, cfg
+from .wiring import IMAGE, STEPS, cfg, lora
 
 BUDGET = 8
 EASY = {"reuse_threshold": 0.2, "start_percent": 0.15, "end_percent": 0.95, "verbose": False}
@@ -23,11 +23,11 @@ CACHES = (
 SEEN_AT_WORK = ("a cache of no known name", "a cache that an earlier run left on the network")
 # Too slow for a test, or not to be had here.
 UNTRIED = {
-    "torch.compile (TorchCompileModel, inductor, demo)": "works, run once by hand on a CPU: the "
+    "torch.compile by inductor (TorchCompileModel, demo)": "works, run once by hand on a CPU: the "
     "rewards of a search are those without it, to the last bit",
     "dynamic VRAM (comfy-aimdo)": "works by the host's own dynamic models on simulated pages, "
     "tests/host/test_lent.py; it needs an NVIDIA GPU, where it has not been run",
-    "GGUF": "its loader is another pack; its layers are cast at each call, as fp8's are",
+    "GGUF by ComfyUI-GGUF, and eight packs of step caches": "run by hand, see robustness.md",
 }
 
 
@@ -81,6 +81,41 @@ def test_weights_of_eight_bits(host, seen, dtype):
     assert shown["finite"]["a"]["finite"]
     assert_counted(shown["search"], BUDGET)
     seen[dtype] = [f"weights in {dtype}", IMAGE, "works"]
+
+
+def test_weights_unpacked_at_each_call(host, seen):
+    """A LoRA is added there, too, and a gradient goes through."""
+    host.run({"files": node("ProbeTinyExtras")})
+    runs = Runs(IMAGE)
+    wide = {"budget": 12, "init_particles": 4, "finish_steps": 1, "reward": runs.bright}
+    dps = {"guidance": "dps", "guidance.strength": 2.0}
+    guided = runs.node("FlowSearchVPSDESampler", **runs.graph[runs.sampler[0]]["inputs"] | dps)
+    packed = runs.node("ProbePacked", key=IMAGE)
+    for name, model in (("whole", runs.model), ("packed", packed)):
+        runs.model = model
+        bare = runs.run(f"{name} bare")
+        lora(runs)
+        plain, one = runs.run(f"{name} plain"), runs.run(f"{name} one", budget=STEPS)
+        runs.compare(f"{name} acts", bare, plain)
+        runs.compare(f"{name} as plain", plain, one)
+        for rows in (1, 4):
+            runs.run(f"{name} by {rows}", micro_batch=rows, **wide)
+        own, runs.sampler = runs.sampler, guided
+        runs.run(f"{name} guided", **wide)
+        runs.sampler, runs.model = own, model
+        runs.compare(f"{name} given back", bare, runs.run(f"{name} again"))
+    shown = runs.show(host)
+    assert shown["packed as plain"]["differ"] == 0.0 == shown["packed given back"]["differ"]
+    assert shown["packed acts"]["differ"] == pytest.approx(shown["whole acts"]["differ"], rel=0.1)
+    assert_counted(shown["packed by 4"], 12)
+    for kind in ("by 1", "by 4", "guided"):
+        ours, theirs = (
+            [r["reward"] for r in shown[f"{n} {kind}"]["report"]["trace"]]
+            for n in ("packed", "whole")
+        )
+        assert ours == pytest.approx(theirs, abs=0.02)
+    assert shown["packed guided"]["report"]["spent"]["gradients"] > 0
+    seen["packed"] = ["weights unpacked at each call (GGUF, imitated), LoRA", IMAGE, "works"]
 
 
 def refused(host, runs):
@@ -170,6 +205,29 @@ def test_little_memory(swapping, seen, what, kept):
     seen[flag] = [f"`{flag}` (device simulated)", "demo", "works, the same candidates"]
 
 
+def test_compiled_networks(swapping, seen):
+    """One graph for a single row, one for any number of them."""
+    found = swapping["compiled"]
+    assert found["graphs"] == 2 and found["ran"] == found["spent"]["network_calls"]
+    assert found["rewards"] == swapping["little"]["rewards"]
+    what = "torch.compile (a backend that runs the graph as it is)"
+    seen[what] = [what, "demo", "works, the same candidates"]
+
+
+def test_work_units_on_one_device(host):
+    """The node leaves the model as it is."""
+    if "MultiGPU_WorkUnits" not in host.client.get("/object_info"):
+        pytest.skip("this ComfyUI has no work units")
+    runs = Runs(IMAGE)
+    cfg(runs)
+    own = runs.run("own", budget=2 * STEPS)
+    runs.model = runs.node("MultiGPU_WorkUnits", model=runs.model, max_gpus=2)
+    runs.compare("same", own, runs.run("split", budget=2 * STEPS))
+    shown = runs.show(host)
+    assert shown["same"]["differ"] == 0.0
+    assert_counted(shown["split"], 2 * STEPS)
+
+
 def test_work_units_on_two_devices(swapping, seen):
     one, two = swapping["one device"], swapping["two devices"]
     if two is None:
@@ -183,7 +241,7 @@ def test_work_units_on_two_devices(swapping, seen):
 
 
 def test_the_table_is_what_was_seen(seen):
-    wanted = 1 + 2 + 2 + len(CACHES) + len(SEEN_AT_WORK) + 3 + 2 + 1
+    wanted = 2 + 2 + 1 + 2 + len(CACHES) + len(SEEN_AT_WORK) + 3 + 2 + 1
     if len(seen) < wanted:
         pytest.skip(f"{wanted - len(seen)} of its rows were not run")
     rows = table(["trick", "model", "search"], seen.values())

@@ -7,6 +7,7 @@ import torch
 from .gradients import NODES as GRADIENTS
 from .memory import NODES as MEMORY
 from .models import NODES as MODELS
+from .packed import NODES as PACKED
 from .tricks import NODES as TRICKS
 from .trouble import NODES as TROUBLE
 from .vlm import NODES as VLM
@@ -139,6 +140,7 @@ class Scores:
 NODE_CLASS_MAPPINGS = {
     **MEMORY,
     **MODELS,
+    **PACKED,
     **TRICKS,
     **TROUBLE,
     **VLM,
