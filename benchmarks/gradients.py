@@ -20,6 +20,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -35,6 +36,7 @@ from pack.samplers.run import Finish, Outcome, StopRules, run  # noqa: E402
 from pack.samplers.steering import Steering  # noqa: E402
 from page import put  # noqa: E402
 from torch import Tensor  # noqa: E402
+from torch.profiler import ProfilerActivity, profile  # noqa: E402
 from world import ROOT, SHAPE, Setting, World, held_out_prompts, judge  # noqa: E402
 
 PLACE = ROOT / "benchmarks" / "gradients.md"
@@ -130,30 +132,36 @@ def measure(world: World, row: Row, prompts: list[str], seeds: int) -> dict[str,
     return {k: [round(r[k], 5) for r in rows] for k in METRICS}
 
 
-def saved(function: Callable[[Tensor], Tensor], x: Tensor) -> int:
-    """Bytes that autograd keeps of one forward pass."""
-    kept: dict[int, int] = {}
-
-    def pack(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        pull(lambda rows: function(rows).flatten(1).sum(1), x)
-    return sum(kept.values())
+def peak(call: Callable[[], object]) -> int:
+    """Bytes that a call has allocated at most at a time."""
+    call()
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
+        call()
+    events = [e for e in seen.profiler.kineto_results.events() if e.name() == "[memory]"]
+    events.sort(key=lambda e: e.start_ns())
+    return max(accumulate(e.nbytes() for e in events))
 
 
 def memory(world: World) -> dict[str, int]:
-    """Bytes kept for each part's backward pass, one after the other as guidance takes them."""
+    """Peaks of one look at a latent, and with each kind of gradient; of the network's part."""
     prompt = "three red circles and two blue squares"
     x, denoise = torch.randn(1, *SHAPE), world.denoiser(prompt)
-    pictures = world.decode(x)
-    return {
-        "network": saved(lambda rows: denoise(rows, 0.9), x),
-        "decoder": saved(world.decode, x),
-        "reward": saved(lambda rows: soft_counts(rows, prompt)[:, None], pictures),
-    }
+
+    def value(x0: Tensor) -> Tensor:
+        return soft_counts(world.decode(x0), prompt)
+
+    def look() -> Tensor:
+        with torch.no_grad():
+            value(x0 := denoise(x, 0.9))
+        return x0
+
+    def guide(kind: str) -> None:
+        gradients = TorchGradients(value, denoise)
+        GUIDANCES[kind](1.0, "relative").slope(gradients, x, look(), 0.9)
+
+    kinds = {kind: peak(lambda kind=kind: guide(kind)) for kind in ("x0", "dps")}
+    alone = peak(lambda: pull(lambda rows: denoise(rows, 0.9).flatten(1).sum(1), x))
+    return {"without guidance": peak(look)} | kinds | {"of that the network": alone}
 
 
 # By the sweep: the strength at which `agree` does not yet fall, and that of the highest reward.
