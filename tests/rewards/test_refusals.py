@@ -28,6 +28,7 @@ BESIDE = {
     "vqascore_instructblip": {"model.safetensors.index.json", "tokenizer.json", "vocab.txt"},
     "vqascore_vlm": {"processor_config.json", "tokenizer.json", "tokenizer_config.json"},
 }
+ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = [family for family, local in LOCAL.items() if "." in local.names.values()]
 CASES = [(family, setting) for family, local in LOCAL.items() for setting in local.names]
 
@@ -81,6 +82,7 @@ def test_nothing_there(case, tmp_path):
 
 
 def test_something_else(case, tmp_path):
+    """The page to get the right one from is that of the README's table."""
     _, load = case
     (tmp_path / "folder").mkdir()
     for file in (tmp_path / "else.safetensors", tmp_path / "folder" / "model.safetensors"):
@@ -90,6 +92,8 @@ def test_something_else(case, tmp_path):
     (tmp_path / "folder" / "config.json").write_text(json.dumps({"model_type": "bert"}))
     assert f"{tmp_path / 'folder'}" in (message := refusal(load, tmp_path / "folder"))
     assert 'type "bert"' in message or "looks like a FLUX" in message
+    page = message.rpartition(" ")[2].removesuffix(".")
+    assert f"({page})" in (ROOT / "README.md").read_text("utf-8")
 
 
 def test_broken_weights(case):
