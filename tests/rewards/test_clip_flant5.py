@@ -12,7 +12,7 @@ import pytest
 import torch
 from pack.rewards import REWARDS, Files, Scorer
 from pack.rewards.clip_flant5 import AFTER, BEFORE, pad_square
-from pack.rewards.t5_answers import load_tokenizer
+from pack.rewards.t5_answers import load_tokenizer, prepare
 
 from . import tiny_t5
 
@@ -111,6 +111,17 @@ def test_the_output_is_not_scaled(scorer):
     scorer.score(picture, PROMPTS[:1])
     taken.remove(), last.remove()
     assert torch.equal(states[0], states[1])
+
+
+def test_the_output_is_not_scaled_even_if_transformers_means_to(folder, scorer):
+    other, picture = load(folder), images(32, 32)
+    t5 = other.module.t5
+    for config in (t5.config, t5.decoder.config):
+        config.tie_word_embeddings = config.scale_decoder_outputs = True
+    wanted, wrong = (s.score(picture, PROMPTS) for s in (scorer, other))
+    assert (wrong / wanted - 1).abs().min() > 1e-3
+    prepare(t5)
+    assert torch.equal(other.score(picture, PROMPTS), wanted)
 
 
 def test_bfloat16(folder, scorer):
