@@ -35,9 +35,14 @@ def replays(
         )
     for report in reports:
         agree(report, {"seed": seed, "sigmas": times} | settings)
-    best = [report["best"] for report in reports]
-    ways = [report.get("lineage", []) for report in reports]
-    return [Replay.of(way, b["path"], b["reward"]) for way, b in zip(ways, best, strict=True)]
+    return [again(report) for report in reports]
+
+
+def again(report: dict[str, Any]) -> Replay:
+    """The way of the report's winner, scored as it was."""
+    best, given = report["best"], report["settings"].get("lookahead", 0)
+    ahead = report["spent"].get("lookahead", given)
+    return Replay.of(report.get("lineage", []), best["path"], best["reward"], ahead)
 
 
 def compare(search: Search, reward: float) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor
 
+from ..samplers.lookahead import AUTOMATIC
 from ..samplers.run import Finish, StopRules, check_budget
 from ..samplers.schedules import split_window
 from ..samplers.search.smc import SMC
@@ -46,7 +47,7 @@ class Request:
     budget: int
     micro_batch: int = 0
     preview_vae: Any = None
-    lookahead: int = 0
+    lookahead: int = AUTOMATIC
     window_start: float = 1.0
     window_end: float = 0.0
     watchdog: HostReward | None = None
@@ -69,23 +70,26 @@ def check(request: Request) -> list[float]:
     lead, inside = split_window(times[:-1], request.window_start, request.window_end)
     cost = nfe_per_particle(request.guider)
     inner, slope = max(1, request.sampler.kernel.inner), request.sampler.guidance.rows
-    prices = Prices(len(lead) + 1, inner, request.lookahead, slope)
-    for search, finish in plans(request, times):
-        check_budget(search, len(inside), finish, request.budget, cost, prices)
+    for own in plans(request, times):
+        prices = Prices(len(lead) + 1, inner, max(0, own.lookahead), slope)
+        check_budget(own.search, len(inside), own.finish, own.budget, cost, prices)
     return times
 
 
-def plans(request: Request, times: list[float]) -> list[tuple[Search, Finish]]:
-    """What is run for each latent, and how it ends."""
+def plans(request: Request, times: list[float]) -> list[Request]:
+    """What is run for each latent."""
     images = len(request.latent_image["samples"])
     if not request.replay:
-        return [(request.search, request.finish.after(request.lookahead))] * images
-    window = ("lookahead", "window_start", "window_end")
+        return [replace(request, finish=request.finish.after(request.lookahead))] * images
+    window = ("window_start", "window_end")
     settings = {name: request.settings[name] for name in window} | request.sampler.settings
     if request.sampler.guidance.strength:
         settings |= request.reward.settings | {"prompt": request.prompt}
     again = replays(request.replay, images, request.noise.seed, times, settings)
-    return [(replay, Finish(replay.nodes)) for replay in again]
+    return [
+        replace(request, search=one, finish=Finish(one.nodes), lookahead=one.lookahead)
+        for one in again
+    ]
 
 
 def check_guidance(request: Request) -> None:

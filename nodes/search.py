@@ -11,6 +11,7 @@ from typing import Any
 from comfy_api.latest import io, ui
 from torch import Tensor
 
+from ..samplers.lookahead import AUTOMATIC
 from ..samplers.run import Finish, StopRules
 from ..samplers.search import SEARCHES
 from ..samplers.search.rbf import RolloverBudgetForcing
@@ -110,14 +111,15 @@ ADVANCED = [
     ),
     io.Int.Input(
         "lookahead",
-        default=0,
-        min=0,
+        default=AUTOMATIC,
+        min=AUTOMATIC,
         max=64,
         optional=True,
         advanced=True,
         tooltip="Plain steps that carry each candidate on before it is scored, so that the reward "
         "sees a clean picture and not a blurred prediction. Each candidate costs that many NFE "
-        "more. 0 for few-step models; about 4 where early predictions are blurred.",
+        "more. -1 looks once at the model: 0 where its first prediction is sharp (few-step "
+        "models), 4 where it is blurred and the budget carries it.",
     ),
     io.Float.Input(
         "window_start",
@@ -263,7 +265,7 @@ def request_of(name: str, search: Any, settings: dict[str, Any], inputs: dict[st
         "target_reward": rules.target,
         "time_limit": rules.seconds,
         "preview_vae": given.get("preview_vae") is not None,
-        "lookahead": given.get("lookahead", 0),
+        "lookahead": given.get("lookahead", AUTOMATIC),
         "window_start": given.get("window_start", 1.0),
         "window_end": given.get("window_end", 0.0),
         "watchdog": given.get("watchdog") is not None,

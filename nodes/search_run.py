@@ -92,8 +92,7 @@ def search_each(
     found: list[Found] = []
     with bar, RUNNING.search(node_id, prompt_id) as asked:
         request = replace(request, rules=replace(request.rules, asked=asked))
-        for i, (search, finish) in enumerate(plans(request, times)):
-            own = replace(request, search=search, finish=finish)
+        for i, own in enumerate(plans(request, times)):
             one = OneSearch(own, times, Events(replace(sender, image=i)), bar)
             rows = slice(i, i + 1)
             try:
@@ -128,6 +127,7 @@ class OneSearch:
         self.outcome = Outcome()
         self.finished: dict[int, Tensor | None] = {}
         self.kept: Kept | None = None
+        self.problem: Problem | None = None
 
     def __call__(self, noise: Tensor, samples: Tensor, mask: Tensor | None) -> Found:
         request = self.request
@@ -165,7 +165,7 @@ class OneSearch:
             beside = self.watchdog.objective.ledger
         seed, ledger = request.noise.seed, self.ledger
         told = report(request.method, seed, settings, budget, ledger, self.trace, outcome, beside)
-        told["spent"]["micro_batch"] = self.batch.size
+        told["spent"] |= {"micro_batch": self.batch.size, "lookahead": self.problem.lookahead}
         return told | {"lineage": entries(self.book.lineage(told["best"]["id"]))}
 
     def _sample(
@@ -195,7 +195,7 @@ class OneSearch:
             beside = objective(scoring.vae, request.watchdog.fresh(), Ledger())
             self.watchdog = Watchdog(beside, self.trace)
             rules = replace(rules, beside=self.watchdog.pace)
-        problem = Problem(
+        problem = self.problem = Problem(
             denoiser=network,
             kernel=request.sampler.kernel,
             times=self.inside,

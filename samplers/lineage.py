@@ -99,15 +99,21 @@ class Replay:
     """
 
     title: ClassVar[str] = "Replay"
+    ranks_early: ClassVar[bool] = False
 
     way: tuple[Origin, ...]
     path: int = 0
     end: Origin | None = None  # the finish
     reward: float | None = None  # what it was worth then
+    lookahead: int = 0  # with which it was scored
 
     @classmethod
     def of(
-        cls, lineage: Sequence[dict[str, Any]], path: int = 0, reward: float | None = None
+        cls,
+        lineage: Sequence[dict[str, Any]],
+        path: int = 0,
+        reward: float | None = None,
+        lookahead: int = 0,
     ) -> Replay:
         """From a report's entries; ValueError where they are no lineage."""
         try:
@@ -117,7 +123,7 @@ class Replay:
         end = way.pop() if way and way[-1].kind == "finish" else None
         if "born" not in [origin.kind for origin in way]:
             raise ValueError("A lineage without a birth was given, wanted that of a report.")
-        return cls(tuple(way), path, end, reward)
+        return cls(tuple(way), path, end, reward, lookahead)
 
     @property
     def nodes(self) -> int:

@@ -153,10 +153,12 @@ class Search(Protocol):
     """A search method: a frozen dataclass of settings whose `run` is a generator.
 
     `minimum(steps, prices)` is the smallest number of network rows it can work with on `steps`
-    times; `run` raises nothing for lack of budget once that many are there.
+    times; `run` raises nothing for lack of budget once that many are there. `ranks_early`: whether
+    it chooses between particles at early times, where a look ahead may tell more.
     """
 
     title: ClassVar[str]
+    ranks_early: ClassVar[bool]
 
     def minimum(self, steps: int, prices: Prices) -> int: ...
     def run(self, problem: Problem) -> Iterator[SearchEvent]: ...

@@ -49,6 +49,7 @@ class RolloverBudgetForcing:
     """
 
     title: ClassVar[str] = "Rollover Budget Forcing (RBF)"
+    ranks_early: ClassVar[bool] = True
 
     init_particles: int = field(
         default=8,

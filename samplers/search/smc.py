@@ -29,6 +29,7 @@ class SMC:
     """
 
     title: ClassVar[str] = "SMC (resampled particles)"
+    ranks_early: ClassVar[bool] = True
 
     temperature: float = field(
         default=0.5,

@@ -24,6 +24,7 @@ class SearchOverPaths:
     """
 
     title: ClassVar[str] = "Search over paths (SoP)"
+    ranks_early: ClassVar[bool] = False
 
     paths: int = field(
         default=2,

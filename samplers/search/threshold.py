@@ -20,6 +20,7 @@ class VerifierThreshold:
     """
 
     title: ClassVar[str] = "Verifier threshold"
+    ranks_early: ClassVar[bool] = True
 
     threshold: float = field(
         default=0.0,

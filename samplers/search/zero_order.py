@@ -19,6 +19,7 @@ class ZeroOrder:
     """
 
     title: ClassVar[str] = "Zero-order (neighbouring noises)"
+    ranks_early: ClassVar[bool] = False
 
     neighbours: int = field(
         default=4,

@@ -52,6 +52,7 @@ def search(caption=CAPTION, cfg=1.0, seed=7, steps=4, name="run", **inputs):
             top_k=1,
             micro_batch=0,
             time_limit=0.0,
+            lookahead=0,
         ),
         "probe": node(
             "ProbeReport", latent=["search", 0], images=["search", 1], report=["search", 2],

@@ -54,6 +54,32 @@ def test_lookahead_is_charged_and_stands_for_the_finish(host, method):
     assert report["best"]["reward"] == max(row["reward"] for row in report["trace"])
 
 
+def renamed(graph, name):
+    """The graph with a count of its own."""
+    return with_input(with_input(graph, "count", "name", name), "probe", "name", name)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(("checkpoint", "ahead"), [("fast", 0), ("base", 4)])
+def test_the_automatic_lookahead_follows_the_model(host, method, checkpoint, ahead):
+    graph = renamed(by(method, lookahead=-1, budget=80), f"{method} {checkpoint}")
+    shown = host.probe(with_input(graph, "loader", "checkpoint", checkpoint))
+    report = shown["report"]
+    early = SEARCHES[method].ranks_early
+    assert report["settings"]["lookahead"] == -1
+    assert report["spent"]["lookahead"] == (ahead if early else 0)
+    assert report["spent"]["nfe"] == shown["counts"]["rows"] <= 80
+    assert report["trace"][0]["nfe"] == 5 or not early  # the look is a candidate
+    assert any(row["kind"] == "finish" for row in report["trace"]) == (not ahead or not early)
+
+
+def test_a_budget_too_small_for_the_look_goes_without(host):
+    shown = host.probe(by("rbf", lookahead=-1, budget=24))
+    other = host.probe(renamed(by("rbf", budget=24), "told 0"))
+    assert shown["report"]["spent"]["lookahead"] == 0
+    assert shown["latent"] == other["latent"]
+
+
 def test_weights_are_kept_in_the_trace(host):
     rows = host.probe(by("smc"))["report"]["trace"]
     assert all("log_w" in row for row in rows if row["kind"] != "finish")

@@ -15,6 +15,12 @@ SEARCHES = {
     "svdd, lookahead": lambda: particles(
         search(name="replay svdd", seed=33), "svdd", budget=30, lookahead=1
     ),
+    "automatic lookahead": lambda: particles(
+        with_input(search(name="replay ahead", seed=43), "loader", "checkpoint", "base"),
+        "svdd",
+        budget=60,
+        lookahead=-1,
+    ),
     "smc, window": lambda: particles(
         search(name="replay smc", seed=34), "smc", budget=30, window_start=0.99
     ),
@@ -44,6 +50,7 @@ def test_the_winner_comes_again(host, name):
     assert second["report"]["spent"]["nfe"] == second["counts"]["rows"] - before
     assert second["report"]["spent"]["nfe"] <= MOST.get(name, first["report"]["spent"]["nfe"])
     assert second["report"]["spent"]["rewards"] <= 2
+    assert second["report"]["spent"]["lookahead"] == first["report"]["spent"]["lookahead"]
     third = again(host, graph, json.dumps(second["report"]), budget=1000)
     assert third["latent"] == first["latent"]
 

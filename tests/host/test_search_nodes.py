@@ -35,7 +35,7 @@ def test_report_follows_the_contract(base_run):
     assert report["stopped"] == "budget"
     assert report["budget"] == {"nfe": 20, "seconds": None, "target_reward": None}
     counts = {"nfe", "network_calls", "decodes", "frames", "rewards", "gradients"}
-    assert set(report["spent"]) == counts | {"seconds", "micro_batch"}
+    assert set(report["spent"]) == counts | {"seconds", "micro_batch", "lookahead"}
     assert report["spent"]["micro_batch"] == 16
     assert report["spent"]["frames"] == report["spent"]["decodes"]
     assert set(report["spent"]["seconds"]) == {"total", "network", "decode", "reward", "gradient"}
