@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from world import Finish, Prices, Setting
+from world import AUTOMATIC, Finish, Prices, Setting
 
 BUDGETS = (25, 50, 100, 200)
 PLAIN_STEPS = {"fast": 4, "base": 20}
@@ -14,6 +14,8 @@ COMMON = {
     "fast": {"finish": 2, "top_k": 3, "kernel": "eta", "norm": 1.0},
     "base": {"finish": 4, "top_k": 1, "kernel": "euler_maruyama", "norm": 3.0},
 }
+# The automatic lookahead looks at `fast` in vain, and 50 NFE do not carry it on `base`.
+AHEAD = {"fast": {}, "base": {100: AUTOMATIC, 200: AUTOMATIC}}
 # RBF's random starts, as a share of the budget: where one early look is worth much, many.
 STARTS = {"fast": 4, "base": 12}
 SOP = {"fast": (2, 3), "base": (4, 6)}  # steps up and down
@@ -31,7 +33,8 @@ def sde(method: str, budget: int, weights: str, **other: object) -> Setting:
     """A particle method on the path and kernel that are our defaults."""
     kind = model(weights)
     starts = (("init_particles", budget // STARTS[kind]),) if method == "rbf" else ()
-    return Setting(method, budget, **COMMON[kind] | {"options": starts} | other)
+    shared = COMMON[kind] | {"lookahead": AHEAD[kind].get(budget, 0), "options": starts}
+    return Setting(method, budget, **shared | other)
 
 
 def model(weights: str) -> str:
@@ -59,7 +62,9 @@ def affordable(setting: Setting) -> bool:
     """Whether the budget carries the search and its finish."""
     lead, times = setting.times()
     inner = max(1, setting.transition().inner)
-    least = setting.search().minimum(len(times), Prices(len(lead) + 1, inner, setting.lookahead))
+    least = setting.search().minimum(
+        len(times), Prices(len(lead) + 1, inner, max(0, setting.lookahead))
+    )
     return setting.budget >= least + Finish(setting.finish, setting.top_k).rows()
 
 
@@ -76,7 +81,14 @@ def plan(weights: str) -> dict[str, Setting]:
         rows[f"100 {method}, linear SDE"] = replace(own, **LINEAR)
         few = sde(method, 25, weights).options  # each candidate costs three or four
         rows[f"100 {method}, glass"] = replace(own, kernel="glass", inner=3, steps=5, options=few)
-        rows[f"100 {method}, VP-SDE, lookahead 1"] = replace(own, lookahead=1, options=few)
+        other = (
+            replace(own, lookahead=1, options=few) if kind == "fast" else replace(own, lookahead=0)
+        )
+        rows[f"100 {method}, VP-SDE, lookahead {other.lookahead}"] = other
+    if kind == "fast":
+        rows["100 rbf, VP-SDE, lookahead -1"] = replace(
+            sde("rbf", 100, weights), lookahead=AUTOMATIC
+        )
     for steps in (1, 2, 5, 10, 20):
         rows[f"100 best of N, {steps} steps"] = ode("best_of_n", steps, 100)
     rows["100 best of N, 1 step, finished"] = ode(

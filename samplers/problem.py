@@ -27,10 +27,10 @@ class Problem:
     (K,*D): standard normal rows by id; uniform(id, n) -> (n,) in [0, 1). times: falling model
     times above 0 at which the search works; `lead`: times before them, crossed by the ODE; `end`
     is where the sampler lands and a finish ends (0: the clean image). A particle is worth the
-    objective of its x0, or of the end of `lookahead` more ODE evaluations down to 0. `steering`
-    guides what the problem's own kernel proposes. `after_call` follows each network call, so that
-    a driver can stop in between. `failed` holds by id why a particle has no score, `book` how each
-    came about.
+    objective of its x0, or of the end of `lookahead` more ODE evaluations down to 0 (-1: as many as
+    the driver decides). `steering` guides what the problem's own kernel proposes. `after_call`
+    follows each network call, so that a driver can stop in between. `failed` holds by id why a
+    particle has no score, `book` how each came about.
     """
 
     denoiser: Denoiser
@@ -68,7 +68,8 @@ class Problem:
     @property
     def prices(self) -> Prices:
         slope = self.steering.rows if self.steering else 0
-        return Prices(len(self.lead) + 1, max(1, self.kernel.inner), self.lookahead, slope)
+        ahead = max(0, self.lookahead)
+        return Prices(len(self.lead) + 1, max(1, self.kernel.inner), ahead, slope)
 
     @property
     def left(self) -> float:
