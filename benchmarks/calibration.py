@@ -3,7 +3,8 @@
 For each step of a schedule: the rank correlation (Spearman, over seeds of one prompt, averaged over
 prompts, with its standard error) between what a particle scores there and what its own ODE finish
 scores. Columns: the one-step x0 (lookahead 0), and rollouts of 1, 2 and 4 steps. `right` is how
-often a particle whose look is exactly right is exactly right when finished. --write puts the table
+often a particle whose look is exactly right is exactly right when finished; `blur` what the
+automatic lookahead goes by, and `looks` how often it would look ahead there. --write puts the table
 into benchmarks/calibration.md.
 """
 
@@ -20,7 +21,7 @@ from scipy.stats import rankdata
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from page import put  # noqa: E402
-from world import World, held_out_prompts, judge, rewards_of  # noqa: E402
+from world import LOOK, SHARP, World, blur, held_out_prompts, judge, rewards_of  # noqa: E402
 
 LOOKS = (0, 1, 2, 4)
 
@@ -62,7 +63,8 @@ def looks(world: World, prompt: str, times: list[float], seeds: int, finish: int
         pictures = {m: roll(net, x, x0, t, m) for m in {*LOOKS, finish}}
         row = {m: score(p) for m, p in pictures.items()}
         exact = {m: exacts(world, p, prompt) for m, p in pictures.items() if m in (0, finish)}
-        rows.append({"score": row, "exact": exact})
+        blurs = torch.tensor([blur(a, b) for a, b in zip(x0, pictures[LOOK], strict=True)])
+        rows.append({"score": row, "exact": exact, "blur": blurs})
     return rows
 
 
@@ -100,10 +102,8 @@ def table(args: argparse.Namespace) -> str:
         for prompt in held_out_prompts(args.prompts, args.prompt_seed)
     ]
     shown = [m for m in LOOKS if m < args.finish]
-    lines = [
-        f"| t | {' | '.join(f'look {m}' for m in shown)} | x0 right | finish right | right |",
-        "|---" * (len(shown) + 4) + "|",
-    ]
+    heads = [f"look {m}" for m in shown] + ["x0 right", "finish right", "right", "blur", "looks"]
+    lines = [f"| t | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
     for i, t in enumerate(times):
         rows = [prompt[i] for prompt in every]
         last = args.finish
@@ -112,9 +112,10 @@ def table(args: argparse.Namespace) -> str:
         ]
         x0, end = (torch.cat([r["exact"][m] for r in rows]) for m in (0, last))
         both = float((x0 * end).sum() / x0.sum().clamp(min=1))
-        lines.append(
-            f"| {t} | {' | '.join(cells)} | {x0.mean():.3f} | {end.mean():.3f} | {both:.2f} |"
-        )
+        cells += [f"{x0.mean():.3f}", f"{end.mean():.3f}", f"{both:.2f}"]
+        blurs = torch.cat([r["blur"] for r in rows])
+        cells += [mean_error(blurs.tolist()), f"{(blurs >= SHARP).float().mean():.2f}"]
+        lines.append(f"| {t} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

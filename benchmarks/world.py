@@ -37,7 +37,7 @@ from pack.samplers.interpolants import INTERPOLANTS  # noqa: E402
 from pack.samplers.interpolants.linear import Linear  # noqa: E402
 from pack.samplers.kernels import KERNELS  # noqa: E402
 from pack.samplers.ledger import Ledger  # noqa: E402
-from pack.samplers.lookahead import AUTOMATIC  # noqa: E402, F401
+from pack.samplers.lookahead import AUTOMATIC, LOOK, SHARP, blur  # noqa: E402
 from pack.samplers.noise import AddressedNoise  # noqa: E402
 from pack.samplers.problem import Problem  # noqa: E402
 from pack.samplers.run import Finish, Outcome, StopRules, check_budget, run  # noqa: E402
@@ -166,12 +166,16 @@ def judge(picture: torch.Tensor, prompt: str) -> dict[str, float]:
 
 
 __all__ = [
+    "AUTOMATIC",
+    "LOOK",
     "ROOT",
     "SEARCHES",
+    "SHARP",
     "Finish",
     "Prices",
     "Setting",
     "World",
+    "blur",
     "held_out_prompts",
     "judge",
     "rewards_of",

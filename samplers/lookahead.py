@@ -10,18 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from torch import Tensor
+
 from .problem import Problem
-from .types import Particles, Search, SearchEvent
+from .types import Search, SearchEvent
 
 AUTOMATIC = -1
 LOOK = 4  # evaluations from the first time to 0 that leave no blur worth the name
 SHARP = 0.08
 
 
-def blur(particles: Particles) -> float:
-    """What of the clean latents' variance the prediction misses; nan where one is not finite."""
-    x0, end = particles.x0.float(), particles.clean.float()
-    return float((x0 - end).square().mean() / end.var())
+def blur(x0: Tensor, end: Tensor) -> float:
+    """What of the variance of clean latents `end` their prediction x0 misses; nan where one is not
+    finite."""
+    return float((x0.float() - end.float()).square().mean() / end.float().var())
 
 
 def decided(search: Search, problem: Problem) -> Iterator[SearchEvent]:
@@ -36,6 +38,6 @@ def decided(search: Search, problem: Problem) -> Iterator[SearchEvent]:
         problem.lookahead = 0
         return
     first = problem.born(1)
-    if not blur(first) >= SHARP:  # also where it is not a number
+    if not blur(first.x0, first.clean) >= SHARP:  # also where it is not a number
         problem.lookahead = 0
     yield SearchEvent("born", first, problem.ledger.nfe)
