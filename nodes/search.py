@@ -57,8 +57,8 @@ ENDING = [
         min=0,
         max=1000,
         tooltip="Plain steps that finish each of the best candidates, out of the budget. 1 or 2 "
-        "do for few-step models, 8 or more for the rest; 0 returns the search's own prediction, "
-        "blurred unless the model is few-step.",
+        "do for few-step models, 4 or more for the rest; none is taken after a lookahead of as "
+        "many. 0 returns the search's own prediction, blurred unless the model is few-step.",
     ),
     io.Int.Input(
         "top_k",

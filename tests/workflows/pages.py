@@ -109,14 +109,14 @@ def flux_dev_rbf_pickscore(g: Graph) -> None:
     )
     found = search(
         g, noise=noise, guider=guider, sampler=sampler, sigmas=sigmas, latent_image=latent,
-        vae=vae, reward=reward, prompt=words, budget=120, init_particles=12, finish_steps=10,
+        vae=vae, reward=reward, prompt=words, budget=120, init_particles=8, finish_steps=10,
         top_k=2,
     )  # fmt: skip
     shown(g, found, "flux_dev_rbf_pickscore")
     g.note("load", (
         "## FLUX.1-dev, RBF, PickScore\n\nA model of many steps: its early predictions are "
-        "blurred, so the two best candidates are carried on by **finish_steps** plain steps and "
-        "judged again. PickScore tells what people prefer.\n\nDownload\n" + flux_files(DEV)
+        "blurred, so every candidate is judged four plain steps ahead (**lookahead** -1 finds out), "
+        "and the two best are carried on by **finish_steps** and judged again. PickScore tells what people prefer.\n\nDownload\n" + flux_files(DEV)
         + f"\n- models/rewards: the folder [PickScore_v1]({HUB}/yuvalkirstain/PickScore_v1)"
     ), height=380)  # fmt: skip
 
@@ -138,7 +138,7 @@ def inpaint_search(g: Graph) -> None:
     )
     found = search(
         g, noise=noise, guider=guider, sampler=sampler, sigmas=sigmas, latent_image=masked,
-        vae=vae, reward=reward, prompt=words, budget=100, init_particles=10, finish_steps=10,
+        vae=vae, reward=reward, prompt=words, budget=100, init_particles=8, finish_steps=10,
         top_k=1,
     )  # fmt: skip
     shown(g, found, "inpaint_search")
@@ -174,7 +174,7 @@ def kontext_edit_search(g: Graph) -> None:
     )
     found = search(
         g, noise=noise, guider=guider, sampler=sampler, sigmas=sigmas, latent_image=latent,
-        vae=vae, reward=reward, prompt=asked, budget=100, init_particles=10, finish_steps=10,
+        vae=vae, reward=reward, prompt=asked, budget=100, init_particles=6, finish_steps=10,
         top_k=2,
     )  # fmt: skip
     shown(g, found, "kontext_edit_search")
