@@ -21,9 +21,11 @@ SHARP = 0.08
 
 
 def blur(x0: Tensor, end: Tensor) -> float:
-    """What of the variance of clean latents `end` their prediction x0 misses; nan where one is not
-    finite."""
-    return float((x0.float() - end.float()).square().mean() / end.float().var())
+    """What of the variance of clean latents `end` their prediction x0 misses, where they differ at
+    all (an inpainting mask keeps the rest); nan where one is not finite, or nothing differs."""
+    differ = x0 != end
+    x0, end = x0[differ].float(), end[differ].float()
+    return float((x0 - end).square().mean() / end.var())
 
 
 def decided(search: Search, problem: Problem) -> Iterator[SearchEvent]:

@@ -1,5 +1,7 @@
 """The automatic lookahead: one look at the model, charged, and then the search that was decided."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given
@@ -113,6 +115,13 @@ def test_blur_is_the_share_of_the_variance_that_is_missed():
     missed = sum((a - b) ** 2 for a, b in zip(x0.flatten(), end.flatten(), strict=True)) / 35
     spread = sum((b - end.mean()) ** 2 for b in end.flatten()) / 34
     assert blur(x0, end) == pytest.approx(float(missed / spread), rel=1e-5)
+
+
+def test_what_a_mask_keeps_does_not_count():
+    x0, end = torch.randn(2, 5, 7, generator=torch.Generator().manual_seed(4))
+    kept = torch.full((60, 7), 9.0)
+    assert blur(torch.cat([kept, x0]), torch.cat([kept, end])) == pytest.approx(blur(x0, end))
+    assert math.isnan(blur(x0, x0))
 
 
 def test_a_mixture_of_two_modes_is_blurred_at_first():
