@@ -22,8 +22,10 @@ SHARP = 0.08
 
 def blur(x0: Tensor, end: Tensor) -> float:
     """What of the variance of clean latents `end` their prediction x0 misses, where they differ at
-    all (an inpainting mask keeps the rest); nan where one is not finite, or nothing differs."""
+    all (an inpainting mask keeps the rest); nan where one is not finite."""
     differ = x0 != end
+    if not differ.any():
+        return 0.0
     x0, end = x0[differ].float(), end[differ].float()
     return float((x0 - end).square().mean() / end.var())
 
