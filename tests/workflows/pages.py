@@ -115,8 +115,9 @@ def flux_dev_rbf_pickscore(g: Graph) -> None:
     shown(g, found, "flux_dev_rbf_pickscore")
     g.note("load", (
         "## FLUX.1-dev, RBF, PickScore\n\nA model of many steps: its early predictions are "
-        "blurred, so every candidate is judged four plain steps ahead (**lookahead** -1 finds out), "
-        "and the two best are carried on by **finish_steps** and judged again. PickScore tells what people prefer.\n\nDownload\n" + flux_files(DEV)
+        "blurred, so every candidate is judged four plain steps ahead (**lookahead** -1 finds "
+        "out), and the two best are carried on by **finish_steps** and judged again. PickScore "
+        "tells what people prefer.\n\nDownload\n" + flux_files(DEV)
         + f"\n- models/rewards: the folder [PickScore_v1]({HUB}/yuvalkirstain/PickScore_v1)"
     ), height=380)  # fmt: skip
 
