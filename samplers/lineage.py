@@ -99,7 +99,7 @@ class Replay:
     """
 
     title: ClassVar[str] = "Replay"
-    ranks_early: ClassVar[bool] = False
+    ranks: ClassVar[str] = "late"
 
     way: tuple[Origin, ...]
     path: int = 0

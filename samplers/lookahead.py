@@ -8,16 +8,16 @@ models lie below SHARP, plain flow models above.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import replace
 
 from torch import Tensor
 
 from .problem import Problem
-from .types import Search, SearchEvent
+from .types import Search
 
 AUTOMATIC = -1
 LOOK = 4  # evaluations from the first time to 0 that leave no blur worth the name
-SHARP = 0.08
+SHARP = 0.06
 
 
 def blur(x0: Tensor, end: Tensor) -> float:
@@ -30,18 +30,18 @@ def blur(x0: Tensor, end: Tensor) -> float:
     return float((x0 - end).square().mean() / end.var())
 
 
-def decided(search: Search, problem: Problem) -> Iterator[SearchEvent]:
-    """Set the problem's automatic lookahead to LOOK where the first particle is blurred, else to 0.
+def decided(search: Search, problem: Problem) -> int:
+    """LOOK where the problem's first particle is blurred, else 0.
 
     0 without a look for methods that only rank what is nearly clean, and where the budget does not
-    carry a search with LOOK. The particle costs a birth and LOOK, and is a candidate like any.
+    carry a search with LOOK. The look is what that particle's birth would ask for, so that it costs
+    a method that ranks births nothing more where they are blurred, and LOOK otherwise.
     """
-    problem.lookahead = LOOK
-    needed = problem.prices.born + search.minimum(len(problem.times), problem.prices)
-    if not search.ranks_early or problem.left < needed:
-        problem.lookahead = 0
-        return
-    first = problem.born(1)
-    if not blur(first.x0, first.clean) >= SHARP:  # also where it is not a number
-        problem.lookahead = 0
-    yield SearchEvent("born", first, problem.ledger.nfe)
+    prices = problem.prices
+    birth, spared = prices.birth, search.ranks == "births"
+    needed = search.minimum(len(problem.times), replace(prices, score=LOOK))
+    if search.ranks == "late" or problem.left < needed + (0 if spared else LOOK):
+        return 0
+    ahead = LOOK if blur(*problem.look(LOOK)) >= SHARP else 0  # 0 also where it is not a number
+    problem.spare(birth + ahead if spared else birth)
+    return ahead

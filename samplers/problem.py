@@ -54,6 +54,7 @@ class Problem:
     failed: dict[int, str] = field(default_factory=dict)
     book: Book = field(default_factory=Book)
     _next_id: int = 0
+    _known: list[Tensor] = field(default_factory=list)  # answers that the first birth is spared
 
     def __post_init__(self) -> None:
         self.final_objective = self.final_objective or self.objective
@@ -74,7 +75,7 @@ class Problem:
     @property
     def left(self) -> float:
         """Network rows that can still be asked for, the finish set aside."""
-        return self.ledger.left
+        return self.ledger.left + len(self._known)
 
     @property
     def last_step(self) -> int:
@@ -104,14 +105,45 @@ class Problem:
         self, ids: list[int], x: Tensor, parents: Sequence[int] = (), score: bool = True
     ) -> Particles:
         """The particles that begin at x: carried along `lead`, evaluated at the first time."""
-        self.ledger.require(len(ids) * (self.prices.born if score else self.prices.birth))
+        price = self.prices.born if score else self.prices.birth
+        self.ledger.require(len(ids) * price - len(self._known))
+        zeros, parents, alone = [0] * len(ids), parents or [-1] * len(ids), bool(self._known)
+        x, x0 = self._led(x)
+        for rows in (slice(0, alone), slice(alone, None)):  # a first one that was looked at
+            self.book.add("born", ids[rows], parents[rows], 0, self.batch)
+        born = self._judged(x, x0, ids, parents, zeros, zeros, score)
+        self._known = []
+        return born
+
+    def look(self, nodes: int) -> tuple[Tensor, Tensor]:
+        """x0 of the first particle before its birth, and the end of `nodes` more evaluations; each
+        (1,*D), and charged."""
+        own, answers = self.denoiser, []
+
+        def noted(x: Tensor, t: float) -> Tensor:
+            answers.append(own(x, t))
+            return answers[-1]
+
+        self.ledger.require(self.prices.birth + nodes)
+        self.denoiser = noted
+        try:
+            x, x0 = self._led(self.start([0]))
+            end = self._roll(x, x0, self.times[0], nodes)[1]
+        finally:
+            self.denoiser = own
+        self._known = answers
+        return x0, end
+
+    def spare(self, rows: int) -> None:
+        """Of what the look asked, the first birth is spared the first `rows`."""
+        self._known = self._known[:rows]
+
+    def _led(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Latents that begin at x, carried along `lead` to the first time, and x0 there."""
         ode = ODE(self.path)
         for t, s in zip(self.lead, [*self.lead[1:], self.times[0]], strict=False):
             x = ode(x, self._denoise(x, t), t, s).mean
-        zeros, parents = [0] * len(ids), parents or [-1] * len(ids)
-        x0 = self._denoise(x, self.times[0])
-        self.book.add("born", ids, parents, 0, self.batch)
-        return self._judged(x, x0, ids, parents, zeros, zeros, score)
+        return x, self._denoise(x, self.times[0])
 
     def propose(
         self, parents: Particles, score: bool = True, kernel: Kernel | None = None
@@ -301,4 +333,7 @@ class Problem:
             self.after_call()
             return x0
 
-        return self.batch(x, ask)
+        if not self._known:
+            return self.batch(x, ask)
+        first, others = self._known.pop(0), x[1:]
+        return torch.cat([first, self.batch(others, ask)]) if len(others) else first

@@ -91,12 +91,13 @@ def run(
     place whatever stopped the search. Stop rules are looked at after every network call. An
     automatic lookahead is decided first, and stands for a finish that is no longer.
     """
-    automatic = problem.lookahead == AUTOMATIC
     problem.ledger.reserve = finish.rows()
+    if problem.lookahead == AUTOMATIC:
+        problem.lookahead = decided(search, problem)
+        finish = finish.after(problem.lookahead)
+        problem.ledger.reserve = finish.rows()
     yield from _searched(search, problem, finish, rules, outcome)
     problem.ledger.reserve = 0
-    if automatic:
-        finish = finish.after(problem.lookahead)
     if finish.steps or problem.end or problem.final_objective is not problem.objective:
         finished: list[Particles] = []
         for particle in outcome.top:
@@ -104,14 +105,6 @@ def run(
             finished = best_ever(finished, last, finish.top_k)
             yield SearchEvent("finish", last, problem.ledger.nfe)
         outcome.top = finished
-
-
-def _whole(search: Search, problem: Problem, finish: Finish) -> Iterator[SearchEvent]:
-    """What decides the lookahead, then the search."""
-    if problem.lookahead == AUTOMATIC:
-        yield from decided(search, problem)
-        problem.ledger.reserve = finish.after(problem.lookahead).rows()
-    yield from search.run(problem)
 
 
 def _searched(
@@ -131,7 +124,7 @@ def _searched(
 
     problem.after_call = after_call
     try:
-        for event in _whole(search, problem, finish):
+        for event in search.run(problem):
             if event.kind in SCORED:
                 outcome.top = best_ever(outcome.top, event.particles, finish.top_k)
             yield event

@@ -153,12 +153,12 @@ class Search(Protocol):
     """A search method: a frozen dataclass of settings whose `run` is a generator.
 
     `minimum(steps, prices)` is the smallest number of network rows it can work with on `steps`
-    times; `run` raises nothing for lack of budget once that many are there. `ranks_early`: whether
-    it chooses between particles at early times, where a look ahead may tell more.
+    times; `run` raises nothing for lack of budget once that many are there. `ranks` tells which
+    particles it chooses between: from their births on, from early steps on, or late ones only.
     """
 
     title: ClassVar[str]
-    ranks_early: ClassVar[bool]
+    ranks: ClassVar[Literal["births", "early", "late"]]
 
     def minimum(self, steps: int, prices: Prices) -> int: ...
     def run(self, problem: Problem) -> Iterator[SearchEvent]: ...

@@ -37,7 +37,7 @@ class BestOfN:
     """
 
     title: ClassVar[str] = "Best of N"
-    ranks_early: ClassVar[bool] = False
+    ranks: ClassVar[str] = "late"
 
     def minimum(self, steps: int, prices: Prices) -> int:
         return prices.walk(steps)

@@ -19,7 +19,7 @@ class CoDe:
     """
 
     title: ClassVar[str] = "CoDe (best block of steps)"
-    ranks_early: ClassVar[bool] = True
+    ranks: ClassVar[str] = "early"
 
     block: int = field(
         default=2,

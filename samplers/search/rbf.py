@@ -49,7 +49,7 @@ class RolloverBudgetForcing:
     """
 
     title: ClassVar[str] = "Rollover Budget Forcing (RBF)"
-    ranks_early: ClassVar[bool] = True
+    ranks: ClassVar[str] = "births"
 
     init_particles: int = field(
         default=8,

@@ -29,7 +29,7 @@ class SMC:
     """
 
     title: ClassVar[str] = "SMC (resampled particles)"
-    ranks_early: ClassVar[bool] = True
+    ranks: ClassVar[str] = "births"
 
     temperature: float = field(
         default=0.5,

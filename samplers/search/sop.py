@@ -24,7 +24,7 @@ class SearchOverPaths:
     """
 
     title: ClassVar[str] = "Search over paths (SoP)"
-    ranks_early: ClassVar[bool] = False
+    ranks: ClassVar[str] = "late"
 
     paths: int = field(
         default=2,

@@ -21,7 +21,7 @@ class SVDD:
     """
 
     title: ClassVar[str] = "SVDD (best child each step)"
-    ranks_early: ClassVar[bool] = True
+    ranks: ClassVar[str] = "births"
 
     paths: int = field(default=1, metadata=PATHS)
     alpha: float = field(

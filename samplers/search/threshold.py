@@ -20,7 +20,7 @@ class VerifierThreshold:
     """
 
     title: ClassVar[str] = "Verifier threshold"
-    ranks_early: ClassVar[bool] = True
+    ranks: ClassVar[str] = "births"
 
     threshold: float = field(
         default=0.0,

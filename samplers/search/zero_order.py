@@ -19,7 +19,7 @@ class ZeroOrder:
     """
 
     title: ClassVar[str] = "Zero-order (neighbouring noises)"
-    ranks_early: ClassVar[bool] = False
+    ranks: ClassVar[str] = "late"
 
     neighbours: int = field(
         default=4,

@@ -60,6 +60,9 @@ class Stream:
     def as_context(self, stream):
         return contextlib.nullcontext()
 
+    def synchronize(self):
+        pass
+
     def wait_stream(self, stream):
         pass
 
@@ -67,17 +70,19 @@ class Stream:
 def in_turn():
     """Every layer's weights come to one of two buffers, as with --novram on a GPU."""
     streams, cast = itertools.cycle([Stream(), Stream()]), comfy.ops.cast_bias_weight
-    before = mm.is_device_cpu, mm.vram_state, mm.get_offload_stream
+    before, buffers = (mm.is_device_cpu, mm.vram_state, mm.get_offload_stream), set()
 
     def on_device(s, input=None, dtype=None, device=None, **kwargs):
-        return cast(s, input, dtype, device or DEVICE, **kwargs)
+        lent = cast(s, input, dtype, device or DEVICE, **kwargs)
+        buffers.update(id(stream) for stream in mm.STREAM_CAST_BUFFERS)  # older hosts forget them
+        return lent
 
     mm.is_device_cpu, mm.vram_state = (lambda device: device != DEVICE), mm.VRAMState.NO_VRAM
     mm.get_offload_stream, comfy.ops.cast_bias_weight = (lambda device: next(streams)), on_device
     told = searches()
     mm.is_device_cpu, mm.vram_state, mm.get_offload_stream = before
     comfy.ops.cast_bias_weight = cast
-    return told | {"buffers": len(mm.STREAM_CAST_BUFFERS)}
+    return told | {"buffers": len(buffers)}
 
 
 class Weighing:

@@ -65,11 +65,10 @@ def test_the_automatic_lookahead_follows_the_model(host, method, checkpoint, ahe
     graph = renamed(by(method, lookahead=-1, budget=80), f"{method} {checkpoint}")
     shown = host.probe(with_input(graph, "loader", "checkpoint", checkpoint))
     report = shown["report"]
-    early = SEARCHES[method].ranks_early
+    early = SEARCHES[method].ranks != "late"
     assert report["settings"]["lookahead"] == -1
     assert report["spent"]["lookahead"] == (ahead if early else 0)
     assert report["spent"]["nfe"] == shown["counts"]["rows"] <= 80
-    assert report["trace"][0]["nfe"] == 5 or not early  # the look is a candidate
     assert any(row["kind"] == "finish" for row in report["trace"]) == (not ahead or not early)
 
 
