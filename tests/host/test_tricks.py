@@ -149,11 +149,11 @@ def test_step_caches_of_other_packs(host, seen, kind):
 @pytest.mark.parametrize("kind", SEEN_AT_WORK)
 def test_step_caches_that_no_name_tells(host, seen, kind):
     """The first call that the network does not answer ends the search; what it found is saved."""
-    runs = Runs("Chroma")  # whose network no other test of this file has marked
+    runs = Runs("Lumina 2")  # whose network no other test of this file has marked
     runs.model = runs.node("ProbeCache", model=runs.model, kind=kind)
     sentence, rest = refused(host, runs)
     assert re.search(r"0 of [2-9] blocks ran", sentence) and "saved the best picture" in rest[0]
-    seen[kind] = [f"{kind} (imitated)", "Chroma", sentence]
+    seen[kind] = [f"{kind} (imitated)", "Lumina 2", sentence]
 
 
 def test_a_name_alone_on_the_network_is_no_cache(host):
