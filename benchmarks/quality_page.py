@@ -11,6 +11,10 @@ from page import chart
 from world import Setting
 
 HERE = Path(__file__).resolve().parent
+NOTES = {
+    "base": "From 100 NFE on the particle methods have the automatic lookahead, which comes to 4 "
+    "on this model; `lookahead 0` is without."
+}
 SECONDS = (0.25, 0.5, 1.0, 2.0, 4.0)
 Row = dict[str, list[float]]  # for each metric one number a prompt
 HEAD = (
@@ -81,7 +85,8 @@ def write(weights: str, plan: dict[str, Setting], measured: dict[str, Row]) -> N
     page = [
         f"# Searches on the demo model `{weights}`",
         f"    python benchmarks/quality.py --weights {weights}",
-        f"{len(done)} of {len(plan)} rows of plans.py are measured; names begin with the NFE.",
+        f"{len(done)} of {len(plan)} rows of plans.py are measured; names begin with the NFE. "
+        + NOTES.get(weights, ""),
         "\n".join([HEAD, *lines]),
     ]
     methods = by_budget(plan, measured)
