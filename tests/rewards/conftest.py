@@ -17,3 +17,13 @@ def vlm_folders(tmp_path_factory):
         return made[kind]
 
     return folder
+
+
+@pytest.fixture(scope="session")
+def clip_flant5(tmp_path_factory):
+    """The folder of a tiny CLIP-FlanT5."""
+    from .tiny_t5 import build
+
+    path = tmp_path_factory.mktemp("clip-flant5")
+    build(path)
+    return path

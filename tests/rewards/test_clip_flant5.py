@@ -32,21 +32,14 @@ def images(*shape, count=3):
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    path = tmp_path_factory.mktemp("clip-flant5")
-    tiny_t5.build(path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def scorer(folder):
-    return load(folder)
+def scorer(clip_flant5):
+    return load(clip_flant5)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['answer']}-{case['shape']}")
-def test_equals_the_package(folder, scorer, case):
+def test_equals_the_package(clip_flant5, scorer, case):
     own = {k: case[k] for k in ("question", "answer") if case[k]}
-    scorer = load(folder, **own) if own else scorer
+    scorer = load(clip_flant5, **own) if own else scorer
     assert isinstance(scorer, Scorer) and isinstance(scorer.module, torch.nn.Module)
     scores = scorer.score(images(*case["shape"]), case["prompts"])
     assert scores.dtype == torch.float32 and scores.shape == (3,)
@@ -57,7 +50,7 @@ def test_equals_the_package(folder, scorer, case):
     assert wanted.max() > 1.015 * wanted.min()
 
 
-def test_the_end_of_the_answer_counts(folder, scorer):
+def test_the_end_of_the_answer_counts(clip_flant5, scorer):
     """sqrt(p(Yes) p(</s> | Yes)): neither p(Yes), nor their product."""
     t5, picture = scorer.module.t5, images(32, 32, count=1)
     seen = {}
@@ -72,26 +65,26 @@ def test_the_end_of_the_answer_counts(folder, scorer):
     assert abs(float(p[0, yes]) / wanted - 1) > 0.2
 
 
-def test_forms(folder, scorer):
+def test_forms(clip_flant5, scorer):
     picture = images(32, 20)
     probability = scorer.score(picture, PROMPTS)
-    no = load(folder, answer="No").score(picture, PROMPTS)
-    log = load(folder, score="log").score(picture, PROMPTS)
-    margin = load(folder, score="log_margin").score(picture, PROMPTS)
+    no = load(clip_flant5, answer="No").score(picture, PROMPTS)
+    log = load(clip_flant5, score="log").score(picture, PROMPTS)
+    margin = load(clip_flant5, score="log_margin").score(picture, PROMPTS)
     torch.testing.assert_close(log, probability.log())
     torch.testing.assert_close(margin, probability.log() - no.log(), rtol=1e-4, atol=1e-5)
     assert (probability > 0).all() and (probability < 1).all() and (log < 0).all()
     assert margin.abs().min() > 1e-2
-    other = load(folder, score="log_margin", opposite="no").score(picture, PROMPTS)
+    other = load(clip_flant5, score="log_margin", opposite="no").score(picture, PROMPTS)
     assert not torch.allclose(other, margin, atol=1e-2)
 
 
-def test_higher_is_likelier(folder, scorer):
+def test_higher_is_likelier(clip_flant5, scorer):
     """A bias that lets T5 say yes to everything must raise the score, and the margin."""
     picture = images(32, 32)
     yes = scorer.tokenizer.token_to_id("▁Yes")
     for form in ("probability", "log", "log_margin"):
-        eager = load(folder, score=form)
+        eager = load(clip_flant5, score=form)
         before = eager.score(picture, PROMPTS)
         more = 5 * (torch.arange(len(tiny_t5.PIECES)) == yes)
         hook = eager.module.t5.lm_head.register_forward_hook(lambda m, i, o, more=more: o + more)
@@ -113,8 +106,8 @@ def test_the_output_is_not_scaled(scorer):
     assert torch.equal(states[0], states[1])
 
 
-def test_the_output_is_not_scaled_even_if_transformers_means_to(folder, scorer):
-    other, picture = load(folder), images(32, 32)
+def test_the_output_is_not_scaled_even_if_transformers_means_to(clip_flant5, scorer):
+    other, picture = load(clip_flant5), images(32, 32)
     t5 = other.module.t5
     for config in (t5.config, t5.decoder.config):
         config.tie_word_embeddings = config.scale_decoder_outputs = True
@@ -124,8 +117,8 @@ def test_the_output_is_not_scaled_even_if_transformers_means_to(folder, scorer):
     assert torch.equal(other.score(picture, PROMPTS), wanted)
 
 
-def test_bfloat16(folder, scorer):
-    half = load(folder, bf16=True)
+def test_bfloat16(clip_flant5, scorer):
+    half = load(clip_flant5, bf16=True)
     assert {weights.dtype for weights in half.module.parameters()} == {torch.bfloat16}
     got, wanted = (s.score(images(32, 20), PROMPTS) for s in (half, scorer))
     assert got.dtype == torch.float32
@@ -169,8 +162,8 @@ def test_one_run_for_the_pictures_of_a_prompt(scorer):
 
 
 @pytest.mark.parametrize("form", ["probability", "log", "log_margin"])
-def test_gradient_reaches_the_picture(folder, form):
-    scorer = load(folder, score=form)
+def test_gradient_reaches_the_picture(clip_flant5, form):
+    scorer = load(clip_flant5, score=form)
     picture = images(20, 32).requires_grad_()
     scorer.score(picture, PROMPTS).sum().backward()
     slope = picture.grad
@@ -205,27 +198,27 @@ def test_pixels_equal_the_processor(scorer):
     assert levels.mean() < 0.5 and levels.max() < 3
 
 
-def test_tokenizer(folder, tmp_path):
+def test_tokenizer(clip_flant5, tmp_path):
     """That of the host serves where there is none, or one that is not T5's."""
     tiny_t5.clip_flant5(tmp_path / "bare")
     with pytest.raises(ValueError, match="has no T5 tokenizer: "):
         load(tmp_path / "bare")
-    other = json.loads((folder / "tokenizer.json").read_text())
+    other = json.loads((clip_flant5 / "tokenizer.json").read_text())
     other["model"]["vocab"][1][0] = "<|end|>"
     other["added_tokens"] = []
     other["post_processor"] = None
     (tmp_path / "bare" / "tokenizer.json").write_text(json.dumps(other))
     with pytest.raises(ValueError, match="has no T5 tokenizer: "):
         load(tmp_path / "bare")
-    files = Files(tokenizers={"t5": folder})
+    files = Files(tokenizers={"t5": clip_flant5})
     scorer = REWARDS["vqascore"](checkpoint=str(tmp_path / "bare")).load(files)
-    wanted = load(folder).score(images(32, 32), PROMPTS)
+    wanted = load(clip_flant5).score(images(32, 32), PROMPTS)
     assert torch.equal(scorer.score(images(32, 32), PROMPTS), wanted)
 
 
-def test_tokens(folder, tmp_path):
+def test_tokens(clip_flant5, tmp_path):
     """Each half of the chat ends with </s>, whatever a tokenizer.json was last used for."""
-    kept = json.loads((folder / "tokenizer.json").read_text())
+    kept = json.loads((clip_flant5 / "tokenizer.json").read_text())
     kept["truncation"] = {
         "direction": "Right", "max_length": 5, "strategy": "LongestFirst", "stride": 0
     }  # fmt: skip
@@ -258,12 +251,12 @@ def test_tokens_with_the_tokenizer_of_the_host():
     ]  # fmt: skip
 
 
-def test_settings_are_checked(folder):
+def test_settings_are_checked(clip_flant5):
     with pytest.raises(ValueError, match="one {} for the prompt wanted"):
-        load(folder, question="Is it nice?")
+        load(clip_flant5, question="Is it nice?")
     with pytest.raises(ValueError, match="none of them may be empty"):
-        load(folder, answer=" ")
-    scorer = load(folder)
+        load(clip_flant5, answer=" ")
+    scorer = load(clip_flant5)
     scorer.check("a cat")
     scorer.check('odd: {} {0} "<image>" %s')
     scorer.score(images(32, 32, count=1), ['odd: {} {0} "<image>" %s'])

@@ -14,15 +14,8 @@ transformers = pytest.importorskip("transformers")
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    path = tmp_path_factory.mktemp("clip-flant5")
-    tiny_t5.build(path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def scorer(folder):
-    return load(folder)
+def scorer(clip_flant5):
+    return load(clip_flant5)
 
 
 def variants(path, layout):
@@ -75,7 +68,7 @@ def test_layouts(scorer, tmp_path, layout):
     torch.testing.assert_close(got, wanted, rtol=1e-6, atol=0)
 
 
-def test_the_embeddings_are_not_the_output_layer(folder, scorer):
+def test_the_embeddings_are_not_the_output_layer(clip_flant5, scorer):
     """transformers 5 ties them for any T5, and would have one overwrite the other."""
     state, t5 = tiny_t5.clip_flant5_state(), scorer.module.t5
     assert torch.equal(t5.shared.weight, state["shared.weight"])
@@ -84,11 +77,11 @@ def test_the_embeddings_are_not_the_output_layer(folder, scorer):
     assert t5.encoder.embed_tokens is t5.decoder.embed_tokens is t5.shared  # held once
 
 
-def test_config_need_not_be_known_or_complete(folder):
+def test_config_need_not_be_known_or_complete(clip_flant5):
     """transformers does not know clip_t5, and T5 has no start of an answer by default."""
     with pytest.raises((ValueError, KeyError)):
-        transformers.AutoConfig.from_pretrained(folder)
-    assert "decoder_start_token_id" not in json.loads((folder / "config.json").read_text())
+        transformers.AutoConfig.from_pretrained(clip_flant5)
+    assert "decoder_start_token_id" not in json.loads((clip_flant5 / "config.json").read_text())
 
 
 def test_nothing_is_left_unread(scorer):
