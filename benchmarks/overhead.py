@@ -190,6 +190,7 @@ def prompt_of(model: str, method: str, seed: int, budget: int, size: int, steps:
             finish_steps=4,
             top_k=1,
             micro_batch=0,
+            lookahead=0,
             **own,
         ),
         "shown": node("PreviewImage", images=["search", 1]),

@@ -61,10 +61,8 @@ def searches(weights: str, budget: int) -> dict[str, Setting]:
 def affordable(setting: Setting) -> bool:
     """Whether the budget carries the search and its finish."""
     lead, times = setting.times()
-    inner = max(1, setting.transition().inner)
-    least = setting.search().minimum(
-        len(times), Prices(len(lead) + 1, inner, max(0, setting.lookahead))
-    )
+    prices = Prices.of(len(lead), setting.transition().inner, setting.lookahead)
+    least = setting.search().minimum(len(times), prices)
     return setting.budget >= least + Finish(setting.finish, setting.top_k).rows()
 
 

@@ -69,9 +69,9 @@ def check(request: Request) -> list[float]:
         request.watchdog.check(request.prompt)
     lead, inside = split_window(times[:-1], request.window_start, request.window_end)
     cost = nfe_per_particle(request.guider)
-    inner, slope = max(1, request.sampler.kernel.inner), request.sampler.guidance.rows
+    inner, slope = request.sampler.kernel.inner, request.sampler.guidance.rows
     for own in plans(request, times):
-        prices = Prices(len(lead) + 1, inner, max(0, own.lookahead), slope)
+        prices = Prices.of(len(lead), inner, own.lookahead, slope)
         check_budget(own.search, len(inside), own.finish, own.budget, cost, prices)
     return times
 

@@ -42,6 +42,9 @@ def decided(search: Search, problem: Problem) -> int:
     needed = search.minimum(len(problem.times), replace(prices, score=LOOK))
     if search.ranks == "late" or problem.left < needed + (0 if spared else LOOK):
         return 0
-    ahead = LOOK if blur(*problem.look(LOOK)) >= SHARP else 0  # 0 also where it is not a number
-    problem.spare(birth + ahead if spared else birth)
-    return ahead
+    if blur(*problem.look(LOOK)) >= SHARP:  # not where it is not a number
+        problem.spare(birth + LOOK if spared else birth)
+        if problem.left >= needed:  # a model may cost more than was foreseen
+            return LOOK
+    problem.spare(birth)
+    return 0

@@ -69,8 +69,7 @@ class Problem:
     @property
     def prices(self) -> Prices:
         slope = self.steering.rows if self.steering else 0
-        ahead = max(0, self.lookahead)
-        return Prices(len(self.lead) + 1, max(1, self.kernel.inner), ahead, slope)
+        return Prices.of(len(self.lead), self.kernel.inner, self.lookahead, slope)
 
     @property
     def left(self) -> float:

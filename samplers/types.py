@@ -74,6 +74,12 @@ class Prices:
     score: int = 0
     slope: int = 0
 
+    @classmethod
+    def of(cls, lead: int, inner: int, lookahead: int, slope: int = 0) -> Prices:
+        """Of a search after `lead` times with a kernel of `inner` evaluations; an automatic
+        lookahead (-1) at the least that it may come to."""
+        return cls(lead + 1, max(1, inner), max(0, lookahead), slope)
+
     @property
     def born(self) -> int:
         """A new particle, scored."""

@@ -3,7 +3,6 @@
 import pytest
 import torch
 from hypothesis import given
-from hypothesis import strategies as st
 from pack.samplers.lineage import Replay, entries
 from pack.samplers.lookahead import AUTOMATIC, LOOK, SHARP, blur
 from pack.samplers.noise import AddressedNoise
@@ -72,18 +71,34 @@ def test_it_is_the_search_that_was_decided(name, model, ahead):
 
 @pytest.mark.parametrize("name", SEARCHES)
 def test_without_the_budget_or_the_use_nothing_is_spent_on_it(name):
+    """One NFE less than carries it, or as much as there may be."""
+
     @pinned(40)
-    @given(setups(name, lookahead=0), st.booleans())
-    def check(setup, rich):
-        rich = rich and name not in EARLY
-        budget = setup.least + (200 if rich else setup.extra)
-        if not rich and budget >= with_look(setup, LOOK)[0].total - setup.extra:
-            budget = setup.least
-        ran = automatic(setup, budget=budget)
+    @given(setups(name, lookahead=0))
+    def check(setup):
+        carries = with_look(setup, LOOK)[0].total - setup.extra
+        budget = carries - 1 if name in EARLY else carries + setup.extra
+        ran = automatic(setup, budget=budget, denoiser=blurred)
         assert ran[2].lookahead == 0
-        assert_same_run(ran, setup.run(budget=budget))
+        assert_same_run(ran, setup.run(budget=budget, denoiser=blurred))
 
     check()
+
+
+@pytest.mark.parametrize("name", EARLY)
+def test_a_model_that_turns_out_dear_is_not_looked_ahead_with(name):
+    """It charges three times what was foreseen from the second call on."""
+
+    def charging(x, t):
+        task.ledger.charge(len(x) * (3 if task.ledger.network_calls else 1), 1)
+        return blurred(x, t)
+
+    setup = Setup(EACH[name], 4)
+    told, _ = with_look(setup, LOOK)
+    task = setup.problem(budget=told.total, denoiser=charging, counts_itself=True)
+    task.lookahead = AUTOMATIC
+    _, outcome, _ = setup.run(task)
+    assert task.lookahead == 0 and outcome.top
 
 
 @pytest.mark.parametrize("name", EARLY)
