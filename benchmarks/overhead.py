@@ -131,8 +131,8 @@ class Host:
 @contextlib.contextmanager
 def host(base: Path, device: str) -> Iterator[Host]:
     dev, comfyui = load("flow_search_dev", ROOT / "dev.py"), os.environ["COMFYUI_PATH"]
-    dev.link(ROOT, base / "custom_nodes" / "flow-search")
-    port = dev.free_port()
+    dev.serving.link(ROOT, base / "custom_nodes" / "flow-search")
+    port = dev.serving.free_port()
     command = [
         sys.executable, str(Path(comfyui) / "main.py"), "--listen", "127.0.0.1", "--port",
         str(port), "--base-directory", str(base), "--disable-api-nodes",
@@ -143,7 +143,7 @@ def host(base: Path, device: str) -> Iterator[Host]:
         process = subprocess.Popen(given, stdout=log, stderr=subprocess.STDOUT, cwd=comfyui)
         try:
             url = f"http://127.0.0.1:{port}"
-            if not dev.came_up(process, url):
+            if not dev.serving.came_up(process, url):
                 raise RuntimeError((base / "log").read_text()[-4000:])
             yield Host(url)
         finally:

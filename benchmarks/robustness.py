@@ -50,7 +50,7 @@ def server() -> Iterator[tuple[Host, Path]]:
         base = Path(folder)
         for name in ("custom_nodes", "models", "input", "output", "user"):
             (base / name).mkdir()
-        dev.link(ROOT / "tests" / "host" / "probe", base / "custom_nodes" / "probe")
+        dev.serving.link(ROOT / "tests" / "host" / "probe", base / "custom_nodes" / "probe")
         with overhead.host(base, "cpu") as running:
             yield Host(running.client.url), base
 

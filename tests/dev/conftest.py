@@ -1,4 +1,4 @@
-"""dev.py as a module, and a folder that passes for ComfyUI: a server that only answers."""
+"""dev.py and its parts, and a folder that passes for ComfyUI: a server that only answers."""
 
 import importlib.util
 import sys
@@ -47,6 +47,16 @@ def dev():
 @pytest.fixture(scope="session")
 def client(dev):
     return dev.client
+
+
+@pytest.fixture(scope="session")
+def installing(dev):
+    return dev.installing
+
+
+@pytest.fixture(scope="session")
+def serving(dev):
+    return dev.serving
 
 
 @pytest.fixture

