@@ -77,15 +77,18 @@ def plan(weights: str) -> dict[str, Setting]:
         own = sde(method, 100, weights)
         rows[f"100 {method}, linear ODE"] = replace(own, norm=0.0, **LINEAR)
         rows[f"100 {method}, linear SDE"] = replace(own, **LINEAR)
-        few = sde(method, 25, weights).options  # each candidate costs three or four
-        rows[f"100 {method}, glass"] = replace(own, kernel="glass", inner=3, steps=5, options=few)
-        other = (
-            replace(own, lookahead=1, options=few) if kind == "fast" else replace(own, lookahead=0)
-        )
-        rows[f"100 {method}, VP-SDE, lookahead {other.lookahead}"] = other
+        if kind == "base":
+            rows[f"100 {method}, VP-SDE, lookahead 0"] = replace(own, lookahead=0)
+    rbf, few = sde("rbf", 100, weights), sde("rbf", 25, weights).options
+    # Each candidate costs three or four.
+    rows["100 rbf, glass"] = replace(rbf, kernel="glass", inner=3, steps=5, options=few)
     if kind == "fast":
-        rows["100 rbf, VP-SDE, lookahead -1"] = replace(
-            sde("rbf", 100, weights), lookahead=AUTOMATIC
+        rows["100 rbf, VP-SDE, lookahead 1"] = replace(rbf, lookahead=1, options=few)
+        rows["100 rbf, VP-SDE, lookahead -1"] = replace(rbf, lookahead=AUTOMATIC)
+    else:
+        starts = (("init_particles", 3),)
+        rows["050 rbf, 7 steps, lookahead 4"] = sde(
+            "rbf", 50, weights, steps=7, lookahead=4, options=starts
         )
     for steps in (1, 2, 5, 10, 20):
         rows[f"100 best of N, {steps} steps"] = ode("best_of_n", steps, 100)
