@@ -1,6 +1,6 @@
 """Drive a running ComfyUI over its HTTP API: convert a saved workflow, queue it, follow it.
 
-Standard library only and no relative imports, so that `dev.py` can load it by file name.
+Standard library only, so that `python dev.py` needs nothing installed.
 `to_api` does what the browser does when it queues a workflow. `Client.run` takes completion, errors
 and results from the server's history; the web socket only moves the progress bar, so it may fail.
 """

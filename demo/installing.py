@@ -1,6 +1,6 @@
 """Set-up for `python dev.py`: a virtual environment and ComfyUI, in a cache folder of the user.
 
-Standard library only, so that it runs before anything is installed.
+Standard library only, so that `python dev.py` needs nothing installed.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Child processes of `python dev.py`: nothing outlives it.
 
-Standard library only, so that it runs before anything is installed.
+Standard library only, so that `python dev.py` needs nothing installed.
 """
 
 from __future__ import annotations

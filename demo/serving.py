@@ -1,6 +1,6 @@
 """A ComfyUI with this checkout as its one pack, answering on this machine.
 
-Standard library only, so that `python dev.py` can load it.
+Standard library only, so that `python dev.py` needs nothing installed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """A real ComfyUI on the CPU, with the pack in a folder of an odd name, driven over its HTTP API."""
 
 import contextlib
-import importlib.util
 import json
 import os
 import subprocess
@@ -11,18 +10,11 @@ from pathlib import Path
 
 import pytest
 from pack.demo.client import Client, ComfyError
+from pack.demo.serving import free_port, link
 
 ROOT = Path(__file__).resolve().parents[2]
 ODD_NAME = "weird.name-1"
 ELSEWHERE = "elsewhere"  # where extra_model_paths.yaml has rewards
-
-
-def _dev():
-    spec = importlib.util.spec_from_file_location("flow_search_dev", ROOT / "dev.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="session")
@@ -71,7 +63,7 @@ class Host:
 @contextlib.contextmanager
 def serving(comfyui, base, *options):
     """A server of the ComfyUI at `comfyui` on a base directory, as long as the block runs."""
-    log, port = base / "server.log", _dev().free_port()
+    log, port = base / "server.log", free_port()
     command = [
         sys.executable, str(comfyui / "main.py"), "--cpu", "--listen", "127.0.0.1",
         "--port", str(port), "--base-directory", str(base), "--disable-api-nodes",
@@ -101,8 +93,7 @@ def host(comfyui, tmp_path_factory):
         (base / name).mkdir()
     paths = base / "extra_model_paths.yaml"  # JSON is YAML
     paths.write_text(json.dumps({"ours": {"base_path": str(base), "rewards": f"{ELSEWHERE}/\n"}}))
-    dev = _dev()
-    assert dev.serving.link(ROOT, base / "custom_nodes" / ODD_NAME)
-    assert dev.serving.link(ROOT / "tests" / "host" / "probe", base / "custom_nodes" / "probe")
+    assert link(ROOT, base / "custom_nodes" / ODD_NAME)
+    assert link(ROOT / "tests" / "host" / "probe", base / "custom_nodes" / "probe")
     with serving(comfyui, base, "--extra-model-paths-config", str(paths)) as running:
         yield running
