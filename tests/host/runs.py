@@ -78,6 +78,10 @@ class Runs:
     def compare(self, name, a, b):
         self.graph[name] = node("ProbeCompare", a=a, b=b)
 
+    def kept(self):
+        """The picture as the host gives back what a mask keeps of it, to the last bit."""
+        return self.node("ProbeKept", model=self.model, latent=self.picture)
+
     def show(self, host):
         """Run the prompt: what each probe shows, by name."""
         if self.key in STOCK:

@@ -14,7 +14,7 @@ from .runs import STOCK, Runs, assert_counted
 from .tiny import MODELS, NOT_FLOW, REFUSED, RUN
 
 HOST = "0.30.0"  # the version whose classes the table lists
-STEPS, EDIT_STEPS, BUDGET = 3, 2, 8
+STEPS, EDIT_STEPS, BUDGET, EDIT_BUDGET = 3, 2, 8, 5
 # The plain sampler fails on a masked latent of these, too: the mask has as many channels as the
 # latent, and their networks have room for one (comfy/model_base.py:2499, 2574); the refiner folds
 # two channels into one only in a latent that is not empty (comfy/latent_formats.py:869).
@@ -48,16 +48,24 @@ def searched(key):
     return runs
 
 
-def edit(runs):
-    """A masked picture by the stock Euler, and by a search of width 1 that takes its steps."""
+def stock_edit(runs):
+    """A masked picture by the stock Euler."""
     runs.latent, runs.sigmas = runs.masked, runs.schedule(EDIT_STEPS, denoise=0.6)
-    ours, runs.sampler = runs.ours(0.0, "linear"), runs.stock
-    plain = runs.run("stock edit")
-    runs.sampler = ours
+    own, runs.sampler = runs.sampler, runs.stock
+    plain, runs.sampler = runs.run("stock edit"), own
+    return plain
+
+
+def edit(runs):
+    """The same by a wide search, and by a search of width 1 that takes Euler's steps."""
+    plain, kept = stock_edit(runs), runs.kept()
+    wide = {"budget": EDIT_BUDGET, "init_particles": 2, "finish_steps": 1, "reward": runs.bright}
+    runs.compare("kept by search", runs.run("search edit", **wide), kept)
+    runs.sampler = runs.ours(0.0, "linear")
     one = runs.run("one edit", budget=EDIT_STEPS)
     runs.compare("edited as stock", plain, one)
-    runs.compare("kept", one, runs.masked)
-    runs.compare("kept by stock", plain, runs.masked)
+    runs.compare("kept", one, kept)
+    runs.compare("kept by host", kept, runs.picture)
 
 
 @pytest.fixture(scope="module")
@@ -95,10 +103,11 @@ def assert_sampled(key, seen):
 def assert_edited(seen):
     """Where half a picture may change it does as by the stock sampler; the other half stays."""
     assert_counted(seen["one edit"], EDIT_STEPS)
+    assert_counted(seen["search edit"], EDIT_BUDGET)
     assert seen["edited as stock"]["differ"] < 1e-3
-    assert seen["kept"]["left"] < 1e-5 < 0.1 < seen["kept"]["differ"]
-    if seen["kept by stock"]["left"] == 0.0:  # scaling to the model's space and back may round
-        assert seen["kept"]["left"] == 0.0
+    for found in (seen["kept"], seen["kept by search"]):
+        assert found["left"] == 0.0 and found["differ"] > 0.1
+    assert seen["kept by host"]["differ"] < 1e-5  # into the model's space and back may round
 
 
 @pytest.mark.parametrize("key", RUN)
@@ -127,9 +136,7 @@ def test_noise_has_the_scale_of_the_model(host, outcome):
 @pytest.mark.parametrize("key", HOST_CANNOT_EDIT)
 def test_what_the_host_cannot_edit(host, key):
     runs = Runs(key)
-    edit(runs)
-    del runs.graph["one edit"], runs.graph["edited as stock"], runs.graph["kept"]
-    del runs.graph["kept by stock"]
+    stock_edit(runs)
     with pytest.raises(ComfyError, match="channels|shapes|size of tensor"):
         runs.show(host)
 

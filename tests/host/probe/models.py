@@ -212,6 +212,22 @@ class Compare:
         return {"ui": {"probe": [json.dumps(shown)]}}
 
 
+class Kept:
+    """What the host makes of a latent that a mask keeps: into the model's space and back."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"model": ("MODEL",), "latent": ("LATENT",)}}
+
+    RETURN_TYPES = ("LATENT",)
+    FUNCTION = "run"
+    CATEGORY = "probe"
+
+    def run(self, model, latent):
+        base = model.model
+        return ({"samples": base.process_latent_out(base.process_latent_in(latent["samples"]))},)
+
+
 class Redux:
     """A small Redux style model and the picture's tokens that it reads."""
 
@@ -243,6 +259,7 @@ NODES = {
     "ProbeTinyVAE": VAE,
     "ProbeSameReward": Reward,
     "ProbeCompare": Compare,
+    "ProbeKept": Kept,
     "ProbeSpread": Spread,
     "ProbeShowSpread": ShowSpread,
     "ProbeRedux": Redux,
