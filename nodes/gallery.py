@@ -21,39 +21,55 @@ from .report import decoded
 
 log = logging.getLogger("flow_search")
 SUBFOLDER = "flow_search"
-SIZE = 512  # longer side of what is kept of a candidate, and of its file
+SIZE = 512  # longer side of what is kept of a picture, and of its file
+CLIP = 256  # the same for a clip
+FRAMES, FRAME_MS = 16, 125  # frames kept of a clip, and how long each of them shows
 THUMBNAIL = 96  # longer side of what goes out with an event and is saved with the workflow
 RESULT = 288  # the same for the picture returned
 PATHS = 64  # paths whose best candidate is remembered
 
 
 def shrink(picture: Tensor) -> Tensor:
-    """A picture (H,W,3), or a clip's (T,H,W,3) first frame, as bytes of at most SIZE a side."""
-    frame = picture[0] if picture.ndim == 4 else picture
-    height, width = frame.shape[:2]
-    scale = SIZE / max(height, width)
+    """A picture (H,W,3) as bytes (1,h,w,3) of at most SIZE a side; of a clip (T,H,W,3) some frames,
+    first to last, of at most CLIP a side."""
+    clip = picture.ndim == 4
+    chosen = torch.linspace(0, len(picture) - 1, min(FRAMES, len(picture))).round().long()
+    frames = picture[chosen] if clip else picture[None]
+    height, width = frames.shape[1:3]
+    scale = (CLIP if clip else SIZE) / max(height, width)
     if scale < 1:
         size = max(1, round(height * scale)), max(1, round(width * scale))
-        rows = frame.movedim(-1, 0)[None].float()
-        frame = interpolate(rows, size, mode="area")[0].movedim(0, -1)
-    return (frame.clamp(0, 1) * 255).round().to("cpu", torch.uint8)
+        rows = frames.movedim(-1, 1).float()
+        frames = interpolate(rows, size, mode="area").movedim(1, -1)
+    return (frames.clamp(0, 1) * 255).round().to("cpu", torch.uint8)
 
 
-def jpeg(picture: Tensor, size: int, quality: int) -> bytes:
-    """A shrunk picture as JPEG of at most `size` a side."""
-    image = Image.fromarray(picture.numpy())
+def jpeg(frames: Tensor, size: int, quality: int) -> bytes:
+    """A shrunk picture as JPEG of at most `size` a side; of a clip, whose first frame may have been
+    given, the middle one."""
+    image = Image.fromarray(frames[len(frames) // 2].numpy())
     image.thumbnail((size, size))
     file = io.BytesIO()
     image.save(file, "JPEG", quality=quality)
     return file.getvalue()
 
 
-def stored(name: str, picture: Tensor) -> dict[str, str]:
+def webp(frames: Tensor) -> bytes:
+    """A shrunk clip as a WebP that plays again and again."""
+    first, *others = (Image.fromarray(frame.numpy()) for frame in frames)
+    file, shown = io.BytesIO(), {"duration": FRAME_MS, "loop": 0}
+    first.save(file, "WEBP", save_all=True, append_images=others, quality=80, method=2, **shown)
+    return file.getvalue()
+
+
+def stored(name: str, frames: Tensor) -> dict[str, str]:
     """Write a shrunk picture into the temp folder; the reference that the host's /view takes."""
     folder = os.path.join(folder_paths.get_temp_directory(), SUBFOLDER)
     os.makedirs(folder, exist_ok=True)
+    moving = len(frames) > 1
+    name += ".webp" if moving else ".jpg"
     with open(os.path.join(folder, name), "wb") as file:
-        file.write(jpeg(picture, SIZE, 90))
+        file.write(webp(frames) if moving else jpeg(frames, SIZE, 90))
     return {"filename": name, "subfolder": SUBFOLDER, "type": "temp"}
 
 
@@ -92,7 +108,7 @@ class Gallery:
 
     def message(self, particle: int, picture: Tensor, size: int = THUMBNAIL) -> dict[str, Any]:
         """What an event tells of a picture: a small JPEG in base64, and where a larger one is."""
-        name = re.sub(r"\W", "_", f"{self.node_id}_{self.run}_{particle}") + ".jpg"
+        name = re.sub(r"\W", "_", f"{self.node_id}_{self.run}_{particle}")
         small = base64.b64encode(jpeg(picture, size, 75)).decode("ascii")
         try:
             file = stored(name, picture)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import uuid
 from dataclasses import fields
 from itertools import accumulate
 from typing import Any
@@ -15,6 +16,7 @@ from ..samplers.lookahead import AUTOMATIC
 from ..samplers.run import Finish, StopRules
 from ..samplers.search import SEARCHES
 from ..samplers.search.rbf import RolloverBudgetForcing
+from .gallery import shrink, stored
 from .metadata import keep
 from .schema import CATEGORY, FlowReward, build, check_wired, combo, flat, widget
 from .search_run import Request, search_latents
@@ -197,11 +199,13 @@ def respond(cls: type[io.ComfyNode], request: Request) -> io.NodeOutput:
 
 
 def winners(images: Tensor, report: dict[str, Any], cls: type[io.ComfyNode]) -> list[dict]:
-    """References to the picture, or first frame, of the best of each search, in the temp folder."""
+    """References to the picture, or small clip, of the best of each search, in the temp folder."""
     tops = [len(one["top"]) for one in report.get("batch", [report])]
-    frames = len(images) // sum(tops)
-    best = images[[frames * first for first in accumulate([0, *tops[:-1]])]]
-    return ui.PreviewImage(best, cls=cls).as_dict()["images"]
+    frames, best = len(images) // sum(tops), list(accumulate([0, *tops[:-1]]))
+    if frames == 1:
+        return ui.PreviewImage(images[best], cls=cls).as_dict()["images"]
+    clips = images.unflatten(0, (-1, frames))[best]
+    return [stored(f"clip_{uuid.uuid4().hex}", shrink(clip)) for clip in clips]
 
 
 class RolloverBudgetForcingSearch(io.ComfyNode):

@@ -1,12 +1,18 @@
 """Searches of clips through the HTTP API: a video model and a video VAE from files."""
 
+import asyncio
+import base64
+import io
 import json
 
+import numpy as np
 import pytest
 from pack.demo.client import ComfyError
+from PIL import Image, ImageSequence
 
 from .graphs import node
 from .runs import Runs, assert_counted
+from .test_events import listen
 from .test_reward_nodes import loader
 
 CLIP, FRAMES = "Wan 2.1 T2V", 9  # a latent of 3 frames
@@ -84,3 +90,26 @@ def test_what_was_found_before_an_error_is_saved_frame_by_frame(host, runs):
     assert [file.suffix for file in saved] == [".json"] + [".png"] * FRAMES
     report = json.loads(saved[0].read_text("utf-8"))
     assert report["spent"]["frames"] == FRAMES * report["spent"]["decodes"]
+
+
+def frames_of(data):
+    frames = ImageSequence.Iterator(Image.open(io.BytesIO(data)))
+    return [np.asarray(frame.convert("RGB"), dtype=float) for frame in frames]
+
+
+def test_the_panel_gets_clips_that_play(host, runs):
+    """And, small, the middle frame: the first may be what an image-to-video search was given."""
+    (search, _) = runs.run("search", budget=BUDGET, init_particles=2, top_k=2, finish_steps=1)
+    host.run({"file": node("ProbeTinyCheckpoint", key=CLIP)})
+    events, _ = asyncio.run(listen(host, "clips", runs.graph))
+    pictures = [picture for event in events for picture in event.get("pictures", [])]
+    assert len(pictures) >= 2
+    for picture in pictures:
+        clip = frames_of(host.client.image(picture["file"]))
+        assert len(clip) == FRAMES and len(np.unique(np.stack(clip), axis=0)) == FRAMES
+        (small,) = frames_of(base64.b64decode(picture["jpeg"]))
+        differ = [np.abs(frame - small).mean() for frame in clip]
+        assert differ.index(min(differ)) == FRAMES // 2
+    entry = host.client.get("/history?max_items=1").popitem()[1]
+    (best,) = entry["outputs"][search]["flow_search_images"]
+    assert len(frames_of(host.client.image(best))) == FRAMES
