@@ -1,0 +1,71 @@
+"""CONTRIBUTING.md's skeletons, as files of the pack that are in their registries."""
+
+import importlib.util
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from pack.rewards import REWARDS
+from pack.samplers.search import SEARCHES
+
+from .rewards import test_rewards as rewards
+from .samplers import test_guidance as guidance
+from .samplers import test_paths as paths
+from .samplers import test_search_properties as searches
+
+ROOT = Path(__file__).resolve().parent.parent
+SECTION = re.compile(r"^## (.+)\n.+\n```python\n((?:.*\n)*?)```$", re.MULTILINE)
+SECTIONS = dict(SECTION.findall((ROOT / "CONTRIBUTING.md").read_text("utf-8")))
+
+
+@pytest.fixture
+def skeleton(tmp_path, monkeypatch):
+    """The class of a section, its file standing where the section says."""
+
+    def made(title, folder):
+        file, name = tmp_path / "mine.py", f"pack.{folder}.mine"
+        file.write_text(SECTIONS[title], "utf-8")
+        spec = importlib.util.spec_from_file_location(name, file)
+        module = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, name, module)
+        spec.loader.exec_module(module)
+        return module.Mine
+
+    return made
+
+
+def test_the_interpolant(skeleton):
+    path = skeleton("An interpolant", "samplers.interpolants")()
+    paths.test_snr_is_inverted_and_monotone(path)
+    paths.test_derivatives(path)
+    paths.test_ends(path)
+    paths.test_x0_is_the_same_number_from_every_velocity(path)
+    paths.test_change_time_keeps_the_snr(path)
+    paths.test_the_ode_is_one_map_on_every_path(path)
+    for spacing in paths.SPACINGS:
+        paths.test_schedule_falls_to_zero(path, spacing)
+
+
+def test_the_search(skeleton, monkeypatch):
+    monkeypatch.setitem(SEARCHES, "mine", skeleton("A search", "samplers.search"))
+    searches.test_the_books_balance(name="mine")
+    searches.test_the_minimum_reaches_the_last_step_and_one_less_is_refused(name="mine")
+    steering = guidance.Steering(guidance.DPS(0.2), guidance.torch_gradients())
+    small = searches.Setup(SEARCHES["mine"](), 4, fixed={"steering": steering})
+    events, outcome, task = small.run()
+    assert [event.kind for event in events] == ["born"] + 3 * ["propose"]
+    assert task.ledger.nfe == small.minimum == 28 and len(outcome.top) == 1
+
+
+def test_the_reward(skeleton, monkeypatch):
+    monkeypatch.setitem(REWARDS, "mine", skeleton("A reward", "rewards"))
+    images = torch.rand(5, 16, 16, 3, generator=torch.Generator().manual_seed(0))
+    rewards.test_settings_are_declared("mine")
+    rewards.test_scores_do_not_depend_on_the_batch("mine", images)
+    rewards.test_nan_stays_with_its_image("mine", images)
+    rewards.test_wrong_shapes("mine", (2, 8, 8, 3), [rewards.PROMPT], "1 prompts for 2 images")
+    images.requires_grad_()
+    REWARDS["mine"]().load().score(images, [rewards.PROMPT] * 5).sum().backward()
+    assert REWARDS["mine"].gradient and images.grad.abs().max() > 0
