@@ -19,6 +19,7 @@ from simulated import (  # noqa: E402
     LARGE,
     MB,
     SMALL,
+    TINY,
     Shortage,
     demo,
     mm,
@@ -29,6 +30,8 @@ from simulated import (  # noqa: E402
     stock,
 )
 
+import comfy.hooks  # noqa: E402  isort: skip
+import comfy.memory_management  # noqa: E402  isort: skip
 import comfy.ops  # noqa: E402  isort: skip
 import torch  # noqa: E402  isort: skip
 
@@ -41,15 +44,15 @@ GUIDANCES = ("none", "dps", "x0")
 SOFT = reward.RewardModelLoader.execute({"reward": "brightness"}).args[0]
 
 
-def searches(**more):
-    """Of a search without guidance, and of each guidance: its rewards."""
+def searches(kinds=GUIDANCES):
+    """Of a search by each guidance: its rewards."""
     told = {}
-    for kind in GUIDANCES:
+    for kind in kinds:
         guidance = {"guidance": kind} | ({"strength": 0.5} if kind != "none" else {})
         made = sampler.VPSDEFlowSampler.execute(
             {"interpolant": "vp"}, "square", 1.0, "eta", guidance=guidance
         )
-        given = {"latent_image": LITTLE, "reward": SOFT, "sampler": made.args[0]} | more
+        given = {"latent_image": LITTLE, "reward": SOFT, "sampler": made.args[0]}
         told[kind] = run_search(LARGE, simulated.vae, **given)["rewards"]
     return told
 
@@ -85,6 +88,19 @@ def in_turn():
     return told | {"buffers": len(buffers)}
 
 
+def hooked():
+    """A search by a LoRA that is a hook: the host then takes a model that is not dynamic."""
+    layer = simulated.model.model.diffusion_model.double_blocks[0].img_attn.qkv
+    lora = torch.randn(layer.weight.shape, generator=torch.Generator().manual_seed(3)) / 50
+    lora = {"diffusion_model.double_blocks.0.img_attn.qkv.diff": lora}
+    text = comfy.hooks.set_hooks_for_conditioning(
+        simulated.text, comfy.hooks.create_hook_lora(lora, 1.0, 0.0)
+    )
+    basic = stock.Guider_Basic(simulated.model)
+    basic.set_conds(text)
+    return run_search(LARGE, simulated.vae, guider=basic, latent_image=LITTLE)["rewards"]
+
+
 class Weighing:
     """A reward of weights that are no layers of the host's."""
 
@@ -101,6 +117,7 @@ class Weighing:
 def dynamic():
     """On models that the host has made dynamic."""
     plain_vae = SimpleNamespace(decode=simulated.vae.decode)
+    own_hooked = hooked()
     pages.simulate(DEVICE)
     model, _, simulated.vae = demo.DemoFlowModelLoader.execute("fast").args
     simulated.model = patched(model)
@@ -111,15 +128,25 @@ def dynamic():
     told = {"whole": searches(), "classes": classes}
     pages.Pages.kept = False
     told["taken"] = searches()
+    pages.Pages.refused = 0.5
+    told["refused"] = searches(("dps",))["dps"]
+    pages.Pages.refused = 0.0
     told["full"] = run_search(SMALL, full, latent_image=LITTLE)["rewards"]
     told["plain decoder"] = run_search(SMALL, plain_vae, latent_image=LITTLE)["rewards"]
     with Shortage(0.5, 0) as shortage:
         told["exhausted"] = run_search(40 * MB, simulated.vae, latent_image=LITTLE)["rewards"]
-    return told | {"raised": shortage.raised, "weighed": weighed(), "lent": pages.Pages.lent}
+    told |= {"raised": shortage.raised, "weighed": weighed(plain_vae), "own hooked": own_hooked}
+    # Else its layers keep the file's fp16, in which a CPU's network does not compute.
+    comfy.memory_management.aimdo_enabled = False
+    told["hooked"] = hooked()
+    return told | {"lent": pages.Pages.lent, "refusals": pages.Pages.refusals}
 
 
-def weighed():
-    """How often the reward's weights were copied to the device, and lines in the host's log."""
+def weighed(plain_vae):
+    """How often the reward's weights were copied to the device, and lines in the host's log.
+
+    In three searches: the last one's decoder takes the room of what is dynamic in each round.
+    """
     scorer = Weighing()
     with torch.inference_mode(False):
         hosted = reward.hosted(scorer, {})
@@ -135,13 +162,16 @@ def weighed():
     logging.getLogger().addHandler(handler)
     logging.getLogger().setLevel(logging.INFO)
     type(hosted.scorer.patcher).load = load
-    first = run_search(LARGE, simulated.vae, latent_image=LITTLE, reward=hosted)["rewards"]
-    once = sum(copies)
-    again = run_search(LARGE, simulated.vae, latent_image=LITTLE, reward=hosted)["rewards"]
+    rewards, copied = [], []
+    for memory, vae in ((LARGE, simulated.vae), (LARGE, simulated.vae), (TINY, plain_vae)):
+        before = sum(copies)
+        found = run_search(memory, vae, latent_image=LITTLE, reward=hosted)
+        rewards.append(found["rewards"])
+        copied.append(sum(copies) - before)
     type(hosted.scorer.patcher).load = own
     logging.getLogger().removeHandler(handler)
     return {
-        "copies": [once, sum(copies) - once], "loads": len(copies), "same": first == again,
+        "copies": copied, "loads": len(copies), "rewards": rewards, "rounds": len(found["rounds"]),
         "lines": sum("prepared for dynamic" in line for line in lines),
     }  # fmt: skip
 

@@ -4,12 +4,15 @@ Pages that are given back may be taken at any time, which nothing tells autograd
 """
 
 import ctypes
+import os
+import random
 
 import comfy.memory_management
 import comfy.model_management as mm
 import comfy.model_patcher
 import comfy.ops
 import comfy_aimdo.host_buffer
+import comfy_aimdo.model_mmap
 import comfy_aimdo.model_vbar
 import comfy_aimdo.torch
 import torch
@@ -30,9 +33,12 @@ class Page:
 
 
 class Pages:
-    """All of a model, a VBAR there. `kept`: until they are asked for, or else never past a call."""
+    """All of a model, a VBAR there. `kept`: until they are asked for, or else never past a call.
 
-    kept, lent = True, 0
+    `refused`: the share of those not held that do not fit; the weights take another place then.
+    """
+
+    kept, lent, refused, refusals, random = True, 0, 0.0, 0, random.Random(0)
 
     def __init__(self, size, device):
         self.all = []
@@ -42,6 +48,9 @@ class Pages:
         return self, self.all[-1], size
 
     def fault(self, page, size):
+        if not page.held and Pages.random.random() < Pages.refused:
+            Pages.refusals += 1
+            return None
         Pages.lent += 1
         page.held, page.stamp = True, page.stamp + (not page.held)
         return page.stamp.to_bytes(8, "big")
@@ -71,8 +80,22 @@ class HostBuffer:
         pass
 
 
+class Mapped:
+    """A file of weights, whose tensors lie in it."""
+
+    def __init__(self, path):
+        self.bytes = torch.from_file(str(path), size=os.path.getsize(path), dtype=torch.uint8)
+
+    def get(self):
+        return self.bytes.data_ptr()
+
+    def get_file_handle(self):
+        return 0
+
+
 def simulate(device):
     """Models that are loaded from now on are dynamic on the device."""
+    comfy.memory_management.aimdo_enabled, comfy_aimdo.model_mmap.ModelMMAP = True, Mapped
     comfy_aimdo.model_vbar.ModelVBAR, comfy_aimdo.host_buffer.HostBuffer = Pages, HostBuffer
     comfy_aimdo.torch.aimdo_to_tensor = lambda place, device: place[1].tensor()
     comfy.model_patcher.CoreModelPatcher = comfy.model_patcher.ModelPatcherDynamic

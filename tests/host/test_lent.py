@@ -51,6 +51,12 @@ def test_dynamic_models(lent, dynamic, pages, guidance):
     assert dynamic["lent"] == 0
 
 
+def test_half_of_the_weights_do_not_fit(lent, dynamic):
+    """They come to memory of torch's for a call, and the gradient to both."""
+    assert dynamic["refusals"] > 200
+    assert dynamic["refused"] == pytest.approx(lent["own"]["dps"], abs=1e-6)
+
+
 @pytest.mark.parametrize("decoder", ["full", "plain decoder"])
 def test_a_decode_leaves_a_dynamic_network_whole(lent, dynamic, decoder):
     assert dynamic[decoder] == pytest.approx(lent["own full"], abs=1e-6)
@@ -61,8 +67,20 @@ def test_running_out_of_memory_by_dynamic_models(lent, dynamic):
     assert dynamic["exhausted"] == pytest.approx(lent["own counts"], abs=1e-3)
 
 
+def test_a_hook_on_a_dynamic_model(lent, dynamic):
+    """The host takes another one, loaded from the same file, for this guider."""
+    assert dynamic["hooked"] == pytest.approx(dynamic["own hooked"], abs=1e-6)
+    assert dynamic["hooked"] != pytest.approx(lent["own counts"], abs=1e-1)
+
+
 def test_a_dynamic_reward_is_brought_to_the_device_once_a_search(dynamic):
     """The network is prepared once a round, which the host tells only the first time."""
     weighed = dynamic["weighed"]
-    assert weighed["same"] and weighed["copies"] == [1, 1]
+    assert weighed["copies"][:2] == [1, 1] and weighed["rewards"][0] == weighed["rewards"][1]
     assert weighed["lines"] < 8 < weighed["loads"]
+
+
+def test_a_dynamic_reward_that_is_evicted_comes_back_each_round(dynamic):
+    weighed = dynamic["weighed"]
+    assert weighed["copies"][2] >= weighed["rounds"] > 5
+    assert weighed["rewards"][2] == pytest.approx(weighed["rewards"][0], abs=1e-6)
