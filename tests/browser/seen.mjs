@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 
-/** Contrast of the panel's text with the node behind it, as WCAG reckons. */
+/** Contrast of the panel's text, and of its dim text, with the node behind it, as WCAG reckons. */
 export function contrast(page) {
   return page.evaluate(() => {
     const light = (colour) => {
@@ -17,9 +17,11 @@ export function contrast(page) {
     const style = getComputedStyle(document.body);
     const probe = document.body.appendChild(document.createElement("i"));
     probe.style.color = style.getPropertyValue("--component-node-background") || "#333";
-    const [a, b] = [getComputedStyle(panel).color, getComputedStyle(probe).color].map(light);
+    const parts = [panel, panel.shadowRoot.querySelector("h4"), probe];
+    const [text, dim, node] = parts.map((part) => light(getComputedStyle(part).color));
     probe.remove();
-    return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    const against = (a) => (Math.max(a, node) + 0.05) / (Math.min(a, node) + 0.05);
+    return { text: against(text), dim: against(dim) };
   });
 }
 

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import { bestLine, bestPicture, bestRow, film, lineage, shares } from "../../web/lib/derive.js";
+import { bestLine, bestPicture, bestRow, film, lineage, nearest, shares } from "../../web/lib/derive.js";
 import { pack, PICTURES, ROWS, unpack } from "../../web/lib/saved.js";
 import { carried, emptySearch, fromReport, reduce, Store } from "../../web/lib/store.js";
 
@@ -211,4 +211,16 @@ test("a search of half a million particles has its shares", () => {
   const row = { id: 0, kind: "propose", step: 1, reward: 0, accepted: false, nfe: 1, path: 0 };
   search.rows = Array.from({ length: 500000 }, (_, id) => ({ ...row, id, step: id % 10 }));
   assert.equal(shares(search).length, 10);
+});
+
+test("a particle without a picture shows that of its last ancestor with one", () => {
+  const { report } = GOLDEN.rbf;
+  const search = fromReport(report, RUN).searches[0];
+  const line = lineage(search, report.best.id);
+  search.pictures.clear();
+  assert.equal(nearest(search, report.best.id), null);
+  const picture = { id: line[0].id, jpeg: "", file: null };
+  search.pictures.set(line[0].id, picture);
+  assert.equal(nearest(search, report.best.id), picture);
+  assert.equal(nearest(search, -1), null);
 });

@@ -5,6 +5,7 @@ import { test } from "node:test";
 
 import { lastNFE, range, scale } from "../../web/lib/chart_view.js";
 import { emptySearch } from "../../web/lib/store.js";
+import { COLOURS } from "../../web/lib/style.js";
 import { described, figure, texts } from "../../web/lib/texts.js";
 
 const row = (id, reward, more = {}) => ({
@@ -38,6 +39,23 @@ test("a particle is told with its ancestors, far ones left out", () => {
   assert.equal(told, "particle 8, reward 8, path 0, step 0, 9 NFE, from 0 → 1 → … → 5 → 6 → 7");
   assert.match(described(row(1, null, { failed: "decode" }), [], texts("en")), /1, failed, path/);
   assert.match(described(row(1, 2, { watchdog: 0.5 }), [], texts("en")), /watchdog 0.5/);
+});
+
+test("the colours of paths stand out from light and from dark nodes", () => {
+  const luminance = (colour) => {
+    const linear = [1, 3, 5]
+      .map((at) => parseInt(colour.slice(at, at + 2), 16) / 255)
+      .map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2];
+  };
+  const contrast = (a, b) => {
+    const [low, high] = [luminance(a), luminance(b)].sort((x, y) => x - y);
+    return (high + 0.05) / (low + 0.05);
+  };
+  assert.equal(contrast("#000000", "#ffffff"), 21);
+  for (const colour of COLOURS) {
+    for (const node of ["#ffffff", "#353535"]) assert.ok(contrast(colour, node) >= 3, colour);
+  }
 });
 
 test("far outliers below do not flatten the chart", () => {

@@ -93,6 +93,18 @@ export function lineage(search, id) {
 }
 
 /**
+ * The picture of a particle or, where none was kept, of its last ancestor with one.
+ * @param {Search} search
+ * @param {number} id
+ * @returns {?Picture}
+ */
+export function nearest(search, id) {
+  const kept = lineage(search, id).reverse();
+  const row = kept.find((row) => search.pictures.has(row.id));
+  return (row && search.pictures.get(row.id)) ?? null;
+}
+
+/**
  * The particles whose picture is known, in the order evaluated.
  * @param {Search} search
  * @returns {{row: Row, picture: Picture}[]}

@@ -4,7 +4,7 @@
  * `model`, `words`, `href` (FileRef -> URL) are set from outside; it says "stop" when asked to.
  */
 
-import { bestPicture, bestRow, film, lineage, shares } from "./derive.js";
+import { bestPicture, bestRow, film, lineage, nearest, shares } from "./derive.js";
 import { drawer, source } from "./element.js";
 import { COLOURS, PANEL_STYLE } from "./style.js";
 import { described, figure, texts } from "./texts.js";
@@ -26,9 +26,9 @@ const HTML = `<style>${PANEL_STYLE}</style>
   <section class="full shares" hidden><h4></h4><flow-search-shares></flow-search-shares></section>
   <section class="full film" hidden><h4></h4><flow-search-film></flow-search-film></section>
   <output class="full" aria-live="polite" hidden></output>
-  <dialog>
+  <dialog aria-labelledby="told">
     <img alt="">
-    <footer><span></span><a target="_blank" rel="noopener"></a><button type="button"></button></footer>
+    <footer><span id="told"></span><a target="_blank" rel="noopener"></a><button type="button"></button></footer>
   </dialog>`;
 
 const INTERVAL = 150; // ms between drawings: the page has more to do
@@ -132,18 +132,22 @@ export function panelView() {
       }
     }
 
-    /** @param {?number} id of the particle to look at, if its picture is known */
+    /** @param {?number} id of the particle to look at, or at the last ancestor with a picture */
     open(id) {
-      const search = this.search;
-      const picture = search && id !== null ? search.pictures.get(id) : undefined;
-      if (!search || !picture) return;
-      const line = lineage(search, picture.id);
+      const { search, words } = this;
+      const line = search && id !== null ? lineage(search, id) : [];
+      const row = line.at(-1);
+      if (!search || !row) return;
+      const shown = nearest(search, row.id);
       const dialog = this.get("dialog");
       const [image, caption, link] = ["img", "span", "a"].map((tag) => dialog.querySelector(tag));
-      caption.textContent = image.alt = described(line[line.length - 1], line, this.words);
-      this.fill(image, picture, () => (link.hidden = true));
-      link.hidden = !picture.file;
-      link.href = picture.file ? this.href(picture.file) : "";
+      const other = shown ? `${words.notKept}, ${words.instead} ${shown.id}` : words.notKept;
+      const told = described(row, line, words);
+      caption.textContent = image.alt = shown?.id === row.id ? told : `${told}; ${other}`;
+      image.hidden = !shown;
+      link.hidden = !shown?.file;
+      if (shown) this.fill(image, shown, () => (link.hidden = true));
+      link.href = shown?.file ? this.href(shown.file) : "";
       link.textContent = this.words.newTab;
       dialog.querySelector("button").textContent = this.words.close;
       dialog.showModal();

@@ -1,12 +1,12 @@
 /** The look of the panel: ComfyUI's own colours, light and dark, with stand-ins outside it. */
 
-/** Colours of paths, told apart on light and on dark. */
+/** Colours of paths: on light and on dark with a contrast of 3 and more. */
 export const COLOURS = [
   "#3d84f7",
   "#e8690b",
   "#2fa35a",
   "#c04fd8",
-  "#d9a400",
+  "#b8860b",
   "#0d9fb5",
   "#ec4b83",
   "#8a8f98",
@@ -51,8 +51,9 @@ export const PANEL_STYLE = `
   dd { margin: 0; text-align: right; font-variant-numeric: tabular-nums; overflow: hidden;
     text-overflow: ellipsis; white-space: nowrap; }
   dd.reward { font-size: 17px; font-weight: 600; }
-  h4 { margin: 0 0 2px; font: inherit; color: var(--fs-dim); display: flex; gap: 6px; white-space: nowrap; }
-  h4 span { flex: 1; overflow: hidden; text-overflow: ellipsis; }
+  h4 { margin: 0 0 2px; font: inherit; color: var(--fs-dim); display: flex; flex-wrap: wrap; gap: 0 6px;
+    white-space: nowrap; }
+  h4 span { flex: 1; }
   h4 i { font-style: normal; font-size: 11px; } h4 i::before { content: ""; display: inline-block; width: 8px; height: 8px;
     margin-right: 3px; border-radius: 2px; background: var(--key); }
   section { flex: none; min-width: 0; }
