@@ -16,6 +16,9 @@ from .memory import fitted, out_of_memory
 # Floats alive per pixel inside TAESD's last blocks: 64 channels of input, convolution, activation.
 TAESD_FLOATS = 4 * 64
 TILE, TILE_FRAMES = 128, 4  # pixels; latent frames
+# Latent frames of a clip that two parts share. The first of a part is decoded as a still, and where
+# it is the only one the host's blend shows half of that (comfy/utils.py:1196).
+SHARED = 2
 SHOWN = 4  # frames of a clip in its preview
 
 
@@ -41,7 +44,7 @@ def decode(vae: Any, base: Any, x0: Tensor) -> Tensor:
 def decode_in_tiles(vae: VAE, latents: Tensor) -> Tensor:
     """Tiles half as wide as those the host falls back on; a clip's in `TILE_FRAMES` at a time."""
     tile = max(8, TILE // vae.spacial_compression_decode())
-    times = {"tile_t": TILE_FRAMES, "overlap_t": 1} if latents.ndim == 5 else {}
+    times = {"tile_t": TILE_FRAMES, "overlap_t": SHARED} if latents.ndim == 5 else {}
     return vae.decode_tiled(latents, tile_x=tile, tile_y=tile, overlap=tile // 4, **times)
 
 

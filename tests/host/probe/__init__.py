@@ -4,6 +4,7 @@ import json
 
 import torch
 
+from .decoding import NODES as DECODING
 from .gradients import NODES as GRADIENTS
 from .memory import NODES as MEMORY
 from .models import NODES as MODELS
@@ -138,6 +139,7 @@ class Scores:
 
 
 NODE_CLASS_MAPPINGS = {
+    **DECODING,
     **MEMORY,
     **MODELS,
     **PACKED,

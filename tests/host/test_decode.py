@@ -1,0 +1,54 @@
+"""Decoding in tiles, a clip in a few frames at a time, where memory has no room for more."""
+
+from .graphs import node
+from .runs import Runs, assert_counted
+
+SIDE, FRAMES, SHARED = 16, 4, 2  # latent pixels and frames of a tile, and those two tiles share
+
+
+def search(host, runs, whole, empty, area):
+    """Of two candidates, by a decoder that has room for one tile: what it was asked, and how far
+    the pictures are from those decoded at once."""
+    runs.vae = runs.node("ProbeShortVAE", vae=whole, frames=FRAMES, area=area, name=runs.own)
+    runs.latent, runs.sigmas = empty, runs.schedule(1)
+    out = runs.run("search", budget=2, init_particles=2, reward=runs.bright)
+    decoded = runs.node("VAEDecode", samples=out, vae=whole)
+    runs.graph["decoded"] = node("ProbeDecoded", images=[out[0], 1], whole=decoded, name=runs.own)
+    shown = runs.show(host)
+    assert_counted(shown["search"], 2)
+    return shown["decoded"], shown["search"]["report"]
+
+
+def test_a_clip_in_a_few_frames_at_a_time(host):
+    """The host's own tiles are as long as the clip."""
+    host.run({"files": node("ProbeTinyExtras")})
+    runs = Runs("Wan 2.1 T2V")
+    whole = runs.node("VAELoader", vae_name="clip.safetensors")
+    size = {"width": 144, "height": 16, "length": 17}
+    empty = runs.node("EmptyHunyuanLatentVideo", **size, batch_size=1)
+    found, report = search(host, runs, whole, empty, area=2 * SIDE)
+    assert found["shape"] == found["whole"] == [17, 16, 144, 3]
+    refused = [call for call in found["asked"] if not call["fits"]]
+    assert {(call["frames"], call["width"]) for call in refused} == {(5, 18)}
+    fit = [call for call in found["asked"] if call["fits"]]
+    parts = -(-(5 - SHARED) // (FRAMES - SHARED)) * 2  # of the frames, of the width
+    assert len(fit) == parts * report["spent"]["decodes"]
+    assert max(call["frames"] for call in fit) == FRAMES
+    assert max(call["width"] for call in fit) == SIDE
+    assert max(found["off"]) < 0.4 * found["spread"]
+    assert report["spent"]["frames"] == 17 * report["spent"]["decodes"]
+
+
+def test_a_picture_in_tiles(host):
+    """Smaller than the host's own."""
+    runs = Runs("FLUX.1 dev")
+    whole = [runs.node("FlowSearchDemoLoader", checkpoint="fast")[0], 2]
+    empty = runs.node("EmptySD3LatentImage", width=288, height=32, batch_size=1)
+    found, report = search(host, runs, whole, empty, area=4 * 2 * SIDE)  # the host has tiles of 2:1
+    assert found["shape"] == found["whole"] == [1, 32, 288, 3]
+    refused = [call for call in found["asked"] if not call["fits"]]
+    assert {call["width"] for call in refused} == {36}
+    assert any(call["fits"] for call in found["asked"])
+    assert max(found["off"]) < 0.1 * found["spread"]
+    first, second = (row["reward"] for row in report["trace"])
+    assert first != second
