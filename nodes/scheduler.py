@@ -27,8 +27,8 @@ class VPFlowScheduler(io.ComfyNode):
                     default=10,
                     min=1,
                     max=1000,
-                    tooltip="Steps of the search. Each candidate costs 1 NFE; more steps spread "
-                    "the same budget thinner but go to lower noise.",
+                    tooltip="Steps of the search. Each candidate costs 1 NFE, 5 where the search "
+                    "looks ahead; more steps spread the same budget thinner but go to lower noise.",
                 ),
                 io.Combo.Input(
                     "spacing",

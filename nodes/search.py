@@ -35,7 +35,7 @@ WIRES = [
         "half is searched, and another sampler goes on from the latent.",
     ),
     io.Latent.Input("latent_image", tooltip="Size of the picture, or the picture to start from."),
-    io.Vae.Input("vae", tooltip="Decodes every candidate for the reward."),
+    io.Vae.Input("vae", tooltip="Decodes every candidate for the reward; preview_vae does so for less."),
     FlowReward.Input("reward", tooltip="From the Reward Model Loader: what the search maximises."),
     io.String.Input(
         "prompt",
@@ -151,7 +151,7 @@ ADVANCED = [
         advanced=True,
         tooltip="A second reward, scored and told in the report for the candidates that the search "
         "moves to and returns, never optimised. It shows reward hacking: the reward rises while "
-        "the watchdog falls.",
+        "the watchdog falls. Costs a score for each of these.",
     ),
     io.String.Input(
         "replay",

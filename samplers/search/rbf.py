@@ -57,7 +57,7 @@ class RolloverBudgetForcing:
             "min": 1,
             "max": 1000,
             "tooltip": "Random starts tried per path before the search begins; the best one is "
-            "kept. Costs 1 NFE each (2 with CFG).",
+            "kept. Costs 1 NFE each, 5 where the search looks ahead (twice that with CFG).",
         },
     )
     paths: int = field(
