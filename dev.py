@@ -133,7 +133,7 @@ def test(host: Host, extra: list[str]) -> int:
         codes.append(foreground([*python, "ruff", "check", "."], host))
     else:
         say("Skipping ruff, which this Python does not have.")
-    tools = browser_tools(install=not extra)
+    tools = browser_tools(install=not extra or any(map(in_host_tier, extra)))
     if tools is not None:
         os.environ["FLOW_SEARCH_JS"] = str(tools)  # the tests of the browser part look there
     named = any((ROOT / word.split("::")[0]).exists() for word in extra)
@@ -146,6 +146,11 @@ def test(host: Host, extra: list[str]) -> int:
     if not extra:
         codes += web_tests(tools, host)
     return next((code for code in codes if code), 0)
+
+
+def in_host_tier(word: str) -> bool:
+    """Does this word for pytest name tests/host or a file in it, where the browser's test is?"""
+    return (ROOT / word.split("::")[0]).is_relative_to(ROOT / "tests" / "host")
 
 
 def matrix(extra: list[str]) -> int:

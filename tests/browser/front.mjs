@@ -57,7 +57,7 @@ export async function ready(page) {
 /** Drag a file onto the canvas. */
 export async function drop(page, path, type) {
   const data = readFileSync(path).toString("base64");
-  const name = path.split("/").at(-1);
+  const name = path.split(/[\\/]/).at(-1);
   await page.evaluate(
     ([data, name, type]) => {
       const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));

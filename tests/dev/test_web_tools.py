@@ -2,6 +2,8 @@
 
 import subprocess
 
+import pytest
+
 
 def test_without_npm_it_says_what_is_skipped(dev, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("FLOW_SEARCH_CACHE", str(tmp_path))
@@ -29,3 +31,26 @@ def test_a_failed_install_is_told_and_tried_again(dev, tmp_path, monkeypatch, ca
     assert modules.name == "node_modules" and modules.is_relative_to(tmp_path)
     assert dev.browser_tools(install=False) == dev.browser_tools(install=True) == modules
     assert codes == []
+
+
+@pytest.mark.parametrize(
+    ("words", "installed"),
+    [
+        ([], True),
+        (["tests/host", "-x"], True),
+        (["tests/host/test_browser.py::test_the_panel"], True),
+        (["-k", "rbf"], False),
+        (["tests/rewards"], False),
+    ],
+)
+def test_they_are_installed_where_the_browsers_test_runs(
+    dev, fake_host, monkeypatch, words, installed
+):
+    asked = []
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setattr(dev, "browser_tools", lambda install: asked.append(install))
+    monkeypatch.setattr(dev, "foreground", lambda command, host: 0)
+    monkeypatch.setattr(dev, "web_tests", lambda tools, host: [])
+    monkeypatch.setattr(dev.subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 0))
+    assert dev.test(fake_host, words) == 0
+    assert asked == [installed]

@@ -9,18 +9,74 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+# Where Chrome's installers put it, which no PATH names.
+MAC = [f"/Applications/{name}.app/Contents/MacOS/{name}" for name in ("Google Chrome", "Chromium")]
+PROGRAMS = ("PROGRAMFILES", "PROGRAMFILES(X86)", "LOCALAPPDATA")
+CHROME = "Google/Chrome/Application/chrome.exe"
+
+
+def chromium() -> str | None:
+    """FLOW_SEARCH_CHROMIUM, else a Chromium or Chrome that is installed."""
+    windows = [Path(os.environ[name]) / CHROME for name in PROGRAMS if name in os.environ]
+    installed = [str(path) for path in (*map(Path, MAC), *windows) if path.exists()]
+    found = [os.environ.get("FLOW_SEARCH_CHROMIUM"), *map(shutil.which, BROWSERS), *installed]
+    return next(filter(None, found), None)
+
+
+def lacking(what: str) -> None:
+    """Skip the test; FLOW_SEARCH_BROWSER=1 says that nothing may be lacking here."""
+    (pytest.fail if os.environ.get("FLOW_SEARCH_BROWSER") == "1" else pytest.skip)(what)
+
+
+def browser_tools() -> tuple[str, str, str]:
+    """Node.js, its modules, and a Chromium."""
+    node, modules = shutil.which("node"), os.environ.get("FLOW_SEARCH_JS", "")
+    browser = chromium()
+    if node is None or browser is None:
+        lacking("the test of the panel in a browser needs Node.js and Chromium")
+    if not (Path(modules) / "playwright-core").is_dir():
+        lacking("FLOW_SEARCH_JS names no folder with playwright-core: run `python dev.py test`")
+    return node, modules, browser
 
 
 @pytest.fixture(scope="module")
 def tools():
-    """Node.js, its modules, and a Chromium."""
-    node, modules = shutil.which("node"), os.environ.get("FLOW_SEARCH_JS", "")
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if node is None or browser is None:
-        pytest.skip("the test of the panel in a browser needs Node.js and Chromium")
-    if not (Path(modules) / "playwright-core").is_dir():
-        pytest.skip("FLOW_SEARCH_JS names no folder with playwright-core: run `python dev.py test`")
-    return node, modules, browser
+    return browser_tools()
+
+
+@pytest.fixture
+def bare(monkeypatch, tmp_path):
+    """A system without a browser or modules; its folder for programs."""
+    for name in ("FLOW_SEARCH_CHROMIUM", "FLOW_SEARCH_BROWSER", "FLOW_SEARCH_JS", *PROGRAMS):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PROGRAMFILES", str(tmp_path))
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    monkeypatch.setitem(globals(), "MAC", [])
+    return tmp_path
+
+
+def test_where_the_browser_is_found(bare, monkeypatch):
+    assert chromium() is None
+    chrome = bare / CHROME
+    chrome.parent.mkdir(parents=True)
+    chrome.touch()
+    assert chromium() == str(chrome)
+    monkeypatch.setattr(shutil, "which", lambda name: name if name == "google-chrome" else None)
+    assert chromium() == "google-chrome"
+    monkeypatch.setenv("FLOW_SEARCH_CHROMIUM", "/my/own")
+    assert chromium() == "/my/own"
+
+
+def test_what_is_lacking_fails_only_where_it_must_not(bare, monkeypatch):
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.skip.Exception, match="needs Node.js and Chromium"):
+        browser_tools()
+    monkeypatch.setenv("FLOW_SEARCH_BROWSER", "1")
+    with pytest.raises(pytest.fail.Exception, match="needs Node.js and Chromium"):
+        browser_tools()
+    monkeypatch.setattr(shutil, "which", lambda name: name)
+    with pytest.raises(pytest.fail.Exception, match="no folder with playwright-core"):
+        browser_tools()
 
 
 def test_the_panel(host, tools, tmp_path):
@@ -30,7 +86,6 @@ def test_the_panel(host, tools, tmp_path):
     workflow = ROOT / "example_workflows" / "flow_search_demo.json"
     url, output = host.client.url, host.base / "output"
     command = [node, ROOT / "tests" / "browser" / "panel.mjs", url, workflow, output, shots]
-    done = subprocess.run(
-        [*map(str, command), modules, browser], capture_output=True, text=True, timeout=900
-    )
+    words = [*map(str, command), modules, browser]
+    done = subprocess.run(words, capture_output=True, encoding="utf-8", timeout=900)
     assert done.returncode == 0, done.stderr[-4000:]
