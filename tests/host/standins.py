@@ -1,16 +1,20 @@
 """Example workflows made small: tiny weights under the names that the workflow loads."""
 
 import copy
+import shutil
+from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from ..rewards.families import LOCAL
 from .graphs import CAPTION, node
 
 WAN = "Wan 2.1 T2V"
 SIZES = {"width": 128, "height": 128, "length": 5}
-LOADERS = {"UNETLoader": 0, "DualCLIPLoader": 1, "VAELoader": 2}  # outputs of the demo's loader
+DEMO = Path(__file__).resolve().parents[2] / "demo"
 
 
 def rewards(host, prompt):
@@ -49,10 +53,7 @@ def small(host, prompt, server=None):
     if "CLIPLoader" in kinds:
         wan(host, prompt, kinds)
     elif "UNETLoader" in kinds:
-        prompt["tiny"] = node("FlowSearchDemoLoader", checkpoint="fast")
-        for kind, slot in LOADERS.items():
-            relink(prompt, [kinds[kind], 0], ["tiny", slot])
-            del prompt[kinds[kind]]
+        flux(host, prompt, kinds)
     if scale := kinds.get("FluxKontextImageScale"):  # to a megapixel
         relink(prompt, [scale, 0], prompt.pop(scale)["inputs"]["image"])
     for each in prompt.values():
@@ -72,12 +73,45 @@ def small(host, prompt, server=None):
     return prompt
 
 
+def put(host, folder, name, made):
+    """A file of weights where the stock loader finds it; once, as the host may have it mapped."""
+    path = host.base / "models" / folder / name
+    path.parent.mkdir(exist_ok=True)
+    if not path.exists():
+        shutil.copy(made, path)
+
+
+def autoencoder(host):
+    """The demo's, in the one file that the stock loader wants."""
+    path = host.base / "autoencoder.safetensors"
+    halves = {
+        f"taesd_{half}.{key}": weight
+        for half in ("encoder", "decoder")
+        for key, weight in load_file(DEMO / f"taef1_{half}.safetensors").items()
+    }
+    scale = {"vae_scale": torch.tensor(0.3611), "vae_shift": torch.tensor(0.1159)}  # FLUX's own
+    save_file(halves | scale, path)
+    return path
+
+
+def flux(host, prompt, kinds):
+    """The demo's weights under the workflow's names; the stock text encoders cannot be small."""
+    model, vae = (prompt[kinds[kind]]["inputs"] for kind in ("UNETLoader", "VAELoader"))
+    put(host, "diffusion_models", model["unet_name"], DEMO / "flux_fast.safetensors")
+    put(host, "vae", vae["vae_name"], autoencoder(host))
+    prompt["tiny"] = node("FlowSearchDemoLoader", checkpoint="fast")
+    relink(prompt, [kinds["DualCLIPLoader"], 0], ["tiny", 1])
+    del prompt[kinds["DualCLIPLoader"]]
+
+
 def wan(host, prompt, kinds):
-    """Video model and VAE from files; the stock text encoders cannot be small."""
-    key = prompt[kinds["UNETLoader"]]["inputs"]
+    """Video model and VAE likewise; their text embeddings are given."""
+    model, vae = (prompt[kinds[kind]]["inputs"] for kind in ("UNETLoader", "VAELoader"))
     host.run({"file": node("ProbeTinyCheckpoint", key=WAN), "extra": node("ProbeTinyExtras")})
-    key["unet_name"] = f"{WAN}.safetensors"
-    prompt[kinds["VAELoader"]]["inputs"]["vae_name"] = "clip.safetensors"
+    (network,) = (host.base / "models").rglob(f"{WAN}.safetensors")
+    put(host, "diffusion_models", model["unet_name"], network)
+    (clips,) = (host.base / "models").rglob("clip.safetensors")
+    put(host, "vae", vae["vae_name"], clips)
     prompt["tiny"] = node("ProbeTinyModel", key=WAN, loaded=True)
     for name in [n for n, each in prompt.items() if each["class_type"] == "CLIPTextEncode"]:
         relink(prompt, [name, 0], ["tiny", 1])
