@@ -1,0 +1,97 @@
+"""What stays on a GPU together in a search at 1024x1024: python benchmarks/memory.py --write
+
+Reckoned, not measured: the networks' parameters are counted on ComfyUI's own classes in their
+published sizes, built without weights; what a call on one candidate takes is ComfyUI's own
+estimate, what a TAESD takes is this pack's. `--write` puts the table into README.md. Needs
+COMFYUI_PATH and the environment of `python dev.py test`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from page import put  # noqa: E402
+
+write, sys.argv = "--write" in sys.argv, [sys.argv[0], "--cpu"]
+sys.path.insert(0, os.environ["COMFYUI_PATH"])
+import comfy.options  # noqa: E402
+
+comfy.options.enable_args_parsing()
+import comfy.ops  # noqa: E402
+import comfy.supported_models as supported  # noqa: E402
+from comfy.ldm.flux.model import Flux  # noqa: E402
+from comfy.ldm.modules.diffusionmodules.mmdit import MMDiT  # noqa: E402
+from comfy.ldm.qwen_image.model import QwenImageTransformer2DModel  # noqa: E402
+
+GIB = 1 << 30
+SIDE = 1024
+TAESD = 256 * SIDE**2 * 2  # decode.taesd_bytes in bfloat16
+KEPT_FREE = 1.0  # GiB, what ComfyUI leaves alone
+REWARDS = {  # GiB, benchmarks/reward_costs.md
+    "a weightless reward": 0.0, "`object_count` (base)": 0.9, "PickScore": 1.8,
+    "`vqascore` (xl)": 5.9,
+}  # fmt: skip
+META = {"device": "meta", "dtype": torch.bfloat16, "operations": comfy.ops.disable_weight_init}
+
+
+class Model(NamedTuple):
+    name: str
+    network: torch.nn.Module
+    config: type
+    bytes: float  # of a weight
+
+
+def networks() -> list[Model]:
+    flux = Flux(
+        in_channels=16, out_channels=16, vec_in_dim=768, context_in_dim=4096, hidden_size=3072,
+        mlp_ratio=4.0, num_heads=24, depth=19, depth_single_blocks=38, axes_dim=[16, 56, 56],
+        theta=10_000, patch_size=2, qkv_bias=True, guidance_embed=True, txt_ids_dims=[], **META,
+    )  # fmt: skip
+    qwen = QwenImageTransformer2DModel(
+        in_channels=64, num_layers=60, num_attention_heads=24, joint_attention_dim=3584, **META
+    )
+    text = {"in_features": 4096, "out_features": 2432}
+    mmdit = MMDiT(
+        input_size=None, patch_size=2, in_channels=16, depth=38, adm_in_channels=2048,
+        context_embedder_config={"target": "torch.nn.Linear", "params": text},
+        num_patches=192**2, pos_embed_max_size=192, pos_embed_scaling_factor=None, qk_norm="rms",
+        **META,
+    )  # fmt: skip
+    return [
+        Model("FLUX.1, Q4 GGUF", flux, supported.Flux, 4.5 / 8),
+        Model("FLUX.1, fp8", flux, supported.Flux, 1),
+        Model("FLUX.1, bf16", flux, supported.Flux, 2),
+        Model("SD3.5 Large, fp8", mmdit, supported.SD3, 1),
+        Model("Qwen-Image, fp8", qwen, supported.QwenImage, 1),
+    ]
+
+
+def row(model: Model) -> tuple[float, float]:
+    """GiB of the weights, and of a call on one candidate in bfloat16 (comfy/model_base.py)."""
+    weights = sum(p.numel() for p in model.network.parameters()) * model.bytes / GIB
+    call = (SIDE // 8) ** 2 * 2 * 0.01 * model.config.memory_usage_factor / 1024
+    return weights, call
+
+
+def table() -> str:
+    heads = ["model", "weights", "a call", *REWARDS]
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for model in networks():
+        weights, call = row(model)
+        sums = (weights + call + own + TAESD / GIB + KEPT_FREE for own in REWARDS.values())
+        cells = [f"{weights:.1f}", f"{call:.1f}", *(f"{total:.0f}" for total in sums)]
+        lines.append(f"| {model.name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    text = table()
+    print(text)
+    if write:
+        put(Path(__file__).resolve().parents[1] / "README.md", "memory", text)
