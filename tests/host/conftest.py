@@ -14,6 +14,7 @@ from pack.demo.serving import free_port, link
 
 ROOT = Path(__file__).resolve().parents[2]
 ODD_NAME = "weird.name-1"
+HOST = "0.30.0"  # the version of which the tables are
 ELSEWHERE = "elsewhere"  # where extra_model_paths.yaml has rewards
 
 
@@ -97,3 +98,11 @@ def host(comfyui, tmp_path_factory):
     assert link(ROOT / "tests" / "host" / "probe", base / "custom_nodes" / "probe")
     with serving(comfyui, base, "--extra-model-paths-config", str(paths)) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def version(host):
+    found = host.client.get("/system_stats")["system"]["comfyui_version"]
+    if found != HOST:
+        pytest.skip(f"told of ComfyUI {HOST}, this is {found}")
+    return found

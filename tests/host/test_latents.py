@@ -22,10 +22,13 @@ from .wiring import (
     dual_cfg,
     fill,
     first_frame,
+    for_two,
     from_batch,
     guidance,
+    half,
     high_half,
     hook,
+    karras,
     lora,
     low_half,
     masked,
@@ -63,6 +66,7 @@ KEPT = {
     "clip, CFGGuider": (CLIP, cfg, 2),
     "clip, high half of split sigmas": (CLIP, high_half, 1),
     "clip from a first frame": ("Wan 2.1 I2V", first_frame, 1),
+    "sigmas up to 80, KarrasScheduler": (EXPLODING, karras, 1),
     "sigmas up to 80, picture, denoise 0.6": (EXPLODING, picture, 1),
     "sigmas up to 80, low half of split sigmas": (EXPLODING, low_half, 1),
     "sigmas up to 80, high half of split sigmas": (EXPLODING, high_half, 1),
@@ -97,23 +101,70 @@ def test_a_search_keeps(host, files, seen, what):
     seen[what] = [what, key, "works", rows]
 
 
+MASKS = {
+    "picture": (IMAGE, masked, "left"),
+    "picture, DifferentialDiffusion": (IMAGE, soft_mask, "left"),
+    "picture, sigmas up to 80": (EXPLODING, masked, "left"),
+    "clip": (CLIP, masked, "left"),
+    "clip by frame": (CLIP, some_frames, "first"),
+}
+
+
+@pytest.mark.parametrize("what", MASKS)
+def test_a_mask_keeps_to_the_last_bit(host, what):
+    """What the host itself gives back of the picture, whatever a search did to the rest."""
+    key, wire, part = MASKS[what]
+    runs = Runs(key)
+    wire(runs)
+    wide = {"init_particles": 2, "reward": runs.bright, "top_k": 2}
+    found = {
+        "one": runs.run("one", budget=STEPS),
+        "finished": runs.run("finished", budget=12, finish_steps=2, **wide),
+        "ahead": runs.run("ahead", budget=16, lookahead=1, **wide),
+    }
+    kept = runs.kept()
+    for name, out in found.items():
+        runs.compare(f"kept {name}", out, kept)
+    shown = runs.show(host)
+    for name in found:
+        off = shown[f"kept {name}"]
+        assert off[part] == 0.0 and off["differ"] > 0.1, name
+
+
+SAMPLERS = ("euler", "heun", "dpmpp_2m", "uni_pc", "res_multistep")
+
+
 @pytest.mark.parametrize("key", [IMAGE, EXPLODING])
 def test_any_sampler_takes_over_a_search(host, key):
-    """Searched down to a sigma with the steps of Euler, Euler from there: Euler all the way."""
+    """Searched down to a sigma with the steps of Euler, another from there: as after Euler."""
     runs = Runs(key)
     whole, runs.sampler = runs.schedule(2 * STEPS), runs.ours(0.0, "linear")
     runs.sigmas = high = runs.node("SplitSigmas", sigmas=whole, step=STEPS)
     one = runs.run("one", budget=STEPS)
     wide = runs.run("search", budget=12, init_particles=3, finish_steps=2, reward=runs.bright)
-    runs.sampler, runs.sigmas = runs.stock, whole
+    runs.sampler = runs.stock
+    half = runs.run("half")
+    runs.sigmas = whole
     stock = runs.run("stock")
-    runs.noise, runs.sigmas, runs.latent = runs.node("DisableNoise"), [high[0], 1], one
-    rest = runs.run("rest")
-    runs.latent = wide
-    runs.compare("wide", runs.run("rest of wide"), rest)
-    runs.compare("as one", rest, stock)
+    low, as_is = [high[0], 1], {"steps": 1, "start_at_sigma": -1.0, "end_at_sigma": 0.0}
+    as_is["spacing"] = "linear"
+    runs.noise = runs.node("DisableNoise")
+    for name in SAMPLERS:
+        # It writes into the sigmas it is given (comfy/extra_samplers/uni_pc.py:850).
+        own = name == "uni_pc"
+        runs.sigmas = runs.node("ExtendIntermediateSigmas", sigmas=low, **as_is) if own else low
+        runs.sampler, rest = runs.node("KSamplerSelect", sampler_name=name), {}
+        for start, runs.latent in (("one", one), ("wide", wide), ("half", half)):
+            rest[start] = runs.run(f"{name} after {start}")
+        runs.compare(f"{name} as after Euler", rest["one"], rest["half"])
+        runs.compare(f"{name} after wide", rest["wide"], rest["one"])
+        runs.compare(f"{name} as Euler", rest["one"], stock)
     shown = runs.show(host)
-    assert shown["as one"]["differ"] < 1e-3 and shown["wide"]["a"]["finite"]
+    for name in SAMPLERS:
+        assert shown[f"{name} as after Euler"]["differ"] < 1e-3, name
+        wider, euler = shown[f"{name} after wide"], shown[f"{name} as Euler"]
+        assert wider["a"]["finite"] and wider["differ"] > 1e-2
+        assert euler["differ"] < 1e-3 if name == "euler" else euler["differ"] > 1e-3
     assert_counted(shown["search"], 12)
     report = shown["search"]["report"]
     last = report["trace"][-1]
@@ -149,19 +200,26 @@ def seen():
     return {}
 
 
-def test_a_batch_is_searched_one_by_one(host, seen):
-    """As the plain sampler samples it, but for the rounding of a call with other rows."""
-    runs = Runs(IMAGE)
-    runs.latent = runs.node("RepeatLatentBatch", samples=runs.empty, amount=2)
-    runs.compare("as plain", runs.run("plain"), runs.run("one", budget=STEPS))
-    shown = runs.show(host)
+def assert_one_by_one(shown, rows, pictures):
+    """A search for each of two latents, whose results are those of the plain sampler."""
     assert shown["as plain"]["differ"] < 1e-4 and shown["as plain"]["b"]["shape"][0] == 2
     first, second = shown["one"]["report"]["batch"]
-    assert first["spent"]["nfe"] == second["spent"]["nfe"] == STEPS
-    assert shown["one"]["counts"]["rows"] == 2 * STEPS and shown["one"]["images"][0] == 2
+    assert first["spent"]["nfe"] == second["spent"]["nfe"] == rows
+    assert shown["one"]["counts"]["rows"] == 2 * rows
+    assert shown["one"]["images"][0] == 2 * pictures
     half = len(shown["one"]["latent"]) // 2
     assert shown["one"]["latent"][:half] != shown["one"]["latent"][half:]
-    seen["batch"] = ["batch", IMAGE, "works, one search each", 1]
+
+
+@pytest.mark.parametrize("key, pictures", [(IMAGE, 1), (CLIP, 3)])
+def test_a_batch_is_searched_one_by_one(host, seen, key, pictures):
+    """As the plain sampler samples it, but for the rounding of a call with other rows."""
+    runs = Runs(key)
+    runs.latent = runs.node("RepeatLatentBatch", samples=runs.empty, amount=2)
+    runs.compare("as plain", runs.run("plain"), runs.run("one", budget=STEPS))
+    assert_one_by_one(runs.show(host), STEPS, pictures)
+    what = "batch" if key == IMAGE else "batch of clips"
+    seen[what] = [what, key, "works, one search each", 1]
 
 
 def test_each_of_a_batch_has_its_own_mask(host, seen):
@@ -172,11 +230,42 @@ def test_each_of_a_batch_has_its_own_mask(host, seen):
     runs.compare("as plain", runs.run("plain"), one)
     for i in range(2):
         mine = runs.node("LatentFromBatch", samples=one, batch_index=i, length=1)
-        runs.compare(f"kept {i}", mine, runs.picture)
+        runs.compare(f"kept {i}", mine, runs.kept())
     shown = runs.show(host)
-    assert shown["as plain"]["differ"] < 1e-4
-    assert shown["kept 1"]["differ"] < 1e-5 < 0.1 < shown["kept 0"]["differ"]
+    assert_one_by_one(shown, STEPS, 1)
+    assert shown["kept 1"]["differ"] == 0.0 and shown["kept 0"]["differ"] > 0.1
     seen["batch of masks"] = ["batch, a noise mask each", IMAGE, "works, one search each", 1]
+
+
+MASKED_CLIPS = {  # what of the first and of the second clip is kept
+    "a noise mask": ("left", "left"),
+    "a noise mask by frame": ("first", "first"),
+    "a noise mask each": (None, "left"),
+}
+
+
+@pytest.mark.parametrize("what", MASKED_CLIPS)
+def test_a_batch_of_masked_clips(host, seen, what):
+    """One mask is for both of them, and its first axis is time; else each has its own."""
+    runs = Runs(CLIP)
+    both = runs.node("RepeatLatentBatch", samples=runs.picture, amount=2)
+    frames = what == "a noise mask by frame"
+    mask = masks(runs, 0.0, 1.0, 1.0) if frames else half(runs)
+    runs.latent = runs.node("SetLatentNoiseMask", samples=both, mask=mask)
+    if what == "a noise mask each":
+        runs.latent = runs.node("ProbeMaskEach", latent=both)
+    one = runs.run("one", budget=STEPS)
+    runs.compare("as plain", runs.run("plain"), one)
+    for i in range(2):
+        mine = runs.node("LatentFromBatch", samples=one, batch_index=i, length=1)
+        runs.compare(f"kept {i}", mine, runs.kept())
+    shown = runs.show(host)
+    assert_one_by_one(shown, STEPS, 3)
+    for i, part in enumerate(MASKED_CLIPS[what]):
+        kept = shown[f"kept {i}"]
+        assert kept["differ"] > 0.1 and (part is None or kept[part] == 0.0)
+    assert what != "a noise mask each" or shown["kept 0"]["left"] > 0.1
+    seen[what] = [f"batch of clips, {what}", CLIP, "works, one search each", 1]
 
 
 def test_conditions_that_take_turns_are_counted(host, seen):
@@ -227,6 +316,79 @@ def test_sigmas_of_every_scheduler(host, seen, key, shift):
     seen[f"schedulers {key}"] = ["every stock scheduler, own shift and patched", key, "works", 1]
 
 
+TO_ONE = {"sigma_max": 1.0, "sigma_min": 0.02}
+SCHEDULER_NODES = {  # those that ask for a model, sigmas or steps get the test's own
+    "BetaSamplingScheduler": {"alpha": 0.6, "beta": 0.6},
+    "ExponentialScheduler": TO_ONE,
+    "ExtendIntermediateSigmas": {
+        "steps": 2, "start_at_sigma": -1.0, "end_at_sigma": 0.5, "spacing": "cosine",
+    },
+    "Flux2Scheduler": {"width": 512, "height": 512},
+    "Ideogram4Scheduler": {"width": 512, "height": 512, "mu": 0.0, "std": 1.75},
+    "KarrasScheduler": TO_ONE | {"rho": 7.0},
+    "LTXVScheduler": {"max_shift": 2.05, "base_shift": 0.95, "stretch": True, "terminal": 0.1},
+    "LaplaceScheduler": TO_ONE | {"mu": -1.0, "beta": 0.5},
+    "ManualSigmas": {"sigmas": "1.0, 0.7, 0.2, 0.0"},
+    "OptimalStepsScheduler": {"model_type": "FLUX", "denoise": 1.0},
+    "PolyexponentialScheduler": TO_ONE | {"rho": 2.0},
+    "SetFirstSigma": {"sigma": 0.95},
+    "SplitSigmas": {"step": 2},
+    "SplitSigmasDenoise": {"denoise": 0.6},
+}  # fmt: skip
+TO_LARGE = {"sigma_max": 14.614642, "sigma_min": 0.0291675, "rho": 7.0}
+OTHER_SCHEDULERS = {  # their sigmas are of other models, or rise
+    "AlignYourStepsScheduler": {"model_type": "SDXL", "denoise": 1.0},
+    "FlipSigmas": {},
+    "GITSScheduler": {"coeff": 1.2, "denoise": 1.0},
+    "KarrasScheduler": TO_LARGE,
+    "SDTurboScheduler": {"denoise": 1.0},
+    "VPScheduler": {"beta_d": 19.9, "beta_min": 0.1, "eps_s": 0.001},
+}
+
+
+@pytest.fixture(scope="module")
+def object_info(host):
+    return host.client.get("/object_info")
+
+
+def test_every_scheduler_of_the_host_is_here(object_info, version):
+    options = object_info["BasicScheduler"]["input"]["required"]["scheduler"][1]["options"]
+    assert list(SCHEDULERS) == options
+    nodes = {name for name, info in object_info.items() if "SIGMAS" in info["output"]}
+    known = {*SCHEDULER_NODES, *OTHER_SCHEDULERS, "BasicScheduler", "FlowSearchScheduler"}
+    assert nodes == known
+
+
+def test_sigmas_of_every_scheduler_node(host, object_info, seen):
+    runs, made = Runs(IMAGE), {}
+    known = {"model": runs.model, "sigmas": runs.sigmas, "steps": STEPS}
+    for name, settings in SCHEDULER_NODES.items():
+        if name in object_info:
+            wanted = object_info[name]["input"]["required"]
+            made[name] = runs.node(name, **{key: (known | settings)[key] for key in wanted})
+    plain = {name: runs.run(f"plain {name}") for name, runs.sigmas in made.items()}
+    asked = runs.show(host)
+    rows = {name: asked[f"plain {name}"]["counts"]["rows"] for name in made}
+    for name, runs.sigmas in made.items():
+        runs.compare(name, plain[name], runs.run(f"one {name}", budget=rows[name]))
+    shown = runs.show(host)
+    for name in made:
+        assert_counted(shown[f"one {name}"], rows[name])
+        assert shown[name]["differ"] == 0.0 and shown[name]["a"]["finite"], name
+    assert len({tuple(shown[f"one {name}"]["latent"]) for name in made}) == len(made)
+    listed = ", ".join(SCHEDULER_NODES)
+    seen["scheduler nodes"] = [f"sigmas up to 1 of {listed}", IMAGE, "works", 1]
+
+
+def other_sigmas(name):
+    def wire(runs):
+        own = {"sigmas": runs.sigmas} if name == "FlipSigmas" else {"steps": STEPS}
+        own |= {"model": runs.model} if name == "SDTurboScheduler" else {}
+        runs.sigmas = runs.node(name, **own | OTHER_SCHEDULERS[name])
+
+    return wire
+
+
 def two_references(runs):
     runs.picture = runs.node("RepeatLatentBatch", samples=runs.picture, amount=2)
     reference(runs)
@@ -238,11 +400,21 @@ def our_sigmas(runs):
     )
 
 
+SIGMAS = "given, wanted values falling strictly from at most 1 to at least 0"
 REFUSED = {
+    **{
+        f"sigmas of {name}{' from 14.6' * (name in SCHEDULER_NODES)}": (other_sigmas(name), SIGMAS)
+        for name in OTHER_SCHEDULERS
+    },
     "sigmas of another kind of flow": (our_sigmas, "wanted sigmas from about 80"),
     "ControlNet pictures of a batch": (lambda runs: control(runs, 2), "ControlNet's picture"),
     "conditioning masks of a batch": (
         lambda runs: area_by_mask(runs, masks(runs, 1.0, 0.0)), "(mask) made for 2 pictures",
+    ),
+    "texts of a batch": (for_two("cross_attn"), "(cross_attn) made for 2 pictures"),
+    "pooled texts of a batch": (for_two("pooled_output"), "(pooled_output) made for 2 pictures"),
+    "pictures to inpaint of a batch": (
+        for_two("concat_latent_image"), "(concat_latent_image) made for 2 pictures",
     ),
     "reference latents of a batch": (two_references, "(reference_latents) made for 2 pictures"),
     "hook with keyframes": (lambda runs: hook(runs, 2), "A hook with 2 keyframes"),
@@ -270,7 +442,7 @@ def test_one_keyframe_is_a_strength(host, files):
 
 
 def test_the_table_is_what_was_seen(seen):
-    wanted = len(KEPT) + len(REFUSED) + 6
+    wanted = len(KEPT) + len(REFUSED) + len(MASKED_CLIPS) + 8
     if len(seen) < wanted:
         pytest.skip(f"{wanted - len(seen)} of its rows were not run")
     order = [*KEPT, *(name for name in seen if name not in (*KEPT, *REFUSED)), *REFUSED]

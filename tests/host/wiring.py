@@ -136,6 +136,17 @@ def fill(runs):
     runs.text, runs.latent = made, [made[0], 2]
 
 
+def for_two(part):
+    """A condition that was made for two pictures in one of its parts."""
+
+    def wire(runs):
+        if part == "concat_latent_image":
+            fill(runs)
+        runs.text = runs.node("ProbeRows", conditioning=runs.text, part=part)
+
+    return wire
+
+
 def first_frame(runs):
     image = runs.node("EmptyImage", width=32, height=32, batch_size=1, color=0x80FF20)
     made = runs.node(
@@ -154,6 +165,12 @@ def some_frames(runs):
 def from_batch(runs):
     several = runs.node("RepeatLatentBatch", samples=runs.empty, amount=3)
     runs.latent = runs.node("LatentFromBatch", samples=several, batch_index=1, length=1)
+
+
+def karras(runs):
+    runs.sigmas = runs.node(
+        "KarrasScheduler", steps=STEPS, sigma_max=80.0, sigma_min=0.002, rho=7.0
+    )
 
 
 def low_half(runs):

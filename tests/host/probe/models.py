@@ -186,13 +186,51 @@ class ShowSpread:
         return {"ui": {"probe": [json.dumps(SPREADS[name])]}}
 
 
+class Rows:
+    """A condition of which one part is made for two pictures."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"conditioning": ("CONDITIONING",), "part": ("STRING", {})}}
+
+    RETURN_TYPES = ("CONDITIONING",)
+    FUNCTION = "run"
+    CATEGORY = "probe"
+
+    def run(self, conditioning, part):
+        def twice(rows):
+            return rows.repeat(2, *[1] * (rows.ndim - 1))
+
+        if part == "cross_attn":
+            return ([[twice(text), more] for text, more in conditioning],)
+        return ([[text, more | {part: twice(more[part])}] for text, more in conditioning],)
+
+
+class MaskEach:
+    """A batch of clips, each with a mask of its own: all of the first may change, then less."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"latent": ("LATENT",)}}
+
+    RETURN_TYPES = ("LATENT",)
+    FUNCTION = "run"
+    CATEGORY = "probe"
+
+    def run(self, latent):
+        samples = latent["samples"]
+        mask = torch.ones_like(samples[:, :1])
+        mask[1:, ..., : mask.shape[-1] // 2] = 0.0
+        return (latent | {"noise_mask": mask},)
+
+
 def told(latent):
     samples = latent["samples"]
     return {"shape": list(samples.shape), "finite": bool(samples.isfinite().all())}
 
 
 class Compare:
-    """An output node: how two latents differ, in all and in their left half."""
+    """An output node: how two latents differ, in all, in their left half and first frame."""
 
     @classmethod
     def INPUT_TYPES(cls):
@@ -207,8 +245,9 @@ class Compare:
         x, y = a["samples"], b["samples"]
         shown = {"a": told(a), "b": told(b)}
         if x.shape == y.shape:
-            left = (x - y)[..., : x.shape[-1] // 2].abs()
-            shown |= {"differ": float((x - y).abs().max()), "left": float(left.max())}
+            off = (x - y).abs()
+            shown |= {"differ": float(off.max()), "left": float(off[..., : x.shape[-1] // 2].max())}
+            shown |= {"first": float(off[:, :, 0].max())} if x.ndim == 5 else {}
         return {"ui": {"probe": [json.dumps(shown)]}}
 
 
@@ -263,4 +302,6 @@ NODES = {
     "ProbeSpread": Spread,
     "ProbeShowSpread": ShowSpread,
     "ProbeRedux": Redux,
+    "ProbeRows": Rows,
+    "ProbeMaskEach": MaskEach,
 }
