@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -38,6 +39,16 @@ def make_room() -> None:
     mm.soft_empty_cache()
 
 
+def give_back() -> None:
+    """Free what a call held that ran out of memory.
+
+    An error that is not CUDA's own the host raises once more from a frame that holds it
+    (comfy/model_management.py:393): a cycle, and with it all that the decoder had allocated.
+    """
+    gc.collect()
+    mm.soft_empty_cache()
+
+
 def fitted(ask: Callable[[slice], Tensor], count: int, size: int) -> Tensor:
     """`ask` over the parts of `count` rows, in order, at most `size` rows each.
 
@@ -51,7 +62,9 @@ def fitted(ask: Callable[[slice], Tensor], count: int, size: int) -> Tensor:
         if found is None:  # here the error no longer holds what was allocated
             size = max(1, (part.stop - first) // 2)
             last_chance = part.stop - first == 1
-            make_room() if last_chance else mm.soft_empty_cache()
+            give_back()
+            if last_chance:
+                make_room()
         else:
             done.append(found)
             first, last_chance = part.stop, False

@@ -5,6 +5,7 @@ from. Arguments of the script: ComfyUI's folder, the pack's.
 """
 
 import collections
+import hashlib
 import random
 from types import SimpleNamespace
 
@@ -16,7 +17,7 @@ import comfy_extras.nodes_custom_sampler as stock
 import server
 import torch
 from comfy_extras.nodes_model_advanced import ModelSamplingFlux
-from pack.nodes import demo, objective, reward, sampler, search, search_run
+from pack.nodes import decode, demo, objective, reward, sampler, search, search_run
 from pack.rewards import colour_count
 from pack.samplers.search.rbf import RolloverBudgetForcing
 
@@ -25,6 +26,7 @@ import nodes
 DEVICE, MB = torch.device("cpu:0"), 1 << 20
 LARGE, SMALL = 1 << 40, 100 * MB  # SMALL holds all weights, not what a full VAE asks for
 TINY = 12 * MB  # not all weights of the network
+TIGHT = 24 * MB  # of tensors: those of the weights, and of a decode of two small pictures
 CAPTION = "three red circles"
 counts = {}
 
@@ -53,7 +55,10 @@ mm.get_free_memory = free_memory
 mm.minimum_inference_memory = mm.extra_reserved_memory = lambda: 0
 counting(mm.LoadedModel, "model_unload", "unloads")
 counting(comfy.model_patcher.ModelPatcher, "load", "loads")
-server.PromptServer.instance = SimpleNamespace(send_sync=lambda *sent: None, client_id=None)
+server.PromptServer.instance = SimpleNamespace(
+    send_sync=lambda *sent: None, client_id=None,
+    prompt_queue=SimpleNamespace(get_current_queue_volatile=lambda: ([], [])),
+)  # fmt: skip
 
 
 def begin(memory):
@@ -82,7 +87,7 @@ LATENT = torch.zeros(1, 16, 16, 16)
 anything = SimpleNamespace(decode=vae.decode)  # decoded by the host, as a full VAE is
 
 
-def searched(memory, vae, particles=12, **more):
+def searched(memory, vae, particles=12, paths=1, **more):
     """LATENT, IMAGE, report of a search, and the candidates of each of its rounds."""
     begin(memory)
     rounds = []
@@ -99,21 +104,27 @@ def searched(memory, vae, particles=12, **more):
         "latent_image": {"samples": LATENT}, "vae": vae, "reward": scored, "prompt": CAPTION,
         "budget": 20, "finish_steps": 1, "top_k": 1, **more,
     }  # fmt: skip
-    settings = RolloverBudgetForcing(init_particles=particles)
+    settings = RolloverBudgetForcing(particles, paths)
     found = search_run.search_latents(search.request_of("rbf", settings, {}, inputs), "1")
     objective.HostObjective.__call__ = own
     return (*found, rounds)
 
 
+def hashed(image):
+    """Of a picture (H,W,3), as it is saved."""
+    return hashlib.sha256(decode.pixels(image).tobytes()).hexdigest()
+
+
 def run_search(memory, vae, **more):
-    """Counts and rewards of a search with 12 initial particles."""
-    *_, told, rounds = searched(memory, vae, **more)
+    """Counts, rewards and the result of a search with 12 initial particles."""
+    _, images, told, rounds = searched(memory, vae, **more)
     rewards = [row["reward"] for row in told["trace"]]
     held = [m for m in mm.current_loaded_models if type(m.model.model).__name__ == "Flux"]
     return {
         "rounds": rounds, "rewards": rewards, "loads": counts["loads"],
         "unloads": counts["unloads"], "spent": told["spent"],
         "held": [m.model_loaded_memory() / m.model_memory() for m in held],
+        "best": told["best"]["id"], "picture": hashed(images[0]),
     }  # fmt: skip
 
 
@@ -129,14 +140,19 @@ class Shortage:
 
     def at(self, what, function):
         def called(*args, **kwargs):
-            if what not in self.last and self.random.random() < self.share:
-                self.last.add(what)
+            if self.refuses(what):
                 self.raised[what] += 1
                 raise torch.OutOfMemoryError(f"CUDA out of memory in the {what}")
-            self.last.discard(what)
             return function(*args, **kwargs)
 
         return called
+
+    def refuses(self, what):
+        if what in self.last or self.random.random() >= self.share:
+            self.last.discard(what)
+            return False
+        self.last.add(what)
+        return True
 
     def __enter__(self):
         self.network, self.colours = model.model.diffusion_model, colour_count.ColourCount
@@ -148,3 +164,15 @@ class Shortage:
 
     def __exit__(self, *error):
         self.network.forward, vae.first_stage_model.decode, self.colours.score = self.own
+
+
+class Lasting(Shortage):
+    """Out of memory at one place in every call after the first ones."""
+
+    def __init__(self, place, calls):
+        super().__init__(0.0, 0)
+        self.place, self.left = place, calls
+
+    def refuses(self, what):
+        self.left -= what == self.place
+        return what == self.place and self.left < 0

@@ -6,6 +6,8 @@ Arguments: ComfyUI's folder, the pack's. Prints one JSON object.
 import importlib.util
 import json
 import sys
+import tempfile
+from pathlib import Path
 from types import SimpleNamespace
 
 from simulated import (
@@ -15,7 +17,9 @@ from simulated import (
     MB,
     SIGMAS,
     SMALL,
+    TIGHT,
     TINY,
+    Lasting,
     Shortage,
     anything,
     begin,
@@ -32,7 +36,9 @@ from simulated import (
 )
 
 import comfy.samplers  # isort: skip
+import folder_paths  # isort: skip
 import torch  # isort: skip
+from allocator import Allocator  # isort: skip
 from pack.nodes import decode  # isort: skip
 
 import nodes  # isort: skip
@@ -109,6 +115,30 @@ def exhausted(memory):
     return found | {"raised": shortage.raised}
 
 
+def allocated():
+    """A search by an allocator that has no room for four small pictures in the decoder."""
+    with Allocator(TIGHT) as allocator:
+        found = run_search(LARGE, anything, latent_image=LITTLE)
+    return found | {"refused": allocator.refused}
+
+
+def lasting(place):
+    """How a search ends that is out of memory at one place for good, and what it saves."""
+    with tempfile.TemporaryDirectory() as folder, Lasting(place, 4) as shortage:
+        folder_paths.set_output_directory(folder)
+        try:
+            run_search(LARGE, vae, latent_image=LITTLE)
+        except torch.OutOfMemoryError as error:
+            said = str(error)
+        report, picture = sorted(Path(folder, "flow_search").iterdir())
+        saved = json.loads(report.read_text("utf-8"))
+        return {
+            "said": said, "picture": picture.name, "error": saved["error"],
+            "raised": shortage.raised[place], "best": saved["best"]["reward"],
+            "rewards": [row["reward"] for row in saved["trace"]],
+        }  # fmt: skip
+
+
 def run_in(state, memory, vae, **more):
     """A search in a memory state of the host's, on what it takes for another device than a CPU."""
     own_check, own_state = mm.is_device_cpu, mm.vram_state
@@ -183,6 +213,9 @@ with torch.inference_mode():
         "taesd": taesd(),
         "little": run_search(LARGE, anything, latent_image=LITTLE),
         "exhausted": exhausted(40 * MB),
+        "allocated": allocated(),
+        "lasting": {place: lasting(place) for place in ("network", "decoder", "reward")},
+        "after lasting": run_search(LARGE, vae, latent_image=LITTLE),
         "weighty": [weighty(memory) for memory in (LARGE, 70 * MB)],
         "weighty, low VRAM": weighty(40 * MB, mm.VRAMState.LOW_VRAM),
         "low VRAM": run_in(mm.VRAMState.LOW_VRAM, TINY, anything),

@@ -2,6 +2,8 @@
 
 import pytest
 
+RESULT = ("best", "picture")
+
 
 def test_a_decode_drops_the_patches_and_restore_brings_them_back(swapping):
     """Without `restore` LoRA and ModelSampling patches are gone, and nothing says so."""
@@ -23,7 +25,8 @@ def test_with_too_little_it_moves_once_a_round(swapping):
 
 
 def test_memory_does_not_change_the_result(swapping):
-    assert swapping["small"]["rewards"] == swapping["large"]["rewards"]
+    for key in ("rewards", *RESULT):
+        assert swapping["small"][key] == swapping["large"][key]
 
 
 def test_running_out_of_memory_at_random_does_not_change_the_result(swapping):
@@ -33,6 +36,28 @@ def test_running_out_of_memory_at_random_does_not_change_the_result(swapping):
     assert sum(found["raised"].values()) > 10
     assert found["rewards"] == pytest.approx(swapping["little"]["rewards"], abs=1e-3)
     assert found["spent"]["nfe"] == swapping["little"]["spent"]["nfe"]
+    assert [found[key] for key in RESULT] == [swapping["little"][key] for key in RESULT]
+
+
+def test_an_allocator_with_little_room_does_not_change_the_result(swapping):
+    """What a failed decode had allocated is free when half as many pictures are tried."""
+    found = swapping["allocated"]
+    assert found["refused"] > 2
+    assert found["rewards"] == pytest.approx(swapping["little"]["rewards"], abs=1e-3)
+    assert [found[key] for key in RESULT] == [swapping["little"][key] for key in RESULT]
+
+
+@pytest.mark.parametrize("place", ["network", "decoder", "reward"])
+def test_out_of_memory_for_good_ends_the_search_and_saves_the_best(swapping, place):
+    found, whole = swapping["lasting"][place], swapping["after lasting"]["rewards"]
+    known = len(found["rewards"])
+    assert 12 <= known < 20 and found["raised"] > 1
+    assert found["rewards"] == pytest.approx(whole[:known], abs=1e-3)
+    assert found["best"] == max(found["rewards"])
+    sentence, saved = found["said"].split("\n")
+    assert sentence == f"CUDA out of memory in the {place}"
+    assert found["error"] == f"OutOfMemoryError: {sentence}"
+    assert saved.endswith(found["picture"]) and found["picture"].endswith(".png")
 
 
 def test_a_taesd_leaves_the_network_where_it_is(swapping):
