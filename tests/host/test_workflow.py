@@ -11,6 +11,7 @@ from PIL import Image
 
 from ..rewards.over_http.vlm_server import serve
 from ..workflows.pages import PAGES, build
+from .conftest import ODD_NAME
 from .standins import small
 
 FOLDER = Path(__file__).resolve().parents[2] / "example_workflows"
@@ -76,6 +77,16 @@ def test_a_note_names_every_download_and_a_picture_shows_it(path):
             assert f"[{file}](https://huggingface.co/" in note, file
     with Image.open(path.with_suffix(".jpg")) as thumbnail:
         assert max(thumbnail.size) <= 640 and thumbnail.format == "JPEG"
+
+
+def test_the_template_browser_shows_them(host):
+    """Under the pack's folder: the list of names, and of each the file and its picture."""
+    listed = host.client.get("/workflow_templates")
+    assert sorted(listed[ODD_NAME]) == [path.stem for path in WORKFLOWS]
+    for path in WORKFLOWS:
+        for file in (path, path.with_suffix(".jpg")):
+            served = host.client.read(f"/api/workflow_templates/{ODD_NAME}/{file.name}")
+            assert served == file.read_bytes(), file
 
 
 def test_the_demos_baselines_share_seed_and_text(host):
