@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -39,8 +40,19 @@ def manager(place, *words):
 
 
 def files(place):
-    """Every file of the packs and of the settings that could name one."""
-    return {path.relative_to(place) for path in (place / "custom_nodes").rglob("*")}
+    """Every file and folder of packs, weights and settings, less what ComfyUI and the manager keep
+    about themselves."""
+    tops = ("custom_nodes", "models", "user")
+    found = {path.relative_to(place) for top in tops for path in (place / top).rglob("*")}
+    return {path for path in found if "__manager" not in path.parts and path.suffix != ".log"}
+
+
+def naming(place):
+    """Settings, the manager's own too, that name the pack."""
+    kept = [
+        path for path in (place / "user").rglob("*") if path.is_file() and path.suffix != ".log"
+    ]
+    return [path for path in kept if re.search(rb"flow.search", path.read_bytes(), re.IGNORECASE)]
 
 
 def test_it_installs_lists_and_removes(fresh, tmp_path):
@@ -55,4 +67,4 @@ def test_it_installs_lists_and_removes(fresh, tmp_path):
         assert "flow-search" in host.client.get("/v2/customnode/installed")
         assert "FlowSearchRBF" in host.client.get("/object_info/FlowSearchRBF")
     assert "[UNINSTALLED]" in manager(fresh, "uninstall", "flow-search")
-    assert files(fresh) == before
+    assert files(fresh) == before and not naming(fresh)
