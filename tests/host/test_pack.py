@@ -1,11 +1,17 @@
 """How the pack sits in the host: loads under an odd name, alters nothing, explains itself."""
 
 import json
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from pack.demo.client import to_api
+
+from .conftest import serving
+from .standins import small
 
 ROOT = Path(__file__).resolve().parents[2]
 NODES = {
@@ -93,7 +99,28 @@ def test_the_archive_holds_what_users_need_and_no_more(archive):
     wanted = {"__init__", "text", "scenes"}
     assert {path.stem for path in (archive / "demo").glob("*.py")} == wanted
     assert len(list((archive / "demo").glob("*.safetensors"))) == 4
+    assert not (
+        archive / "demo" / "README.md"
+    ).exists()  # how they were trained, by what is not here
     assert not [path for path in archive.rglob("*") if path.suffix == ".mjs"]
+
+
+def test_every_link_leads_somewhere(archive):
+    """A relative one into the archive, one to the repository to what is there."""
+    metadata = (ROOT / "pyproject.toml").read_text("utf-8")
+    repository = re.search('^Repository = "(.*)"$', metadata, re.MULTILINE)[1] + "/blob/main/"
+    docs = archive / "web" / "docs"
+    texts = [archive / "README.md", archive / "CHANGELOG.md", *docs.rglob("*.md")]
+    assert len(texts) == 2 + 2 * len(NODES)
+    for text in texts:
+        # The front-end looks for a help page's pictures in web/docs, in any language.
+        base = docs if text.is_relative_to(docs) else archive
+        for link in re.findall(r"\]\(([^)\s]+)", text.read_text("utf-8")):
+            to = link.split("#")[0]
+            if to.startswith(repository):
+                assert (ROOT / to.removeprefix(repository)).exists(), link
+            elif to and not to.startswith("https://"):
+                assert (base / to).exists(), f"{link} in {text.name}: write {repository}…"
 
 
 def test_the_host_is_left_alone(comfyui, archive):
@@ -144,3 +171,20 @@ print(json.dumps([changed, added, sorted(new), len(listed), models]))
     assert done.returncode == 0, done.stderr[-2000:]
     changed, added, folders, count, models = json.loads(done.stdout.splitlines()[-1])
     assert (changed, added, folders, count, models) == ([], [], ["rewards"], len(NODES), [])
+
+
+def test_the_unpacked_archive_runs_the_demo(comfyui, archive, tmp_path):
+    pack = tmp_path / "custom_nodes" / "flow-search"
+    shutil.copytree(archive, pack, ignore=shutil.ignore_patterns("__pycache__"))
+    workflow = json.loads((pack / "example_workflows" / "flow_search_demo.json").read_text("utf-8"))
+    with serving(comfyui, tmp_path) as host:
+        assert "flow_search_demo" in host.client.get("/workflow_templates")["flow-search"]
+        prompt = small(host, to_api(workflow, host.client.get("/object_info")))
+        for each in prompt.values():
+            each["inputs"] |= {side: 32 for side in ("width", "height") if side in each["inputs"]}
+        outputs = host.run(prompt, workflow)
+    shown = [o["flow_search_report"][0] for o in outputs.values() if "flow_search_report" in o]
+    assert [json.loads(report)["spent"]["nfe"] for report in shown] == [12]
+    saved = [image for o in outputs.values() for image in o.get("images", [])]
+    saved = [image["filename"] for image in saved if image["type"] == "output"]
+    assert saved and all([*tmp_path.glob(f"output/**/{name}")] for name in saved)
