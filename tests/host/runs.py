@@ -82,6 +82,10 @@ class Runs:
         """The picture as the host gives back what a mask keeps of it, to the last bit."""
         return self.node("ProbeKept", model=self.model, latent=self.picture)
 
+    def loaded(self, name):
+        """Show of what class the model is."""
+        self.graph[name] = node("ProbeLoaded", model=self.model)
+
     def show(self, host):
         """Run the prompt: what each probe shows, by name."""
         if self.key in STOCK:

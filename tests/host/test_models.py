@@ -21,6 +21,10 @@ STEPS, EDIT_STEPS, BUDGET, EDIT_BUDGET = 3, 2, 8, 5
 HOST_CANNOT_EDIT = ("HunyuanImage 2.1 refiner", "HunyuanVideo 1.5", "Kandinsky 5 video")
 # What older hosts say of a model that they lack, or that needs a pooled text there.
 OLDER = re.compile(r"^module 'comfy.supported_models' has no|^'pooled_output'$|^\w+Params.__init__")
+DROPPED = (
+    "Built without parts that run only where their input (sound, faces, a second text) is given, "
+    "and whose size is fixed:"
+)
 NOT_TRIED = {
     "Stable_Zero123": "samples as SD 1.5 does",
     "RT_DETR_v4": "finds objects",
@@ -68,6 +72,14 @@ def edit(runs):
     runs.compare("kept by host", kept, runs.picture)
 
 
+def of_class(host, runs):
+    """The class that the host takes the model for; the model is built or loaded once."""
+    alone = Runs(runs.key)
+    alone.model, alone.graph = runs.model, {runs.model[0]: runs.graph[runs.model[0]]}
+    alone.loaded("loaded")
+    return alone.show(host)["loaded"]["class"]
+
+
 @pytest.fixture(scope="module")
 def outcome(host):
     """key -> what its prompt showed, or the sentence it was refused with; each run once."""
@@ -76,8 +88,10 @@ def outcome(host):
 
     def of(key):
         if key not in seen:
+            runs = searched(key)
             try:
-                seen[key] = searched(key).show(host)
+                assert of_class(host, runs) == MODELS[key].config
+                seen[key] = runs.show(host)
             except ComfyError as error:
                 seen[key] = str(error)
         if version != HOST and OLDER.search(str(seen[key])):
@@ -179,5 +193,8 @@ def test_the_table_is_what_was_seen(outcome, version):
     heads = ["model", "class", "from", "latent", "search", "masked picture, denoise 0.6"]
     reasons = "\n".join(f"{i}. {sentence}" for i, sentence in enumerate(notes, 1))
     untried = "\n".join(f"- `{name}`: {why}." for name, why in NOT_TRIED.items())
-    parts = [table(heads, rows), "Refused with:", reasons, "Not tried:", untried]
+    dropped = {key: ", ".join(f"`{part}`" for part in tiny.drop) for key, tiny in MODELS.items()}
+    without = "\n".join(f"- {key}: {parts}." for key, parts in dropped.items() if parts)
+    lists = {"Refused with:": reasons, DROPPED: without, "Not tried:": untried}
+    parts = [table(heads, rows), *(part for item in lists.items() for part in item)]
     check_section("models.md", "## Models", "\n\n".join(parts))

@@ -3,6 +3,7 @@
 The third section of benchmarks/models.md is the table of what these tests saw.
 """
 
+import os
 import re
 
 import pytest
@@ -23,8 +24,8 @@ CACHES = (
 SEEN_AT_WORK = ("a cache of no known name", "a cache that an earlier run left on the network")
 # Too slow for a test, or not to be had here.
 UNTRIED = {
-    "torch.compile by inductor (TorchCompileModel, demo)": "works, run once by hand on a CPU: the "
-    "rewards of a search are those without it, to the last bit",
+    "torch.compile by inductor (TorchCompileModel, demo)": "works; its test runs where "
+    "`FLOW_SEARCH_INDUCTOR` is set. On a CPU the rewards of a search are those without it to 5e-7",
     "dynamic VRAM (comfy-aimdo)": "works by the host's own dynamic models on simulated pages, "
     "tests/host/test_lent.py; it needs an NVIDIA GPU, where it has not been run",
     "GGUF by ComfyUI-GGUF, and eight packs of step caches": "run by hand, see robustness.md",
@@ -66,6 +67,12 @@ def test_a_backend_that_fails_all_the_same_says_so(host):
         host.run(graph)
 
 
+def guided(runs):
+    """Our sampler as it is, with a gradient through the network."""
+    dps = {"guidance": "dps", "guidance.strength": 2.0}
+    return runs.node("FlowSearchVPSDESampler", **runs.graph[runs.sampler[0]]["inputs"] | dps)
+
+
 @pytest.mark.parametrize("dtype", ["fp8_e4m3fn", "fp8_e5m2"])
 def test_weights_of_eight_bits(host, seen, dtype):
     runs = Runs(IMAGE)
@@ -83,13 +90,44 @@ def test_weights_of_eight_bits(host, seen, dtype):
     seen[dtype] = [f"weights in {dtype}", IMAGE, "works"]
 
 
+@pytest.mark.parametrize("kind", ["scaled_fp8", "comfy_quant"])
+def test_weights_of_eight_bits_with_scales(host, seen, kind):
+    """Files with a scale for each matrix, in the older format and in the host's own.
+
+    A LoRA is added there, too, and a gradient goes through.
+    """
+    host.run({"files": node("ProbeTinyExtras")})
+    host.run({"file": node("ProbeTinyCheckpoint", key=IMAGE, scaled=kind)})
+    runs = Runs(IMAGE)
+    full, name = runs.run("full"), f"{IMAGE} {kind}.safetensors"
+    runs.model = runs.node("UNETLoader", unet_name=name, weight_dtype="default")
+    runs.loaded("loaded")
+    bare = runs.run("bare")
+    runs.compare("acts", full, bare)
+    wide = {"budget": 12, "init_particles": 2, "finish_steps": 1, "reward": runs.bright}
+    runs.run("search", **wide)
+    own, runs.sampler = runs.sampler, guided(runs)
+    runs.run("guided", **wide)
+    runs.sampler = own
+    lora(runs)
+    plain, one = runs.run("plain"), runs.run("one", budget=STEPS)
+    runs.compare("as plain", plain, one)
+    runs.compare("adds", bare, plain)
+    shown = runs.show(host)
+    assert "QuantizedTensor" in shown["loaded"]["weights"]
+    assert shown["as plain"]["differ"] == 0.0 < shown["acts"]["differ"] < 1.0
+    assert shown["adds"]["differ"] > 1.0
+    assert_counted(shown["search"], 12)
+    assert shown["guided"]["report"]["spent"]["gradients"] > 0
+    seen[kind] = [f"weights in fp8, scaled (`{kind}`), LoRA", IMAGE, "works"]
+
+
 def test_weights_unpacked_at_each_call(host, seen):
     """A LoRA is added there, too, and a gradient goes through."""
     host.run({"files": node("ProbeTinyExtras")})
     runs = Runs(IMAGE)
     wide = {"budget": 12, "init_particles": 4, "finish_steps": 1, "reward": runs.bright}
-    dps = {"guidance": "dps", "guidance.strength": 2.0}
-    guided = runs.node("FlowSearchVPSDESampler", **runs.graph[runs.sampler[0]]["inputs"] | dps)
+    steered = guided(runs)
     packed = runs.node("ProbePacked", key=IMAGE)
     for name, model in (("whole", runs.model), ("packed", packed)):
         runs.model = model
@@ -100,7 +138,7 @@ def test_weights_unpacked_at_each_call(host, seen):
         runs.compare(f"{name} as plain", plain, one)
         for rows in (1, 4):
             runs.run(f"{name} by {rows}", micro_batch=rows, **wide)
-        own, runs.sampler = runs.sampler, guided
+        own, runs.sampler = runs.sampler, steered
         runs.run(f"{name} guided", **wide)
         runs.sampler, runs.model = own, model
         runs.compare(f"{name} given back", bare, runs.run(f"{name} again"))
@@ -214,6 +252,24 @@ def test_compiled_networks(swapping, seen):
     seen[what] = [what, "demo", "works, the same candidates"]
 
 
+@pytest.mark.skipif(
+    "FLOW_SEARCH_INDUCTOR" not in os.environ,
+    reason="FLOW_SEARCH_INDUCTOR is not set: it compiles for minutes, by a C++ compiler",
+)
+def test_compiled_by_inductor(host):
+    """The same candidates, by the host's own node; its calls are of one row and of several."""
+    reports = []
+    for backend in (None, "inductor"):
+        graph = search(budget=12, name=f"compiled by {backend}")
+        if backend:
+            graph["compiled"] = node("TorchCompileModel", model=["loader", 0], backend=backend)
+            graph = with_input(graph, "count", "model", ["compiled", 0])
+        reports.append(host.probe(graph)["report"])
+    plain, compiled = ([row["reward"] for row in report["trace"]] for report in reports)
+    assert compiled == pytest.approx(plain, abs=1e-4)
+    assert [report["spent"]["nfe"] for report in reports] == [12, 12]
+
+
 def test_work_units_on_one_device(host):
     """The node leaves the model as it is."""
     if "MultiGPU_WorkUnits" not in host.client.get("/object_info"):
@@ -241,7 +297,7 @@ def test_work_units_on_two_devices(swapping, seen):
 
 
 def test_the_table_is_what_was_seen(seen):
-    wanted = 2 + 2 + 1 + 2 + len(CACHES) + len(SEEN_AT_WORK) + 3 + 2 + 1
+    wanted = 2 + 2 + 2 + 1 + 2 + len(CACHES) + len(SEEN_AT_WORK) + 3 + 2 + 1
     if len(seen) < wanted:
         pytest.skip(f"{wanted - len(seen)} of its rows were not run")
     rows = table(["trick", "model", "search"], seen.values())

@@ -75,11 +75,41 @@ def patcher(key: str) -> comfy.model_patcher.ModelPatcher:
     return comfy.model_patcher.ModelPatcher(build(MODELS[key]), CPU, CPU)
 
 
-def save(key: str, folder: Path) -> None:
+def save(key: str, folder: Path, scaled: str = "") -> None:
     """Write a checkpoint file of the diffusion model, as the stock loader reads it."""
     tiny = MODELS[key]
     metadata = {"config": json.dumps(tiny.metadata)} if tiny.metadata else None
-    write(build(tiny).diffusion_model.state_dict(), folder / f"{key}.safetensors", metadata)
+    weights = build(tiny).diffusion_model.state_dict()
+    if scaled:
+        weights, key = SCALED[scaled](weights), f"{key} {scaled}"
+    write(weights, folder / f"{key}.safetensors", metadata)
+
+
+def in_fp8(weights: dict[str, torch.Tensor], scale: str) -> dict[str, torch.Tensor]:
+    """Matrices in e4m3, each with a scale beside it by a name of `scale`."""
+    found = dict(weights)
+    for name, weight in weights.items():
+        if weight.ndim == 2:
+            most = weight.abs().max() / torch.finfo(torch.float8_e4m3fn).max
+            found[name] = (weight / most).to(torch.float8_e4m3fn)
+            found[f"{name.removesuffix('.weight')}.{scale}"] = most
+    return found
+
+
+def marked(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """As files of the first kind are: one mark for the whole; two of it ask for exact products."""
+    return in_fp8(weights, "scale_weight") | {"scaled_fp8": torch.zeros(2).to(torch.float8_e4m3fn)}
+
+
+def told(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """As the host writes them now: each layer tells its format."""
+    found = in_fp8(weights, "weight_scale")
+    layout = torch.tensor(list(json.dumps({"format": "float8_e4m3fn"}).encode()), dtype=torch.uint8)
+    layers = [name for name in found if name.endswith("weight_scale")]
+    return found | {name.replace("weight_scale", "comfy_quant"): layout for name in layers}
+
+
+SCALED = {"scaled_fp8": marked, "comfy_quant": told}
 
 
 def lora(key: str) -> dict[str, torch.Tensor]:

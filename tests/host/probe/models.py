@@ -34,19 +34,21 @@ class Model:
 
 
 class Checkpoint:
-    """Writes a small model as a file that the stock loader can load, once."""
+    """Writes a small model as a file that the stock loader can load, once; or its weights scaled
+    to eight bits."""
 
     @classmethod
     def INPUT_TYPES(cls):
-        return {"required": {"key": (list(build.MODELS),)}}
+        kinds = ["", *build.SCALED]
+        return {"required": {"key": (list(build.MODELS),)}, "optional": {"scaled": (kinds,)}}
 
     RETURN_TYPES = ()
     FUNCTION = "run"
     OUTPUT_NODE = True
     CATEGORY = "probe"
 
-    def run(self, key):
-        build.save(key, Path(folder_paths.get_folder_paths("diffusion_models")[0]))
+    def run(self, key, scaled=""):
+        build.save(key, Path(folder_paths.get_folder_paths("diffusion_models")[0]), scaled)
         return {}
 
 
@@ -87,6 +89,25 @@ class Classes:
     def run(self):
         names = [cls.__name__ for cls in comfy.supported_models.models]
         return {"ui": {"probe": [json.dumps(names)]}}
+
+
+class Loaded:
+    """An output node: the class that the host took a model for, and how its weights are held."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"model": ("MODEL",)}}
+
+    RETURN_TYPES = ()
+    FUNCTION = "run"
+    OUTPUT_NODE = True
+    CATEGORY = "probe"
+
+    def run(self, model):
+        base = model.model
+        held = {type(weight).__name__ for weight in base.parameters()}
+        shown = {"class": type(base.model_config).__name__, "weights": sorted(held)}
+        return {"ui": {"probe": [json.dumps(shown)]}}
 
 
 class AnyDecoder:
@@ -295,6 +316,7 @@ NODES = {
     "ProbeTinyCheckpoint": Checkpoint,
     "ProbeTinyExtras": Extras,
     "ProbeTinyClasses": Classes,
+    "ProbeLoaded": Loaded,
     "ProbeTinyVAE": VAE,
     "ProbeSameReward": Reward,
     "ProbeCompare": Compare,
