@@ -11,7 +11,7 @@ from comfy.taesd.taesd import TAESD
 from PIL import Image
 from torch import Tensor
 
-from .memory import fitted, give_back, out_of_memory
+from .memory import fitted, let_go, out_of_memory
 
 # Floats alive per pixel inside TAESD's last blocks: 64 channels of input, convolution, activation.
 TAESD_FLOATS = 4 * 64
@@ -37,7 +37,8 @@ def decode(vae: Any, base: Any, x0: Tensor) -> Tensor:
     except Exception as error:
         if not (out_of_memory(error) and isinstance(vae, VAE)):
             raise
-    give_back()
+        let_go(error)
+    mm.soft_empty_cache()
     return fitted(lambda rows: decode_in_tiles(vae, latents[rows]), len(latents), 1)
 
 

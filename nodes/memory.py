@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -39,14 +38,13 @@ def make_room() -> None:
     mm.soft_empty_cache()
 
 
-def give_back() -> None:
-    """Free what a call held that ran out of memory.
+def let_go(error: BaseException) -> None:
+    """Free what the call held that it ended, as soon as the error is handled.
 
     An error that is not CUDA's own the host raises once more from a frame that holds it
-    (comfy/model_management.py:393): a cycle, and with it all that the decoder had allocated.
+    (comfy/model_management.py:393): a cycle, and in it all that the decoder had allocated.
     """
-    gc.collect()
-    mm.soft_empty_cache()
+    error.with_traceback(None)
 
 
 def fitted(ask: Callable[[slice], Tensor], count: int, size: int) -> Tensor:
@@ -62,9 +60,7 @@ def fitted(ask: Callable[[slice], Tensor], count: int, size: int) -> Tensor:
         if found is None:  # here the error no longer holds what was allocated
             size = max(1, (part.stop - first) // 2)
             last_chance = part.stop - first == 1
-            give_back()
-            if last_chance:
-                make_room()
+            make_room() if last_chance else mm.soft_empty_cache()
         else:
             done.append(found)
             first, last_chance = part.stop, False
@@ -79,4 +75,5 @@ def _unless_full(ask: Callable[[slice], Tensor], part: slice, last_chance: bool)
         if last_chance or not out_of_memory(error):
             raise
         log.warning("Out of memory with %d at once: %s", part.stop - part.start, error)
+        let_go(error)
         return None

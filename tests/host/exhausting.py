@@ -7,11 +7,14 @@ import json
 import sys
 
 from alone import REST  # isort: skip
-from simulated import LARGE, MB, Shortage, anything, counts, searched, torch
+from simulated import LARGE, MB, TIGHT, Shortage, anything, counts, hashed, searched, torch
+
+from allocator import Allocator  # isort: skip
 
 BUDGET, SEED = map(int, REST)
 LATENT = {"samples": torch.zeros(1, 16, 8, 8)}
 SMALL = 40 * MB  # holds all weights, not what the decoder asks for
+PATHS = 4  # children that are decoded together
 
 
 def compared(told, images, reference):
@@ -23,6 +26,7 @@ def compared(told, images, reference):
         "candidates": len(rewards[0]),
         "unloads": counts["unloads"],
         "best": told["best"]["id"],
+        "picture": hashed(images[0]),
         "reward_differs": max(abs(a - b) for a, b in pairs),
         "picture_differs": float((images - pictures).abs().max()),
     }
@@ -30,14 +34,17 @@ def compared(told, images, reference):
 
 with torch.inference_mode():
     found, reference = {}, None
-    for name, memory, share in (
-        ("large", LARGE, 0.0),
-        ("small", SMALL, 0.0),
-        ("small, and runs out", SMALL, 0.05),
+    for name, memory, share, limit in (
+        ("large", LARGE, 0.0, LARGE),
+        ("small", SMALL, 0.0, LARGE),
+        ("small, and runs out", SMALL, 0.05, LARGE),
+        ("allocator", LARGE, 0.0, TIGHT),
     ):
-        with Shortage(share, SEED) as shortage:
+        with Shortage(share, SEED) as shortage, Allocator(limit) as allocator:
             more = {"budget": BUDGET, "latent_image": LATENT, "top_k": 2}
-            _, images, told, _ = searched(memory, anything, **more)
+            inputs = {"particles": 12 // PATHS, "paths": PATHS} | more
+            _, images, told, _ = searched(memory, anything, **inputs)
         reference = reference or (told, images)
-        found[name] = compared(told, images, reference) | {"raised": shortage.raised}
+        raised = shortage.raised | ({"tensor": allocator.refused} if allocator.refused else {})
+        found[name] = compared(told, images, reference) | {"raised": raised}
 sys.stdout.write(json.dumps(found) + "\n")
