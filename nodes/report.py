@@ -12,6 +12,7 @@ from ..samplers.run import Outcome
 from ..samplers.types import SCORED, Particles, SearchEvent
 
 VERSION = 1
+ENTRIES = ("method", "seed", "settings", "sigmas", "spent", "best", "stopped", "trace")
 
 
 def number(value: float) -> float | None:
@@ -91,7 +92,12 @@ def read(text: str) -> list[dict[str, Any]]:
             f"A text of version {found!r} was given, wanted the report of a search node, version "
             f"{VERSION}."
         )
-    return report.get("batch", [report])
+    reports = report.get("batch", [report])
+    if lost := [name for name in ENTRIES if any(name not in one for one in reports)]:
+        raise ValueError(
+            f"A report without {', '.join(lost)} was given, wanted it as a search node gave it."
+        )
+    return reports
 
 
 def decoded(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

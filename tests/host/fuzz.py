@@ -19,6 +19,7 @@ NASTY = (
     0.5, -0.5, 1e308, -1e308, math.nan, math.inf, -math.inf, [], {}, [[]], {"a": 1}, [1, 2, 3],
     ["search", 0], ["loader", 0], ["loader", 9], ["loader", -1], ["loader", "0"], ["nowhere", 0],
 )  # fmt: skip
+TEXTS = ("", "two blue squares", "ö" * 500, "cyan: 1", "{}", '{"version": 1, "trace": []}')
 PATIENCE, ENDS = 6.0, 60.0  # seconds before a prompt is cancelled, and until it has to end then
 
 
@@ -53,6 +54,16 @@ def everything():
         "FlowSearchRewardScore", images=["search", 1], reward=["both", 0], prompt="one red circle"
     )
     graph["shown"] = node("PreviewAny", source=["score", 2])
+    graph["chart"] = node("FlowSearchReport", report=["search", 2], csv_prefix="fuzz/report")
+    return graph
+
+
+def again():
+    """A search, and its winner again by another node."""
+    graph = small(search(steps=3, name="fuzz", budget=12))
+    graph["again"] = copy.deepcopy(graph["search"])
+    graph["again"]["inputs"]["replay"] = ["search", 2]
+    graph["shown again"] = node("PreviewImage", images=["again", 1])
     return graph
 
 
@@ -69,7 +80,7 @@ def plain():
 def bases(info):
     """Prompts to start from, each of which gives a result."""
     methods = options(info["FlowSearchParticles"]["input"]["required"]["method"])
-    found = [small(search(steps=3, name="fuzz", budget=12)), everything(), plain()]
+    found = [small(search(steps=3, name="fuzz", budget=12)), everything(), plain(), again()]
     for method in methods:
         found.append(small(particles(search(steps=3, name="fuzz", budget=24), method)))
     return found
@@ -151,14 +162,16 @@ class Fuzzer:
         elif kind == "BOOLEAN":
             inputs[key] = self.rng.random() < 0.5
         elif kind == "STRING":
-            inputs[key] = self.rng.choice(("", "two blue squares", "ö" * 500, "cyan: 1", "{}"))
+            inputs[key] = self.rng.choice((*TEXTS, *self.fitting(graph, kind)))
         elif listed := options(spec):
             inputs[key] = self.rng.choice(list(listed))
-        else:
-            outputs = {n: self.info[o["class_type"]]["output"] for n, o in graph.items()}
-            fits = [[n, i] for n, o in outputs.items() for i, k in enumerate(o) if k == kind]
-            if fits:
-                inputs[key] = self.rng.choice(fits)
+        elif fits := self.fitting(graph, kind):
+            inputs[key] = self.rng.choice(fits)
+
+    def fitting(self, graph, kind):
+        """Links to the outputs of a kind."""
+        outputs = {n: self.info[o["class_type"]]["output"] for n, o in graph.items()}
+        return [[n, i] for n, o in outputs.items() for i, k in enumerate(o) if k == kind]
 
 
 # ---- how a prompt ends

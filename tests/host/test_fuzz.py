@@ -19,7 +19,13 @@ def fuzzer(host):
 
 
 def test_what_the_prompts_are_made_of_gives_a_result(host, fuzzer):
-    assert [fuzz.run(host.client, graph, 60).kind for graph in fuzzer.bases[:3]] == ["result"] * 3
+    assert [fuzz.run(host.client, graph, 60).kind for graph in fuzzer.bases[:4]] == ["result"] * 4
+
+
+def test_the_prompts_are_made_of_every_node_of_the_pack(fuzzer):
+    own = {name for name in fuzzer.info if name.startswith(fuzz.OWN)}
+    used = {one["class_type"] for graph in fuzzer.bases for one in graph.values()}
+    assert own and own <= used
 
 
 def test_no_prompt_ends_in_a_stack_trace(host, fuzzer):

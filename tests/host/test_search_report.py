@@ -70,6 +70,7 @@ def test_its_picture_shows_every_panel(host):
         ("a cat", "A text that is not JSON"),
         ("[1, 2]", "version None was given, wanted the report of a search node, version 1"),
         ('{"version": 9, "trace": []}', "A text of version 9 was given"),
+        ('{"version": 1, "trace": []}', "A report without method, seed, settings, sigmas, spent"),
     ],
 )
 def test_another_text_is_refused(host, text, said):
