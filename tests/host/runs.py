@@ -3,6 +3,9 @@
 import json
 import uuid
 
+import pytest
+from pack.demo.client import ComfyError
+
 from .graphs import node
 
 STOCK = (  # loaded from a file by the host's own loader; the others are built as its classes
@@ -99,3 +102,13 @@ def assert_counted(shown, budget):
     spent = shown["report"]["spent"]
     assert spent["nfe"] == shown["counts"]["rows"] == budget
     assert spent["network_calls"] == shown["counts"]["calls"]
+
+
+def refused(host, runs, sentence):
+    """The one sentence that a search is refused with; it says `sentence`, and what is wanted."""
+    runs.run("one", budget=100)
+    with pytest.raises(ComfyError) as caught:
+        runs.show(host)
+    text = str(caught.value)
+    assert sentence in text and "wanted" in text and "\n" not in text
+    return text

@@ -1,6 +1,6 @@
 """What people do to make a model faster or smaller keeps working, or is refused in one sentence.
 
-The third section of benchmarks/models.md is the table of what these tests saw.
+A section of benchmarks/models.md is the table of what these tests saw.
 """
 
 import os
