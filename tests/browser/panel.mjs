@@ -282,6 +282,7 @@ try {
   await readable(page, "subgraph_classic_light");
   await widget(page, SEARCH, "init_particles", 6);
   const third = await search(page, Number(seed) + 2, 5);
+  await page.waitForTimeout(2000); // the front-end saves its draft a moment later
   await page.reload();
   await ready(page);
   await enter(page);
