@@ -35,7 +35,7 @@ WIRES = [
         "half is searched, and another sampler goes on from the latent.",
     ),
     io.Latent.Input("latent_image", tooltip="Size of the picture, or the picture to start from."),
-    io.Vae.Input("vae", tooltip="Decodes every candidate for the reward; preview_vae does so for less."),
+    io.Vae.Input("vae", tooltip="Decodes every candidate for the reward; preview_vae is cheaper."),
     FlowReward.Input("reward", tooltip="From the Reward Model Loader: what the search maximises."),
     io.String.Input(
         "prompt",
