@@ -15,7 +15,7 @@ from torch import Tensor
 from .output import stems
 from .report import read
 from .report_chart import chart
-from .schema import CATEGORY
+from .schema import CATEGORY, brief
 
 COLUMNS = ("image", "id", "parent", "path", "step", "t", "kind", "reward", "accepted", "nfe")
 
@@ -33,9 +33,16 @@ def table(reports: list[dict[str, Any]]) -> str:
 
 def save(text: str, prefix: str) -> Path:
     """Write a CSV into the output folder under the next free number."""
-    (stem,) = stems(prefix)
-    path = Path(f"{stem}.csv")
-    path.write_text(text, "utf-8", newline="")
+    try:
+        (stem,) = stems(prefix)
+        path = Path(f"{stem}.csv")
+        path.write_text(text, "utf-8", newline="")
+    except Exception as error:  # the host's own for a name outside the folder is bare, and long
+        reason = str(error).splitlines()[0].strip("* ")
+        raise ValueError(
+            f"csv_prefix {brief(prefix)} given, wanted a name that the output folder takes a file "
+            f"under ({reason[:100]})."
+        ) from error
     return path
 
 

@@ -80,6 +80,14 @@ def test_another_text_is_refused(host, text, said):
         host.run(graph)
 
 
+@pytest.mark.parametrize("prefix", ["../outside", "x" * 300, "a\0b"])
+def test_a_table_that_has_no_place_is_one_sentence(host, prefix):
+    with pytest.raises(ComfyError) as caught:
+        host.run(reported(prefix=prefix, seed=23, name="nowhere"))
+    text = str(caught.value)
+    assert text.startswith("csv_prefix ") and "wanted a name" in text and "\n" not in text
+
+
 def test_a_search_that_lost_candidates_is_drawn(host):
     graph = reported(prefix="", seed=24, name="lost")
     graph["trouble"] = node(
