@@ -1,13 +1,15 @@
 /**
- * Runs each workflow of a folder in the real front-end and takes its picture, at full size.
+ * Runs each workflow of a folder in the real front-end and takes its picture, at full size; and of the
+ * demo workflow, with three paths, that of the panel.
  *
- *   node pictures.mjs URL FOLDER NODE_MODULES CHROMIUM     (X.json -> X.png)
+ *   node pictures.mjs URL FOLDER NODE_MODULES CHROMIUM     (X.json -> X.png, and panel.png)
  */
 
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 
-import { drop, launch, openPage, run } from "./front.mjs";
+import { change, drop, launch, openPage, run, widget } from "./front.mjs";
 
 const [url, folder, tools, chromium] = process.argv.slice(2);
 const [MARGIN, LEFT, TOP] = [12, 80, 60];
@@ -51,4 +53,32 @@ for (const file of readdirSync(folder).filter((name) => name.endsWith(".json")))
   const clip = await place(page);
   await page.screenshot({ path: join(folder, file.replace(".json", ".png")), clip });
 }
+await demo();
 await browser.close();
+
+/** The panel at twice its size, a particle pointed at. */
+async function demo() {
+  const file = new URL("../../example_workflows/flow_search_demo.json", import.meta.url);
+  await drop(page, fileURLToPath(file), "application/json");
+  await change(page, "Comfy.ColorPalette", "light");
+  await change(page, "Comfy.VueNodes.Enabled", true);
+  await page.waitForTimeout(1000);
+  const settings = { budget: 140, init_particles: 4, paths: 3 };
+  for (const [name, value] of Object.entries(settings)) {
+    await widget(page, "FlowSearchRBF", name, value);
+  }
+  await page.evaluate(() => {
+    const node = app.graph.nodes.find((node) => node.type === "FlowSearchRBF");
+    node.setSize([320, node.size[1]]);
+    app.canvas.ds.scale = 2;
+    app.canvas.ds.offset = [40 - node.pos[0], 40 - node.pos[1]];
+    app.canvas.setDirty(true, true);
+  });
+  await run(page);
+  await page.waitForTimeout(3000);
+  const panel = page.locator("flow-search-panel");
+  await page.setViewportSize({ width: 1000, height: 2400 });
+  await panel.locator("flow-search-chart [role=slider]").press("End");
+  await page.waitForTimeout(500);
+  await panel.screenshot({ path: join(folder, "panel.png") });
+}
