@@ -202,6 +202,20 @@ class End:
         return self.error == "ValueError" and len(lines) == 1 and 5 < len(words) < 150
 
 
+TRACE, ERROR = "Traceback (most recent call last)", "!!! Exception during processing !!!"
+CHAINED = ("The above exception was the direct cause", "During handling of the above exception")
+
+
+def stray_traces(log):
+    """Beginnings of the stack traces that the host did not print for the error of a node."""
+    lines, found, told = [line for line in log.splitlines() if line.strip()], [], False
+    for i, line in enumerate(lines):
+        if TRACE in line and not (told or lines[i - 1].startswith(CHAINED)):
+            found.append("\n".join(lines[max(0, i - 1) : i + 4]))
+        told = ERROR in line or (told and TRACE not in line)
+    return found
+
+
 def post(url, path, body):
     """(status, answer) of a POST."""
     request = urllib.request.Request(url + path, json.dumps(body).encode())

@@ -8,7 +8,7 @@ import random
 import pytest
 
 from . import fuzz
-from .endurance import cancel_at, live_bytes, search_once
+from .endurance import LATEST, SHORT, cancel_at, live_bytes, search_once
 
 PROMPTS = 25
 
@@ -29,11 +29,20 @@ def test_the_prompts_are_made_of_every_node_of_the_pack(fuzzer):
 
 
 def test_no_prompt_ends_in_a_stack_trace(host, fuzzer):
+    before = len(host.log.read_text())
     ends = [fuzz.run(host.client, fuzzer.prompt()) for _ in range(PROMPTS)]
     unclear = [end for end in ends if not end.clear]
-    assert not unclear
+    assert not unclear and not fuzz.stray_traces(host.log.read_text()[before:])
     kinds = [end.kind for end in ends]
     assert min(kinds.count(kind) for kind in ("result", "refused", "error")) >= 2
+
+
+def test_the_hosts_own_stack_traces_are_told_from_others():
+    trace = f"{fuzz.TRACE}:\n  File x\nValueError: y\n"
+    own = f"[ERROR] {fuzz.ERROR} a\nb\n[ERROR] {trace}\n{fuzz.CHAINED[0]} of:\n\n{trace}"
+    assert fuzz.stray_traces(own * 2) == []
+    (stray,) = fuzz.stray_traces(f"{own}Error handling request\n{trace}")
+    assert stray.startswith("Error handling request")
 
 
 @pytest.mark.parametrize(
@@ -66,10 +75,16 @@ def test_a_plain_value_in_place_of_a_connection(host, fuzzer, name):
 
 
 def test_cancelled_at_any_moment_the_next_prompt_runs(host):
-    rng = random.Random(3)
-    ends = [cancel_at(host.client, rng.uniform(0.0, 0.4), seed) for seed in range(4)]
-    assert all(end.kind in ("cancelled", "result") for end, _ in ends)
-    assert "cancelled" in {end.kind for end, _ in ends}
+    """Two long searches, then short ones from any moment to one after the end."""
+    rng, seeds = random.Random(3), iter(range(30, 60))
+    ends = [cancel_at(host.client, rng.uniform(0.0, 0.4), next(seeds)) for _ in range(2)]
+    latest = LATEST * search_once(host.client, next(seeds))
+    for moment in [latest * rng.random() for _ in range(3)]:
+        ends.append(cancel_at(host.client, moment, next(seeds), SHORT))
+    while ends[-1][0].kind == "cancelled":
+        ends.append(cancel_at(host.client, latest, next(seeds), SHORT))
+        latest *= 1.5  # where the machine has become slower
+    assert {end.kind for end, _ in ends} == {"cancelled", "result"}
     assert [after.kind for _, after in ends] == ["result"] * len(ends)
 
 
