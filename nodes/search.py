@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import uuid
 from dataclasses import fields
@@ -21,6 +22,7 @@ from .metadata import keep
 from .schema import CATEGORY, FlowReward, build, check_wired, combo, flat, widget
 from .search_run import Request, search_latents
 
+log = logging.getLogger("flow_search")
 RBF_WIDGETS = ("init_particles", "paths")
 NEEDED = ("noise", "guider", "sampler", "sigmas", "vae", "reward")
 OPTIONAL = ("preview_vae", "watchdog")
@@ -202,10 +204,14 @@ def winners(images: Tensor, report: dict[str, Any], cls: type[io.ComfyNode]) -> 
     """References to the picture, or small clip, of the best of each search, in the temp folder."""
     tops = [len(one["top"]) for one in report.get("batch", [report])]
     frames, best = len(images) // sum(tops), list(accumulate([0, *tops[:-1]]))
-    if frames == 1:
-        return ui.PreviewImage(images[best], cls=cls).as_dict()["images"]
-    clips = images.unflatten(0, (-1, frames))[best]
-    return [stored(f"clip_{uuid.uuid4().hex}", shrink(clip)) for clip in clips]
+    try:
+        if frames == 1:
+            return ui.PreviewImage(images[best], cls=cls).as_dict()["images"]
+        clips = images.unflatten(0, (-1, frames))[best]
+        return [stored(f"clip_{uuid.uuid4().hex}", shrink(clip)) for clip in clips]
+    except OSError as error:  # a full disk must not lose what was found
+        log.warning("The result could not be stored for the panel: %s", error)
+        return []
 
 
 class RolloverBudgetForcingSearch(io.ComfyNode):

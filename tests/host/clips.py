@@ -13,7 +13,7 @@ import alone  # isort: skip
 import folder_paths
 import server
 import torch
-from pack.nodes import combine, decode, objective, report, reward, search_run, watchdog
+from pack.nodes import combine, decode, objective, report, reward, search, search_run, watchdog
 from pack.samplers.types import Particles, SearchEvent
 
 server.PromptServer.instance = SimpleNamespace(send_sync=lambda *sent: None, client_id=None)
@@ -96,6 +96,12 @@ def rows(count):
     return levels[:, None, :, None, None].expand(-1, 3, -1, 6, 6).clone()
 
 
+def unstored(frames):
+    """References to a result of so many frames where the temp folder takes no file."""
+    folder_paths.set_temp_directory(__file__)
+    return search.winners(torch.zeros(2 * frames, 8, 8, 3), {"top": [0, 0]}, None)
+
+
 with torch.inference_mode():
     x0 = rows(19)
     bright = loaded("brightness", target=1.0)
@@ -120,5 +126,6 @@ with torch.inference_mode():
         "settings": both.settings,
         "together": [together(held) for held in (1 << 30, 3 * CLIP, CLIP // 2)],
         "previews": [previewed(count) for count in (1, 2, 9)],
+        "unstored": [unstored(frames) for frames in (1, 5)],
     }
 sys.stdout.write(json.dumps(told) + "\n")

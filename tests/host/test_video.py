@@ -173,6 +173,10 @@ def clips_wired():
     return {"picture": loader("brightness"), "clips": video(), "reward": video("clips")}
 
 
+def test_a_full_disk_does_not_lose_the_result(told):
+    assert told["unstored"] == [[], []]
+
+
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
