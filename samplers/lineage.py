@@ -62,6 +62,11 @@ class Book:
             radius = self.radii.get(i, 1.0)
             self.origins[i] = Origin(i, kind, step, parent, rows, row, radius)
 
+    def follow(self, start: Origin, before: int) -> None:
+        """A start, or the birth there, as the neighbour of the start `before` (-1: of none)."""
+        known = self.origins.get(start.id, start)
+        self.origins[start.id] = replace(known, kind="born", parent=before)
+
     def lineage(self, particle: int) -> list[Origin]:
         """What has to be done again for a particle, in order."""
         way = [self.origins[particle]]
@@ -139,17 +144,20 @@ class Replay:
     def run(self, problem: Problem) -> Iterator[SearchEvent]:
         particle: Particles | None = None
         x: Tensor | None = None
+        before = -1  # the start that the next is a neighbour of
         for origin in self.way:
             problem.resume(origin.id, Padded(rows=origin.rows, row=origin.row))
             score = origin is self.way[-1]
             if origin.kind in ("start", "born"):
                 ids, x = problem.starts(1, around=x, radius=origin.radius)
-            if origin.kind == "born":
-                particle = problem.born_from(ids, x, score=score)
-                particle = replace(particle, paths=torch.tensor([self.path]))
+                if origin.kind == "born":
+                    particle = problem.born_from(ids, x, score=score)
+                    particle = replace(particle, paths=torch.tensor([self.path]))
+                problem.book.follow(origin, before)
+                before = origin.id
             elif origin.kind == "renoise":
                 particle = problem.renoise(particle, origin.step)
-            elif origin.kind != "start":
+            else:
                 plain = ODE(problem.path) if origin.kind == "ode" else None
                 particle = problem.propose(particle, score=score, kernel=plain)
         yield SearchEvent("propose", particle, problem.ledger.nfe)

@@ -43,6 +43,8 @@ def test_the_winner_comes_again(name):
         assert sum(event.kind in ("born", "propose") for event in events) == 1
         if setup.finish.rows():
             assert int(one.ids) == int(other.ids)
+        *_, (_, third, _) = replayed(setup, again, repeated)  # from the replay's own report
+        assert torch.equal(one.x, third.top[0].x)
 
     check()
 
