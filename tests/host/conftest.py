@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from pack.demo.client import Client, ComfyError
+from pack.demo.installing import lock
 from pack.demo.serving import free_port, link
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,14 +28,23 @@ def comfyui() -> Path:
 
 
 @pytest.fixture(scope="session")
-def swapping(comfyui) -> dict:
-    """What swapping.py saw, in a process of its own."""
-    command = [sys.executable, ROOT / "tests" / "host" / "swapping.py", comfyui, ROOT]
-    done = subprocess.run(
-        [str(part) for part in command], capture_output=True, text=True, cwd=comfyui, timeout=300
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout.splitlines()[-1])
+def swapping(comfyui, tmp_path_factory) -> dict:
+    """What swapping.py saw, in a process of its own; once for all workers of a run."""
+    run, own = os.environ.get("PYTEST_XDIST_TESTRUNUID"), tmp_path_factory.getbasetemp()
+    place = own.parent / f"swapping_{run}.json" if run else own / "swapping.json"
+    with lock(place.with_suffix(".lock")):
+        if not place.exists():
+            command = [sys.executable, ROOT / "tests" / "host" / "swapping.py", comfyui, ROOT]
+            done = subprocess.run(
+                [str(part) for part in command],
+                capture_output=True,
+                text=True,
+                cwd=comfyui,
+                timeout=300,
+            )
+            assert done.returncode == 0, done.stderr[-3000:]
+            place.write_text(done.stdout.splitlines()[-1], "utf-8")
+    return json.loads(place.read_text("utf-8"))
 
 
 class Host:

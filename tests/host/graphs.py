@@ -3,6 +3,7 @@
 import copy
 
 CAPTION = "three red circles and two blue squares"
+SIZE = 64  # half of what the demo model draws at: decoding takes most of the time
 
 
 def node(class_type, **inputs):
@@ -23,7 +24,7 @@ def search(caption=CAPTION, cfg=1.0, seed=7, steps=4, name="run", **inputs):
             "CFGGuider", model=["count", 0], positive=["text", 0], negative=["empty", 0], cfg=cfg
         ),
         "noise": node("RandomNoise", noise_seed=seed),
-        "latent": node("EmptySD3LatentImage", width=128, height=128, batch_size=1),
+        "latent": node("EmptySD3LatentImage", width=SIZE, height=SIZE, batch_size=1),
         "sampler": node(
             "FlowSearchVPSDESampler",
             interpolant="vp",

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 from PIL import Image
 
-from .graphs import search, with_input
+from .graphs import SIZE, search, with_input
 
 PREVIEWS = (1, 4)  # binary messages of the host: an image, and one that says whose it is
 
@@ -59,9 +59,9 @@ def test_a_client_hears_the_report_and_sees_the_pictures(host):
         assert {p["id"] for p in one["top"]} <= pictures.keys()
         for picture in pictures.values():
             small = Image.open(io.BytesIO(base64.b64decode(picture["jpeg"])))
-            assert max(small.size) <= (128 if picture["id"] == one["best"]["id"] else 96)
+            assert max(small.size) <= SIZE
             file = host.client.image(picture["file"])
-            assert Image.open(io.BytesIO(file)).size == (128, 128)
+            assert Image.open(io.BytesIO(file)).size == (SIZE, SIZE)
     assert all(event["size"] < 30_000 and event["images"] == 2 for event in events)
 
 

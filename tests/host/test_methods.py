@@ -4,7 +4,7 @@ import pytest
 from pack.demo.client import ComfyError
 from pack.samplers.search import SEARCHES
 
-from .graphs import particles, plain, search, with_input
+from .graphs import SIZE, particles, plain, search, with_input
 
 METHODS = {
     "rbf": {"method.init_particles": 3, "method.speculation": 2},
@@ -41,7 +41,7 @@ def test_every_method_runs_and_pays(host, method):
     assert report["spent"]["rewards"] == len(report["trace"])
     spent = [row["nfe"] for row in report["trace"]]
     assert spent == sorted(spent) and spent[-1] == report["spent"]["nfe"]
-    assert shown["images"] == [1, 128, 128, 3]
+    assert shown["images"] == [1, SIZE, SIZE, 3]
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -68,6 +68,10 @@ def renamed(graph, name):
 )
 def test_the_automatic_lookahead_follows_the_model(host, method, checkpoint, ahead):
     graph = renamed(by(method, lookahead=-1, budget=45), f"{method} {checkpoint}")
+    graph["latent"]["inputs"] |= {
+        "width": 128,
+        "height": 128,
+    }  # the models' own: else all is blurred
     shown = host.probe(with_input(graph, "loader", "checkpoint", checkpoint))
     report = shown["report"]
     assert report["settings"]["lookahead"] == -1

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from .graphs import particles, plain, search, with_input
+from .graphs import SIZE, node, particles, plain, search, with_input
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def test_nfe_is_what_the_network_sees(host, cfg, budget, top_k):
     assert report["spent"]["network_calls"] == counts["calls"]
     assert budget - counts["rows"] < cfg + 1  # nothing that could be spent is left
     assert report["trace"][-1]["nfe"] == counts["rows"]
-    assert shown["images"] == [top_k, 128, 128, 3]
+    assert shown["images"] == [top_k, SIZE, SIZE, 3]
 
 
 def test_report_follows_the_contract(base_run):
@@ -161,22 +161,16 @@ def test_inpainting_keeps_what_the_mask_keeps(host):
     """A noise_mask of zeros on the left half: that half of the latent comes back unchanged."""
     graph = search()
     graph["plain"] = plain(graph)["search"]
-    graph["mask"] = {"class_type": "SolidMask", "inputs": {"value": 0, "width": 128, "height": 128}}
-    graph["right"] = {"class_type": "SolidMask", "inputs": {"value": 1, "width": 64, "height": 128}}
-    graph["half"] = {
-        "class_type": "MaskComposite",
-        "inputs": {
-            "destination": ["mask", 0], "source": ["right", 0], "x": 64, "y": 0, "operation": "add"
-        },
-    }  # fmt: skip
-    graph["masked"] = {
-        "class_type": "SetLatentNoiseMask",
-        "inputs": {"samples": ["plain", 0], "mask": ["half", 0]},
-    }
+    graph["mask"] = node("SolidMask", value=0, width=SIZE, height=SIZE)
+    graph["right"] = node("SolidMask", value=1, width=SIZE // 2, height=SIZE)
+    both = {"destination": ["mask", 0], "source": ["right", 0]}
+    graph["half"] = node("MaskComposite", x=SIZE // 2, y=0, operation="add", **both)
+    graph["masked"] = node("SetLatentNoiseMask", samples=["plain", 0], mask=["half", 0])
     graph["search"]["inputs"]["latent_image"] = ["masked", 0]
     shown = {"latent": ["plain", 0], "name": "run"}
     before = graph | {"probe": {**graph["probe"], "inputs": shown}}
-    kept = torch.tensor(host.probe(before)["latent"]).view(1, 16, 16, 16)
-    found = torch.tensor(host.probe(graph)["latent"]).view(1, 16, 16, 16)
-    torch.testing.assert_close(found[..., :8], kept[..., :8], atol=1e-5, rtol=0)
-    assert (found[..., 8:] - kept[..., 8:]).abs().max() > 0.1
+    wide = SIZE // 8
+    kept = torch.tensor(host.probe(before)["latent"]).view(1, 16, wide, wide)
+    found = torch.tensor(host.probe(graph)["latent"]).view(1, 16, wide, wide)
+    torch.testing.assert_close(found[..., : wide // 2], kept[..., : wide // 2], atol=1e-5, rtol=0)
+    assert (found - kept)[..., wide // 2 :].abs().max() > 0.1

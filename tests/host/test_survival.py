@@ -14,7 +14,7 @@ from pack.demo.client import ComfyError
 from pack.rewards import REWARDS
 from PIL import Image
 
-from .graphs import CAPTION, node, search, with_input
+from .graphs import CAPTION, SIZE, node, search, with_input
 
 LONG = 900  # NFE, far more than any test waits for
 
@@ -187,7 +187,7 @@ def test_stop_now_finishes_the_best(host):
     assert stop(host, prompt_id=prompt_id)
     shown = json.loads(ended(host, prompt_id)["outputs"]["probe"]["probe"][0])
     report = shown["report"]
-    assert report["stopped"] == "interrupt" and shown["images"] == [1, 128, 128, 3]
+    assert report["stopped"] == "interrupt" and shown["images"] == [1, SIZE, SIZE, 3]
     assert report["trace"][-1]["kind"] == "finish"
     assert report["spent"]["nfe"] == shown["counts"]["rows"] < LONG
     assert not stop(host)

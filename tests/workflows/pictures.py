@@ -34,7 +34,8 @@ def main(url: str, modules: str, chromium: str) -> None:
         for node, text in texts.items():
             keep(Image.open(Path(folder, f"{node}.png")), text, DOCS / f"{node}.png")
         panel = Image.open(Path(folder, "panel.png")).convert("RGB")
-        panel.quantize(4 * COLOURS).save(DOCS / "panel.png", optimize=True)
+        panel.thumbnail((400, 800), Image.Resampling.LANCZOS)
+        panel.quantize(2 * COLOURS).save(DOCS / "panel.png", optimize=True)
 
 
 def keep(shot: Image.Image, workflow: str, path: Path) -> None:
