@@ -68,10 +68,7 @@ def renamed(graph, name):
 )
 def test_the_automatic_lookahead_follows_the_model(host, method, checkpoint, ahead):
     graph = renamed(by(method, lookahead=-1, budget=45), f"{method} {checkpoint}")
-    graph["latent"]["inputs"] |= {
-        "width": 128,
-        "height": 128,
-    }  # the models' own: else all is blurred
+    graph["latent"]["inputs"] |= {"width": 128, "height": 128}  # else all is blurred
     shown = host.probe(with_input(graph, "loader", "checkpoint", checkpoint))
     report = shown["report"]
     assert report["settings"]["lookahead"] == -1

@@ -35,7 +35,7 @@ def main(url: str, modules: str, chromium: str) -> None:
             keep(Image.open(Path(folder, f"{node}.png")), text, DOCS / f"{node}.png")
         panel = Image.open(Path(folder, "panel.png")).convert("RGB")
         panel.thumbnail((400, 800), Image.Resampling.LANCZOS)
-        panel.quantize(2 * COLOURS).save(DOCS / "panel.png", optimize=True)
+        panel.quantize(256, Image.Quantize.FASTOCTREE).save(DOCS / "panel.png", optimize=True)
 
 
 def keep(shot: Image.Image, workflow: str, path: Path) -> None:
