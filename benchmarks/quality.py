@@ -4,7 +4,9 @@ Every row runs on the same held-out prompts and seeds; errors are standard error
 `less best of N` is the paired difference in exactness to the best of N at the same budget. What was
 measured is kept in benchmarks/results/quality_<weights>.json, row by row, and is not measured
 again; --write makes benchmarks/quality_<weights>.md of it. Rows come from plans.py (--only takes
-those whose name a pattern finds) or from --rows key=value,… Needs the environment of `dev.py test`.
+those whose name a pattern finds) or from --rows key=value,… --time measures the seconds of known
+rows again, on a few prompts: on a machine that does nothing else. Needs the environment of
+`dev.py test`.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ import plans  # noqa: E402
 import quality_page  # noqa: E402
 from world import ROOT, Setting, World, held_out_prompts  # noqa: E402
 
+TIMED = 6  # prompts
 METRICS = ("exact", "rss", "agreement", "diversity", "nfe", "seconds")
 _WORLD: World | None = None
 
@@ -99,6 +102,7 @@ def main() -> None:
     parser.add_argument("--rows", nargs="*", default=[], help="key=value,… over Setting's fields")
     parser.add_argument("--results", type=Path, help="where rows are kept")
     parser.add_argument("--write", action="store_true", help="make the page, measure nothing")
+    parser.add_argument("--time", action="store_true", help="seconds of the known rows again")
     args = parser.parse_args()
     named = Path(args.weights).stem
     path = args.results or ROOT / "benchmarks" / "results" / f"quality_{named}.json"
@@ -110,9 +114,14 @@ def main() -> None:
         return
     wanted = {n: s for n, s in plan.items() if re.search(args.only, n)} if not args.rows else {}
     wanted |= {text: parse_setting(text) for text in args.rows}
+    wanted = {} if args.time else wanted
     texts = held_out_prompts(args.prompts, args.prompt_seed)
     print(quality_page.HEAD, flush=True)
     with multiprocessing.get_context("fork").Pool(args.jobs, _begin, (args.weights,)) as pool:
+        for setting in plan.values() if args.time else ():
+            if row := results.rows.get(repr(setting)):
+                seconds = measure(pool, setting, texts[:TIMED], 1)["seconds"]
+                results.add(setting, row | {"seconds": seconds})
         for name, setting in wanted.items():
             for each in (plans.base_of(setting, named), setting):
                 if repr(each) not in results.rows:

@@ -53,8 +53,14 @@ def by_budget(plan: dict[str, Setting], measured: dict[str, Row]) -> dict[str, d
 
 
 def at_seconds(rows: dict[int, Row], seconds: float) -> tuple[float, float] | None:
-    """Exactness at equal CPU time, between the two budgets around it, linear in log time."""
-    steps = [(statistics.fmean(row["seconds"]), row["exact"]) for _, row in sorted(rows.items())]
+    """Exactness at equal CPU time, between the two budgets around it, linear in log time.
+
+    A budget that takes longer than one that finds more is left out.
+    """
+    steps: list[tuple[float, list[float]]] = []
+    for own in sorted((statistics.fmean(row["seconds"]), row["exact"]) for row in rows.values()):
+        if not steps or statistics.fmean(own[1]) > statistics.fmean(steps[-1][1]):
+            steps.append(own)
     for (low, before), (high, after) in zip(steps, steps[1:], strict=False):
         if low <= seconds <= high:
             share = math.log(seconds / low) / math.log(high / low)
