@@ -241,10 +241,11 @@ def smolvlm():
         processor = transformers.SmolVLMProcessor(
             image_processor=images, tokenizer=tokens, image_seq_len=4, chat_template=SMOL, **extra
         )
+    # Some transformers (5.20) want tokens by the patch size, as the published sizes give.
     config = transformers.SmolVLMConfig(
-        vision_config=SIGHT | {"image_size": 32, "patch_size": 8},
+        vision_config=SIGHT | {"image_size": 32, "patch_size": 4},
         text_config=transformers.LlamaConfig(**TEXT, vocab_size=len(tokens), pad_token_id=0),
-        image_token_id=tokens.convert_tokens_to_ids("<image>"), scale_factor=2, pad_token_id=0,
+        image_token_id=tokens.convert_tokens_to_ids("<image>"), scale_factor=4, pad_token_id=0,
     )  # fmt: skip
     return config, processor
 
