@@ -181,15 +181,20 @@ def test_a_batch_is_searched_one_by_one(host, seen, key, pictures):
     seen[what] = [what, key, "works, one search each", 1]
 
 
+def compare_kept(runs, both):
+    """Each of the two against what its mask keeps."""
+    for i in range(2):
+        mine = runs.node("LatentFromBatch", samples=both, batch_index=i, length=1)
+        runs.compare(f"kept {i}", mine, runs.kept())
+
+
 def test_each_of_a_batch_has_its_own_mask(host, seen):
     runs = Runs(IMAGE)
     both = runs.node("RepeatLatentBatch", samples=runs.picture, amount=2)
     runs.latent = runs.node("SetLatentNoiseMask", samples=both, mask=masks(runs, 1.0, 0.0))
     one = runs.run("one", budget=STEPS)
     runs.compare("as plain", runs.run("plain"), one)
-    for i in range(2):
-        mine = runs.node("LatentFromBatch", samples=one, batch_index=i, length=1)
-        runs.compare(f"kept {i}", mine, runs.kept())
+    compare_kept(runs, one)
     shown = runs.show(host)
     assert_one_by_one(shown, STEPS, 1)
     assert shown["kept 1"]["differ"] == 0.0 and shown["kept 0"]["differ"] > 0.1
@@ -215,9 +220,7 @@ def test_a_batch_of_masked_clips(host, seen, what):
         runs.latent = runs.node("ProbeMaskEach", latent=both)
     one = runs.run("one", budget=STEPS)
     runs.compare("as plain", runs.run("plain"), one)
-    for i in range(2):
-        mine = runs.node("LatentFromBatch", samples=one, batch_index=i, length=1)
-        runs.compare(f"kept {i}", mine, runs.kept())
+    compare_kept(runs, one)
     shown = runs.show(host)
     assert_one_by_one(shown, STEPS, 3)
     for i, part in enumerate(MASKED_CLIPS[what]):
