@@ -56,7 +56,7 @@ def dino(tmp_path_factory):
 
 def pictures(height, width, count=3):
     """Smooth pictures of 8 bits."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(1)
     coarse = rng.integers(0, 256, (count, 6, 8, 3), dtype=np.uint8)
     size = (width, height)
     large = [np.asarray(Image.fromarray(a).resize(size, Image.BICUBIC)) for a in coarse]
@@ -111,7 +111,7 @@ def test_detections_equal_transformers(dino, images):
     scores, found = scorer.detector.find(images, LABELS)
     torch.testing.assert_close(scores, wanted, rtol=0, atol=2e-5)
     torch.testing.assert_close(found, boxes, rtol=0, atol=2e-5)
-    assert wanted.std(0).mean() > 0.02 and (wanted[..., 0] - wanted[..., 1]).abs().mean() > 0.02
+    assert wanted.std(0).mean() > 0.05 and (wanted[..., 0] - wanted[..., 1]).abs().mean() > 0.05
 
 
 def test_score_equals_plain_loops_over_transformers(dino, images):
