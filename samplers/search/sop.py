@@ -8,19 +8,20 @@ import torch
 
 from ..kernels import ODE
 from ..problem import Problem
-from ..types import Prices, SearchEvent
-from .best_of_n import walk
+from ..types import Particles, Prices, SearchEvent
+from .best_of_n import WAVE, walk
 from .choose import best_each, repeated, shares
 
 
 @dataclass(frozen=True)
 class SearchOverPaths:
-    """Ma et al., arXiv 2501.09732, Sec. 3.2: solve the ODE from noise to step `forward`; then,
+    """Ma et al., arXiv 2501.09732, Sec. 3.2: solve the ODE from noise to step `backward`; then,
     round by round, K times per path: go `forward` steps back up by fresh noise, q(x_T | x_t), and
     `backward` > forward steps down the ODE; the copy with the highest reward goes on.
 
     Steps are those of the sigmas, and the last round is cut at their end. K follows from the
-    budget. The kernel's own noise is not used: paths differ by the re-noising alone.
+    budget. The kernel's own noise is not used: paths differ by the re-noising alone. Departure from
+    the paper: the first way down is tried K times, too, from K noises.
     """
 
     title: ClassVar[str] = "Search over paths (SoP)"
@@ -43,7 +44,8 @@ class SearchOverPaths:
         metadata={
             "min": 2,
             "max": 1000,
-            "tooltip": "Steps down again; more than `forward`, so that the search comes on.",
+            "tooltip": "Steps down before a choice, the first time from pure noise; more than "
+            "`forward`, so that the search comes on. All of the steps or more: best of N.",
         },
     )
 
@@ -55,35 +57,36 @@ class SearchOverPaths:
             )
 
     def _rounds(self, steps: int) -> list[tuple[int, int]]:
-        """(top, bottom) step of every round."""
-        at, rounds = min(self.forward, steps - 1), []
-        while at < steps - 1:
-            top = max(0, at - self.forward)
-            at = min(top + self.backward, steps - 1)
-            rounds.append((top, at))
+        """(top, bottom) step of every round; the first begins at pure noise."""
+        rounds = [(0, min(self.backward, steps - 1))]
+        while (at := rounds[-1][1]) < steps - 1:
+            top = at - self.forward
+            rounds.append((top, min(top + self.backward, steps - 1)))
         return rounds
 
-    def minimum(self, steps: int, prices: Prices) -> int:
-        downs = [bottom - top + 1 + prices.score for top, bottom in self._rounds(steps)]
-        return self.paths * (self._solve(steps, prices) + sum(downs))
+    def _prices(self, steps: int, prices: Prices) -> list[int]:
+        """Rows of one try in each round."""
+        each = [bottom - top + 1 + prices.score for top, bottom in self._rounds(steps)]
+        each[0] += prices.birth - 1
+        return each
 
-    def _solve(self, steps: int, prices: Prices) -> int:
-        """Rows of one path's first way down."""
-        scored = steps - 1 <= self.forward
-        return prices.birth + min(self.forward, steps - 1) + (prices.score if scored else 0)
+    def minimum(self, steps: int, prices: Prices) -> int:
+        return self.paths * sum(self._prices(steps, prices))
 
     def run(self, problem: Problem) -> Iterator[SearchEvent]:
         ledger, b, ode = problem.ledger, self.paths, ODE(problem.path)
-        steps = len(problem.times)
-        rounds, solved = self._rounds(steps), min(self.forward, steps - 1)
-        n = b if rounds else int(problem.left) // self._solve(steps, problem.prices)
-        born = replace(problem.born(n, score=steps == 1), paths=torch.arange(n))
-        *_, parents = walk(problem, born, score=not rounds, kernel=ode, last=solved)
-        if not rounds:
-            yield SearchEvent("propose" if solved else "born", parents, ledger.nfe)
-            return
-        each = [bottom - top + 1 + problem.prices.score for top, bottom in rounds]
-        for (top, bottom), k in zip(rounds, shares(int(problem.left), each, b), strict=True):
+        (_, first), *rounds = self._rounds(len(problem.times))
+        each = self._prices(len(problem.times), problem.prices)
+        k, *others = shares(int(problem.left), each, b)
+        ends: list[Particles] = []
+        for paths in torch.arange(b).repeat_interleave(k).split(WAVE):
+            born = replace(problem.born(len(paths), score=not first), paths=paths)
+            *_, end = walk(problem, born, kernel=ode, last=first)
+            yield SearchEvent("propose" if first else "born", end, ledger.nfe)
+            ends.append(end)
+        parents = best_each(Particles.cat(ends), b)
+        yield SearchEvent("accept", parents, ledger.nfe)
+        for (top, bottom), k in zip(rounds, others, strict=True):
             copies = problem.renoise(repeated(parents, k), top)
             *_, children = walk(problem, copies, kernel=ode, last=bottom)
             yield SearchEvent("propose", children, ledger.nfe)

@@ -24,7 +24,12 @@ SEARCHES = {
     "smc, window": lambda: particles(
         search(name="replay smc", seed=34), "smc", budget=30, window_start=0.99
     ),
-    "sop": lambda: particles(search(name="replay sop", seed=35), "sop", budget=40),
+    "sop": lambda: particles(
+        search(name="replay sop", seed=35),
+        "sop",
+        budget=40,
+        **{"method.forward": 1, "method.backward": 2},
+    ),
     "zero_order": lambda: particles(search(name="replay zero", seed=36), "zero_order", budget=40),
     "no finish": lambda: search(name="replay end", finish_steps=0, seed=37),
 }
@@ -35,7 +40,7 @@ MOST = {
     "svdd, lookahead": 14 + 3 + 1,  # all candidates, and the last three's lookahead
     "automatic lookahead": 4 * 3 + 3 * 4,  # which is the finish
     "smc, window": 4 * 7 + 1,  # all
-    "sop": 2 * 3 + 8 * 4 + 1,  # all: two paths, eight tries
+    "sop": 6 * 3 + 6 * 3 + 1,  # all: two paths, three tries of each, twice
     "zero_order": 4 * 4 + 1,  # one wave of neighbours
     "no finish": 3 + 3 * 1,
 }
@@ -55,7 +60,8 @@ def test_the_winner_comes_again(host, name):
     best, before = first["report"]["best"], first["counts"]["rows"]
     second = again(host, graph, json.dumps(first["report"]))
     assert second["latent"] == first["latent"]
-    assert second["report"]["best"]["reward"] == best["reward"]
+    # Decoded alone, not with the others of its round: on some CPUs the last bit is another.
+    assert second["report"]["best"]["reward"] == pytest.approx(best["reward"], rel=1e-6)
     assert second["report"]["spent"]["nfe"] == second["counts"]["rows"] - before
     assert second["report"]["spent"]["nfe"] <= MOST[name] <= first["report"]["budget"]["nfe"]
     assert second["report"]["spent"]["rewards"] <= 2

@@ -188,21 +188,24 @@ def sop(book, paths, forward, backward):
     """Every move is one row: births apart, all go by the ODE or by re-noising."""
     last = book.steps - 1
     book.child = 1
-    at = min(forward, last)
-    price = book.birth + at + (book.score if at == last else 0)
-    n = book.budget // price if at == last else paths
-    parents = [book.draw(None, p, scored=last == 0) for p in range(n)]
-    for step in range(1, at + 1):
-        parents = [book.draw(row, scored=step == last, value=row.value) for row in parents]
-    if at == last:
-        book.tell("propose" if last else "born", parents)
-        return
-    legs = []
-    while at < last:
-        legs.append((at - forward, min(at - forward + backward, last)))
-        at = legs[-1][1]
+    legs = [(0, min(backward, last))]
+    while legs[-1][1] < last:
+        top = legs[-1][1] - forward
+        legs.append((top, min(top + backward, last)))
     prices = [bottom - top + 1 + book.score for top, bottom in legs]
-    for (top, bottom), n in zip(legs, spread(book.left, prices, paths), strict=True):
+    prices[0] += book.birth - 1
+    counts, rows = spread(book.left, prices, paths), []
+    starts = [p for p in range(paths) for _ in range(counts[0])]
+    for first in range(0, len(starts), 8):
+        wave = [book.draw(None, p, scored=legs[0][1] == 0) for p in starts[first : first + 8]]
+        for step in range(1, legs[0][1] + 1):
+            scored = step == legs[0][1]
+            wave = [book.draw(row, scored=scored, value=row.value) for row in wave]
+        book.tell("propose" if legs[0][1] else "born", wave)
+        rows += wave
+    parents = [first_best([r for r in rows if r.path == p]) for p in range(paths)]
+    book.tell("accept", parents)
+    for (top, bottom), n in zip(legs[1:], counts[1:], strict=True):
         rows = []
         for row in parents:
             for _ in range(n):

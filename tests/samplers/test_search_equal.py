@@ -79,7 +79,20 @@ def test_search_over_paths_that_turns_back_nowhere_is_the_ode(forward, kernel):
     last = events[-1].particles
     assert torch.equal(last.x, one.x) and torch.equal(last.x0, one.x0)
     assert last.ids.tolist() == one.ids.tolist()
-    assert len(events) == 1 and task.ledger.nfe == nfe
+    assert [event.kind for event in events] == ["propose", "accept"] and task.ledger.nfe == nfe
+
+
+@pinned(25)
+@given(st.data(), st.integers(1, 4), st.integers(1, 4), st.integers(1, 12))
+def test_search_over_paths_keeps_something_of_every_parent(data, forward, further, steps):
+    """Re-noised to step 0 of an even schedule, where alpha is 0, a copy would be a new noise."""
+    search = SearchOverPaths(1, forward, forward + further)
+    setup = data.draw(setups("sop", search=search, steps=steps, fixed=IEEE))
+    events, _, task = setup.run()
+    tops = [own.step for own in task.book.origins.values() if own.kind == "renoise"]
+    chosen = [event.particles for event in events if event.kind == "accept"]
+    assert bool(tops) == (len(chosen) > 1) == (steps - 1 > search.backward)
+    assert all(top >= 1 for top in tops)
 
 
 @pinned(25)

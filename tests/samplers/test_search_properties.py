@@ -44,12 +44,12 @@ def cheapest(setup):
             later = [n * price.child + price.score for n in sizes[1:]]
             return search.paths * min([price.walk(sizes[0]), *later])
         case SearchOverPaths():
-            at, rounds = search.forward, []
+            at = min(search.backward, steps - 1)
+            rounds = [price.birth + at + price.score]
             while at < steps - 1:
                 top, at = at - search.forward, min(at - search.forward + search.backward, steps - 1)
                 rounds.append(1 + at - top + price.score)
-            solve = price.birth + steps - 1 + price.score
-            return search.paths * min(rounds) if rounds else solve
+            return search.paths * min(rounds)
     return math.inf
 
 
