@@ -23,11 +23,11 @@ class VerifierThreshold:
     ranks: ClassVar[str] = "births"
 
     threshold: float = field(
-        default=0.0,
+        default=-0.5,  # counting rewards take up to 0.49 off a right picture to break ties
         metadata={
             "min": -1e9,
             "max": 1e9,
-            "tooltip": "Reward at which a candidate is good enough to go on with: 0 for counts "
+            "tooltip": "Reward at which a candidate is good enough to go on with: -0.5 for counts "
             "(all right), about 0.9 for VQAScore.",
         },
     )
