@@ -31,9 +31,11 @@ class HostObjective:
 
     A decode or a reward may make the host unload the network, and with it LoRA and ModelSampling
     patches, without a word. So what was loaded when the search began is loaded again after each
-    round (free when nothing moved). At most `ROWS` pictures are decoded at once, and scored, unless
-    the reward runs elsewhere and wants more; of clips as many as `HELD` bytes hold, the first of
-    all alone. Never what happens to be free: so that a seed is a result.
+    round (free when nothing moved). A round's pictures are all decoded before they are scored, so
+    that decoder and reward take turns once: as many as `HELD` bytes hold, decoded `ROWS` at once;
+    before their size is known `ROWS`, or what a reward that runs elsewhere wants. Clips are decoded
+    and scored as many together as `HELD` bytes hold, the first of all alone. Never what happens to
+    be free: so that a seed is a result.
 
     `pictures` are the best `remember` of the last call by their row in it, best first and of equals
     the first, no more than `HELD` bytes hold: (1,H,W,3) or (1,T,H,W,3). A row without a score has
@@ -78,7 +80,9 @@ class HostObjective:
 
     def together(self, x0: Tensor) -> int:
         """Pictures or clips of `x0` scored together."""
-        return self.at_once if x0.ndim == 5 else max(self.at_once, self.reward.at_once)
+        if x0.ndim == 5:
+            return self.at_once
+        return self.held if self.size else max(self.ROWS, self.reward.at_once)
 
     def measure(self, picture: Tensor) -> None:
         """Learn the size of the pictures (1,…) from one of them."""

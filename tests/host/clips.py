@@ -81,6 +81,27 @@ def together(held):
     return {"calls": calls, "scores": scores.tolist(), "kept": len(ours.pictures)}
 
 
+def turns(held):
+    """Whose turn it is, and with how many, in a round of 30 stills when as many bytes are held."""
+    bright, seen = loaded("brightness", target=1.0), []
+    ours = objective_of(bright)
+    own = ours.reward.scorer
+
+    def decode_some(latents):
+        seen.append(["decoder", len(latents)])
+        return decoded(latents[:, :, None])[:, 0]
+
+    def score_some(images, prompts):
+        seen.append(["reward", len(images)])
+        return own.score(images, prompts)
+
+    ours.vae, ours.HELD = SimpleNamespace(decode=decode_some), held
+    counted = SimpleNamespace(score=score_some, check=own.check)
+    ours.reward = reward.HostReward(counted, bright.settings)
+    scores = ours(rows(30)[:, :, 0])
+    return {"turns": seen, "scores": scores.tolist()}
+
+
 def previewed(count):
     """Width and height of the preview of a clip of `count` frames, and the grey of its corners."""
     greys = torch.linspace(0, 1, count)[None, :, None, None, None].expand(1, -1, 8, 12, 3)
@@ -125,6 +146,7 @@ with torch.inference_mode():
         "moves": watch(bright, x0[order], {11: (0, 11, 7, 8), 12: (1,)}),
         "settings": both.settings,
         "together": [together(held) for held in (1 << 30, 3 * CLIP, CLIP // 2)],
+        "turns": [turns(held) for held in (1 << 30, 4 * CLIP // 5)],
         "previews": [previewed(count) for count in (1, 2, 9)],
         "unstored": [unstored(frames) for frames in (1, 5)],
     }

@@ -88,6 +88,18 @@ def test_clips_are_decoded_as_many_at_once_as_may_be_held(told):
     assert [part["kept"] for part in told["together"]] == [6, 3, 1]
 
 
+def test_the_stills_of_a_round_are_decoded_before_they_are_scored(told):
+    """The first eight alone, to see how large they are; then as many as may be held."""
+    large, small = told["turns"]
+    first = [["decoder", 8], ["reward", 8]]
+    assert large["turns"] == first + [["decoder", 8], ["decoder", 8], ["decoder", 6], ["reward", 22]]
+    assert small["turns"] == first + 5 * [["decoder", 4], ["reward", 4]] + [
+        ["decoder", 2],
+        ["reward", 2],
+    ]
+    assert large["scores"] == small["scores"] and len(set(large["scores"])) > 20
+
+
 def test_the_preview_of_a_clip_shows_frames_of_it(told):
     assert told["previews"] == [
         [12, 8, [0] * 4],
