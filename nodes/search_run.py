@@ -259,7 +259,7 @@ class OneSearch:
         if picture is None:  # all of them failed
             return False
         best = event.particles[event.particles.best()]
-        if self.kept is not None and (float(best.reward), finished) <= self.kept.rank:
+        if self.kept is not None and (finished, float(best.reward)) <= self.kept.rank:
             return False
         self.kept = Kept(best, picture.to("cpu", copy=True), finished)
         return True

@@ -30,9 +30,9 @@ class Kept:
     finished: bool
 
     @property
-    def rank(self) -> tuple[float, bool]:
-        """Of equal rewards the finished picture."""
-        return float(self.particle.reward), self.finished
+    def rank(self) -> tuple[bool, float]:
+        """Any finished picture is ahead: a preview decoder's rewards are not the full one's."""
+        return self.finished, float(self.particle.reward)
 
 
 Part = tuple[Tensor, dict[str, Any]]  # pictures (N,H,W,3) of one search and its report
