@@ -95,9 +95,9 @@ def saved(host):
     found += sorted(set(folder.glob("*")) - before)
 
 
-def picture_reward(file):
+def picture_reward(file, name="colour_count"):
     pixels = torch.from_numpy(np.array(Image.open(file)))[None] / 255
-    return float(REWARDS["colour_count"]().load().score(pixels, [CAPTION]))
+    return float(REWARDS[name]().load().score(pixels, [CAPTION]))
 
 
 def rewards(report):
@@ -150,19 +150,16 @@ def test_nothing_is_saved_before_anything_was_scored(host):
 
 
 def test_a_finished_picture_is_preferred(host):
-    """All rewards are equal; the second of two finishes raises."""
-    graph = trouble("raise", "finish", first=19, count=1, top_k=2)
-    graph["reward"]["inputs"] |= {
-        "reward.counts": "cyan: 0",
-        "reward.other_colours": "ignore",
-        "reward.tie_break": 0.0,
-    }
+    """An unfinished one scores more; the second of two finishes raises."""
+    graph = trouble("raise", "finish", first=19, count=1, top_k=2, seed=8)
+    graph["reward"] = node("FlowSearchRewardLoader", reward="jpeg_compressibility")
     with saved(host) as files, pytest.raises(ComfyError):
         host.run(graph)
     report = json.loads(files[0].read_text("utf-8"))
     last = report["trace"][-1]
-    assert last["kind"] == "finish" and len(set(rewards(report))) == 1
+    assert last["kind"] == "finish" and last["reward"] < max(rewards(report))
     assert report["best"]["id"] == last["id"]
+    assert picture_reward(files[1], "jpeg_compressibility") == pytest.approx(last["reward"], rel=0.05)
 
 
 def test_a_batch_keeps_the_finished_ones_too(host):

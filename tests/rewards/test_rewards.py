@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from pack.rewards import REWARDS, Reward, Scorer
+from pack.samplers.search.threshold import VerifierThreshold
 
 from .scenes import random_scene
 
@@ -133,3 +134,10 @@ def test_nan_stays_with_its_image(name, images):
 def test_wrong_shapes(name, shape, prompts, message):
     with pytest.raises(ValueError, match=message):
         REWARDS[name]().load().score(torch.zeros(shape), prompts)
+
+
+@pytest.mark.parametrize("name", [n for n, r in REWARDS.items() if hasattr(r, "tie_break")])
+def test_a_right_count_reaches_the_verifier_threshold(name):
+    """Whatever is taken off to break ties; a count that is off by one does not reach it."""
+    (tie_break,) = (f for f in dataclasses.fields(REWARDS[name]) if f.name == "tie_break")
+    assert -1 < VerifierThreshold().threshold < -tie_break.metadata["max"]
