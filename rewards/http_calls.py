@@ -28,6 +28,7 @@ CONNECT = 10.0  # seconds at most for a connection alone
 BACK_OFF, LONGEST_BACK_OFF = 0.5, 30.0  # seconds: before the second try, doubling from there
 PATIENCE = 120.0  # seconds: a server that asks for a longer wait has failed
 LARGEST = 4 << 20  # bytes of an answer
+KEYS = r"FLOW_SEARCH_[A-Z0-9_]{1,52}"  # no workflow can ask for another secret
 TICK = 0.1  # seconds between two polls
 
 
@@ -239,11 +240,12 @@ def read_key(name: str) -> str:
     """The key in the environment variable ``name``, "" without a name; no error quotes either."""
     if not name:
         return ""
-    if not re.fullmatch(r"[A-Z_][A-Z0-9_]{0,63}", name):
+    if not re.fullmatch(KEYS, name):
         raise ValueError(
-            "api_key_env is not the name of an environment variable (capital letters, digits and "
-            "_): a key itself would be kept in the workflow, so put it into a variable, start "
-            "ComfyUI with it, and give the variable's name"
+            "api_key_env is not the name of an environment variable that begins with FLOW_SEARCH_ "
+            "(then capital letters, digits and _): a key itself would be kept in the workflow, and "
+            "any other variable might be sent to a server that somebody else's workflow names, so "
+            "start ComfyUI with the key in such a variable and give the variable's name"
         )
     key = os.environ.get(name, "").strip()
     if not re.fullmatch(r"[!-~]+", key):

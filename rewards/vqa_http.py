@@ -188,9 +188,9 @@ class VqaHttp:
     api_key_env: str = field(
         default="",
         metadata={
-            "tooltip": "NAME of the environment variable with the server's key, if it wants one. "
-            "Never the key itself: workflows are saved and shared.",
-            "placeholder": "VLM_API_KEY",
+            "tooltip": "NAME of the environment variable with the server's key, if it wants one: "
+            "FLOW_SEARCH_ and more. Never the key itself: workflows are saved and shared.",
+            "placeholder": "FLOW_SEARCH_API_KEY",
             "advanced": True,
         },
     )

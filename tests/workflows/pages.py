@@ -87,7 +87,8 @@ def vlm_judge_over_http(g: Graph) -> None:
         "## A judge on another computer\n\nAny server that speaks the OpenAI protocol and gives "
         "log probabilities (vLLM, llama.cpp, Ollama 0.12.11 or newer, LM Studio) answers whether a "
         "candidate shows the prompt. Put its address into **url**; a key is read from the "
-        "environment variable named in **api_key_env**, never from the workflow.\n\nDownload\n"
+        "environment variable named in **api_key_env** (FLOW_SEARCH_ and more), never from the "
+        "workflow.\n\nDownload\n"
         + flux_files(SCHNELL) + "\n- on the server: a vision model, for example "
         f"[Qwen3-VL-8B-Instruct]({HUB}/Qwen/Qwen3-VL-8B-Instruct)"
     )  # fmt: skip

@@ -32,5 +32,5 @@ def slept(monkeypatch):
 
 @pytest.fixture
 def key(monkeypatch):
-    monkeypatch.setenv("FLOW_TEST_KEY", SECRET)
-    return "FLOW_TEST_KEY"
+    monkeypatch.setenv("FLOW_SEARCH_TEST_KEY", SECRET)
+    return "FLOW_SEARCH_TEST_KEY"

@@ -70,7 +70,7 @@ def test_without_a_key_no_header_is_sent(images):
 def test_a_wrong_key(status, key):
     said = {"error": {"message": f"Incorrect API key provided: {SECRET[:9]}***"}}
     with serve(hook=lambda *_: (status, {}, said)) as server:
-        with pytest.raises(ValueError, match="the key in FLOW_TEST_KEY is not") as found:
+        with pytest.raises(ValueError, match="the key in FLOW_SEARCH_TEST_KEY is not") as found:
             load(server, api_key_env=key).check(PROMPT)
         with pytest.raises(ValueError, match=rf"\({status}\): wants a key"):
             load(server).check(PROMPT)
@@ -78,23 +78,28 @@ def test_a_wrong_key(status, key):
 
 
 @pytest.mark.parametrize(
-    "typed", [SECRET, "hf_abcdefGHIJKL0123456789", "AIzaSyA1234567890abcdef", "A" * 65, "MY KEY"]
+    "typed",
+    [SECRET, "hf_abcdefGHIJKL0123456789", "AIzaSyA1234567890abcdef", "A" * 65, "MY KEY"]
+    + ["AKIA2PASTEDKEY", "HF_TOKEN", "OPENAI_API_KEY", "FLOW_SEARCH_", "MY_FLOW_SEARCH_KEY"],
 )
-def test_a_key_for_a_name_is_refused_and_not_repeated(typed):
+def test_what_is_no_name_of_ours_is_refused_and_not_repeated(typed, monkeypatch):
+    """A key, or a variable of another program, which a workflow could have sent anywhere."""
+    if "=" not in typed:
+        monkeypatch.setenv(typed, SECRET)
     with pytest.raises(ValueError, match="is not the name of an environment variable") as found:
         load("http://127.0.0.1:1", api_key_env=typed)
-    assert typed not in str(found.value)
+    assert typed == "FLOW_SEARCH_" or typed not in str(found.value)
 
 
 @pytest.mark.parametrize("value", [None, "", "two words", "line\nbreak", "clé"])
 def test_a_variable_that_holds_no_key(value, monkeypatch):
-    monkeypatch.delenv("AKIA2PASTEDKEY", raising=False)
+    monkeypatch.delenv("FLOW_SEARCH_PASTEDKEY", raising=False)
     if value is not None:
-        monkeypatch.setenv("AKIA2PASTEDKEY", value)
+        monkeypatch.setenv("FLOW_SEARCH_PASTEDKEY", value)
     with pytest.raises(
         ValueError, match="variable named in api_key_env (is not set|has char)"
     ) as e:
-        load("http://127.0.0.1:1", api_key_env="AKIA2PASTEDKEY")
+        load("http://127.0.0.1:1", api_key_env="FLOW_SEARCH_PASTEDKEY")
     assert "PASTED" not in str(e.value) and (not value or value not in str(e.value))
 
 
