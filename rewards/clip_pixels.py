@@ -9,6 +9,7 @@ import torch.nn.functional as F
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)
+GREY = (122 / 255, 116 / 255, 104 / 255)  # CLIP's mean colour, in whole levels
 
 
 def clip_pixels(images: torch.Tensor, size: int = 224) -> torch.Tensor:
@@ -25,6 +26,16 @@ def clip_pixels(images: torch.Tensor, size: int = 224) -> torch.Tensor:
     planes = _resized(planes, resized).clamp(0.0, 1.0)
     top, left = ((edge - size) // 2 for edge in resized)
     return _normalised(planes[..., top : top + size, left : left + size])
+
+
+def pad_square(images: torch.Tensor) -> torch.Tensor:
+    """Images (B, H, W, 3) amid a square of CLIP's mean; an odd row or column is last."""
+    batch, height, width, _ = images.shape
+    edge = max(height, width)
+    top, left = (edge - height) // 2, (edge - width) // 2
+    square = images.new_tensor(GREY).repeat(batch, edge, edge, 1)
+    square[:, top : top + height, left : left + width] = images
+    return square
 
 
 def padded_pixels(images: torch.Tensor, size: int = 224) -> torch.Tensor:

@@ -2,8 +2,9 @@
 
 The model is asked about the picture through its own processor and chat template, and the score
 is read off the logits of its answer's first token: see ``yes_no``. LLaVA-1.5 is published with an
-answer of two tokens, exp(mean log p) = sqrt(p("Yes") p("</s>" | "Yes")): its "probability" is that.
-VQAScore is Lin et al., arXiv 2404.01291. Pictures are scored one by one, so nothing is padded.
+answer of two tokens, exp(mean log p) = sqrt(p("Yes") p("</s>" | "Yes")): its "probability" is that,
+and its pictures are padded to squares, as published; the chat is the folder's own template.
+VQAScore is Lin et al., arXiv 2404.01291. Pictures are scored one by one.
 Differentiable in the images (SmolVLM2 from transformers 4.53 on).
 """
 
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
+from .clip_pixels import pad_square
 from .types import Files, check_batch
 from .vlm_checkpoint import image_token_of, is_vlm, keeps_gradients, load_model, template_of
 from .yes_no import (
@@ -78,9 +80,12 @@ class VlmScorer:
 
     def _inputs(self, image: torch.Tensor, question: str) -> "BatchFeature":
         """What the model takes: the picture (H, W, 3) and the question, in its own format."""
-        text = self._chat(question)
+        text = chat(self.processor, question)
         bos = self.processor.tokenizer.bos_token
-        picture = image.to(self.module.device, torch.float32).permute(2, 0, 1)
+        picture = image.to(self.module.device, torch.float32)
+        if self.module.config.model_type == "llava":  # its processor would crop what is not square
+            picture = pad_square(picture[None])[0]
+        picture = picture.permute(2, 0, 1)
         if not self.differentiable:
             picture = picture.detach().clamp(0.0, 1.0).mul(255.0).round().to("cpu", torch.uint8)
         inputs = self.processor(
@@ -94,19 +99,32 @@ class VlmScorer:
         )
         return inputs.to(self.module.device, dtype=self.module.dtype)
 
-    def _chat(self, question: str) -> str:
-        template = template_of(self.processor)
-        if template is None:  # PaliGemma, which takes the bare question
-            return f"{image_token_of(self.processor)}{question}"
-        content = [{"type": "image"}, {"type": "text", "text": question}]
-        # Not the processor's own method, which in 4.50 keeps enable_thinking from the template.
-        return self.processor.tokenizer.apply_chat_template(
-            [{"role": "user", "content": content}],
-            chat_template=template,
-            tokenize=False,
-            add_generation_prompt=True,
-            enable_thinking=False,
-        )
+
+def chat(processor: "ProcessorMixin", question: str) -> str:
+    """All that comes before the answer, by the model's own template."""
+    template = template_of(processor)
+    if template is None:  # PaliGemma, which takes the bare question
+        return f"{image_token_of(processor)}{question}"
+    content = [{"type": "image"}, {"type": "text", "text": question}]
+    # Not the processor's own method, which in 4.50 keeps enable_thinking from the template.
+    return processor.tokenizer.apply_chat_template(
+        [{"role": "user", "content": content}],
+        chat_template=template,
+        tokenize=False,
+        add_generation_prompt=True,
+        enable_thinking=False,
+    )
+
+
+def answers_of(processor: "ProcessorMixin", kind: str) -> Answers:
+    """LLaVA-1.5 is published with "Yes" whatever stands before it."""
+
+    def token(word: str) -> int | None:
+        ids = processor.tokenizer(word, add_special_tokens=False)["input_ids"]
+        return ids[0] if len(ids) == 1 else None
+
+    goes_on = template_of(processor) is not None and not chat(processor, "?")[-1].isspace()
+    return find_answers(token, after_blank=goes_on and kind != "llava")
 
 
 @dataclass(frozen=True)
@@ -136,11 +154,6 @@ class VlmScore:
         check_question(self.question)
         files = files or Files()
         model, processor = load_model(files.find(self.checkpoint), files.dtype(torch.bfloat16))
-        answers = find_answers(lambda word: _token(processor, word))
+        answers = answers_of(processor, model.config.model_type)
         keeps = keeps_gradients(processor)
         return VlmScorer(model, processor, answers, self.question, self.form, keeps)
-
-
-def _token(processor: "ProcessorMixin", word: str) -> int | None:
-    ids = processor.tokenizer(word, add_special_tokens=False)["input_ids"]
-    return ids[0] if len(ids) == 1 else None

@@ -58,7 +58,8 @@ def check_prompt(prompt: str) -> None:
 
 @dataclass(frozen=True)
 class Answers:
-    """Ids of the tokens that spell yes, "Yes" first, and of those that spell no."""
+    """Ids of the tokens that spell yes, the answer as the chat goes on first, and of those that
+    spell no."""
 
     yes: tuple[int, ...]
     no: tuple[int, ...]
@@ -72,12 +73,17 @@ class Answers:
         return margin if form == "log_margin" else torch.sigmoid(margin)
 
 
-def find_answers(token: Callable[[str], int | None]) -> Answers:
-    """``token(word)`` is the one token that spells ``word``, None if there is no such token."""
+def find_answers(token: Callable[[str], int | None], after_blank: bool = False) -> Answers:
+    """``token(word)`` is the one token that spells ``word``, None if there is no such token.
+
+    ``after_blank``: the answer goes on in the line of "Assistant:", as " Yes" if that is a token.
+    """
     found = []
     for words in (YES, NO):
         ids = [token(word) for word in words]
         if ids[0] is None:
             raise ValueError(f"the tokenizer has no single token {words[0]!r}: VQAScore needs one")
+        if after_blank:
+            ids.insert(0, ids[1])
         found.append(tuple(dict.fromkeys(i for i in ids if i is not None)))
     return Answers(*found)

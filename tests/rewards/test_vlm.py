@@ -81,12 +81,12 @@ def oracle(path, kind, images):
 
 
 def spelt(path, kind):
-    """Ids of the words that mean yes, and of those that mean no."""
+    """Ids of the words that mean yes, the answer first, and of those that mean no."""
     words = transformers.AutoTokenizer.from_pretrained(path).get_vocab()
     space = "▁" if kind == "paligemma" else "Ġ"
-    return [words[w] for w in ("Yes", "yes", space + "Yes")], [
-        words[w] for w in ("No", "no", space + "No")
-    ]
+    goes_on = CHAT.get(kind, CHAT["qwen"]).endswith(":")  # "Assistant: Yes"
+    answers = ("Yes", "yes", space + "Yes")[:: -1 if goes_on else 1]
+    return [words[w] for w in answers], [words[w] for w in ("No", "no", space + "No")]
 
 
 @pytest.mark.parametrize("kind", HERE)
@@ -111,14 +111,19 @@ def test_equals_what_generate_sees(vlm_folders, scorers, kind):
     assert (shares > 0).all() and (shares < 1).all()
 
 
-def test_llava_probability_is_that_of_the_whole_answer(vlm_folders):
-    path, image = vlm_folders("llava"), pictures(28, 28, 1)
+@pytest.mark.parametrize("width", [28, 20])
+def test_llava_probability_is_that_of_the_whole_answer(vlm_folders, width):
+    """Of a picture in the middle of a square, where it is none."""
+    path, image = vlm_folders("llava"), pictures(28, width, 1)
     processor = transformers.AutoProcessor.from_pretrained(path)
     model = transformers.AutoModelForImageTextToText.from_pretrained(path)
     question = f'Does this figure show "{PROMPTS[0]}"? Please answer Yes or No.'
+    square = Image.new("RGB", (28, 28), (122, 116, 104))
+    own = Image.fromarray((image[0].numpy() * 255).round().astype(np.uint8))
+    square.paste(own, ((28 - width) // 2, 0))
     inputs = processor(
         text=[CHAT["llava"].replace("{}", question) + "Yes</s>"], return_tensors="pt",
-        images=[Image.fromarray((image[0].numpy() * 255).round().astype(np.uint8))],
+        images=[square],
     )  # fmt: skip
     labels = inputs["input_ids"].clone()
     assert processor.tokenizer.convert_ids_to_tokens(labels[0, -2:].tolist()) == ["Yes", "</s>"]
