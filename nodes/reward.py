@@ -31,6 +31,7 @@ from .memory import fitted, load
 from .schema import CATEGORY, FlowReward, build, chosen, combo, flat, under
 
 FOLDER = "rewards"
+FOLDERS_OWN = ("model", "pytorch_model", "open_clip")  # how weights beside a config.json begin
 
 
 def register_reward_folder() -> None:
@@ -46,8 +47,13 @@ def checkpoints() -> list[str]:
             found.add(os.path.dirname(name))
         elif name.endswith(SUFFIXES):
             found.add(name)
-    in_folders = {n for n in found if n.endswith(SUFFIXES) and os.path.dirname(n) in found}
+    in_folders = {n for n in found if os.path.dirname(n) in found and _of_a_folder(n)}
     return sorted(n.replace(os.sep, "/") for n in found - in_folders)
+
+
+def _of_a_folder(name: str) -> bool:
+    """Whether a file is what the config.json beside it tells of, and not another."""
+    return name.endswith(SUFFIXES) and os.path.basename(name).startswith(FOLDERS_OWN)
 
 
 def loadable(setting: Field) -> list[str]:
@@ -60,7 +66,7 @@ def loadable(setting: Field) -> list[str]:
 def _fits(fits: Callable[[Peek], bool], name: str) -> bool:
     try:
         seen = peek(resolve(name))
-        return not (seen.has_code or seen.bare) and fits(seen)
+        return not (seen.code or seen.bare) and fits(seen)
     except Exception:  # unreadable, or nonsense in a config.json: no family lists it
         return False
 

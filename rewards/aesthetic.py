@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from .clip_pixels import nan_shows
 from .linear_head import head_keys, linear_head
 from .types import check_batch
-from .weights import Wanted, read_state, weights_file
+from .weights import Wanted, building, read_state, weights_file
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -67,7 +67,8 @@ def load_head(
 ) -> torch.nn.Sequential:
     """The layers ``places`` of ``name``, for embeddings of ``width`` channels."""
     state = read_state(weights_file(path, wanted), wanted, *head_keys(name, places))
-    head = linear_head(state, name, places)
+    with building(path, wanted):
+        head = linear_head(state, name, places)
     if head[0].in_features != width:
         reads = f"reads {head[0].in_features} channels where the image tower gives {width}"
         raise wanted.error(path, reads)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from .clip_flant5_checkpoint import find_parts, is_clip_flant5, read_projector, read_t5, read_vision
-from .clip_pixels import clip_pixels
+from .clip_pixels import clip_pixels, pad_square
 from .t5_answers import (
     PictureReader,
     T5Scorer,
@@ -34,7 +34,6 @@ BEFORE = (
     "helpful, detailed, and polite answers to the user's questions. USER: "
 )
 AFTER = "\n{} ASSISTANT: "
-GREY = (122 / 255, 116 / 255, 104 / 255)  # CLIP's mean colour, in whole levels
 
 
 class ClipFlanT5(PictureReader):
@@ -62,21 +61,13 @@ class ClipFlanT5(PictureReader):
         return torch.cat([next(texts), seen, next(texts)], dim=1)
 
 
-def pad_square(images: torch.Tensor) -> torch.Tensor:
-    """Images (B, H, W, 3) in the middle of a grey square; an odd row or column is at the end."""
-    batch, height, width, _ = images.shape
-    edge = max(height, width)
-    top, left = (edge - height) // 2, (edge - width) // 2
-    square = images.new_tensor(GREY).repeat(batch, edge, edge, 1)
-    square[:, top : top + height, left : left + width] = images
-    return square
-
-
 def load_model(path: Path, dtype: torch.dtype) -> ClipFlanT5:
     """The model at ``path``, frozen, in evaluation mode."""
     parts = find_parts(path)
     model = ClipFlanT5(
-        read_vision(path, parts.vision), read_projector(parts.projector), read_t5(path, parts.t5)
+        read_vision(path, parts.vision),
+        read_projector(path, parts.projector),
+        read_t5(path, parts.t5),
     )
     return model.to(dtype).eval().requires_grad_(False)
 

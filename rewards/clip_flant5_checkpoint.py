@@ -14,7 +14,7 @@ import torch
 
 from .shards import read_all
 from .t5_answers import prepare
-from .weights import Peek, Wanted, check_complete, look
+from .weights import Peek, Wanted, below, building, check_complete, layers, look
 
 if TYPE_CHECKING:
     from transformers import CLIPVisionModel, T5Config, T5ForConditionalGeneration
@@ -66,20 +66,12 @@ def find_parts(path: Path) -> Parts:
     outer = held.prefix(PROJECTOR + "0.weight")
     if outer is None:
         raise WANTED.error(path, f"looks like {held.looks_like()}")
-    state = _below(state, outer)
+    state = below(state, outer)
     t5, vision = next((both for both in LAYOUTS if both[0] + QUERY in state), LAYOUTS[0])
-    parts = Parts(_below(state, t5), _below(state, vision), _below(state, PROJECTOR))
+    parts = Parts(below(state, t5), below(state, vision), below(state, PROJECTOR))
     for part, keys in zip(parts, NEEDED, strict=True):
         check_complete(path, set(keys) - set(part), WANTED)
     return parts
-
-
-def _below(state: State, prefix: str) -> State:
-    return {key[len(prefix) :]: value for key, value in state.items() if key.startswith(prefix)}
-
-
-def _layers(state: Mapping[str, object], start: str) -> int:
-    return len({key[len(start) :].split(".")[0] for key in state if key.startswith(start)})
 
 
 def t5_config(state: Mapping[str, torch.Tensor]) -> "T5Config":
@@ -93,8 +85,8 @@ def t5_config(state: Mapping[str, torch.Tensor]) -> "T5Config":
         d_model=width,
         d_kv=len(state[QUERY]) // heads,
         d_ff=len(state[INNER]),
-        num_layers=_layers(state, "encoder.block."),
-        num_decoder_layers=_layers(state, "decoder.block."),
+        num_layers=layers(state, "encoder.block."),
+        num_decoder_layers=layers(state, "decoder.block."),
         num_heads=heads,
         relative_attention_num_buckets=buckets,
         feed_forward_proj="gated-gelu",
@@ -113,7 +105,8 @@ def read_t5(path: Path, state: State) -> "T5ForConditionalGeneration":
         t5 = T5ForConditionalGeneration(t5_config(state))
     # Every name is given its own tensor: the model may have tied lm_head to the embeddings.
     state = state | dict.fromkeys(SHARED, words)
-    report = t5.load_state_dict(state, strict=False, assign=True)
+    with building(path, WANTED):
+        report = t5.load_state_dict(state, strict=False, assign=True)
     check_complete(path, report.missing_keys, WANTED)
     prepare(t5)
     return t5
@@ -127,22 +120,24 @@ def read_vision(path: Path, state: State) -> "CLIPVisionModel":
     config = CLIPVisionConfig(
         hidden_size=width,
         intermediate_size=len(state[FIRST]),
-        num_hidden_layers=_layers(state, "vision_model.encoder.layers."),
+        num_hidden_layers=layers(state, "vision_model.encoder.layers."),
         num_attention_heads=width // 64,
         patch_size=patch,
         image_size=patch * math.isqrt(len(state[POSITIONS]) - 1),
         hidden_act="quick_gelu",
     )
-    model, report = CLIPVisionModel.from_pretrained(
-        None, config=config, state_dict=state, output_loading_info=True
-    )
+    with building(path, WANTED):
+        model, report = CLIPVisionModel.from_pretrained(
+            None, config=config, state_dict=state, output_loading_info=True
+        )
     check_complete(path, report["missing_keys"], WANTED)
     return model
 
 
-def read_projector(state: State) -> torch.nn.Module:
+def read_projector(path: Path, state: State) -> torch.nn.Module:
     """The MLP whose tensors are ``state``."""
     first, second = (torch.nn.Linear(*state[f"{i}.weight"].shape[::-1]) for i in (0, 2))
     mlp = torch.nn.Sequential(first, torch.nn.GELU(), second)
-    mlp.load_state_dict(state)
+    with building(path, WANTED):
+        mlp.load_state_dict(state)
     return mlp

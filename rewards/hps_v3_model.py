@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING
 import torch
 
 from .qwen_pixels import FRAMES, MERGE, PATCH
-from .weights import Peek, Wanted, check_complete, read_state, weights_file
+from .weights import (
+    Peek,
+    Wanted,
+    below,
+    building,
+    check_complete,
+    layers,
+    read_state,
+    weights_file,
+)
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
@@ -30,7 +39,7 @@ NEEDED = (
 
 def is_hps_v3(seen: Peek) -> bool:
     """Whether `load_trunk` may load it."""
-    return seen.unknown or (not seen.config and seen.has(*KEYS))
+    return seen.unknown or (not seen.kind and seen.has(*KEYS))
 
 
 class HpsV3Trunk(torch.nn.Module):
@@ -64,15 +73,13 @@ def load_trunk(path: Path, dtype: torch.dtype) -> HpsV3Trunk:
 
     state = read_state(weights_file(path, WANTED), WANTED, *KEYS)
     check_complete(path, set(NEEDED) - state.keys(), WANTED)
-    visual, model, head = (_under(state, name) for name in ("visual.", "model.", "rm_head."))
+    visual, model, head = (below(state, name) for name in ("visual.", "model.", "rm_head."))
     sight, text = infer_configs(state)
     visual = _load(path, Qwen2VisionTransformerPretrainedModel, sight, visual, dtype)
     model = _load(path, Qwen2Model, text, model, dtype)
-    return HpsV3Trunk(visual, model, _head(head)).eval().requires_grad_(False)
-
-
-def _under(state: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
-    return {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
+    with building(path, WANTED):
+        rm_head = _head(head)
+    return HpsV3Trunk(visual, model, rm_head).eval().requires_grad_(False)
 
 
 def _load(
@@ -85,9 +92,10 @@ def _load(
     import transformers
 
     dtypes = {"torch_dtype" if transformers.__version__.startswith("4.") else "dtype": dtype}
-    model, report = cls.from_pretrained(
-        None, config=config, state_dict=state, output_loading_info=True, **dtypes
-    )
+    with building(path, WANTED):
+        model, report = cls.from_pretrained(
+            None, config=config, state_dict=state, output_loading_info=True, **dtypes
+        )
     check_complete(path, report["missing_keys"], WANTED)
     return model
 
@@ -115,7 +123,7 @@ def infer_configs(
         vocab_size=words,
         hidden_size=width,
         intermediate_size=state[layer + "mlp.gate_proj.weight"].shape[0],
-        num_hidden_layers=_count(state, "model.layers."),
+        num_hidden_layers=layers(state, "model.layers."),
         num_attention_heads=state[layer + "self_attn.q_proj.weight"].shape[0] // 128,
         num_key_value_heads=state[layer + "self_attn.k_proj.weight"].shape[0] // 128,
         max_position_embeddings=32768,
@@ -124,7 +132,7 @@ def infer_configs(
     )
     channels = state["visual.patch_embed.proj.weight"].shape[0]
     sight = Qwen2VLVisionConfig(
-        depth=_count(state, "visual.blocks."),
+        depth=layers(state, "visual.blocks."),
         embed_dim=channels,
         hidden_size=width,
         mlp_ratio=state["visual.blocks.0.mlp.fc1.weight"].shape[0] // channels,
@@ -134,7 +142,3 @@ def infer_configs(
         temporal_patch_size=FRAMES,
     )
     return sight, text
-
-
-def _count(state: Mapping[str, torch.Tensor], start: str) -> int:
-    return len({key[len(start) :].split(".")[0] for key in state if key.startswith(start)})

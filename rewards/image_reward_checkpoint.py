@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING
 import torch
 
 from .linear_head import head_keys, linear_head
-from .weights import Peek, Wanted, check_complete, read_state, reading, weights_file
+from .weights import (
+    Peek,
+    Wanted,
+    below,
+    building,
+    check_complete,
+    layers,
+    read_state,
+    reading,
+    weights_file,
+)
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -57,23 +67,27 @@ def load_parts(path: Path) -> tuple["BlipVisionModel", "BlipTextModel", torch.nn
     from transformers import BlipTextModel, BlipVisionModel
 
     state = read_state(weights_file(path, WANTED), WANTED, *KEYS)
-    vision, report = BlipVisionModel.from_pretrained(
-        None,
-        config=vision_config(state),
-        state_dict=vision_state(state),
-        output_loading_info=True,
-    )
+    with building(path, WANTED):
+        vision, report = BlipVisionModel.from_pretrained(
+            None,
+            config=vision_config(state),
+            state_dict=vision_state(state),
+            output_loading_info=True,
+        )
     check_complete(path, report["missing_keys"], WANTED)
-    text, report = BlipTextModel.from_pretrained(
-        None,
-        config=text_config(state),
-        state_dict=text_state(state),
-        add_pooling_layer=False,
-        output_loading_info=True,
-    )
+    with building(path, WANTED):
+        text, report = BlipTextModel.from_pretrained(
+            None,
+            config=text_config(state),
+            state_dict=text_state(state),
+            add_pooling_layer=False,
+            output_loading_info=True,
+        )
     check_complete(path, report["missing_keys"], WANTED)
     towers = (model.float().eval().requires_grad_(False) for model in (vision, text))
-    return *towers, linear_head(state, "mlp.layers", HEAD_PLACES)
+    with building(path, WANTED):
+        head = linear_head(state, "mlp.layers", HEAD_PLACES)
+    return *towers, head
 
 
 def load_tokenizer(path: Path, words: int, length: int) -> "Tokenizer":
@@ -112,7 +126,7 @@ def vision_state(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 def text_state(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """The tensors of the text tower under the names of BlipTextModel."""
-    return {key[len(TEXT) :]: value for key, value in state.items() if key.startswith(TEXT)}
+    return below(state, TEXT)
 
 
 def vision_config(state: Mapping[str, torch.Tensor]) -> "BlipVisionConfig":
@@ -122,7 +136,7 @@ def vision_config(state: Mapping[str, torch.Tensor]) -> "BlipVisionConfig":
     return BlipVisionConfig(
         hidden_size=width,
         intermediate_size=state[f"{VISION}blocks.0.mlp.fc1.weight"].shape[0],
-        num_hidden_layers=_layers(state, f"{VISION}blocks."),
+        num_hidden_layers=layers(state, f"{VISION}blocks."),
         num_attention_heads=width // 64,
         image_size=patch * math.isqrt(state[PLACES].shape[1] - 1),
         patch_size=patch,
@@ -140,13 +154,9 @@ def text_config(state: Mapping[str, torch.Tensor]) -> "BlipTextConfig":
         hidden_size=width,
         encoder_hidden_size=state[PATCHES].shape[0],
         intermediate_size=state[f"{TEXT}encoder.layer.0.intermediate.dense.weight"].shape[0],
-        num_hidden_layers=_layers(state, f"{TEXT}encoder.layer."),
+        num_hidden_layers=layers(state, f"{TEXT}encoder.layer."),
         num_attention_heads=width // 64,
         max_position_embeddings=state[LENGTH].shape[0],
         layer_norm_eps=1e-12,
         is_decoder=True,
     )
-
-
-def _layers(state: Mapping[str, torch.Tensor], start: str) -> int:
-    return len({key[len(start) :].split(".")[0] for key in state if key.startswith(start)})

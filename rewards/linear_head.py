@@ -16,9 +16,8 @@ def linear_head(
     """The layers ``head_keys``, float32; in training there was dropout at the other places."""
     layers = []
     for place in places:
-        weight = state[f"{name}.{place}.weight"]
-        layer = torch.nn.Linear(*weight.shape[::-1])
-        layer.weight.data = weight.float()
-        layer.bias.data = state[f"{name}.{place}.bias"].float()
+        parts = {part: state[f"{name}.{place}.{part}"].float() for part in ("weight", "bias")}
+        layer = torch.nn.Linear(*parts["weight"].shape[::-1])
+        layer.load_state_dict(parts)
         layers.append(layer)
     return torch.nn.Sequential(*layers).requires_grad_(False)

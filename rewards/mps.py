@@ -10,7 +10,6 @@ of one prompt only. Differentiable in the images. Upstream divides by the larges
 batch; here a picture's score does not depend on its batch.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -25,7 +24,7 @@ from .clip_pixels import clip_pixels, nan_shows
 from .memo import Memo
 from .mps_blocks import CrossModel
 from .types import Files, check_batch
-from .weights import Peek, Wanted, check_complete, read_state, weights_file
+from .weights import Peek, Wanted, below, check_complete, read_state, weights_file
 
 if TYPE_CHECKING:
     from transformers import CLIPModel, CLIPTokenizer
@@ -161,7 +160,7 @@ def load_mps(path: Path) -> MpsModel:
     from transformers import CLIPModel
 
     state = read_state(weights_file(path, WANTED), WANTED, *KEYS)
-    clip, cross = (_below(state, f"{name}.") for name in ("model", "cross_model"))
+    clip, cross = (below(state, f"{name}.") for name in ("model", "cross_model"))
     try:
         config, blocks = file_config(clip, "gelu"), CrossModel.of(cross)
     except KeyError as error:
@@ -171,7 +170,3 @@ def load_mps(path: Path) -> MpsModel:
     check_complete(path, [key for key in missing if not key.endswith("norm.bias")], WANTED)
     model = build_model(CLIPModel, path, WANTED, config, clip)
     return MpsModel(model, blocks.requires_grad_(False)).eval()
-
-
-def _below(state: Mapping[str, torch.Tensor], start: str) -> dict[str, torch.Tensor]:
-    return {key[len(start) :]: value for key, value in state.items() if key.startswith(start)}

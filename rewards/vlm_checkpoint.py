@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from .weights import Peek, Wanted, check_complete, look
+from .weights import Peek, Wanted, check_complete, code_in, look
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, ProcessorMixin
@@ -41,8 +41,8 @@ def _refusal(seen: Peek) -> str | None:
             told = json.loads(file.read_text(encoding="utf-8"))
         except ValueError:
             return f"has a {file.name} that cannot be read"
-        if "auto_map" in told:
-            return f"asks to run code of its own (auto_map in {file.name})"
+        if isinstance(told, dict) and (code := code_in(told)):
+            return f"asks to run code of its own ({code} in {file.name})"
     return None
 
 

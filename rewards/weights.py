@@ -108,9 +108,9 @@ class Peek:
         return self.shapes is None and not self.config
 
     @property
-    def has_code(self) -> bool:
-        """Whether a folder asks to run code of its own: never loaded."""
-        return "auto_map" in self.config
+    def code(self) -> str:
+        """The entry by which a folder asks to run code, "" if none does: never loaded."""
+        return code_in(self.config)
 
     @property
     def bare(self) -> bool:
@@ -168,9 +168,22 @@ def look(path: Path, wanted: Wanted) -> Peek:
         seen = peek(path)
     except Unreadable as error:
         raise wanted.error(error.path, error.problem) from error
-    if seen.has_code:
-        raise wanted.error(path, "asks to run code of its own (auto_map in config.json)")
+    if seen.code:
+        raise wanted.error(path, f"asks to run code of its own ({seen.code} in config.json)")
     return seen
+
+
+def code_in(config: Mapping[str, object]) -> str:
+    """What would run code in a configuration: `auto_map`, or, at any depth, an implementation of
+    attention that names a repository, from which transformers gets a kernel where it can."""
+    if "auto_map" in config:
+        return "auto_map"
+    for key, value in config.items():
+        if key.endswith("_implementation") and "/" in json.dumps(value):
+            return key
+        if isinstance(value, Mapping) and (found := code_in(value)):
+            return found
+    return ""
 
 
 def read_config(path: Path) -> dict[str, object]:
@@ -183,7 +196,10 @@ def read_config(path: Path) -> dict[str, object]:
 
 
 def _safetensors(path: Path) -> list[Path]:
-    return sorted(path.glob("*.safetensors"))
+    """A folder's weights: beside those of a model other files may lie, a head's or another's."""
+    every = sorted(path.glob("*.safetensors"))
+    named = [file for file in every if file.name.startswith("model")]
+    return named or ([] if any(path.glob("pytorch_model*.bin")) else every)
 
 
 def has_safetensors(path: Path) -> bool:
@@ -284,6 +300,25 @@ def read_layout(
             found = {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
             return number, found
     raise wanted.error(path, f"looks like {seen.looks_like()}")
+
+
+@contextmanager
+def building(path: Path, wanted: Wanted) -> Iterator[None]:
+    """Whatever fails inside is that the tensors in ``path`` do not make the model."""
+    try:
+        yield
+    except Exception as error:  # transformers tells of wrong shapes in many lines
+        raise wanted.error(path, f"cannot be loaded ({type(error).__name__})") from error
+
+
+def below(state: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    """The tensors whose keys begin with ``prefix``, without it."""
+    return {key[len(prefix) :]: value for key, value in state.items() if key.startswith(prefix)}
+
+
+def layers(state: Mapping[str, object], start: str) -> int:
+    """How many numbered parts follow ``start`` in the keys."""
+    return len({key[len(start) :].split(".")[0] for key in state if key.startswith(start)})
 
 
 def check_complete(path: Path, missing: object, wanted: Wanted) -> None:

@@ -1,6 +1,7 @@
 """Where rewards are found, and which of them a family lists, in a running ComfyUI."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -27,10 +28,11 @@ CLIP_FAMILIES = {"clip_reference", "clip_score", "temporal_consistency"}
 @pytest.fixture(scope="module")
 def listed(host):
     """What each setting of each family offers of what lies in the folder of the yaml, which holds
-    a CLIP two folders deep, an MPS, and things that no family loads."""
+    a CLIP two folders deep, an MPS, one beside the CLIP, and things that no family loads."""
     folder = host.base / ELSEWHERE
     build_clip(folder / "deep" / "clip")
     test_mps.build(folder)
+    shutil.copy(folder / MPS, folder / "deep" / "clip")
     for name, config in CONFIGS.items():
         (folder / name).mkdir()
         (folder / name / "config.json").write_text(config)
@@ -41,7 +43,8 @@ def listed(host):
     (folder / "cut.pt").write_bytes(b"PK")
     kind = "FlowSearchRewardLoader"
     told = host.client.get(f"/object_info/{kind}")[kind]["input"]["required"]["reward"]
-    names = {"deep/clip", MPS, *CONFIGS, "no weights", "page.safetensors", "cut.pt"}
+    names = {"deep/clip", f"deep/clip/{MPS}", MPS, *CONFIGS}
+    names |= {"no weights", "page.safetensors", "cut.pt"}
     found = {}
     for family in told[1]["options"]:
         for setting in ("checkpoint", "head"):
@@ -52,7 +55,7 @@ def listed(host):
 
 def test_each_family_lists_what_it_can_load_and_nothing_else(listed):
     wanted = {(family, "checkpoint"): {"deep/clip"} for family in CLIP_FAMILIES}
-    wanted["mps", "checkpoint"] = {MPS}
+    wanted["mps", "checkpoint"] = {MPS, f"deep/clip/{MPS}"}
     assert {place: names for place, names in listed.items() if names} == wanted
     assert {name for name, _ in listed} == {
         name for name, reward in REWARDS.items() if "checkpoint" in reward.__dataclass_fields__

@@ -92,11 +92,10 @@ def test_the_stills_of_a_round_are_decoded_before_they_are_scored(told):
     """The first eight alone, to see how large they are; then as many as may be held."""
     large, small = told["turns"]
     first = [["decoder", 8], ["reward", 8]]
-    assert large["turns"] == first + [["decoder", 8], ["decoder", 8], ["decoder", 6], ["reward", 22]]
-    assert small["turns"] == first + 5 * [["decoder", 4], ["reward", 4]] + [
-        ["decoder", 2],
-        ["reward", 2],
-    ]
+    rest = [["decoder", 8], ["decoder", 8], ["decoder", 6], ["reward", 22]]
+    assert large["turns"] == first + rest
+    last = [["decoder", 2], ["reward", 2]]
+    assert small["turns"] == first + 5 * [["decoder", 4], ["reward", 4]] + last
     assert large["scores"] == small["scores"] and len(set(large["scores"])) > 20
 
 

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -178,6 +179,11 @@ def test_wrong_files_say_what_they_are(tiny, tmp_path):
 
     held, wrong = load_file(tiny / "HPSv3.safetensors"), tmp_path / "wrong.safetensors"
     assert is_hps_v3(peek(tiny / "HPSv3.safetensors"))
+    beside = tmp_path / "beside"  # a config.json that tells nothing of it
+    beside.mkdir()
+    shutil.copy(tiny / "HPSv3.safetensors", beside)
+    (beside / "config.json").write_text("{}")
+    assert is_hps_v3(peek(beside))
     assert "does not exist" in refusal(tmp_path / "none.safetensors")
     assert "0 weights files" in refusal(tmp_path)
     save_file({"visual.conv1.weight": torch.zeros(2)}, wrong)

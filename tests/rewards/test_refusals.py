@@ -104,6 +104,19 @@ def test_broken_weights(case):
     assert str(place) in refusal(load)
 
 
+def test_a_tensor_of_another_shape(case):
+    """The one whose key is last of all that are a vector."""
+    place, load = case
+    for file in weights(place):
+        pickled = file.suffix != ".safetensors"
+        state = torch.load(file, weights_only=True) if pickled else load_file(file)
+        vectors = [k for k, v in state.items() if v.ndim == 1 and len(v) > 1 and "." in k]
+        if vectors:
+            state[max(vectors)] = torch.zeros(len(state[max(vectors)]) + 1)
+        torch.save(state, file) if pickled else save_file(state, file, {"format": "pt"})
+    assert str(place) in refusal(load)
+
+
 @pytest.mark.parametrize("family", BESIDE)
 @pytest.mark.parametrize("text", ["version https://git-lfs.github.com/spec/v1\n", "[]"])
 def test_what_lies_beside_the_weights_is_broken(family, text, originals, tmp_path):
@@ -172,14 +185,22 @@ def test_pickles_of_a_folder_need_a_pytorch_that_reads_them_safely(
     assert "NeedsPyTorch26" in refusal(load, files)
 
 
-def test_code_of_a_folder_is_not_run(case, tmp_path):
+OWN = {"AutoConfig": "own.Config", "AutoModel": "own.Model", "AutoProcessor": "own.Processor"}
+CODE = {
+    "auto_map": {"auto_map": OWN},
+    "attn_implementation": {"attn_implementation": "own/kernel"},
+    "_attn_implementation": {"text_config": {"_attn_implementation": {"": "own/kernel:here"}}},
+}
+
+
+@pytest.mark.parametrize("entry", CODE)
+def test_code_of_a_folder_is_not_run(case, tmp_path, entry):
     place, load = case
     if place.is_file():
         place = place.parent
     config = place / "config.json"
     told = json.loads(config.read_text()) if config.exists() else {}
-    own = {"AutoConfig": "own.Config", "AutoModel": "own.Model", "AutoProcessor": "own.Processor"}
-    config.write_text(json.dumps(told | {"auto_map": own}))
+    config.write_text(json.dumps(told | CODE[entry]))
     (place / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
-    assert "asks to run code of its own (auto_map in config.json)" in refusal(load, place)
+    assert f"asks to run code of its own ({entry} in config.json)" in refusal(load, place)
     assert not (tmp_path / "ran").exists()
