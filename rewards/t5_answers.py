@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from .memo import Memo
+from .sharp_logits import sharpen
 from .types import check_batch
 from .weights import Wanted, reading
 from .yes_no import check_prompt, check_question
@@ -110,11 +111,12 @@ def answer_logs(
 
 
 def prepare(t5: "T5ForConditionalGeneration") -> None:
-    """Have one embedding for questions and answers, and none of it in the logits.
+    """Have one embedding for questions and answers, and none of it in the logits, which are sharp.
 
     transformers ties ``lm_head`` to the embeddings of any T5 and scales by their width then:
     FLAN-T5's are its own, unscaled. 4.x reads that off the one attribute, 5.x off the other.
     """
+    sharpen(t5.lm_head)
     t5.set_input_embeddings(t5.shared)
     for config in (t5.config, t5.decoder.config):
         config.tie_word_embeddings = config.scale_decoder_outputs = False

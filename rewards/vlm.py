@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from .clip_pixels import pad_square
+from .sharp_logits import sharpen
 from .types import Files, check_batch
 from .vlm_checkpoint import image_token_of, is_vlm, keeps_gradients, load_model, template_of
 from .yes_no import (
@@ -154,6 +155,7 @@ class VlmScore:
         check_question(self.question)
         files = files or Files()
         model, processor = load_model(files.find(self.checkpoint), files.dtype(torch.bfloat16))
+        sharpen(model.get_output_embeddings())
         answers = answers_of(processor, model.config.model_type)
         keeps = keeps_gradients(processor)
         return VlmScorer(model, processor, answers, self.question, self.form, keeps)

@@ -240,3 +240,18 @@ def test_weights_are_held_in_what_the_device_computes_well(vlm_folders):
     scores = scorer.score(pictures(), PROMPTS)
     assert scores.dtype == torch.float32
     same(scores, load(vlm_folders("qwen2_5_vl"), "relative").score(pictures(), PROMPTS), 0.1)
+
+
+def test_logits_of_half_precision_are_sharp(vlm_folders):
+    """As of the hidden states in float32; with a gradient as the model gives them."""
+    files = Files(supports=lambda dtype: dtype == torch.bfloat16)
+    settings = VlmScore(checkpoint=str(vlm_folders("qwen3_vl")), form="log_margin")
+    scorer, hidden = settings.load(files), []
+    head = scorer.module.lm_head
+    with head.register_forward_pre_hook(lambda _, asked: hidden.append(asked[0])):
+        (found,) = scorer.score(pictures(count=1), PROMPTS[:1])
+        (steep,) = scorer.score(pictures(count=1).requires_grad_(), PROMPTS[:1])
+    logits = hidden[0][0, -1].double() @ head.weight.double().T
+    yes, no = (logits[list(ids)].logsumexp(0) for ids in (scorer.answers.yes, scorer.answers.no))
+    assert float(found) == pytest.approx(float(yes - no), abs=1e-5)
+    assert steep.requires_grad and float(steep) == pytest.approx(float(found), abs=0.05)
