@@ -104,7 +104,7 @@ ADVANCED = [
         optional=True,
         advanced=True,
         tooltip="Seconds after which the search ends and finishes the best so far; 0: no limit. "
-        "The finish is reckoned in.",
+        "The finish is reckoned in, at the pace of preview_vae where there is one.",
     ),
     io.Vae.Input(
         "preview_vae",

@@ -28,19 +28,20 @@ class SearchOverPaths:
     ranks: ClassVar[str] = "late"
 
     paths: int = field(
-        default=2,
+        default=1,
         metadata={"min": 1, "max": 64, "tooltip": "Initial noises, each searched on its own."},
     )
     forward: int = field(
-        default=2,
+        default=4,
         metadata={
             "min": 1,
             "max": 1000,
-            "tooltip": "Steps a path is noised back up before each try. More change more.",
+            "tooltip": "Steps a path is noised back up before each try: 4 of 10, 1 of 4. More "
+            "change more.",
         },
     )
     backward: int = field(
-        default=4,
+        default=6,
         metadata={
             "min": 2,
             "max": 1000,

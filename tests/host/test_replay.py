@@ -28,7 +28,7 @@ SEARCHES = {
         search(name="replay sop", seed=35),
         "sop",
         budget=40,
-        **{"method.forward": 1, "method.backward": 2},
+        **{"method.paths": 2, "method.forward": 1, "method.backward": 2},
     ),
     "zero_order": lambda: particles(search(name="replay zero", seed=36), "zero_order", budget=40),
     "no finish": lambda: search(name="replay end", finish_steps=0, seed=37),
