@@ -26,7 +26,14 @@ from .weights import (
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
-    from transformers import BlipTextConfig, BlipTextModel, BlipVisionConfig, BlipVisionModel
+    from transformers import (
+        BlipTextConfig,
+        BlipTextModel,
+        BlipVisionConfig,
+        BlipVisionModel,
+        PretrainedConfig,
+        PreTrainedModel,
+    )
 
 WANTED = Wanted(
     "ImageReward v1.0 (ImageReward.pt, or its tensors as safetensors)",
@@ -67,27 +74,28 @@ def load_parts(path: Path) -> tuple["BlipVisionModel", "BlipTextModel", torch.nn
     from transformers import BlipTextModel, BlipVisionModel
 
     state = read_state(weights_file(path, WANTED), WANTED, *KEYS)
-    with building(path, WANTED):
-        vision, report = BlipVisionModel.from_pretrained(
-            None,
-            config=vision_config(state),
-            state_dict=vision_state(state),
-            output_loading_info=True,
-        )
-    check_complete(path, report["missing_keys"], WANTED)
-    with building(path, WANTED):
-        text, report = BlipTextModel.from_pretrained(
-            None,
-            config=text_config(state),
-            state_dict=text_state(state),
-            add_pooling_layer=False,
-            output_loading_info=True,
-        )
-    check_complete(path, report["missing_keys"], WANTED)
-    towers = (model.float().eval().requires_grad_(False) for model in (vision, text))
+    vision = _tower(path, BlipVisionModel, vision_config(state), vision_state(state))
+    text = _tower(
+        path, BlipTextModel, text_config(state), text_state(state), add_pooling_layer=False
+    )
     with building(path, WANTED):
         head = linear_head(state, "mlp.layers", HEAD_PLACES)
-    return *towers, head
+    return vision, text, head
+
+
+def _tower(
+    path: Path,
+    build: type["PreTrainedModel"],
+    config: "PretrainedConfig",
+    state: Mapping[str, torch.Tensor],
+    **more: bool,
+) -> "PreTrainedModel":
+    with building(path, WANTED):
+        model, report = build.from_pretrained(
+            None, config=config, state_dict=state, output_loading_info=True, **more
+        )
+    check_complete(path, report["missing_keys"], WANTED)
+    return model.float().eval().requires_grad_(False)
 
 
 def load_tokenizer(path: Path, words: int, length: int) -> "Tokenizer":
