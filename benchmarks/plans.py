@@ -8,7 +8,14 @@ from world import AUTOMATIC, Finish, Prices, Setting
 
 BUDGETS = (25, 50, 100, 200)
 PLAIN_STEPS = {"fast": 4, "base": 20}
-BEST_STEPS = {"fast": 4, "base": 10}  # of best of N: what won on prompt seed 0
+BEST_STEPS = {  # of best of N: what won on prompt seed 0, or where that was not tried on these
+    "fast": dict.fromkeys(BUDGETS, 1),
+    "base": {25: 5, 50: 5, 100: 5, 200: 10},
+}
+OTHER_STEPS = {  # of best of N, beside these
+    "fast": {25: (2, 4), 50: (2, 4), 100: (2, 4, 5, 10, 20), 200: (4,)},
+    "base": {25: (10,), 50: (10,), 100: (2, 10, 20), 200: (5,)},
+}
 # What a search shares with its rivals on each model; chosen on prompt seed 0.
 COMMON = {
     "fast": {"finish": 2, "top_k": 3, "kernel": "eta", "norm": 1.0},
@@ -18,7 +25,9 @@ COMMON = {
 AHEAD = {"fast": {}, "base": {100: AUTOMATIC, 200: AUTOMATIC}}
 # RBF's random starts, as a share of the budget: where one early look is worth much, many.
 STARTS = {"fast": 4, "base": 12}
-SOP = {"fast": (2, 3), "base": (4, 6)}  # steps up and down
+# Steps, and of these up and down.
+SOP = {"fast": (4, 1, 2), "base": (10, 4, 6)}
+RIGHT = -0.5  # the reward of right counts is above
 LINEAR = {"path": "linear", "clock": "linear", "spacing": "linear"}
 PARTICLE_METHODS = ("rbf", "svdd", "code", "smc")
 
@@ -41,19 +50,22 @@ def model(weights: str) -> str:
     return weights if weights in COMMON else "fast"
 
 
-def base_of(setting: Setting, weights: str) -> Setting:
-    """Best of N at the same budget."""
-    return ode("best_of_n", BEST_STEPS[model(weights)], setting.budget)
+def base_of(budget: int, weights: str) -> Setting:
+    """Best of N at its best."""
+    kind = model(weights)
+    steps = BEST_STEPS[kind].get(budget, PLAIN_STEPS[kind])  # the plain sampler's is itself
+    return ode("best_of_n", steps, budget)
 
 
 def searches(weights: str, budget: int) -> dict[str, Setting]:
     """Every method at one budget, on the path and kernel that are our defaults."""
-    steps = BEST_STEPS[model(weights)]
-    rows = {"best of N": ode("best_of_n", steps, budget)}
-    rows |= {f"{m}, VP-SDE": sde(m, budget, weights) for m in (*PARTICLE_METHODS, "threshold")}
+    steps, up, down = SOP[model(weights)]
+    rows = {"best of N": base_of(budget, weights)}
+    rows |= {f"{m}, VP-SDE": sde(m, budget, weights) for m in PARTICLE_METHODS}
+    options = (("threshold", RIGHT),)
+    rows["threshold, VP-SDE"] = sde("threshold", budget, weights, options=options)
     rows["zero_order"] = ode("zero_order", steps, budget)
-    up, down = SOP[model(weights)]
-    options = (("paths", 1), ("forward", up), ("backward", down))
+    options = (("paths", 1), ("backward", down), ("forward", up))
     rows["sop"] = ode("sop", steps, budget, options=options)
     return {name: setting for name, setting in rows.items() if affordable(setting)}
 
@@ -73,26 +85,31 @@ def plan(weights: str) -> dict[str, Setting]:
     rows = {f"{plain:03} plain ODE": ode("best_of_n", plain, plain)}
     for budget in BUDGETS:
         rows |= {f"{budget:03} {n}": s for n, s in searches(weights, budget).items()}
+        for steps in OTHER_STEPS[kind][budget]:
+            rows[f"{budget:03} best of N, {steps} steps"] = ode("best_of_n", steps, budget)
     for method in PARTICLE_METHODS:
         own = sde(method, 100, weights)
         rows[f"100 {method}, linear ODE"] = replace(own, norm=0.0, **LINEAR)
         rows[f"100 {method}, linear SDE"] = replace(own, **LINEAR)
         if kind == "base":
             rows[f"100 {method}, VP-SDE, lookahead 0"] = replace(own, lookahead=0)
-    rbf, few = sde("rbf", 100, weights), sde("rbf", 25, weights).options
-    # Each candidate costs three or four.
-    rows["100 rbf, glass"] = replace(rbf, kernel="glass", inner=3, steps=5, options=few)
+    for method in PARTICLE_METHODS:  # a candidate costs three or more, so it takes fewer steps
+        few = sde(method, 25, weights).options
+        glass = {"kernel": "glass", "inner": 3, "steps": 5, "options": few}
+        rows[f"100 {method}, glass"] = sde(method, 100, weights, **glass)
+        if kind == "base":
+            rows[f"100 {method}, glass, lookahead 0"] = sde(
+                method, 100, weights, lookahead=0, **glass
+            )
     if kind == "fast":
-        rows["100 rbf, VP-SDE, lookahead 1"] = replace(rbf, lookahead=1, options=few)
-        rows["100 rbf, VP-SDE, lookahead -1"] = replace(rbf, lookahead=AUTOMATIC)
+        few = sde("rbf", 25, weights).options
+        rows["100 rbf, VP-SDE, lookahead 1"] = sde("rbf", 100, weights, lookahead=1, options=few)
+        rows["100 best of N, finished"] = ode(
+            "best_of_n", 1, 100, finish=common["finish"], top_k=common["top_k"]
+        )
     else:
         starts = (("init_particles", 3),)
         rows["050 rbf, 7 steps, lookahead 4"] = sde(
             "rbf", 50, weights, steps=7, lookahead=4, options=starts
         )
-    for steps in (1, 2, 5, 10, 20):
-        rows[f"100 best of N, {steps} steps"] = ode("best_of_n", steps, 100)
-    rows["100 best of N, 1 step, finished"] = ode(
-        "best_of_n", 1, 100, finish=common["finish"], top_k=common["top_k"]
-    )
     return rows

@@ -4,8 +4,10 @@ Every row runs on the same held-out prompts and seeds; errors are standard error
 `less best of N` is the paired difference in exactness to the best of N at the same budget. What was
 measured is kept in benchmarks/results/quality_<weights>.json, row by row, and is not measured
 again; --write makes benchmarks/quality_<weights>.md of it. Rows come from plans.py (--only takes
-those whose name a pattern finds) or from --rows key=value,… --time measures the seconds of known
-rows again, on a few prompts: on a machine that does nothing else. Needs the environment of
+those whose names patterns find, pattern by pattern) or from --rows key=value,… --time measures the
+seconds of known rows again, on a few prompts: on one machine that does nothing else; the page
+compares seconds only where all its rows were timed so. --compile is for
+many rows: a quarter quicker after some minutes, with a C++ compiler. Needs the environment of
 `dev.py test`.
 """
 
@@ -22,6 +24,8 @@ import time
 from dataclasses import fields
 from pathlib import Path
 
+import torch
+
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import held_out  # noqa: E402
 import plans  # noqa: E402
@@ -33,9 +37,12 @@ METRICS = ("exact", "rss", "agreement", "diversity", "nfe", "seconds")
 _WORLD: World | None = None
 
 
-def _begin(weights: str) -> None:
+def _begin(weights: str, compiled: bool) -> None:
     global _WORLD
     _WORLD = World(weights)
+    if compiled:
+        _WORLD.net = torch.compile(_WORLD.net, dynamic=True)
+        _WORLD.decoder = torch.compile(_WORLD.decoder, dynamic=True)
 
 
 def _one(job: tuple[str, Setting, list[int]]) -> dict[str, float]:
@@ -98,10 +105,11 @@ def main() -> None:
     parser.add_argument("--prompt-seed", type=int, default=2)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--only", default="", help="rows of the plan whose name this pattern finds")
+    parser.add_argument("--only", nargs="*", default=[""], help="patterns that names of rows match")
     parser.add_argument("--rows", nargs="*", default=[], help="key=value,… over Setting's fields")
     parser.add_argument("--results", type=Path, help="where rows are kept")
     parser.add_argument("--write", action="store_true", help="make the page, measure nothing")
+    parser.add_argument("--compile", action="store_true", help="quicker networks, after a while")
     parser.add_argument("--time", action="store_true", help="seconds of the known rows again")
     args = parser.parse_args()
     named = Path(args.weights).stem
@@ -112,21 +120,22 @@ def main() -> None:
     if args.write:
         quality_page.write(named, plan, results.rows)
         return
-    wanted = {n: s for n, s in plan.items() if re.search(args.only, n)} if not args.rows else {}
-    wanted |= {text: parse_setting(text) for text in args.rows}
-    wanted = {} if args.time else wanted
+    wanted = {text: parse_setting(text) for text in args.rows}
+    if not (args.rows or args.time):
+        wanted = {n: s for own in args.only for n, s in plan.items() if re.search(own, n)}
     texts = held_out_prompts(args.prompts, args.prompt_seed)
     print(quality_page.HEAD, flush=True)
-    with multiprocessing.get_context("fork").Pool(args.jobs, _begin, (args.weights,)) as pool:
+    begin = args.weights, args.compile
+    with multiprocessing.get_context("fork").Pool(args.jobs, _begin, begin) as pool:
         for setting in plan.values() if args.time else ():
             if row := results.rows.get(repr(setting)):
                 seconds = measure(pool, setting, texts[:TIMED], 1)["seconds"]
-                results.add(setting, row | {"seconds": seconds})
+                results.add(setting, row | {"seconds": seconds, "timed": True})
         for name, setting in wanted.items():
-            for each in (plans.base_of(setting, named), setting):
+            for each in (plans.base_of(setting.budget, named), setting):
                 if repr(each) not in results.rows:
                     results.add(each, measure(pool, each, texts, args.seeds))
-            base = results.rows[repr(plans.base_of(setting, named))]
+            base = results.rows[repr(plans.base_of(setting.budget, named))]
             print(quality_page.line(name, results.rows[repr(setting)], base), flush=True)
 
 

@@ -96,14 +96,12 @@ class World:
         torch.set_num_threads(1)
         named = ROOT / "demo" / f"flux_{weights}.safetensors"
         self.net = load_flux(named if named.exists() else Path(weights)).eval()
-        # Twice as fast in bfloat16 on a CPU; counts agree with float32's on 199 of 200 pictures.
-        decoder = narrowed(load_decoder()).bfloat16()
-        self.decoder = decoder.to(memory_format=torch.channels_last)
+        self.decoder = narrowed(load_decoder()).to(memory_format=torch.channels_last)
 
     def decode(self, x0: torch.Tensor) -> torch.Tensor:
         """(K,H,W,3) in [0,1]."""
-        rows = x0.bfloat16().to(memory_format=torch.channels_last)
-        return self.decoder(rows).float().permute(0, 2, 3, 1).clamp(0, 1)
+        rows = x0.to(memory_format=torch.channels_last)
+        return self.decoder(rows).permute(0, 2, 3, 1).clamp(0, 1)
 
     def denoiser(self, prompt: str) -> Denoiser:
         """(x (K,16,16,16), t) -> x0, for one caption."""
