@@ -8,12 +8,15 @@ from pathlib import Path
 
 import pytest
 import torch
+import transformers
 from pack.rewards.weights import SUFFIXES
 from safetensors.torch import load_file, save_file
 
 from .families import LOCAL, made
 from .weights_files import Evil
 
+OLD = transformers.__version__.startswith("4.")
+UNREAD = {"processor_config.json", "merges.txt"}  # by transformers 4, or as whatever it is
 CLIP_TOKENIZER = {"vocab.json", "merges.txt"}
 # What is read besides weights and config.json, by family.
 BESIDE = {
@@ -124,6 +127,8 @@ def test_what_lies_beside_the_weights_is_broken(family, text, originals, tmp_pat
     reward, files, folder = originals(family)
     for name in BESIDE[family]:
         copy = shutil.copytree(folder, tmp_path / name)
+        if OLD and name in UNREAD:
+            continue
         (broken,) = copy.rglob(name)
         broken.write_text(text)
         path = copy / Path(reward.checkpoint).relative_to(folder)
@@ -158,7 +163,9 @@ def test_pickles_run_no_code(case, tmp_path):
         for index in place.rglob("*.index.json"):
             index.unlink()
     message = refusal(load, evil if place.is_file() else place)
-    assert re.search(r"cannot be (read|loaded)|\(UnpicklingError\)|has no safetensors", message)
+    said = r"cannot be (read|loaded)|\(UnpicklingError\)|has no safetensors"
+    said += r"|has no readable weights|\(OSError\)" if OLD else ""
+    assert re.search(said, message)
     assert not (tmp_path / "ran").exists()
 
 

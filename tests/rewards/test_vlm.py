@@ -245,7 +245,7 @@ def test_weights_are_held_in_what_the_device_computes_well(vlm_folders):
 def test_logits_of_half_precision_are_sharp(vlm_folders):
     """As of the hidden states in float32; with a gradient as the model gives them."""
     files = Files(supports=lambda dtype: dtype == torch.bfloat16)
-    settings = VlmScore(checkpoint=str(vlm_folders("qwen3_vl")), form="log_margin")
+    settings = VlmScore(checkpoint=str(vlm_folders("qwen2_5_vl")), form="log_margin")
     scorer, hidden = settings.load(files), []
     head = scorer.module.lm_head
     with head.register_forward_pre_hook(lambda _, asked: hidden.append(asked[0])):
