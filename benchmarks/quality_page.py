@@ -16,8 +16,7 @@ NOTES = {
     "on this model; `lookahead 0` is without."
 }
 UNTIMED = (
-    " Rows were taken on two machines, beside other work, with the decoder in bfloat16 or in "
-    "float32 (counts agree on 199 of 200 pictures): CPU seconds are not to be compared before "
+    " CPU seconds were taken on two machines beside other work and are not to be compared before "
     "`--time` has measured them again."
 )
 SECONDS = (0.25, 0.5, 1.0, 2.0, 4.0)
@@ -93,12 +92,14 @@ def write(weights: str, plan: dict[str, Setting], measured: dict[str, Row]) -> N
         line(name, measured[repr(s)], measured.get(repr(plans.base_of(s.budget, weights))))
         for name, s in done.items()
     ]
+    mixed = "\n\nSome rows were decoded in bfloat16, others in float32: counts agree on 199 of 200."
     page = [
         f"# Searches on the demo model `{weights}`",
         f"    python benchmarks/quality.py --weights {weights}",
         f"{len(done)} of {len(plan)} rows of plans.py are measured; names begin with the NFE. "
         + NOTES.get(weights, "")
-        + ("" if timed else UNTIMED),
+        + ("" if timed else UNTIMED)
+        + mixed,
         "\n".join([HEAD, *lines]),
     ]
     methods = by_budget(plan, measured)
