@@ -44,6 +44,9 @@ TOWER_KEYS += ("vision_model.head.probe",)
 KEYS = (*TOWER_KEYS, WORDS, LENGTH, "text_model.encoder.layers.0.mlp.fc1.weight")
 KEYS += ("text_model.head.weight", "logit_scale", "logit_bias")
 GEMMA_WORDS = 256_000
+OTHER_WIDTHS = (768, 1024, 1536)  # of SigLIP base, large and giant
+DEFAULTS = {"hidden_size": 768, "image_size": 224, "patch_size": 16}  # not written out
+WIDTH, PATCH_COUNT = 1152, 27**2  # of so400m-patch14-384, which there is at other sizes too
 # The one published size that is no multiple of its patch: {(patch, patches a side): pixels}.
 ODD_SIZES = {(14, 27): 384}
 RESAMPLING = {2: "bilinear", 3: "bicubic"}
@@ -56,10 +59,27 @@ def is_siglip(seen: Peek) -> bool:
 
 
 def is_tower(seen: Peek) -> bool:
-    """Whether `load_tower` may load it: not the tower of SigLIP 2, where that can be told."""
+    """Whether `load_tower` may load it: no other tower that is published, where that can be told.
+
+    That of SigLIP 2 has the same shape, and is told by the text tower beside it.
+    """
     kinds = ("siglip", "siglip_vision_model")
     fits = seen.kind in kinds if seen.kind else seen.unknown or seen.has(*TOWER_KEYS)
-    return fits and not _is_naflex(seen) and vocabulary(seen) < GEMMA_WORDS
+    same = vocabulary(seen) < GEMMA_WORDS and not _is_other(*tower_shape(seen))
+    return fits and same and not _is_naflex(seen)
+
+
+def tower_shape(seen: Peek) -> tuple[int, int]:
+    """Channels and patches of the vision tower, (0, 0) if they cannot be told."""
+    prefix = seen.prefix(PLACES)
+    if prefix is not None and len(seen.shapes[prefix + PLACES]) == 2:
+        return seen.shapes[prefix + PLACES][1], seen.shapes[prefix + PLACES][0]
+    vision = seen.config.get("vision_config", seen.config)
+    if "siglip" not in seen.kind or not isinstance(vision, Mapping):
+        return 0, 0
+    width, size, patch = (vision.get(k, default) for k, default in DEFAULTS.items())
+    known = all(isinstance(number, int) and number > 0 for number in (width, size, patch))
+    return (width, (size // patch) ** 2) if known else (0, 0)
 
 
 def vocabulary(seen: Peek) -> int:
@@ -141,6 +161,10 @@ def _is_naflex(seen: Peek) -> bool:
     return prefix is not None and len(seen.shapes[prefix + PATCHES]) == 2
 
 
+def _is_other(width: int, patches: int) -> bool:
+    return width in OTHER_WIDTHS or (width == WIDTH and patches != PATCH_COUNT)
+
+
 def _checked(path: Path, wanted: Wanted, fits: Callable[[Peek], bool]) -> Path | None:
     """The weights file that ``path`` is or holds, None of a folder with its configuration."""
     file = single_file(path, wanted)
@@ -153,8 +177,11 @@ def _checked(path: Path, wanted: Wanted, fits: Callable[[Peek], bool]) -> Path |
 def _described(seen: Peek) -> str:
     if seen.kind == "siglip2" or _is_naflex(seen):
         return "SigLIP 2 NaFlex"
-    siglip = seen.kind == "siglip" or seen.has(*KEYS)
-    return "SigLIP 2" if siglip and vocabulary(seen) >= GEMMA_WORDS else seen.looks_like()
+    siglip, (width, patches) = seen.kind == "siglip" or seen.has(*KEYS), tower_shape(seen)
+    if siglip and vocabulary(seen) >= GEMMA_WORDS:
+        return "SigLIP 2"
+    other = f" of {width} channels and {patches} patches" if _is_other(width, patches) else ""
+    return seen.looks_like() + other
 
 
 def _built(

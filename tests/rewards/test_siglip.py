@@ -9,6 +9,7 @@ import torch
 from pack.rewards import REWARDS, Scorer
 from pack.rewards.siglip import siglip_pixels
 from pack.rewards.siglip_checkpoint import (
+    KEYS,
     LENGTH,
     PATCHES,
     PLACES,
@@ -16,6 +17,7 @@ from pack.rewards.siglip_checkpoint import (
     infer_config,
     is_siglip,
     is_tower,
+    load_tower,
     resampling,
 )
 from pack.rewards.weights import Peek, peek
@@ -247,8 +249,39 @@ def test_wrong_checkpoints_say_what_they_are(siglip, tmp_path):
     assert "no weights that fit" in refusal(tmp_path)
 
 
-def test_vocabulary_of_gemma_is_not_the_tower_of_the_aesthetic_predictor():
-    text = {"vocab_size": 256_000}
-    assert not is_tower(Peek(Path("a"), {"model_type": "siglip", "text_config": text}))
-    assert is_tower(Peek(Path("a"), {"model_type": "siglip", "text_config": {}}))
-    assert is_tower(Peek(Path("a"), {"model_type": "siglip_vision_model"}))
+PUBLISHED = {  # channels, pixels, patch, words: whether it is the tower of the aesthetic predictor
+    "so400m-patch14-384": (1152, 384, 14, 32_000, True),
+    "so400m-patch14-224": (1152, 224, 14, 32_000, False),
+    "so400m-patch16-256-i18n": (1152, 256, 16, 250_000, False),
+    "siglip2-so400m-patch14-384": (1152, 384, 14, 256_000, False),
+    "base-patch16-224": (768, 224, 16, 32_000, False),
+    "large-patch16-384": (1024, 384, 16, 32_000, False),
+    "siglip2-giant-opt-patch16-384": (1536, 384, 16, 256_000, False),
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_tower_of_the_aesthetic_predictor_is_told_from_others(name):
+    width, pixels, patch, words, right = PUBLISHED[name]
+    vision = {"hidden_size": width, "image_size": pixels, "patch_size": patch}
+    config = {"model_type": "siglip", "text_config": {"vocab_size": words}}
+    folder = Peek(Path("a"), config | {"vision_config": vision})
+    assert is_siglip(folder) and is_tower(folder) == right
+    shapes = dict.fromkeys(KEYS, (1,)) | {
+        PATCHES: (width, 3, patch, patch), PLACES: ((pixels // patch) ** 2, width),
+        WORDS: (words, width),
+    }  # fmt: skip
+    file = Peek(Path("a"), {}, shapes)
+    assert is_siglip(file) and is_tower(file) == right
+    alone = Peek(Path("a"), {"model_type": "siglip_vision_model"} | vision)
+    assert is_tower(alone) == (right or "siglip2-so400m" in name)
+
+
+def test_a_folder_that_leaves_sizes_out_has_those_of_base(tmp_path):
+    vision = {"model_type": "siglip_vision_model"}
+    config = {"model_type": "siglip", "vision_config": vision}
+    assert not is_tower(Peek(Path("a"), config))
+    assert is_tower(Peek(Path("a"), config | {"vision_config": {"hidden_size": "wide"}}))
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match='"siglip" of 768 channels and 196 patches: the vision to'):
+        load_tower(tmp_path)
