@@ -2,8 +2,9 @@
 
 "six red airplanes flying over a camel" -> {"red airplane": 6, "camel": 1}: adjectives stay, verbs
 and what follows them go, a plural becomes its singular, phrases of the same name add up. Places
-and pictures ("a desert", "a photo") are passed over unless a number stands before them. What is
-not understood is an error, never a guess. For phrases and numbers see ``prompt_counts``.
+and pictures ("a desert", "a photo") are passed over unless a number stands before them; times and
+measures ("5 pm") always are. What is not understood is an error, never a guess. For phrases and
+numbers see ``prompt_counts``.
 """
 
 from .prompt_counts import SCENERY, Phrase, read_phrases, summed, unreadable
@@ -13,6 +14,11 @@ NOT_COUNTED = SCENERY | frozenset(
     "photo photograph picture image painting drawing illustration render rendering view shot scene "
     "style landscape desert beach field forest meadow street road sea ocean lake river park garden "
     "room kitchen city village sunset sunrise dawn day night".split()
+)
+# A number before these counts nothing in the picture: "at 5 pm", "a 6 year old girl".
+MEASURES = frozenset(
+    "am pm o'clock o’clock year years month months hour hours minute minutes mm cm m km px kg "
+    "percent degrees".split()
 )
 VERBS = frozenset("is are was were has have that which who".split())
 THINGS_IN_ING = frozenset(
@@ -82,7 +88,8 @@ def _thing(phrase: Phrase) -> tuple[str, ...] | None:
     words = tuple(word for word in phrase.words if "." not in word)
     end = next((i for i in range(1, len(words)) if _is_verb(words, i)), len(words))
     words = words[:end]
-    return None if words and not phrase.firm and words[-1] in NOT_COUNTED else words
+    place = not phrase.firm and words[-1:] and words[-1] in NOT_COUNTED
+    return None if place or (words and words[0] in MEASURES) else words
 
 
 def _is_verb(words: tuple[str, ...], at: int) -> bool:

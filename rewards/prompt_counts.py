@@ -1,9 +1,9 @@
 """Reads counts from text: "three red circles and two blue squares", or "red: 3, blue: 2".
 
 A text is cut into phrases at punctuation, conjunctions, prepositions and at every number. A number
-is digits, a word from zero to ninety-nine, "a hundred", "no", "a"/"an"/"single", "a pair of", "a
-couple of", "a dozen", "half a dozen" or "two dozen". What is not understood is an error, never a
-guess.
+is digits, a word from zero to ninety-nine, "a hundred and two", "no", "a"/"an"/"single", "a pair
+of", "a couple of", "a dozen", "half a dozen" or "two dozen". What is not understood is an error,
+never a guess.
 """
 
 import re
@@ -122,11 +122,14 @@ def _read_number(tokens: list[str], start: int) -> tuple[int | None, bool, int]:
         firm = tokens[at] not in ARTICLES
         count = 1 if not firm else _number(tokens[at])
         at += 1
-    following = [*tokens[at : at + 2], "", ""]
+    following = [*tokens[at : at + 2], "", ""][:2]
     if following[0] == "single" and count is not None:
         return count, True, at + 1
     if following[0] in MULTIPLES and (count is not None or following[0] == "dozen"):
         count = MULTIPLES[following[0]] * (1 if count is None else count)
+        rest = tokens[at + 2 : at + 3] if following == ["hundred", "and"] else ()
+        if rest and (_number(rest[0]) or 100) < 100:  # "a hundred and two sheep"
+            return count + _number(rest[0]), True, at + 3
         return count, True, at + 1 + (following[1] == "of")
     if following[0] in VAGUE:
         return None, False, at + 1

@@ -35,6 +35,10 @@ from pack.rewards.object_prompt import object_counts, singular
         ("three jalapeños", {"jalapeño": 3}),
         ("two cats (masterpiece:1.2), 4k photo", {"cat": 2}),
         ("eight 1.5 liter bottles", {"liter bottle": 8}),
+        ("eight cacti at 5 pm, 35 mm lens, a 6 year old boy", {"cactus": 8}),
+        ("one hundred and two sheep and three cows", {"sheep": 102, "cow": 3}),
+        ("a hundred and twenty-one red kites", {"red kite": 121}),
+        ("two hundred balls and two hats", {"ball": 200, "hat": 2}),
     ],
 )  # fmt: skip
 def test_table(text, counts):
@@ -50,6 +54,8 @@ def test_table(text, counts):
         ("a landscape at dawn", "no number"),
         ("a bowl of apples", "no number"),
         ("three", '"three" does not say of what'),
+        ("three 6 year old girls", '"three" does not say of what'),
+        ("a dozen and two eggs", '"a dozen" does not say of what'),
         ("two people, one in a red hat", '"one" does not say of what'),
         ("two groups of three dogs", '"two groups of" does not say of what'),
         ("three large, shiny red balls", '"three large" does not say of what'),
