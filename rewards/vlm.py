@@ -5,7 +5,8 @@ is read off the logits of its answer's first token: see ``yes_no``. LLaVA-1.5 is
 answer of two tokens, exp(mean log p) = sqrt(p("Yes") p("</s>" | "Yes")): its "probability" is that,
 and its pictures are padded to squares, as published; the chat is the folder's own template.
 VQAScore is Lin et al., arXiv 2404.01291. Pictures are scored one by one.
-Differentiable in the images (SmolVLM2 from transformers 4.53 on).
+Pictures are read in 8 bits, as the model's users do, but where a gradient is asked for: they are
+differentiable (SmolVLM2's from transformers 4.53 on).
 """
 
 import inspect
@@ -87,14 +88,15 @@ class VlmScorer:
         if self.module.config.model_type == "llava":  # its processor would crop what is not square
             picture = pad_square(picture[None])[0]
         picture = picture.permute(2, 0, 1)
-        if not self.differentiable:
-            picture = picture.detach().clamp(0.0, 1.0).mul(255.0).round().to("cpu", torch.uint8)
+        smooth = self.differentiable and picture.requires_grad
+        if not smooth:  # as published: a resized picture is cut to 0 to 255 and rounded, too
+            picture = picture.detach().clamp(0.0, 1.0).mul(255.0).round().to(torch.uint8)
         inputs = self.processor(
             text=[text],
-            images=[picture],
+            images=[picture if self.differentiable else picture.cpu()],
             return_tensors="pt",
             # By default a picture in [0, 1] is divided by 255 once more.
-            **({"do_rescale": False} if self.differentiable else {}),
+            **({"do_rescale": False} if smooth else {}),
             # A template may have written the first token, which the tokenizer would add.
             **({"add_special_tokens": False} if bos and text.startswith(bos) else {}),
         )
