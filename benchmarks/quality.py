@@ -6,9 +6,8 @@ measured is kept in benchmarks/results/quality_<weights>.json, row by row, and i
 again; --write makes benchmarks/quality_<weights>.md of it. Rows come from plans.py (--only takes
 those whose names patterns find, pattern by pattern) or from --rows key=value,… --time measures the
 seconds of known rows again, on a few prompts: on one machine that does nothing else; the page
-compares seconds only where all its rows were timed so. --compile is for
-many rows: a quarter quicker after some minutes, with a C++ compiler. Needs the environment of
-`dev.py test`.
+compares seconds only where all its rows were timed so. --compile is for many rows: a quarter
+quicker after some minutes, with a C++ compiler. Needs the environment of `dev.py test`.
 """
 
 from __future__ import annotations
@@ -121,17 +120,17 @@ def main() -> None:
         quality_page.write(named, plan, results.rows)
         return
     wanted = {text: parse_setting(text) for text in args.rows}
-    if not (args.rows or args.time):
+    if not args.rows:
         wanted = {n: s for own in args.only for n, s in plan.items() if re.search(own, n)}
     texts = held_out_prompts(args.prompts, args.prompt_seed)
     print(quality_page.HEAD, flush=True)
     begin = args.weights, args.compile
     with multiprocessing.get_context("fork").Pool(args.jobs, _begin, begin) as pool:
-        for setting in plan.values() if args.time else ():
+        for setting in wanted.values() if args.time else ():
             if row := results.rows.get(repr(setting)):
                 seconds = measure(pool, setting, texts[:TIMED], 1)["seconds"]
                 results.add(setting, row | {"seconds": seconds, "timed": True})
-        for name, setting in wanted.items():
+        for name, setting in wanted.items() if not args.time else ():
             for each in (plans.base_of(setting.budget, named), setting):
                 if repr(each) not in results.rows:
                     results.add(each, measure(pool, each, texts, args.seeds))
