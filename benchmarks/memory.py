@@ -32,6 +32,9 @@ from comfy.ldm.qwen_image.model import QwenImageTransformer2DModel  # noqa: E402
 GIB = 1 << 30
 SIDE = 1024
 TAESD = 256 * SIDE**2 * 2  # decode.taesd_bytes in bfloat16
+TAEW = (
+    50 * (SIDE // 8) ** 2 * 1024 * 2
+)  # Qwen-Image's lighttaew2_1 (comfy/sd.py, memory_used_decode)
 KEPT_FREE = 1.0  # GiB, what ComfyUI leaves alone
 REWARDS = {  # GiB, benchmarks/reward_costs.md
     "a weightless reward": 0.0, "`object_count` (base)": 0.9, "PickScore": 1.8,
@@ -45,6 +48,7 @@ class Model(NamedTuple):
     network: torch.nn.Module
     config: type
     bytes: float  # of a weight
+    decoder: int = TAESD
 
 
 def networks() -> list[Model]:
@@ -68,7 +72,7 @@ def networks() -> list[Model]:
         Model("FLUX.1, fp8", flux, supported.Flux, 1),
         Model("FLUX.1, bf16", flux, supported.Flux, 2),
         Model("SD3.5 Large, fp8", mmdit, supported.SD3, 1),
-        Model("Qwen-Image, fp8", qwen, supported.QwenImage, 1),
+        Model("Qwen-Image, fp8", qwen, supported.QwenImage, 1, TAEW),
     ]
 
 
@@ -84,7 +88,7 @@ def table() -> str:
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for model in networks():
         weights, call = row(model)
-        sums = (weights + call + own + TAESD / GIB + KEPT_FREE for own in REWARDS.values())
+        sums = (weights + call + own + model.decoder / GIB + KEPT_FREE for own in REWARDS.values())
         cells = [f"{weights:.1f}", f"{call:.1f}", *(f"{total:.0f}" for total in sums)]
         lines.append(f"| {model.name} | {' | '.join(cells)} |")
     return "\n".join(lines)

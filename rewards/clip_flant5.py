@@ -79,7 +79,7 @@ class ClipFlanT5Score:
     title: ClassVar[str] = "VQAScore (CLIP-FlanT5)"
     description: ClassVar[str] = (
         "Asks CLIP-FlanT5 whether the picture shows the prompt, and scores how likely it says "
-        "yes: the reward of the paper on Rollover Budget Forcing. xl takes 6 GB, xxl 22 GB."
+        "yes: the reward of the paper on Rollover Budget Forcing. xl takes 5.9 GiB, xxl 21 GiB."
     )
     gradient: ClassVar[bool] = True
 

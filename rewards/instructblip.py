@@ -154,7 +154,8 @@ class InstructBlipScore:
     title: ClassVar[str] = "VQAScore (InstructBLIP)"
     description: ClassVar[str] = (
         "Asks InstructBLIP-FlanT5 whether the picture shows the prompt, and scores how likely it "
-        "says yes: good as a second opinion on a search by CLIP-FlanT5. xl takes 8 GB, xxl 23 GB."
+        "says yes: good as a second opinion on a search by CLIP-FlanT5. xl takes 7.5 GiB, xxl "
+        "23 GiB."
     )
     gradient: ClassVar[bool] = True
 

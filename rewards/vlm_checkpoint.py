@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 KINDS = ("llava", "llava_next", "llava_onevision", "paligemma", "smolvlm")
 KINDS += ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_5")
 WANTED = Wanted(
-    "a folder with a vision-language model in safetensors (Qwen2.5-VL, Qwen3-VL, Qwen3.5, "
-    "SmolVLM2, PaliGemma or LLaVA, in Hugging Face layout)",
+    "a folder with a vision-language model in safetensors (Qwen2-VL to Qwen3.5, SmolVLM2, "
+    " PaliGemma or LLaVA, in Hugging Face layout)",
     "https://huggingface.co/Qwen/Qwen3-VL-2B-Instruct",
 )
 

@@ -189,7 +189,8 @@ class VqaHttp:
         default="",
         metadata={
             "tooltip": "NAME of the environment variable with the server's key, if it wants one: "
-            "FLOW_SEARCH_ and more. Never the key itself: workflows are saved and shared.",
+            "its name begins with FLOW_SEARCH_. Never the key itself: workflows are saved and "
+            "shared.",
             "placeholder": "FLOW_SEARCH_API_KEY",
             "advanced": True,
         },

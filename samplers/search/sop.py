@@ -46,7 +46,7 @@ class SearchOverPaths:
             "min": 2,
             "max": 1000,
             "tooltip": "Steps down before a choice, the first time from pure noise; more than "
-            "`forward`, so that the search comes on. All of the steps or more: best of N.",
+            "`forward`, so that the search comes on. One less than the steps, or more: best of N.",
         },
     )
 

@@ -28,7 +28,8 @@ class VerifierThreshold:
             "min": -1e9,
             "max": 1e9,
             "tooltip": "Reward at which a candidate is good enough to go on with: -0.5 for counts "
-            "(all right), about 0.9 for VQAScore.",
+            "(all right), about 0.9 for VQAScore. If it is too low the first candidates will do, "
+            "and the search ends at once.",
         },
     )
 

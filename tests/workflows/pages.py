@@ -52,11 +52,13 @@ def flux_schnell_rbf_vqascore(g: Graph) -> None:
                      reward__checkpoint="clip-flant5-xl")  # fmt: skip
 
     note = (
-        "## FLUX.1-schnell, RBF, VQAScore\n\nThe paper's setting: a question-answering model says "
-        "how well each candidate shows the prompt, and Rollover Budget Forcing goes on from the "
-        "best.\n\nDownload\n" + flux_files(SCHNELL) + "\n- models/rewards: the folder "
+        "## FLUX.1-schnell, RBF, VQAScore\n\nThe paper's model, method and reward, with the "
+        "settings that found most on a few-step model: a question-answering model says how well "
+        "each candidate shows the prompt, and Rollover Budget Forcing goes on from the best."
+        "\n\nDownload\n" + flux_files(SCHNELL) + "\n- models/rewards: the folder "
         f"[clip-flant5-xl]({HUB}/zhiqiulin/clip-flant5-xl)\n\nRaise **budget** for harder "
-        "prompts: time grows in proportion. Short of memory: preview_vae takes a TAEF1."
+        "prompts: time grows in proportion. Short of memory: a TAEF1 as preview_vae "
+        "(taef1_encoder and taef1_decoder in models/vae_approx, `taef1` in a second Load VAE)."
     )
     schnell(g, INTRICATE, reward, 100, note, "flux_schnell_rbf_vqascore")
 
@@ -87,8 +89,8 @@ def vlm_judge_over_http(g: Graph) -> None:
         "## A judge on another computer\n\nAny server that speaks the OpenAI protocol and gives "
         "log probabilities (vLLM, llama.cpp, Ollama 0.12.11 or newer, LM Studio) answers whether a "
         "candidate shows the prompt. Put its address into **url**; a key is read from the "
-        "environment variable named in **api_key_env** (FLOW_SEARCH_ and more), never from the "
-        "workflow.\n\nDownload\n"
+        "environment variable named in **api_key_env** (its name begins with FLOW_SEARCH_), "
+        "never from the workflow.\n\nDownload\n"
         + flux_files(SCHNELL) + "\n- on the server: a vision model, for example "
         f"[Qwen3-VL-8B-Instruct]({HUB}/Qwen/Qwen3-VL-8B-Instruct)"
     )  # fmt: skip
@@ -146,9 +148,10 @@ def inpaint_search(g: Graph) -> None:
     shown(g, found, "inpaint_search")
     g.note("load", (
         "## Search inside a mask\n\nPaint a mask on the picture (right click, Open in "
-        "MaskEditor): only what is masked is drawn anew, and the search finds the filling that "
-        "shows the prompt best. Without a mask and with **denoise** about 0.6 the same graph is "
-        "image to image.\n\nDownload\n" + flux_files(DEV)
+        "MaskEditor) and write into the prompt what it should show: only what is masked is drawn "
+        "anew, and the search finds the filling that shows the prompt best. "
+        "Without a mask and with **denoise** about 0.6 the same graph is image to image.\n\n"
+        "Download\n" + flux_files(DEV)
         + f"\n- models/rewards: the folder [clip-flant5-xl]({HUB}/zhiqiulin/clip-flant5-xl)"
     ), height=400)  # fmt: skip
 
@@ -183,7 +186,8 @@ def kontext_edit_search(g: Graph) -> None:
     link = f"[{file}]({HUB}/Comfy-Org/flux1-kontext-dev_ComfyUI)"
     g.note("load", (
         "## Search for an edit\n\nFLUX.1 Kontext follows an instruction; the reward is asked "
-        "whether the **result** shows what was wanted, so it has a text of its own.\n\nDownload\n"
+        "whether the **result** shows what was wanted, so it has a text of its own. "
+        "Load a picture of a cat, or one of your own and change both texts.\n\nDownload\n"
         + flux_files(link)
         + f"\n- models/rewards: the folder [clip-flant5-xl]({HUB}/zhiqiulin/clip-flant5-xl)"
     ), height=360)  # fmt: skip

@@ -28,8 +28,9 @@ def flux(g: Graph, file: str) -> tuple[Output, Output, Output]:
 
 def flux_files(model: str) -> str:
     """The part of a note that names a FLUX.1's downloads."""
+    small = " (below 24 GB: weight_dtype fp8_e4m3fn, or a GGUF)" if model in (SCHNELL, DEV) else ""
     return (
-        f"- models/diffusion_models: {model}\n- models/text_encoders: {CLIP_L}, {T5}\n"
+        f"- models/diffusion_models: {model}{small}\n- models/text_encoders: {CLIP_L}, {T5}\n"
         f"- models/vae: {AE}"
     )
 
