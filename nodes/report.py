@@ -102,12 +102,11 @@ def read(text: str) -> list[dict[str, Any]]:
 
 def decoded(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The rows of an event that came to the decoder, in its order."""
-    return [row for row in rows if row.get("failed") not in ("network", "gradient")]
+    return [row for row in rows if row.get("failed") != "network"]
 
 
 CAUSES = {
     "network": "the network's prediction was not finite",
-    "gradient": "the gradient of the reward was not finite",
     "decode": "the decoded picture was not finite",
     "reward": "the reward was not a finite number",
 }

@@ -189,11 +189,11 @@ def log_ratio(moved: Tensor, eps: Tensor, std: float) -> Tensor:
 
     -inf where the step has no noise and moved: p never draws that.
     """
-    moved = moved.flatten(1).double()
+    moved, eps = (x.flatten(1).cpu().double() for x in (moved, eps))  # MPS has no float64
     if not std:
         return torch.where(moved.any(1), -torch.inf, 0.0)
     ratio = moved / std
-    return -(ratio * (eps.flatten(1).double() + 0.5 * ratio)).sum(1)
+    return -(ratio * (eps + 0.5 * ratio)).sum(1)
 
 
 @dataclass(frozen=True)

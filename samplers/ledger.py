@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -32,6 +32,7 @@ class Ledger:
     seconds: dict[str, float] = field(
         default_factory=lambda: dict.fromkeys(("network", "decode", "reward", "gradient"), 0.0)
     )
+    wait: Callable[[], object] = lambda: None  # for the device to have done what it was asked
     started: float = field(default_factory=time.perf_counter)
 
     @property
@@ -61,8 +62,10 @@ class Ledger:
     @contextmanager
     def timed(self, part: str) -> Iterator[None]:
         """Add the time spent inside to `seconds[part]`."""
+        self.wait()
         begin = time.perf_counter()
         try:
             yield
         finally:
+            self.wait()
             self.seconds[part] += time.perf_counter() - begin

@@ -6,6 +6,7 @@ the place of its particle in the call, and a replay fills the other rows with co
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -13,13 +14,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
-from .batching import MicroBatch
+from .batching import MicroBatch, OneAtATime
 from .kernels import ODE
 from .types import Particles, Prices, SearchEvent
 
 if TYPE_CHECKING:
     from .problem import Problem
 
+log = logging.getLogger("flow_search")
 Kind = Literal["start", "born", "propose", "ode", "renoise", "finish"]
 
 
@@ -90,7 +92,14 @@ class Padded(MicroBatch):
     row: int = 0
 
     def __call__(self, x: Tensor, ask: Callable[[Tensor], Tensor]) -> Tensor:
-        return ask(x.repeat(self.rows, *[1] * (x.ndim - 1)))[self.row : self.row + 1]
+        try:
+            return ask(x.repeat(self.rows, *[1] * (x.ndim - 1)))[self.row : self.row + 1]
+        except (torch.OutOfMemoryError, OneAtATime) as error:
+            if self.rows == 1:
+                raise
+            log.warning("No room for a call as large as then, so the last bits differ: %s", error)
+        self.rows, self.row = 1, 0
+        return ask(x)
 
     def places(self, n: int) -> list[tuple[int, int]]:
         return [(self.rows, self.row)] * n

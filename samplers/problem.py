@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -16,7 +17,7 @@ from .kernels import ODE
 from .ledger import Ledger
 from .lineage import Book, Origin
 from .steering import Steering
-from .types import Denoiser, Interpolant, Kernel, Objective, Particles, Prices, Transition
+from .types import Denoiser, Interpolant, Kernel, Objective, Particles, Prices
 
 
 @dataclass
@@ -195,8 +196,9 @@ class Problem:
         """Carry one particle to `end` by `nodes` evaluated Euler steps of the ODE, and score it.
 
         From its time t the network is asked at end + (t - end) (1 - i/(nodes+1)), i = 1..nodes; the
-        last answer is scored, and is the result x if `end` is 0. Costs `nodes`; when that is 0
-        nothing is known better than what was scored.
+        last answer is scored, and is the result x if `end` is 0; with a lookahead and an `end`
+        above 0, where it is blurred, what the lookahead came to stays. Costs `nodes`; when that is
+        0 nothing is known better than what was scored.
         """
         t, ids = self.times[int(particle.steps)], self._new_ids(1)
         (own,), (parent,), last = ids, particle.ids.tolist(), len(self.times)
@@ -204,7 +206,7 @@ class Problem:
         x, x0, clean = particle.x, particle.x0, particle.clean
         if nodes:
             x, x0, t = self._roll(x, x0, t, nodes, self.end)
-            clean = x0
+            clean = clean if self.end and self.lookahead else x0
         if not self.end:
             x = x0 = clean
         elif t == self.times[-1] and not self.kernel.inner:  # the plain sampler's own last step
@@ -247,18 +249,10 @@ class Problem:
             return kernel.advance(self._denoise, parents.x, parents.x0, t, s, self.noise(ids))
         step = kernel(parents.x, parents.x0, t, s)
         if steering is not None and steering.acts(step):
-            return self._steered(steering, step, parents, ids, t), None
+            alpha = self.path.alpha(t)
+            slope = partial(self._slope, t=t)
+            return steering.draw(step, parents, ids, alpha, self.noise, slope), None
         return step.draw(lambda: self.noise(ids)), None
-
-    def _steered(
-        self, steering: Steering, step: Transition, parents: Particles, ids: list[int], t: float
-    ) -> Tensor:
-        """Guided draws; the children of a gradient that is not finite have failed."""
-        alpha = self.path.alpha(t)
-        x = steering.draw(step, parents, ids, alpha, self.noise, lambda p: self._slope(p, t))
-        lost = step.mean.flatten(1).isfinite().all(1) & ~x.flatten(1).isfinite().all(1)
-        self.failed |= {ids[i]: "gradient" for i in lost.nonzero().flatten().tolist()}
-        return x
 
     def _slope(self, parents: Particles, t: float) -> Tensor:
         """Gradients (K,*D), charged; one at a time: their memory is many times a latent's."""
@@ -268,7 +262,7 @@ class Problem:
 
     def _slope_at_once(self, parents: Particles, t: float) -> Tensor:
         if not parents.x0.flatten(1).isfinite().all(1).any():  # there is nothing to differentiate
-            return torch.full_like(parents.x, torch.nan)
+            return torch.zeros_like(parents.x)
         steering, rows = self.steering, len(parents) * self.steering.rows
         self.ledger.require(rows)
         with self.ledger.timed("gradient"):

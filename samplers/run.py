@@ -24,9 +24,10 @@ class Finish:
     def rows(self) -> int:
         return self.steps * self.top_k
 
-    def after(self, lookahead: int) -> Finish:
-        """What is left to do when each particle was already carried to 0 in `lookahead` steps."""
-        return Finish(0, self.top_k) if lookahead >= self.steps else self
+    def after(self, lookahead: int, end: float = 0.0) -> Finish:
+        """What is left to do when each particle was already carried to 0 in `lookahead` steps;
+        a sampler that lands at `end` above 0 has not been there."""
+        return Finish(0, self.top_k) if lookahead >= self.steps and not end else self
 
 
 @dataclass(frozen=True)
@@ -89,12 +90,14 @@ def run(
 
     The finish is paid from a reserve that the search never sees, in NFE and in seconds, so it takes
     place whatever stopped the search. Stop rules are looked at after every network call. An
-    automatic lookahead is decided first, and stands for a finish that is no longer.
+    automatic lookahead is decided first, and stands for a finish that is no longer. What a finish
+    gives takes the place of what was found, be it worth less: an early prediction may please the
+    reward by its blur.
     """
     problem.ledger.reserve = finish.rows()
     if problem.lookahead == AUTOMATIC:
         problem.lookahead = decided(search, problem)
-        finish = finish.after(problem.lookahead)
+        finish = finish.after(problem.lookahead, problem.end)
         problem.ledger.reserve = finish.rows()
     yield from _searched(search, problem, finish, rules, outcome)
     problem.ledger.reserve = 0

@@ -3,6 +3,7 @@ law of its children is known by their ids."""
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,8 @@ from torch import Tensor
 
 from .guidance import Gradients, Guidance, acts, log_ratio, shift
 from .types import Particles, Transition
+
+log = logging.getLogger("flow_search")
 
 
 @dataclass
@@ -51,7 +54,7 @@ class Steering:
         every = parents.ids.tolist()
         new = {parent: row for row, parent in enumerate(every) if parent not in self.slopes}
         if new:
-            gradients = slope(parents[list(new.values())])
+            gradients = sound(slope(parents[list(new.values())]))
             self.slopes |= {parent: g[None] for parent, g in zip(new, gradients, strict=True)}
         slopes = torch.cat([self.slopes[parent] for parent in every])
         moved = shift(self.guidance, step, slopes, int(parents.steps[0]), alpha)
@@ -69,3 +72,13 @@ class Steering:
                 "guidance moves: weights are those of a random draw."
             )
         return torch.tensor(ratios, dtype=torch.float64)
+
+
+def sound(slopes: Tensor) -> Tensor:
+    """Gradients (K,*D), 0 where one is not finite: its children are drawn unguided."""
+    lost = ~slopes.flatten(1).isfinite().all(1)
+    if lost.any():
+        log.warning(
+            "%d gradients of the reward are not finite: no guidance there.", int(lost.sum())
+        )
+    return slopes.masked_fill(lost.reshape(-1, *[1] * (slopes.ndim - 1)), 0.0)

@@ -19,8 +19,6 @@ class CoDe:
     """
 
     title: ClassVar[str] = "CoDe (best block of steps)"
-    ranks: ClassVar[str] = "early"
-
     block: int = field(
         default=2,
         metadata={
@@ -37,6 +35,10 @@ class CoDe:
             raise ValueError(
                 f"block {self.block} and paths {self.paths} given, wanted at least 1 of each."
             )
+
+    @property
+    def ranks(self) -> str:
+        return "births" if self.block == 1 else "early"
 
     def minimum(self, steps: int, prices: Prices) -> int:
         return self.paths * sum(self._prices(steps, prices)) + self._slopes(steps, prices)

@@ -42,7 +42,8 @@ class RolloverBudgetForcing:
 
     quota 0 is automatic: (F - I B) // (N B) of the particle budget F, with I initial particles,
     B paths and N times, and at least 1. Departures: the whole budget is used (the released code
-    stops at the last F - 1: budget F - 1 with an explicit quota repeats it), in equal shares to the
+    stops at the last F - 1: budget F - 1 with an explicit quota repeats it) unless there is no step
+    to draw children at, in equal shares to the
     paths, what is over to the first ones; and the driver keeps the best particle ever seen, not the
     last step's. With `speculation` m > 1 children come m at a time and are judged in order: those
     behind the one that is moved to are spent, and remain candidates for the result.
@@ -123,7 +124,7 @@ class RolloverBudgetForcing:
             paths.append(_Path(parent, float(parent.reward), quota))
             yield SearchEvent("accept", parent, ledger.nfe, quota)
 
-        children = int((problem.left - slopes) // prices.step)
+        children = max(0, int((problem.left - slopes) // prices.step))
         for i, path in enumerate(paths):
             path.share = children // n_paths + (i < children % n_paths)
         while problem.last_step and any(path.share for path in paths):

@@ -2,10 +2,13 @@
 
 import pytest
 import torch
+from pack.samplers.lookahead import AUTOMATIC
 from pack.samplers.run import Finish, Outcome, StopRules, run
 from pack.samplers.search.best_of_n import BestOfN, walk
+from pack.samplers.search.svdd import SVDD
+from pack.samplers.types import Particles
 
-from .setups import KERNELS, arithmetic, grid
+from .setups import KERNELS, SCORED, arithmetic, grid
 from .world import problem
 
 END = 0.1
@@ -41,6 +44,21 @@ def test_without_nodes_the_last_step_is_the_samplers_own():
     assert torch.equal(finished.x, plain.land(walked)) and torch.equal(finished.clean, there.clean)
     ode = euler(early.x, early.x0, ours.times[int(early.steps)], END)
     torch.testing.assert_close(ours.finish(early, 0).x, ode)
+
+
+@pytest.mark.parametrize("lookahead", [4, AUTOMATIC])
+def test_a_lookahead_to_0_does_not_stand_for_the_way_to_the_end(lookahead):
+    """What it came to is judged and shown; the latent comes by the finish's own steps."""
+    ours, plain = (problem(KERNELS["eta"], grid(4), budget=100, end=END) for _ in "ab")
+    ours.lookahead, outcome = lookahead, Outcome()
+    events = list(run(SVDD(), ours, Finish(3, 1), StopRules(), outcome))
+    (best,), seen = outcome.top, Particles.cat([e.particles for e in events if e.kind in SCORED])
+    (row,) = (seen.ids == best.parents).nonzero().flatten().tolist()
+    parent = seen[row]
+    assert ours.lookahead == 4 and ours.book.origins[int(best.ids)].nodes == 3
+    assert torch.equal(best.clean, parent.clean) and float(best.reward) == float(parent.reward)
+    assert torch.equal(best.x, plain.finish(parent, 3).x)
+    assert not torch.equal(best.x, plain.finish(parent, 0).x)
 
 
 def test_a_search_that_ends_above_0_always_finishes():

@@ -3,8 +3,8 @@
 import pytest
 import torch
 from hypothesis import given
-from pack.samplers.batching import MicroBatch
-from pack.samplers.lineage import Origin, Replay, entries
+from pack.samplers.batching import MicroBatch, OneAtATime
+from pack.samplers.lineage import Origin, Padded, Replay, entries
 from pack.samplers.run import Finish
 from pack.samplers.search import SEARCHES
 from pack.samplers.search.best_of_n import BestOfN
@@ -66,6 +66,32 @@ def test_calls_of_its_own_cost_a_handful():
     *_, (_, again, repeated) = replayed(setup, outcome, task)
     assert repeated.ledger.nfe == setup.steps + 2
     assert torch.equal(outcome.top[0].x, again.top[0].x)
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError, OneAtATime])
+def test_where_the_calls_of_then_have_no_room_it_goes_alone(error, caplog):
+    def small(x, t):
+        if len(x) > 1:
+            raise error("no room")
+        return crowded(x, t)
+
+    setup = Setup(SEARCHES["svdd"](), 3, extra=20)
+    _, outcome, task = setup.run(denoiser=crowded)
+    best = outcome.top[0]
+    replay = Replay.of(entries(task.book.lineage(int(best.ids))), int(best.paths))
+    assert max(origin.rows for origin in replay.way) > 1
+    again = Setup(**vars(setup) | {"search": replay, "finish": Finish(replay.nodes), "extra": 0})
+    _, found, spent = again.run(denoiser=small)
+    assert "the last bits differ" in caplog.text and spent.ledger.nfe == len(replay.way)
+    torch.testing.assert_close(found.top[0].x, best.x, atol=0.2, rtol=0.0)
+
+
+def test_an_error_of_a_call_of_one_is_no_crowd():
+    def full(x, t):
+        raise torch.OutOfMemoryError("full")
+
+    with pytest.raises(torch.OutOfMemoryError, match="full"):
+        Padded(rows=1)(torch.zeros(1, 3), lambda x: full(x, 1.0))
 
 
 def test_entries_name_what_is_not_default():

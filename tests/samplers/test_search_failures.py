@@ -6,9 +6,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from pack.samplers.guidance import DPS, TorchGradients
 from pack.samplers.ledger import BudgetExceeded
 from pack.samplers.run import Outcome, run
 from pack.samplers.search import SEARCHES
+from pack.samplers.search.rbf import RolloverBudgetForcing
+from pack.samplers.steering import Steering
 
 from .setups import EACH, NO_FINISH, NO_RULES, SCORED, Setup, pinned, ranked, setups
 from .world import Counter, denoise
@@ -115,3 +118,20 @@ def test_a_model_that_costs_more_than_foreseen_ends_by_the_budget(name, data, de
     except BudgetExceeded:
         assert not outcome.top
     assert task.ledger.nfe < setup.total + dear * setup.cost
+
+
+def test_a_guided_search_that_costs_more_than_foreseen_ends_by_the_budget():
+    """After the births nothing is left of what the gradients were to cost."""
+    setup = Setup(RolloverBudgetForcing(init_particles=3), steps=5, finish=NO_FINISH)
+    task, outcome = setup.problem(), Outcome()
+    task.steering = Steering(DPS(1.0), TorchGradients(lambda x0: x0.mean(1), denoise))
+    task.counts_itself, task.ledger.total = True, 11
+
+    def charging(x, t):
+        task.ledger.charge(2 * len(x), 1)
+        task.ledger.cost = 2
+        return denoise(x, t)
+
+    task.denoiser = charging
+    list(run(setup.search, task, NO_FINISH, NO_RULES, outcome))
+    assert outcome.stopped == "budget" and outcome.top and task.ledger.nfe == 6
