@@ -11,6 +11,7 @@ from typing import Any
 import comfy.model_management as mm
 import torch
 from comfy.patcher_extension import WrappersMP, add_wrapper_with_key
+from comfy.sampler_helpers import get_additional_models
 from torch import Tensor
 
 from ..samplers.batching import OneAtATime
@@ -154,7 +155,7 @@ class Network:
         self.watch = BlockWatch() if watched else None
         self.base = model.inner_model.inner_model
         self.clock = clock_of(self.base.model_sampling)
-        self.keep = mm.loaded_models(only_currently_used=True)
+        self.keep = in_use()
         self.lock = threading.Lock()
         add_wrapper_with_key(
             WrappersMP.APPLY_MODEL,
@@ -181,7 +182,7 @@ class Network:
                 raise
             log.warning("Out of memory for a single candidate: %s", error)
         make_room()
-        mm.load_models_gpu(self.keep, minimum_memory_required=self.base.memory_required(x.shape))
+        mm.load_models_gpu(self.keep, minimum_memory_required=self.memory(x.shape[1:]))
         return self._predict(x, t)
 
     def _predict(self, x: Tensor, t: float) -> Tensor:
@@ -211,10 +212,27 @@ class Network:
         ledger.cost = max(ledger.cost, math.ceil(spent / len(x)))
         return x0
 
+    def memory(self, shape: Sequence[int]) -> float:
+        """Bytes that a call on one latent of this shape takes, as the host reckons: what goes with
+        it (reference pictures, a ControlNet) counts, once for each of its network rows."""
+        guider, cost = self.model.inner_model, self.ledger.cost
+        beside: dict[str, list] = {}
+        for cond in (cond for entries in guider.conds.values() for cond in entries):
+            for name, own in self.base.extra_conds_shapes(**cond).items():
+                largest = max([own, *beside.get(name, [])[:1]], key=math.prod)
+                beside[name] = [largest] * cost
+        dtype = guider.model_patcher.model_dtype()
+        _, control = get_additional_models(guider.conds, dtype)
+        return self.base.memory_required([cost, *shape], cond_shapes=beside) + control
+
+    @property
+    def noise_scale(self) -> float:
+        """Standard deviation of the model's white noise."""
+        return getattr(self.base.model_sampling, "noise_scale", 1.0)
+
     def noise(self, source: Callable[[Sequence[int]], Tensor]) -> Callable:
         """`source` at the model's own noise scale."""
-        scale = getattr(self.base.model_sampling, "noise_scale", 1.0)
-        return lambda ids: scale * drawn(source, ids)
+        return lambda ids: self.noise_scale * drawn(source, ids)
 
     def centre(self, t: float) -> Tensor:
         """The mean (1 - t) x0 of latents that start at time t from the given picture."""
@@ -242,6 +260,14 @@ class Network:
             return torch.cat([x[own], self.clock.inward(fresh, t)])
 
         return start
+
+
+def in_use() -> list[Any]:
+    """What is loaded for this sampling. Not what was put on the CPU beside a GPU, a text encoder:
+    asked for, it would have the host give up the memory of all that it loads as it goes."""
+    loaded = mm.loaded_models(only_currently_used=True)
+    here = [patcher for patcher in loaded if not mm.is_device_cpu(patcher.load_device)]
+    return here or loaded
 
 
 def drawn(source: Callable[[Sequence[int]], Tensor], ids: Sequence[int]) -> Tensor:

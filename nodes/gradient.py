@@ -202,11 +202,11 @@ class HostGradients:
         """nan where the picture is not finite."""
         own = self.objective
         try:
-            images = decode(own.vae, own.base, x0)
+            images = decode(own.vae, own.network.base, x0)
             with differentiable():
                 cotangent = pull(self._score, images)
             with differentiable(Lent):
-                slope = pull(lambda rows: decode(own.vae, own.base, rows), x0, cotangent)
+                slope = pull(lambda rows: decode(own.vae, own.network.base, rows), x0, cotangent)
         except Exception as error:
             if not out_of_memory(error):
                 raise

@@ -8,12 +8,13 @@ KEY = "flow_search"
 ROWS = 2000  # of traces, in all; a longer report is not written a second time
 
 
-def keep(info: dict[str, Any], node_id: str, report: dict[str, Any]) -> None:
+def keep(info: dict[str, Any], node_id: str, report: dict[str, Any], index: int = 0) -> None:
     """Keep the report by node id, and in the workflow's node in place of what is saved there.
 
-    From there the panel is rebuilt when the picture is dropped on the canvas.
+    From there the panel is rebuilt when the picture is dropped on the canvas. Of a node that runs
+    once for each entry of a list each report is kept: the host saves all pictures in the end.
     """
-    info.setdefault(KEY, {})[node_id] = report
+    info.setdefault(KEY, {})[f"{node_id}#{index}" if index else node_id] = report
     node = saved_node(info.get("workflow"), node_id)
     if node is None:
         return

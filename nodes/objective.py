@@ -12,6 +12,7 @@ from torch import Tensor
 from ..samplers.batching import MicroBatch
 from ..samplers.ledger import Ledger
 from .decode import decode
+from .flow import Network, in_use
 from .gallery import shrink
 from .reward import HostReward
 
@@ -50,14 +51,14 @@ class HostObjective:
         vae: Any,
         reward: HostReward,
         prompt: str,
-        base: Any,
+        network: Network,
         ledger: Ledger,
         batch: MicroBatch,
         remember: int = 1,
     ) -> None:
         self.vae, self.reward, self.prompt = vae, reward, prompt
-        self.base, self.ledger, self.batch = base, ledger, batch
-        self.keep = mm.loaded_models(only_currently_used=True)
+        self.network, self.ledger, self.batch = network, ledger, batch
+        self.keep = in_use()
         self.remember = remember
         self.pictures: dict[int, Tensor] = {}
         self.small: dict[int, Tensor] = {}
@@ -127,7 +128,7 @@ class HostObjective:
     def decode(self, x0: Tensor) -> Tensor:
         """Pictures of x0, charged."""
         with self.ledger.timed("decode"):
-            parts = [decode(self.vae, self.base, part) for part in x0.split(self.at_once)]
+            parts = [decode(self.vae, self.network.base, part) for part in x0.split(self.at_once)]
         images = torch.cat(parts)
         self.ledger.decodes += len(x0)
         self.ledger.frames += images[..., 0, 0, 0].numel()
@@ -154,6 +155,6 @@ class HostObjective:
         The least is room for a single particle: asking for more than the device has would make the
         host keep part of the network's weights off it.
         """
-        cost, rows = times * self.ledger.cost, min(len(x0), self.batch.size)
-        room, least = (self.base.memory_required([n, *x0.shape[1:]]) for n in (cost * rows, cost))
+        least = times * self.network.memory(x0.shape[1:])
+        room = least * min(len(x0), self.batch.size)
         mm.load_models_gpu(self.keep, memory_required=room, minimum_memory_required=least)

@@ -13,8 +13,8 @@ class Progress(ProgressBar):
     under dynamic VRAM (comfy/model_patcher.py:1987): that is twice and more for each candidate.
     """
 
-    def __init__(self, total: int, node_id: str) -> None:
-        super().__init__(total, node_id)
+    def __init__(self, total: int) -> None:
+        super().__init__(total)  # of the node that runs
         self.console = tqdm(total=total, unit="NFE")
 
     def __enter__(self) -> Progress:

@@ -23,8 +23,9 @@ PICTURE = re.compile(r"\.png(\s*\[\w+\])?\s*$", re.IGNORECASE)
 
 def replays(
     text: str, images: int, seed: int, times: list[float], settings: dict[str, Any]
-) -> list[Replay]:
-    """One for each latent, from a report or the name of a picture that carries one.
+) -> list[tuple[int, Replay]]:
+    """One for each latent, from a report or the name of a picture that carries one; before it which
+    image of its batch it was.
 
     `settings` are those that a trajectory depends on; the report must have been made with them.
     """
@@ -35,7 +36,7 @@ def replays(
         )
     for report in reports:
         agree(report, {"seed": seed, "sigmas": times} | settings)
-    return [again(report) for report in reports]
+    return [(report.get("image", 0), again(report)) for report in reports]
 
 
 def again(report: dict[str, Any]) -> Replay:
@@ -77,8 +78,9 @@ def carried(name: str) -> str:
     with Image.open(path) as picture:
         found = json.loads(getattr(picture, "text", {}).get("flow_search", "{}"))
     if len(found) != 1:
+        why = "" if found else " (a search that was not run again for this picture leaves none)"
         raise ValueError(
-            f"{path.name} carries {len(found)} reports of search nodes, wanted one: connect the "
-            "report itself."
+            f"{path.name} carries {len(found)} reports of search nodes{why}, wanted one: connect "
+            "the report itself."
         )
     return json.dumps(next(iter(found.values())))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
+import torch
 from torch import Tensor
 
+from ..samplers.guidance import acts
 from ..samplers.lookahead import AUTOMATIC
 from ..samplers.run import Finish, StopRules, check_budget
 from ..samplers.schedules import split_window
@@ -52,6 +55,7 @@ class Request:
     window_end: float = 0.0
     watchdog: HostReward | None = None
     replay: str = ""
+    image: int = 0  # of a batch: whose noise it is
 
 
 def check(request: Request) -> list[float]:
@@ -63,11 +67,12 @@ def check(request: Request) -> list[float]:
     check_guider(request.guider)
     times = check_sigmas(request.sigmas, clock)
     check_start(float(request.sigmas[0]), clock, samples)
-    check_guidance(request)
+    check_gradient(request.sampler.guidance, request.reward)
     request.reward.check(request.prompt)
     if request.watchdog is not None:
         request.watchdog.check(request.prompt)
     lead, inside = split_window(times[:-1], request.window_start, request.window_end)
+    check_guidance(request, inside)
     cost = nfe_per_particle(request.guider)
     inner, slope = request.sampler.kernel.inner, request.sampler.guidance.rows
     for own in plans(request, times):
@@ -80,29 +85,40 @@ def plans(request: Request, times: list[float]) -> list[Request]:
     """What is run for each latent."""
     images = len(request.latent_image["samples"])
     if not request.replay:
-        return [replace(request, finish=request.finish.after(request.lookahead))] * images
+        finish = request.finish.after(request.lookahead, times[-1])
+        return [replace(request, finish=finish, image=i) for i in range(images)]
     window = ("window_start", "window_end")
     settings = {name: request.settings[name] for name in window} | request.sampler.settings
     if request.sampler.guidance.strength:
         settings |= request.reward.settings | {"prompt": request.prompt}
     again = replays(request.replay, images, request.noise.seed, times, settings)
     return [
-        replace(request, search=one, finish=Finish(one.nodes), lookahead=one.lookahead)
-        for one in again
+        replace(request, search=one, finish=Finish(one.nodes), lookahead=one.lookahead, image=image)
+        for image, one in again
     ]
 
 
-def check_guidance(request: Request) -> None:
-    """Refuse guidance that the method or the reward has no use for."""
+def check_guidance(request: Request, times: list[float]) -> None:
+    """Refuse guidance that the method has no use for."""
     guidance, search = request.sampler.guidance, request.search
-    check_gradient(guidance, request.reward)
     if guidance.strength and isinstance(search, SearchOverPaths):
         raise ValueError(
             "guidance given for the method sop, wanted another method: its steps are the ODE's, "
             "which guidance does not move."
         )
-    if guidance.strength and isinstance(search, SMC) and not request.sampler.stochastic:
+    if not (guidance.strength and isinstance(search, SMC)):
+        return
+    if not request.sampler.stochastic:
         raise ValueError(
             "diffusion_norm 0 given for guided smc, wanted more than 0: its weights are those of a "
             "random draw."
         )
+    zero, kernel = torch.zeros(1, 1), request.sampler.kernel
+    for t, s in pairwise(times):
+        step = kernel(zero, zero, t, s)
+        if acts(guidance, step) and not step.std:
+            raise ValueError(
+                f"A step from {t:.4f} to {s:.4f} that draws no noise was given for guided smc, "
+                "wanted noise at every step that guidance moves (schedule relative, another "
+                "diffusion, or other sigmas): its weights are those of a random draw."
+            )

@@ -54,7 +54,7 @@ class Guide:
 
     def steering(self, network: Network, ledger: Ledger, batch: MicroBatch) -> Steering:
         reward = self.reward.fresh()
-        objective = HostObjective(self.vae, reward, self.prompt, network.base, ledger, batch)
+        objective = HostObjective(self.vae, reward, self.prompt, network, ledger, batch)
         return steering(self.guidance, objective, network)
 
 
@@ -62,6 +62,11 @@ def steering(guidance: Guidance, objective: HostObjective, network: Network) -> 
     """Guidance by the gradients of `objective`, None without strength."""
     if not guidance.strength:
         return None
+    if network.noise_scale != 1.0:
+        raise ValueError(
+            f"guidance given for a model whose noise is {network.noise_scale:g} times standard "
+            "normal, wanted one of standard normal noise: what guidance moves is reckoned for that."
+        )
     return Steering(guidance, HostGradients(objective, network, guidance.fall_back))
 
 

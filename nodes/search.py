@@ -11,6 +11,7 @@ from itertools import accumulate
 from typing import Any
 
 from comfy_api.latest import io, ui
+from comfy_execution.utils import get_executing_context
 from torch import Tensor
 
 from ..samplers.lookahead import AUTOMATIC
@@ -184,7 +185,7 @@ def schema(node_id: str, name: str, description: str, inputs: list[io.Input]) ->
             io.Image.Output(display_name="images", tooltip="The top_k pictures, best first."),
             io.String.Output(display_name="report", tooltip="JSON of all that was tried."),
         ],
-        hidden=[io.Hidden.unique_id, io.Hidden.extra_pnginfo],
+        hidden=[io.Hidden.unique_id, io.Hidden.dynprompt, io.Hidden.extra_pnginfo],
         **PERSISTENT,
     )
 
@@ -193,11 +194,18 @@ def respond(cls: type[io.ComfyNode], request: Request) -> io.NodeOutput:
     """Run, keep the report for SaveImage's metadata, and answer."""
     info = cls.hidden.extra_pnginfo if isinstance(cls.hidden.extra_pnginfo, dict) else {}
     workflow = (info.get("workflow") or {}).get("id")
-    latent, images, report = search_latents(request, cls.hidden.unique_id, workflow)
-    keep(info, cls.hidden.unique_id, report)
+    node_id = shown_as(cls.hidden)
+    latent, images, report = search_latents(request, node_id, workflow)
+    context = get_executing_context()
+    keep(info, node_id, report, (context and context.list_index) or 0)
     text = json.dumps(report, allow_nan=False)
     shown = {"flow_search_report": [text], "flow_search_images": winners(images, report, cls)}
     return io.NodeOutput(latent, images, text, ui=shown)
+
+
+def shown_as(hidden: Any) -> str:
+    """The id of the node on the canvas that stands for this one: in a loop it is made anew."""
+    return str(hidden.dynprompt.get_display_node_id(hidden.unique_id))
 
 
 def winners(images: Tensor, report: dict[str, Any], cls: type[io.ComfyNode]) -> list[dict]:

@@ -67,10 +67,13 @@ def search_latents(
     known = inspect.signature(fix).parameters  # the temporal one is not in every version
     ratios = {name: ratio for name, ratio in ratios.items() if name in known}
     samples = fix(request.guider.model_patcher, latent["samples"], **ratios)
-    noise = request.noise.generate_noise(latent | {"samples": samples})
+    every = plans(request, times)
+    images = [own.image for own in every]
+    rows = {"batch_index": images} if images != list(range(len(images))) else {}
+    noise = request.noise.generate_noise(latent | {"samples": samples} | rows)
     context = get_executing_context()
     sender = Sender(node_id, context.prompt_id if context else None, workflow, 0, len(samples))
-    found = search_each(request, times, noise, samples, latent.get("noise_mask"), sender)
+    found = search_each(every, times, noise, samples, latent.get("noise_mask"), sender)
     latent["samples"] = torch.cat([f.latent for f in found]).to(mm.intermediate_device())
     first = found[0].report
     if len(found) > 1:
@@ -79,7 +82,7 @@ def search_latents(
 
 
 def search_each(
-    request: Request,
+    every: list[Request],
     times: list[float],
     noise: Tensor,
     samples: Tensor,
@@ -88,11 +91,11 @@ def search_each(
 ) -> list[Found]:
     """One search after the other. When one is cancelled or fails, what was found is saved."""
     node_id, prompt_id = sender.node_id, sender.prompt_id
-    bar = Progress(request.budget * len(samples), node_id)
+    bar = Progress(every[0].budget * len(samples))
     found: list[Found] = []
     with bar, RUNNING.search(node_id, prompt_id) as asked:
-        request = replace(request, rules=replace(request.rules, asked=asked))
-        for i, own in enumerate(plans(request, times)):
+        for i, own in enumerate(every):
+            own = replace(own, rules=replace(own.rules, asked=asked))
             one = OneSearch(own, times, Events(replace(sender, image=i)), bar)
             rows = slice(i, i + 1)
             try:
@@ -117,10 +120,12 @@ class OneSearch:
         self.request, self.times = request, times
         self.events, self.bar, self.image = events, bar, events.sender.image
         self.gallery = Gallery(events.sender.node_id)
-        self.ledger = Ledger(total=request.budget, cost=nfe_per_particle(request.guider))
+        clock = device_clock(mm.get_torch_device())
+        cost = nfe_per_particle(request.guider)
+        self.ledger = Ledger(request.budget, cost, wait=clock or (lambda: None))
         window = request.window_start, request.window_end
         self.lead, self.inside = split_window(times[:-1], *window)
-        self.batch = MicroBatch(request.micro_batch, clock=device_clock(mm.get_torch_device()))
+        self.batch = MicroBatch(request.micro_batch, clock=clock)
         self.trace = Trace(times, len(self.lead), watched=request.watchdog is not None)
         self.watchdog: Watchdog | None = None
         self.book = Book()
@@ -166,6 +171,7 @@ class OneSearch:
         seed, ledger = request.noise.seed, self.ledger
         told = report(request.method, seed, settings, budget, ledger, self.trace, outcome, beside)
         told["spent"] |= {"micro_batch": self.batch.size, "lookahead": self.problem.lookahead}
+        told |= {"image": request.image} if request.image else {}
         return told | {"lineage": entries(self.book.lineage(told["best"]["id"]))}
 
     def _sample(
@@ -179,12 +185,13 @@ class OneSearch:
     ) -> Tensor:
         request, ledger = self.request, self.ledger
         network = Network(model, extra_args, ledger, watched=True)
-        source = AddressedNoise(request.noise.seed, tuple(x.shape[1:]), x.device, image=self.image)
+        address = request.noise.seed, tuple(x.shape[1:]), x.device, request.image
+        source = AddressedNoise(*address)
 
         def objective(vae: Any, reward: HostReward, ledger: Ledger) -> HostObjective:
             kept = 1 if request.watchdog is None else request.watchdog.at_once
-            base, batch = network.base, self.batch
-            return HostObjective(vae, reward, request.prompt, base, ledger, batch, kept)
+            batch = self.batch
+            return HostObjective(vae, reward, request.prompt, network, ledger, batch, kept)
 
         reward = request.reward.fresh()
         final = scoring = objective(request.vae, reward, ledger)

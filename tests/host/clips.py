@@ -19,7 +19,8 @@ from pack.samplers.types import Particles, SearchEvent
 server.PromptServer.instance = SimpleNamespace(send_sync=lambda *sent: None, client_id=None)
 folder_paths.add_model_folder_path(reward.FOLDER, *alone.REST)
 CLIP = 5 * 48 * 48 * 3 * 4  # bytes of a clip here
-base = SimpleNamespace(process_latent_out=lambda x: x, memory_required=lambda shape: 0)
+base = SimpleNamespace(process_latent_out=lambda x: x)
+network = SimpleNamespace(base=base, memory=lambda shape: 0)
 
 
 def decoded(latents):
@@ -33,7 +34,7 @@ def loaded(name, **settings):
 
 def objective_of(scored, remember=1):
     return objective.HostObjective(
-        SimpleNamespace(decode=decoded), scored.fresh(), "a prompt", base, search_run.Ledger(),
+        SimpleNamespace(decode=decoded), scored.fresh(), "a prompt", network, search_run.Ledger(),
         search_run.MicroBatch(), remember,
     )  # fmt: skip
 

@@ -35,6 +35,7 @@ from simulated import (
     vae,
 )
 
+import comfy.sampler_helpers  # isort: skip
 import comfy.samplers  # isort: skip
 import folder_paths  # isort: skip
 import torch  # isort: skip
@@ -42,6 +43,7 @@ from allocator import Allocator  # isort: skip
 from pack.nodes import decode  # isort: skip
 
 import nodes  # isort: skip
+from node_helpers import conditioning_set_values  # isort: skip
 
 
 LITTLE = {"samples": torch.zeros(1, 16, 8, 8)}  # of which a full VAE asks for less
@@ -54,7 +56,12 @@ def mid_sample():
     def sample(model_k, x, sigmas, extra_args, **ignored):
         ledger = search_run.Ledger(total=10)
         ours = objective.HostObjective(
-            anything, None, "", model_k.inner_model.inner_model, ledger, search_run.MicroBatch()
+            anything,
+            None,
+            "",
+            search_run.Network(model_k, extra_args, ledger),
+            ledger,
+            search_run.MicroBatch(),
         )
         seen.append(model_k(x, x.new_full((1,), 0.9), **extra_args))
         vae.decode(x)
@@ -67,6 +74,27 @@ def mid_sample():
     guider.sample(noise, LATENT, search_run.KSAMPLER(sample), SIGMAS, disable_pbar=True)
     before, after, restored = seen
     return [float((x - before).abs().max()) for x in (after, restored)]
+
+
+def reckoned():
+    """Bytes of a call with two reference pictures: by us, by the host, without them, and by us
+    where a candidate costs two rows."""
+    own, seen = stock.Guider_Basic(model), {}
+    own.set_conds(conditioning_set_values(text, {"reference_latents": [LATENT, LATENT]}))
+
+    def sample(model_k, x, sigmas, extra_args, **ignored):
+        network = search_run.Network(model_k, extra_args, search_run.Ledger(total=10))
+        conds = model_k.inner_model.conds
+        seen["ours"] = network.memory(x.shape[1:])
+        seen["host"] = comfy.sampler_helpers.estimate_memory(model, x.shape, conds)[1]
+        seen["bare"] = network.base.memory_required(x.shape)
+        network.ledger.cost = 2
+        seen["twice"] = network.memory(x.shape[1:])
+        return x
+
+    noise = torch.randn(LATENT.shape, generator=torch.Generator().manual_seed(0))
+    own.sample(noise, LATENT, search_run.KSAMPLER(sample), SIGMAS, disable_pbar=True)
+    return seen
 
 
 class Hungry:
@@ -206,6 +234,7 @@ with torch.inference_mode():
     begin(SMALL)
     told = {
         "mid_sample": mid_sample(),
+        "reckoned": reckoned(),
         "large": run_search(LARGE, anything),
         "small": run_search(SMALL, anything),
         "small, TAESD": run_search(SMALL, vae),

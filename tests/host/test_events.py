@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 from PIL import Image
 
-from .graphs import SIZE, search, with_input
+from .graphs import SIZE, node, search, with_input
 
 PREVIEWS = (1, 4)  # binary messages of the host: an image, and one that says whose it is
 
@@ -77,3 +77,16 @@ def test_the_panel_says_who_it_is(host, client_id):
     with pytest.raises(urllib.error.HTTPError) as refused:
         ask(host, "/flow_search/panel", {"client_id": client_id})
     assert refused.value.code == 400 and "wanted" in refused.value.read().decode()
+
+
+def test_a_search_in_a_loop_is_heard_as_the_node_on_the_canvas(host):
+    """What a node expands to has ids of its own; the panel and Stop know the node that is drawn."""
+    graph = search(name="loop", seed=43)
+    inner = graph.pop("search")
+    graph["loop"] = node("ProbeExpand", inner=json.dumps(inner), shown_as="search")
+    graph["probe"]["inputs"] |= {
+        "latent": ["loop", 0], "images": ["loop", 1], "report": ["loop", 2]
+    }  # fmt: skip
+    events, _ = asyncio.run(listen(host, "loop", graph))
+    assert events[0]["kind"] == "start" and events[-1]["kind"] == "done"
+    assert {event["node_id"] for event in events} == {"search"}

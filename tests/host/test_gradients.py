@@ -187,6 +187,15 @@ CASES = {
         ),
         "diffusion_norm 0 given for guided smc, wanted more than 0",
     ),
+    "a step without noise": (
+        lambda: with_input(
+            particles(guided(schedule="tempered", steps=20, budget=60), "smc"),
+            "sampler",
+            "diffusion",
+            "clipping",
+        ),
+        "that draws no noise was given for guided smc, wanted noise at every step",
+    ),
     "budget": (lambda: guided(budget=9), "budget of 9 NFE given, wanted at least 10"),
     "memory": (lambda: starved(False), "GiB free; wanted x0 guidance, fall_back on, or a smaller"),
 }

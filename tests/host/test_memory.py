@@ -12,6 +12,13 @@ def test_a_decode_drops_the_patches_and_restore_brings_them_back(swapping):
     assert restored == 0.0
 
 
+def test_room_is_made_for_reference_pictures_too(swapping):
+    """As the host reckons when sampling begins, for each network row of a candidate."""
+    told = swapping["reckoned"]
+    assert told["ours"] == told["host"] == pytest.approx(3 * told["bare"])
+    assert told["twice"] == pytest.approx(2 * told["ours"])
+
+
 def test_with_enough_memory_the_network_is_loaded_once(swapping):
     assert (swapping["large"]["loads"], swapping["large"]["unloads"]) == (1, 0)
 

@@ -11,7 +11,7 @@ from pack.demo.client import ComfyError
 from .conftest import HOST
 from .graphs import node
 from .page import check_section, table
-from .runs import STOCK, Runs, assert_counted
+from .runs import STOCK, Runs, assert_counted, refused
 from .tiny import MODELS, NOT_FLOW, REFUSED, RUN
 
 STEPS, EDIT_STEPS, BUDGET, EDIT_BUDGET = 3, 2, 8, 5
@@ -145,6 +145,16 @@ def test_noise_has_the_scale_of_the_model(host, outcome):
     second = shown["search"]["report"]["sigmas"][1]
     assert born == pytest.approx([8.0, 8.0], rel=0.05)
     assert child == pytest.approx([8.0 * second] * len(child), rel=0.05)
+
+
+def test_guidance_is_refused_where_noise_has_another_scale(host, outcome):
+    outcome("HiDream-O1")
+    runs = Runs("HiDream-O1")
+    runs.graph[runs.sampler[0]]["inputs"] |= {
+        "guidance": "x0", "guidance.strength": 1.0, "guidance.schedule": "relative"
+    }  # fmt: skip
+    runs.same = runs.bright
+    refused(host, runs, "a model whose noise is 8 times standard normal")
 
 
 @pytest.mark.parametrize("key", HOST_CANNOT_EDIT)

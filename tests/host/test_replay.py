@@ -93,6 +93,46 @@ def test_a_saved_picture_is_enough(host):
     assert again(host, graph, f"{saved['filename']} [output]")["latent"] == first["latent"]
 
 
+def test_one_image_of_a_batch_comes_again_alone(host):
+    """By the noise that was its own in the batch."""
+    graph = search(name="replay one of a batch", seed=44)
+    graph["latent"]["inputs"]["batch_size"] = 3
+    first = host.probe(graph)
+    one = with_input(graph, "latent", "batch_size", 1)
+    size = len(first["latent"]) // 3
+    for image in (2, 0):
+        report = first["report"]["batch"][image]
+        assert report.get("image", 0) == image
+        found = again(host, one, json.dumps(report))
+        assert found["latent"] == first["latent"][image * size :][:size]
+        assert found["report"].get("image", 0) == image
+
+
+def test_each_picture_of_a_list_is_kept_with_all_reports(host):
+    """The host saves them when all searches have run: which is whose cannot be told."""
+    graph = search(name="replay list", seed=45)
+    graph["seeds"] = node("ProbeSeeds", first=45, count=2)
+    graph["noise"]["inputs"]["noise_seed"] = ["seeds", 0]
+    del graph["probe"]
+    graph["save"] = node("SaveImage", images=["search", 1], filename_prefix="listed")
+    saved = host.run(graph)["save"]["images"]
+    assert len(saved) == 2
+    one = search(name="replay listed", seed=45, replay=f"{saved[0]['filename']} [output]")
+    with pytest.raises(ComfyError, match="carries 2 reports of search nodes, wanted one"):
+        host.run(one)
+
+
+def test_a_picture_of_a_search_that_was_not_run_again_says_so(host):
+    graph = search(name="replay cached", seed=46)
+    host.probe(graph)
+    graph["save"] = node("SaveImage", images=["search", 1], filename_prefix="cached")
+    (saved,) = host.run(graph)["save"]["images"]
+    graph.pop("save")
+    graph = with_input(graph, "search", "replay", f"{saved['filename']} [output]")
+    with pytest.raises(ComfyError, match=r"carries 0 reports .* not run again for this picture"):
+        host.run(graph)
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

@@ -138,6 +138,39 @@ class Scores:
         return {"ui": {"probe": [json.dumps(shown)]}}
 
 
+class Seeds:
+    """A list of seeds: the host runs what comes after once for each."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"first": ("INT", {"default": 0}), "count": ("INT", {"default": 2})}}
+
+    RETURN_TYPES = ("INT",)
+    OUTPUT_IS_LIST = (True,)
+    FUNCTION = "run"
+    CATEGORY = "probe"
+
+    def run(self, first, count):
+        return (list(range(first, first + count)),)
+
+
+class Expand:
+    """Becomes one other node while the prompt runs, as a loop's body does."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"inner": ("STRING", {}), "shown_as": ("STRING", {})}}
+
+    RETURN_TYPES = ("LATENT", "IMAGE", "STRING")
+    FUNCTION = "run"
+    CATEGORY = "probe"
+
+    def run(self, inner, shown_as):
+        name = f"{shown_as}.0.0.1"
+        made = {name: json.loads(inner) | {"override_display_id": shown_as}}
+        return {"result": tuple([name, i] for i in range(3)), "expand": made}
+
+
 NODE_CLASS_MAPPINGS = {
     **DECODING,
     **MEMORY,
@@ -148,6 +181,8 @@ NODE_CLASS_MAPPINGS = {
     **VLM,
     **GRADIENTS,
     "ProbeCountNetwork": CountNetwork,
+    "ProbeExpand": Expand,
+    "ProbeSeeds": Seeds,
     "ProbeReport": Report,
     "ProbeSpoilLatent": SpoilLatent,
     "ProbeSpoilImage": SpoilImage,

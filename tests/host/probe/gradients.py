@@ -47,9 +47,7 @@ class Gradients:
             gradient, objective, flow = parts
             network, t = flow.Network(model, extra_args, ledger), float(sigmas[1])
             held = [p.requires_grad for p in network.base.parameters()]
-            judge = objective.HostObjective(
-                vae, reward, "", network.base, ledger, pack.MicroBatch()
-            )
+            judge = objective.HostObjective(vae, reward, "", network, ledger, pack.MicroBatch())
             children = network.base.diffusion_model.children()
             blocks = [b for m in children if isinstance(m, torch.nn.ModuleList) for b in m]
             before = network(x, t)
