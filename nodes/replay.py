@@ -36,7 +36,7 @@ def replays(
         )
     for report in reports:
         agree(report, {"seed": seed, "sigmas": times} | settings)
-    return [(report.get("image", 0), again(report)) for report in reports]
+    return [(report.get("image", i), again(report)) for i, report in enumerate(reports)]
 
 
 def again(report: dict[str, Any]) -> Replay:

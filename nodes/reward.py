@@ -134,6 +134,11 @@ class HostReward:
     settings: dict[str, Any]
     gradient: bool = False
 
+    @property
+    def patcher(self) -> Any:
+        """What the host looks for in a node's outputs, to know which models the prompt uses."""
+        return self.scorer.patcher if isinstance(self.scorer, HostScorer) else None
+
     def fresh(self) -> HostReward:
         """This reward for one run: what a scorer learns on the way is not in the node's output."""
         return replace(self, scorer=fresh(self.scorer))

@@ -35,6 +35,7 @@ from simulated import (
     vae,
 )
 
+import comfy.model_patcher  # isort: skip
 import comfy.sampler_helpers  # isort: skip
 import comfy.samplers  # isort: skip
 import folder_paths  # isort: skip
@@ -133,7 +134,8 @@ def weighty(memory, state=None):
     scored = reward.hosted(Weighty(), {"reward": "weighty"})
     more = {"reward": scored, "latent_image": LITTLE}
     found = run_in(state, memory, vae, **more) if state else run_search(memory, vae, **more)
-    return found | {"loaded": scored.scorer.patcher.loaded_size()}
+    known = getattr(comfy.model_patcher, "is_model_patcher_output", lambda output: True)
+    return found | {"loaded": scored.patcher.loaded_size(), "known": known(scored)}
 
 
 def exhausted(memory):

@@ -83,6 +83,7 @@ def test_a_watchdog_leaves_the_network_whole(swapping):
 def test_a_rewards_weights_take_turns_with_the_network(swapping):
     """Whole, as what is not of the host's own layers is; its scores do not depend on it."""
     large, small = swapping["weighty"]
+    assert large["known"]  # to the host as a model that the prompt uses
     assert (large["loads"], large["unloads"]) == (1, 0) and large["loaded"] == 4 * 4096**2
     assert small["unloads"] == len(small["rounds"])
     low = swapping["weighty, low VRAM"]
