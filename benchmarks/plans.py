@@ -10,11 +10,11 @@ BUDGETS = (25, 50, 100, 200)
 PLAIN_STEPS = {"fast": 4, "base": 20}
 BEST_STEPS = {  # of best of N: what won on prompt seed 0, or where that was not tried on these
     "fast": dict.fromkeys(BUDGETS, 1),
-    "base": {25: 5, 50: 5, 100: 5, 200: 10},
+    "base": dict.fromkeys(BUDGETS, 5),
 }
 OTHER_STEPS = {  # of best of N, beside these
     "fast": {25: (2, 4), 50: (2, 4), 100: (2, 4, 5, 10, 20), 200: (4,)},
-    "base": {25: (10,), 50: (10,), 100: (2, 10, 20), 200: (5,)},
+    "base": {25: (10,), 50: (10,), 100: (2, 10, 20), 200: (10,)},
 }
 # What a search shares with its rivals on each model; chosen on prompt seed 0.
 COMMON = {
@@ -107,9 +107,11 @@ def plan(weights: str) -> dict[str, Setting]:
         rows["100 best of N, finished"] = ode(
             "best_of_n", 1, 100, finish=common["finish"], top_k=common["top_k"]
         )
-    else:
+    else:  # fewer steps leave more candidates to each, and 50 NFE carry a lookahead
+        few = {"steps": 7, "lookahead": 4}
         starts = (("init_particles", 3),)
-        rows["050 rbf, 7 steps, lookahead 4"] = sde(
-            "rbf", 50, weights, steps=7, lookahead=4, options=starts
-        )
+        rows["050 rbf, 7 steps, lookahead 4"] = sde("rbf", 50, weights, options=starts, **few)
+        rows["050 code, 7 steps, lookahead 4"] = sde("code", 50, weights, **few)
+        for method in PARTICLE_METHODS:
+            rows[f"100 {method}, VP-SDE, 7 steps"] = sde(method, 100, weights, steps=7)
     return rows
