@@ -175,9 +175,10 @@ def test_half_precision_has_the_same_gradient(name, scorer, images, tmp_path):
         own.score(given, PROMPTS).sum().backward()
         slopes.append(given.grad.flatten(1))
     assert slopes[0].isfinite().all()
-    alike = torch.nn.functional.cosine_similarity(*slopes)
-    assert (alike > (0.9 if name.split()[0] in BROAD else 0.95)).all()
-    torch.testing.assert_close(slopes[0].norm(dim=1), slopes[1].norm(dim=1), rtol=0.2, atol=0)
+    least, length = (0.9, 0.5) if name.split()[0] in BROAD else (0.95, 0.2)
+    assert (torch.nn.functional.cosine_similarity(*slopes) > least).all()
+    norms = [slope.norm(dim=1) for slope in slopes]
+    torch.testing.assert_close(*norms, rtol=length, atol=0)
 
 
 def test_a_broken_picture_is_nan_alone(name, scorer, images, scores):
