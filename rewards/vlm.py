@@ -95,12 +95,20 @@ class VlmScorer:
             text=[text],
             images=[picture if self.differentiable else picture.cpu()],
             return_tensors="pt",
-            # By default a picture in [0, 1] is divided by 255 once more.
-            **({"do_rescale": False} if smooth else {}),
+            do_rescale=False,  # what is in [0, 1] must not be divided by 255 once more
+            **({} if smooth else self._levels()),
             # A template may have written the first token, which the tokenizer would add.
             **({"add_special_tokens": False} if bos and text.startswith(bos) else {}),
         )
         return inputs.to(self.module.device, dtype=self.module.dtype)
+
+    def _levels(self) -> dict[str, list[float]]:
+        """Mean and deviation of whole levels: transformers would keep tensors of them for good."""
+        images = self.processor.image_processor
+        scale = {"image_mean": images.image_mean, "image_std": images.image_std}
+        return {
+            name: [value / images.rescale_factor for value in own] for name, own in scale.items()
+        }
 
 
 def chat(processor: "ProcessorMixin", question: str) -> str:
