@@ -41,7 +41,7 @@ import comfy.samplers  # isort: skip
 import folder_paths  # isort: skip
 import torch  # isort: skip
 from allocator import Allocator  # isort: skip
-from pack.nodes import decode  # isort: skip
+from pack.nodes import decode, flow  # isort: skip
 
 import nodes  # isort: skip
 from node_helpers import conditioning_set_values  # isort: skip
@@ -95,6 +95,26 @@ def reckoned():
 
     noise = torch.randn(LATENT.shape, generator=torch.Generator().manual_seed(0))
     own.sample(noise, LATENT, search_run.KSAMPLER(sample), SIGMAS, disable_pbar=True)
+    return seen
+
+
+def beside():
+    """What is known as in use while a text encoder stays on the CPU: beside another device, and
+    where there is none."""
+    begin(LARGE)
+    cpu, own_check, seen = torch.device("cpu"), mm.is_device_cpu, []
+    encoder = comfy.model_patcher.ModelPatcher(torch.nn.Linear(2, 2), cpu, cpu)
+    mm.load_models_gpu([encoder])
+
+    def sample(model_k, x, sigmas, extra_args, **ignored):
+        for check in (lambda device: device != DEVICE, lambda device: True):
+            mm.is_device_cpu = check
+            seen.append([type(patcher.model).__name__ for patcher in flow.in_use()])
+        mm.is_device_cpu = own_check
+        return x
+
+    noise = torch.randn(LATENT.shape, generator=torch.Generator().manual_seed(0))
+    guider.sample(noise, LATENT, search_run.KSAMPLER(sample), SIGMAS, disable_pbar=True)
     return seen
 
 
@@ -237,6 +257,7 @@ with torch.inference_mode():
     told = {
         "mid_sample": mid_sample(),
         "reckoned": reckoned(),
+        "beside": beside(),
         "large": run_search(LARGE, anything),
         "small": run_search(SMALL, anything),
         "small, TAESD": run_search(SMALL, vae),

@@ -19,6 +19,11 @@ def test_room_is_made_for_reference_pictures_too(swapping):
     assert told["twice"] == pytest.approx(2 * told["ours"])
 
 
+def test_a_text_encoder_on_the_cpu_is_not_brought_back(swapping):
+    """Asked for it, the host would no longer load the others piece by piece as they are needed."""
+    assert swapping["beside"] == [["Flux"], ["Flux", "Linear"]]
+
+
 def test_with_enough_memory_the_network_is_loaded_once(swapping):
     assert (swapping["large"]["loads"], swapping["large"]["unloads"]) == (1, 0)
 
