@@ -15,8 +15,9 @@ import torch.nn.functional as F
 
 from .clip_pixels import nan_shows
 from .linear_head import head_keys, linear_head
+from .state_dict import building, read_state
 from .types import check_batch
-from .weights import Wanted, building, read_state, weights_file
+from .weights import Wanted, weights_file
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

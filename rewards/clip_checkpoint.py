@@ -15,16 +15,8 @@ import torch
 
 from . import open_clip
 from .clip_config import PATCHES, PROJECTION, WORDS, file_config, own_activation, set_activation
-from .weights import (
-    Peek,
-    Wanted,
-    check_complete,
-    has_safetensors,
-    read_config,
-    read_layout,
-    reading,
-    single_file,
-)
+from .state_dict import check_complete, read_layout
+from .weights import Peek, Wanted, has_safetensors, read_config, reading, single_file
 
 if TYPE_CHECKING:
     from transformers import CLIPConfig, CLIPModel, CLIPTokenizer, CLIPVisionModelWithProjection

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 
 from .shards import read_all
+from .state_dict import below, building, check_complete, layers
 from .t5_answers import prepare
-from .weights import Peek, Wanted, below, building, check_complete, layers, look
+from .weights import Peek, Wanted, look
 
 if TYPE_CHECKING:
     from transformers import CLIPVisionModel, T5Config, T5ForConditionalGeneration

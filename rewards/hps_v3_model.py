@@ -12,16 +12,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from .qwen_pixels import FRAMES, MERGE, PATCH
-from .weights import (
-    Peek,
-    Wanted,
-    below,
-    building,
-    check_complete,
-    layers,
-    read_state,
-    weights_file,
-)
+from .state_dict import below, building, check_complete, layers, read_state
+from .weights import Peek, Wanted, weights_file
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel

@@ -12,17 +12,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from .linear_head import head_keys, linear_head
-from .weights import (
-    Peek,
-    Wanted,
-    below,
-    building,
-    check_complete,
-    layers,
-    read_state,
-    reading,
-    weights_file,
-)
+from .state_dict import below, building, check_complete, layers, read_state
+from .weights import Peek, Wanted, reading, weights_file
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -19,6 +19,7 @@ import torch
 
 from .clip_pixels import clip_pixels
 from .shards import weight_files
+from .state_dict import check_complete
 from .t5_answers import (
     PictureReader,
     T5Scorer,
@@ -32,7 +33,7 @@ from .t5_answers import (
     read_tokenizer,
 )
 from .types import Files
-from .weights import Peek, Wanted, check_complete, has_safetensors, look, reading
+from .weights import Peek, Wanted, has_safetensors, look, reading
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -23,8 +23,9 @@ from .clip_config import PATCHES, PROJECTION, WORDS, file_config
 from .clip_pixels import clip_pixels, nan_shows
 from .memo import Memo
 from .mps_blocks import CrossModel
+from .state_dict import below, check_complete, read_state
 from .types import Files, check_batch
-from .weights import Peek, Wanted, below, check_complete, read_state, weights_file
+from .weights import Peek, Wanted, weights_file
 
 if TYPE_CHECKING:
     from transformers import CLIPModel, CLIPTokenizer

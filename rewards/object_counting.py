@@ -20,8 +20,9 @@ import torch
 
 from .detections import Rule
 from .object_prompt import object_counts
+from .state_dict import check_complete
 from .types import check_batch
-from .weights import Wanted, check_complete, has_safetensors, look
+from .weights import Wanted, has_safetensors, look
 
 log = logging.getLogger("flow_search")
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import torch
 
-from .weights import Wanted, read_state, reading
+from .state_dict import read_state
+from .weights import Wanted, reading
 
 
 def read_all(path: Path, wanted: Wanted) -> dict[str, torch.Tensor]:

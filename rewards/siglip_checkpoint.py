@@ -13,16 +13,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from .weights import (
-    Peek,
-    Wanted,
-    check_complete,
-    has_safetensors,
-    look,
-    read_state,
-    reading,
-    single_file,
-)
+from .state_dict import check_complete, read_state
+from .weights import Peek, Wanted, has_safetensors, look, reading, single_file
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, SiglipModel, SiglipVisionModel

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from .weights import Peek, Wanted, check_complete, code_in, look
+from .state_dict import check_complete
+from .weights import Peek, Wanted, code_in, look
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, ProcessorMixin

@@ -226,7 +226,7 @@ def _file_shapes(path: Path) -> dict[str, tuple[int, ...]] | None:
     with open(path, "rb") as file:
         if file.read(2) != b"PK":  # torch.save before 1.6: must be read whole
             return None
-    return {key: tuple(value.shape) for key, value in _unpickled(path, "meta").items()}
+    return {key: tuple(value.shape) for key, value in unpickled(path, "meta").items()}
 
 
 def _header(path: Path) -> dict[str, tuple[int, ...]]:
@@ -239,7 +239,7 @@ def _header(path: Path) -> dict[str, tuple[int, ...]]:
     return {k: tuple(v["shape"]) for k, v in head.items() if k != "__metadata__"}
 
 
-def _unpickled(path: Path, device: str) -> dict[str, torch.Tensor]:
+def unpickled(path: Path, device: str) -> dict[str, torch.Tensor]:
     """The tensors of a pickle, out of a trainer's wrapper."""
     _check_pickles()
     found = torch.load(path, map_location=device, weights_only=True)
@@ -273,56 +273,3 @@ def weights_file(path: Path, wanted: Wanted) -> Path:
     if file is None:
         raise wanted.error(path, f"looks like {peek(path).looks_like()}")
     return file
-
-
-def read_state(path: Path, wanted: Wanted, *keys: str) -> dict[str, torch.Tensor]:
-    """All tensors of the file ``path``, without the prefix under which ``keys`` are found."""
-    return read_layout(path, wanted, keys)[1]
-
-
-def read_layout(
-    path: Path, wanted: Wanted, *layouts: tuple[str, ...]
-) -> tuple[int, dict[str, torch.Tensor]]:
-    """As `read_state`, of the first of ``layouts`` whose keys are found, and its number."""
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            state = load_file(path)
-        else:
-            state = _unpickled(path, "cpu")
-    except Exception as error:
-        raise wanted.error(path, f"cannot be read as weights ({type(error).__name__})") from error
-    seen = Peek(path, {}, {key: tuple(value.shape) for key, value in state.items()})
-    for number, keys in enumerate(layouts):
-        prefix = seen.prefix(*keys)
-        if prefix is not None:
-            found = {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
-            return number, found
-    raise wanted.error(path, f"looks like {seen.looks_like()}")
-
-
-@contextmanager
-def building(path: Path, wanted: Wanted) -> Iterator[None]:
-    """Whatever fails inside is that the tensors in ``path`` do not make the model."""
-    try:
-        yield
-    except Exception as error:  # transformers tells of wrong shapes in many lines
-        raise wanted.error(path, f"cannot be loaded ({type(error).__name__})") from error
-
-
-def below(state: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
-    """The tensors whose keys begin with ``prefix``, without it."""
-    return {key[len(prefix) :]: value for key, value in state.items() if key.startswith(prefix)}
-
-
-def layers(state: Mapping[str, object], start: str) -> int:
-    """How many numbered parts follow ``start`` in the keys."""
-    return len({key[len(start) :].split(".")[0] for key in state if key.startswith(start)})
-
-
-def check_complete(path: Path, missing: object, wanted: Wanted) -> None:
-    """Raise if keys are ``missing``; buffers of positions may be."""
-    lost = sorted(key for key in missing if not key.endswith("position_ids"))
-    if lost:
-        raise wanted.error(path, f"lacks {len(lost)} tensors, {lost[0]} among them")
