@@ -113,7 +113,6 @@ class Replay:
     """
 
     title: ClassVar[str] = "Replay"
-    ranks: ClassVar[str] = "late"
 
     way: tuple[Origin, ...]
     path: int = 0
@@ -143,6 +142,9 @@ class Replay:
     def nodes(self) -> int:
         """Evaluations of the finish."""
         return self.end.nodes if self.end else 0
+
+    def first_choice(self, steps: int) -> int:
+        return steps - 1
 
     def minimum(self, steps: int, prices: Prices) -> int:
         each = {"start": 0, "born": prices.birth, "propose": prices.child, "ode": 1, "renoise": 1}

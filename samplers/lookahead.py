@@ -18,6 +18,7 @@ from .types import Search
 AUTOMATIC = -1
 LOOK = 4  # evaluations from the first time to 0 that leave no blur worth the name
 SHARP = 0.06
+CLEAR = 0.75  # below this time plain models, too, predict well enough to choose by
 
 
 def blur(x0: Tensor, end: Tensor) -> float:
@@ -33,14 +34,16 @@ def blur(x0: Tensor, end: Tensor) -> float:
 def decided(search: Search, problem: Problem) -> int:
     """LOOK where the problem's first particle is blurred, else 0.
 
-    0 without a look for methods that only rank what is nearly clean, and where the budget does not
-    carry a search with LOOK. The look is what that particle's birth would ask for, so that it costs
-    a method that ranks births nothing more where they are blurred, and LOOK otherwise.
+    0 without a look for methods that only choose between what is nearly clean, and where the budget
+    does not carry a search with LOOK. The look is what that particle's birth would ask for, so that
+    it costs a method that ranks births nothing more where they are blurred, and LOOK otherwise.
     """
-    prices = problem.prices
-    birth, spared = prices.birth, search.ranks == "births"
-    needed = search.minimum(len(problem.times), replace(prices, score=LOOK))
-    if search.ranks == "late" or problem.left < needed + (0 if spared else LOOK):
+    prices, steps = problem.prices, len(problem.times)
+    first = search.first_choice(steps)
+    birth, spared = prices.birth, first == 0
+    needed = search.minimum(steps, replace(prices, score=LOOK))
+    late = not spared and problem.times[first] < CLEAR
+    if late or problem.left < needed + (0 if spared else LOOK):
         return 0
     if blur(*problem.look(LOOK)) >= SHARP:  # not where it is not a number
         problem.spare(birth + LOOK if spared else birth)

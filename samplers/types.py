@@ -131,6 +131,12 @@ class Particles:
         """The row with the highest reward, the first of equals."""
         return int(self.reward.argmax())
 
+    @property
+    def alive(self) -> Tensor:
+        """(K,) on the CPU: whether a particle can have sound descendants. One whose x0 is not
+        finite cannot; a reward that failed on it does not matter."""
+        return self.x0.flatten(1).isfinite().all(1).cpu()
+
 
 Kind = Literal["born", "propose", "accept", "exhaust", "resample", "done", "finish"]
 SCORED = ("born", "propose", "finish")  # kinds of event whose particles are new
@@ -159,12 +165,12 @@ class Search(Protocol):
     """A search method: a frozen dataclass of settings whose `run` is a generator.
 
     `minimum(steps, prices)` is the smallest number of network rows it can work with on `steps`
-    times; `run` raises nothing for lack of budget once that many are there. `ranks` tells which
-    particles it chooses between: from their births on, from early steps on, or late ones only.
+    times; `run` raises nothing for lack of budget once that many are there, unless particles fail.
+    `first_choice(steps)` is the step of the first particles that it chooses between.
     """
 
     title: ClassVar[str]
-    ranks: ClassVar[Literal["births", "early", "late"]]
 
+    def first_choice(self, steps: int) -> int: ...
     def minimum(self, steps: int, prices: Prices) -> int: ...
     def run(self, problem: Problem) -> Iterator[SearchEvent]: ...

@@ -37,7 +37,9 @@ class BestOfN:
     """
 
     title: ClassVar[str] = "Best of N"
-    ranks: ClassVar[str] = "late"
+
+    def first_choice(self, steps: int) -> int:
+        return steps - 1
 
     def minimum(self, steps: int, prices: Prices) -> int:
         return prices.walk(steps)

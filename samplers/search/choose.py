@@ -38,9 +38,21 @@ def groups(particles: Particles, paths: int) -> list[Particles]:
     return [particles[(particles.paths == path).nonzero().flatten()] for path in range(paths)]
 
 
-def best_each(particles: Particles, paths: int) -> Particles:
-    """The best row of every path."""
-    return Particles.cat([own[own.best()] for own in groups(particles, paths)])
+def best_alive(particles: Particles) -> Particles | None:
+    """The best row that can have descendants, None if there is none."""
+    own = particles[particles.alive.nonzero().flatten()]
+    return own[own.best()] if len(own) else None
+
+
+def best_each(particles: Particles, paths: int, before: Particles | None = None) -> Particles:
+    """The best row of every path that can have descendants; where none can, the path's row of
+    `before`, or its best in name."""
+    before = before or particles
+    chosen = []
+    for own, old in zip(groups(particles, paths), groups(before, paths), strict=True):
+        best = best_alive(own)
+        chosen.append(old[old.best()] if best is None else best)
+    return Particles.cat(chosen)
 
 
 def repeated(parents: Particles, n: int) -> Particles:

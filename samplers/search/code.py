@@ -36,9 +36,8 @@ class CoDe:
                 f"block {self.block} and paths {self.paths} given, wanted at least 1 of each."
             )
 
-    @property
-    def ranks(self) -> str:
-        return "births" if self.block == 1 else "early"
+    def first_choice(self, steps: int) -> int:
+        return min(self.block, steps) - 1
 
     def minimum(self, steps: int, prices: Prices) -> int:
         return self.paths * sum(self._prices(steps, prices)) + self._slopes(steps, prices)

@@ -9,6 +9,7 @@ import torch
 
 from ..problem import Problem
 from ..types import Particles, Prices, SearchEvent
+from .choose import best_alive
 
 
 @dataclass
@@ -43,14 +44,14 @@ class RolloverBudgetForcing:
     quota 0 is automatic: (F - I B) // (N B) of the particle budget F, with I initial particles,
     B paths and N times, and at least 1. Departures: the whole budget is used (the released code
     stops at the last F - 1: budget F - 1 with an explicit quota repeats it) unless there is no step
-    to draw children at, in equal shares to the
-    paths, what is over to the first ones; and the driver keeps the best particle ever seen, not the
-    last step's. With `speculation` m > 1 children come m at a time and are judged in order: those
-    behind the one that is moved to are spent, and remain candidates for the result.
+    to draw children at, in equal shares to the paths, what is over to the first ones; the driver
+    keeps the best particle ever seen, not the last step's; and a child from which nothing can
+    descend (its x0 is not finite) is never moved to. With `speculation` m > 1 children come m at a
+    time and are judged in order: those behind the one that is moved to are spent, and remain
+    candidates for the result.
     """
 
     title: ClassVar[str] = "Rollover Budget Forcing (RBF)"
-    ranks: ClassVar[str] = "births"
 
     init_particles: int = field(
         default=8,
@@ -98,6 +99,9 @@ class RolloverBudgetForcing:
             if getattr(self, name) < value:
                 raise ValueError(f"{name} {getattr(self, name)} given, wanted at least {value}.")
 
+    def first_choice(self, steps: int) -> int:
+        return 0
+
     def minimum(self, steps: int, prices: Prices) -> int:
         """All initial particles, then `quota` (at least one) children per transition and path."""
         children = (steps - 1) * max(1, self.quota)
@@ -120,7 +124,7 @@ class RolloverBudgetForcing:
         yield SearchEvent("born", born, ledger.nfe)
         paths = []
         for own in (born[i : i + per_path] for i in range(0, len(born), per_path)):
-            parent = own[own.best()]
+            parent = best_alive(own) or own[0]
             paths.append(_Path(parent, float(parent.reward), quota))
             yield SearchEvent("accept", parent, ledger.nfe, quota)
 
@@ -146,6 +150,8 @@ class RolloverBudgetForcing:
         path.share -= len(children)
         for i in range(len(children)):
             child = children[i]
+            if not child.alive:
+                continue
             if path.best is None or child.reward > path.best.reward:
                 path.best = child
             if child.reward > path.record:
@@ -157,5 +163,8 @@ class RolloverBudgetForcing:
                 if moves:
                     return
         if path.drawn == path.quota and int(path.parent.steps) < problem.last_step - 1:
+            if path.best is None:  # there is nothing to go on from: as many tries again
+                path.quota += quota
+                return
             path.move(path.best, quota)
             yield SearchEvent("exhaust", path.parent, problem.ledger.nfe, path.quota)

@@ -29,7 +29,6 @@ class SMC:
     """
 
     title: ClassVar[str] = "SMC (resampled particles)"
-    ranks: ClassVar[str] = "births"
 
     temperature: float = field(
         default=0.5,
@@ -79,6 +78,9 @@ class SMC:
                 raise ValueError(
                     f"{name} {getattr(self, name)!r} given, wanted one of {', '.join(known)}."
                 )
+
+    def first_choice(self, steps: int) -> int:
+        return 0
 
     def minimum(self, steps: int, prices: Prices) -> int:
         return prices.born + (steps - 1) * (prices.step + prices.slope)

@@ -25,7 +25,6 @@ class SearchOverPaths:
     """
 
     title: ClassVar[str] = "Search over paths (SoP)"
-    ranks: ClassVar[str] = "late"
 
     paths: int = field(
         default=1,
@@ -70,6 +69,9 @@ class SearchOverPaths:
         each = [bottom - top + 1 + prices.score for top, bottom in self._rounds(steps)]
         each[0] += prices.birth - 1
         return each
+
+    def first_choice(self, steps: int) -> int:
+        return min(self.backward, steps - 1)
 
     def minimum(self, steps: int, prices: Prices) -> int:
         return self.paths * sum(self._prices(steps, prices))

@@ -21,7 +21,6 @@ class SVDD:
     """
 
     title: ClassVar[str] = "SVDD (best child each step)"
-    ranks: ClassVar[str] = "births"
 
     paths: int = field(default=1, metadata=PATHS)
     alpha: float = field(
@@ -42,6 +41,9 @@ class SVDD:
                 "number of at least 0."
             )
 
+    def first_choice(self, steps: int) -> int:
+        return 0
+
     def minimum(self, steps: int, prices: Prices) -> int:
         return self.paths * (prices.born + (steps - 1) * (prices.step + prices.slope))
 
@@ -53,17 +55,17 @@ class SVDD:
         for step, k in enumerate(shares(int(problem.left) - slopes, each, b)):
             children = brood(problem, parents, k, b)
             yield SearchEvent("propose" if step else "born", children, ledger.nfe)
-            parents = self._choose(children, problem)
+            parents = self._choose(children, parents, problem)
             yield SearchEvent("accept", parents, ledger.nfe)
 
-    def _choose(self, children: Particles, problem: Problem) -> Particles:
-        alone = len(children) == self.paths
-        if alone or self.alpha == 0.0:
-            return best_each(children, self.paths)
-        chosen = []
-        for own, u in zip(groups(children, self.paths), problem.uniforms(self.paths), strict=True):
+    def _choose(self, children: Particles, before: Particles | None, problem: Problem) -> Particles:
+        best = best_each(children, self.paths, before)
+        if len(children) == self.paths or self.alpha == 0.0:
+            return best
+        chosen, uniforms = [], problem.uniforms(self.paths)
+        for i, (own, u) in enumerate(zip(groups(children, self.paths), uniforms, strict=True)):
             if not own.reward.isfinite().any():
-                chosen.append(own[0])
+                chosen.append(best[i])
                 continue
             odds = torch.softmax((own.reward - own.reward.max()) / self.alpha, 0)
             last = int(odds.nonzero().max())  # rounding must not reach a child without weight

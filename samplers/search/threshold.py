@@ -15,12 +15,11 @@ class VerifierThreshold:
     first whose reward reaches `threshold`; the budget goes where this takes long.
 
     A step that has tried its even share of what is left goes on with its best: what steps before it
-    saved is shared by all that follow. A last step that reaches the threshold ends the search,
-    whatever is left of the budget.
+    saved is shared by all that follow. It goes on trying while nothing can descend from any. A last
+    step that reaches the threshold ends the search, whatever is left of the budget.
     """
 
     title: ClassVar[str] = "Verifier threshold"
-    ranks: ClassVar[str] = "births"
 
     threshold: float = field(
         default=-0.5,  # counting rewards take up to 0.49 off a right picture to break ties
@@ -36,6 +35,9 @@ class VerifierThreshold:
     def __post_init__(self) -> None:
         if not isfinite(self.threshold):
             raise ValueError(f"threshold {self.threshold} given, wanted a finite number.")
+
+    def first_choice(self, steps: int) -> int:
+        return 0
 
     def minimum(self, steps: int, prices: Prices) -> int:
         return prices.born + (steps - 1) * (prices.step + prices.slope)
@@ -54,7 +56,7 @@ class VerifierThreshold:
                 child = problem.propose(parent) if step else problem.born(1)
                 yield SearchEvent("propose" if step else "born", child, ledger.nfe)
                 share -= 1
-                if best is None or child.reward > best.reward:
+                if child.alive and (best is None or child.reward > best.reward):
                     best = child
                 if float(child.reward) >= self.threshold:
                     break

@@ -19,7 +19,6 @@ class ZeroOrder:
     """
 
     title: ClassVar[str] = "Zero-order (neighbouring noises)"
-    ranks: ClassVar[str] = "late"
 
     neighbours: int = field(
         default=4,
@@ -46,6 +45,9 @@ class ZeroOrder:
                 f"neighbours {self.neighbours} and radius {self.radius} given, wanted at least 1 "
                 "and a number above 0 and at most 1."
             )
+
+    def first_choice(self, steps: int) -> int:
+        return steps - 1
 
     def minimum(self, steps: int, prices: Prices) -> int:
         return prices.walk(steps)

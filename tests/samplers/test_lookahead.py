@@ -2,17 +2,27 @@
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import assume, given
 from pack.samplers.lineage import Replay, entries
-from pack.samplers.lookahead import AUTOMATIC, LOOK, SHARP, blur
+from pack.samplers.lookahead import AUTOMATIC, CLEAR, LOOK, SHARP, blur
 from pack.samplers.noise import AddressedNoise
 from pack.samplers.run import Finish
 from pack.samplers.search import SEARCHES
+from pack.samplers.search.sop import SearchOverPaths
 
 from .setups import EACH, Setup, assert_same_run, pinned, same, setups
 from .world import denoise
 
-EARLY = [name for name, search in SEARCHES.items() if search.ranks != "late"]
+EARLY = [name for name, search in SEARCHES.items() if search().first_choice(6) < 2]
+
+
+def first_choice(setup):
+    return setup.search.first_choice(setup.steps)
+
+
+def looks(setup):
+    """Whether it chooses between particles that may be blurred."""
+    return first_choice(setup) == 0 or setup.problem().times[first_choice(setup)] >= CLEAR
 
 
 def sharp(x, t):
@@ -39,7 +49,7 @@ def automatic(setup, **settings):
 
 def with_look(setup, ahead):
     """The setup told its lookahead, and what an automatic one spends in vain."""
-    spared = setup.search.ranks == "births"
+    spared = first_choice(setup) == 0
     needed = Setup(**vars(setup) | {"lookahead": LOOK})
     vain = LOOK if ahead == 0 or not spared else 0
     total = needed.least + (0 if spared else LOOK) * setup.cost + setup.extra
@@ -55,6 +65,7 @@ def test_it_is_the_search_that_was_decided(name, model, ahead):
     @pinned(40)
     @given(setups(name, lookahead=0, fixed={"shape": (4,)}))
     def check(setup):
+        assume(looks(setup))
         told, vain = with_look(setup, ahead)
         asked = Setup(**vars(told) | {"finish": setup.finish})
         events, outcome, task = automatic(asked, budget=told.total, denoiser=model)
@@ -77,12 +88,21 @@ def test_without_the_budget_or_the_use_nothing_is_spent_on_it(name):
     @given(setups(name, lookahead=0))
     def check(setup):
         carries = with_look(setup, LOOK)[0].total - setup.extra
-        budget = carries - 1 if name in EARLY else carries + setup.extra
+        budget = carries - 1 if looks(setup) else carries + setup.extra
         ran = automatic(setup, budget=budget, denoiser=blurred)
         assert ran[2].lookahead == 0
         assert_same_run(ran, setup.run(budget=budget, denoiser=blurred))
 
     check()
+
+
+@pytest.mark.parametrize(("steps", "ahead"), [(6, 0), (12, LOOK)])
+def test_a_late_choice_needs_no_look(steps, ahead):
+    """Search over paths first chooses at the third time: t = 0.63 of 6, 0.79 of 12."""
+    setup = Setup(SearchOverPaths(forward=1, backward=2), steps, extra=200)
+    assert looks(setup) == bool(ahead)
+    _, outcome, task = automatic(setup, denoiser=blurred)
+    assert task.lookahead == ahead and outcome.top
 
 
 @pytest.mark.parametrize("name", EARLY)
@@ -93,7 +113,7 @@ def test_a_model_that_turns_out_dear_is_not_looked_ahead_with(name):
         task.ledger.charge(len(x) * (3 if task.ledger.network_calls else 1), 1)
         return blurred(x, t)
 
-    setup = Setup(EACH[name], 4)
+    setup = Setup(EACH[name], 6)
     told, _ = with_look(setup, LOOK)
     task = setup.problem(budget=told.total, denoiser=charging, counts_itself=True)
     task.lookahead = AUTOMATIC
@@ -104,14 +124,14 @@ def test_a_model_that_turns_out_dear_is_not_looked_ahead_with(name):
 @pytest.mark.parametrize("name", EARLY)
 def test_the_winner_comes_again(name):
     """What was looked at went through the network alone."""
-    setup = Setup(EACH[name], 4, extra=120, finish=Finish(2))
+    setup = Setup(EACH[name], 6, extra=200, finish=Finish(2))
     events, outcome, task = automatic(setup, denoiser=crowded)
     assert task.lookahead == LOOK
     born = [e.particles for e in events if e.kind == "born"]
     for particle in (outcome.top[0], *(p[i] for p in born for i in range(len(p)))):
         lineage = entries(task.book.lineage(int(particle.ids)))
         replay = Replay.of(lineage, int(particle.paths), lookahead=task.lookahead)
-        again = Setup(replay, 4, lookahead=replay.lookahead, finish=Finish(replay.nodes))
+        again = Setup(replay, 6, lookahead=replay.lookahead, finish=Finish(replay.nodes))
         assert torch.equal(again.run(denoiser=crowded)[1].top[0].clean, particle.clean)
 
 

@@ -17,6 +17,7 @@ from .setups import EACH, NO_FINISH, NO_RULES, SCORED, Setup, pinned, ranked, se
 from .world import Counter, denoise
 
 each_method = pytest.mark.parametrize("name", SEARCHES)
+WAITING = ("rbf", "svdd", "threshold")  # do not move to a particle that can have no descendants
 INF = math.inf
 
 
@@ -66,12 +67,48 @@ def test_failures_are_named_and_the_search_goes_on(name, data):
             assert reward == (-INF if number in failed else said)
     assert task.failed == failed
     assert outcome.stopped in ("budget", "done")
-    paths = {p for e in events if e.kind in SCORED for p in e.particles.steps.tolist()}
-    assert setup.steps - 1 in paths
+    reached = {p for e in events if e.kind in SCORED for p in e.particles.steps.tolist()}
+    assert setup.steps - 1 in reached or (name in WAITING and "network" in failed.values())
     searched = [event for event in events if event.kind != "finish"]
     best = ranked(searched, setup.finish.top_k)
     sources = [int(p.parents if setup.finish.steps else p.ids) for p in outcome.top]
     assert sorted(sources) == sorted(best)
+
+
+@pytest.mark.parametrize("name", WAITING)
+@pinned(40)
+@given(st.data())
+def test_nothing_is_spent_on_children_of_what_the_network_made_nan_of(name, data):
+    """While a path has a particle from which it can go on, it does so from there."""
+    setup = data.draw(setups(name))
+    events, *_ = setup.run(denoiser=unsound, objective=lambda x0: x0.mean(1))
+    dead: set[int] = set()
+    hopeful: set[int] = set()  # paths
+    drawn = [event.particles for event in events if event.kind in SCORED]
+    for p in drawn:
+        barren = ~p.x0.isfinite().all(1)
+        columns = (c.tolist() for c in (p.ids, p.parents, p.paths, barren))
+        for own, parent, path, lost in zip(*columns, strict=True):
+            assert parent not in dead or path not in hopeful
+            dead |= {own} if lost else set()
+            hopeful |= set() if lost else {path}
+    assert drawn
+
+
+def test_a_step_whose_only_try_failed_is_tried_again():
+    """RBF with a quota of 1: the first child at each step is NaN, the second sound."""
+    tried: dict[float, int] = {}
+
+    def every_other(x, t):
+        tried[t] = tried.get(t, 0) + 1
+        return denoise(x, t) * (math.nan if t < first and tried[t] % 2 else 1.0)
+
+    setup = Setup(RolloverBudgetForcing(1, quota=1), steps=4, extra=3, finish=NO_FINISH)
+    first = setup.problem().times[0]
+    events, outcome, task = setup.run(denoiser=every_other, objective=lambda x0: -x0.norm(dim=1))
+    steps = [int(e.particles.steps) for e in events if e.kind == "propose"]
+    assert steps == [1, 1, 2, 2, 3, 3] and set(task.failed) == {1, 3, 5}
+    assert int(outcome.top[0].ids) not in task.failed
 
 
 @each_method
