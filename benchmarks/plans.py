@@ -7,6 +7,7 @@ from dataclasses import replace
 from world import AUTOMATIC, Finish, Prices, Setting
 
 BUDGETS = (25, 50, 100, 200)
+TIMED = 6  # prompts, for the seconds of a row
 PLAIN_STEPS = {"fast": 4, "base": 20}
 BEST_STEPS = {  # of best of N: what won on prompt seed 0, or where that was not tried on these
     "fast": dict.fromkeys(BUDGETS, 1),
@@ -14,7 +15,7 @@ BEST_STEPS = {  # of best of N: what won on prompt seed 0, or where that was not
 }
 OTHER_STEPS = {  # of best of N, beside these
     "fast": {25: (2, 4), 50: (2, 4), 100: (2, 4, 5, 10, 20), 200: (4,)},
-    "base": {25: (10,), 50: (10,), 100: (2, 10, 20), 200: (10,)},
+    "base": {25: (3, 4, 10), 50: (3, 4, 7, 10), 100: (2, 4, 7, 10, 20), 200: (10,)},
 }
 # What a search shares with its rivals on each model; chosen on prompt seed 0.
 COMMON = {

@@ -5,9 +5,10 @@ Every row runs on the same held-out prompts and seeds; errors are standard error
 measured is kept in benchmarks/results/quality_<weights>.json, row by row, and is not measured
 again; --write makes benchmarks/quality_<weights>.md of it. Rows come from plans.py (--only takes
 those whose names patterns find, pattern by pattern) or from --rows key=value,… --time measures the
-seconds of known rows again, on a few prompts: on one machine that does nothing else; the page
-compares seconds only where all its rows were timed so. --compile is for many rows: a quarter
-quicker after some minutes, with a C++ compiler. Needs the environment of `dev.py test`.
+seconds of known rows again, on a few prompts (on all where a method stops by itself): on one
+machine that does nothing else; the page compares seconds only where all its rows were timed so.
+--compile is for many rows: a quarter quicker after some minutes, with a C++ compiler. Needs the
+environment of `dev.py test`.
 """
 
 from __future__ import annotations
@@ -31,7 +32,6 @@ import plans  # noqa: E402
 import quality_page  # noqa: E402
 from world import ROOT, Setting, World, held_out_prompts  # noqa: E402
 
-TIMED = 6  # prompts
 METRICS = ("exact", "rss", "agreement", "diversity", "nfe", "seconds")
 _WORLD: World | None = None
 
@@ -117,7 +117,7 @@ def main() -> None:
     results = Results(path, {"weights": named} | shape)
     plan = plans.plan(named)
     if args.write:
-        quality_page.write(named, plan, results.rows)
+        quality_page.write(named, results.about, plan, results.rows)
         return
     wanted = {text: parse_setting(text) for text in args.rows}
     if not args.rows:
@@ -128,7 +128,8 @@ def main() -> None:
     with multiprocessing.get_context("fork").Pool(args.jobs, _begin, begin) as pool:
         for setting in wanted.values() if args.time else ():
             if row := results.rows.get(repr(setting)):
-                seconds = measure(pool, setting, texts[:TIMED], 1)["seconds"]
+                some = texts if setting.method == "threshold" else texts[: plans.TIMED]
+                seconds = measure(pool, setting, some, 1)["seconds"]
                 results.add(setting, row | {"seconds": seconds, "timed": True})
         for name, setting in wanted.items() if not args.time else ():
             for each in (plans.base_of(setting.budget, named), setting):

@@ -19,7 +19,10 @@ UNTIMED = (
     " CPU seconds were taken on two machines beside other work and are not to be compared before "
     "`--time` has measured them again."
 )
-SECONDS = (0.25, 0.5, 1.0, 2.0, 4.0)
+SECONDS = (0.25, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
+ORDER = ("rbf, VP-SDE", "svdd, VP-SDE", "code, VP-SDE", "smc, VP-SDE", "best of N")  # the paper's
+NAMES = {"rbf": "RBF", "svdd": "SVDD", "code": "CoDe", "smc": "SMC"}
+KINDS = ("VP-SDE", "linear SDE", "linear ODE")  # its order of steps
 Row = dict[str, list[float]]  # for each metric one number a prompt
 HEAD = (
     "| method | exact | RSS | shapes agree | diversity | NFE | CPU s | exact, less best of N |\n"
@@ -32,16 +35,20 @@ def mean_error(values: list[float]) -> tuple[float, float]:
     return statistics.fmean(values), statistics.stdev(values) / math.sqrt(len(values))
 
 
+def gain(values: list[float]) -> str:
+    mean, error = mean_error(values)
+    return f"{round(mean, 3) + 0.0:+.3f} ± {error:.3f}"  # not -0.000
+
+
 def line(name: str, row: Row, base: Row | None) -> str:
     """One row of a table, compared with `base` if that is measured."""
     cells = [mean_error(row[k]) for k in ("exact", "rss", "agreement")]
     text = " | ".join(f"{mean:.3f} ± {error:.3f}" for mean, error in cells)
-    gain = "–"
-    if base:
-        gains = [a - b for a, b in zip(row["exact"], base["exact"], strict=True)]
-        gain = "{:+.3f} ± {:.3f}".format(*mean_error(gains))
-    diversity, nfe, seconds = (statistics.fmean(row[k]) for k in ("diversity", "nfe", "seconds"))
-    return f"| {name} | {text} | {diversity:.3f} | {nfe:.0f} | {seconds:.2f} | {gain} |"
+    less = gain([a - b for a, b in zip(row["exact"], base["exact"], strict=True)]) if base else "–"
+    diversity = "{:.3f} ± {:.3f}".format(*mean_error(row["diversity"]))
+    seconds = "{:.2f} ± {:.2f}".format(*mean_error(row["seconds"]))
+    nfe = statistics.fmean(row["nfe"])
+    return f"| {name} | {text} | {diversity} | {nfe:.0f} | {seconds} | {less} |"
 
 
 def by_budget(plan: dict[str, Setting], measured: dict[str, Row]) -> dict[str, dict[int, Row]]:
@@ -55,13 +62,13 @@ def by_budget(plan: dict[str, Setting], measured: dict[str, Row]) -> dict[str, d
     return {method: rows for method, rows in found.items() if len(rows) > 1}
 
 
-def at_seconds(rows: dict[int, Row], seconds: float) -> tuple[float, float] | None:
-    """Exactness at equal CPU time, between the two budgets around it, linear in log time.
+def at_seconds(rows: list[Row], seconds: float) -> tuple[float, float] | None:
+    """Exactness at equal CPU time, between the two rows around it, linear in log time.
 
-    A budget that takes longer than one that finds more is left out.
+    A row that takes longer than one that finds more is left out.
     """
     steps: list[tuple[float, list[float]]] = []
-    for own in sorted((statistics.fmean(row["seconds"]), row["exact"]) for row in rows.values()):
+    for own in sorted((statistics.fmean(row["seconds"]), row["exact"]) for row in rows):
         if not steps or statistics.fmean(own[1]) > statistics.fmean(steps[-1][1]):
             steps.append(own)
     for (low, before), (high, after) in zip(steps, steps[1:], strict=False):
@@ -71,20 +78,69 @@ def at_seconds(rows: dict[int, Row], seconds: float) -> tuple[float, float] | No
     return None
 
 
-def equal_seconds(methods: dict[str, dict[int, Row]]) -> str:
-    """The second table: every method at equal CPU time a picture."""
-    lines = [
-        f"| exact at | {' | '.join(f'{s:g} s' for s in SECONDS)} |",
-        "|---" * (len(SECONDS) + 1) + "|",
+def equal_seconds(methods: dict[str, list[Row]]) -> str:
+    """The second table: every method at equal CPU time a picture, where half of them were."""
+    columns = [
+        (s, own)
+        for s in SECONDS
+        if sum(map(bool, own := [at_seconds(rows, s) for rows in methods.values()]))
+        >= len(methods) / 2
     ]
-    for method, rows in methods.items():
-        cells = [at_seconds(rows, s) for s in SECONDS]
+    lines = [
+        f"| exact at | {' | '.join(f'{s:g} s' for s, _ in columns)} |",
+        "|---" * (len(columns) + 1) + "|",
+    ]
+    for i, method in enumerate(methods):
+        cells = [own[i] for _, own in columns]
         shown = (f"{c[0]:.3f} ± {c[1]:.3f}" if c else "–" for c in cells)
         lines.append(f"| {method} | {' | '.join(shown)} |")
     return "\n".join(lines)
 
 
-def write(weights: str, plan: dict[str, Setting], measured: dict[str, Row]) -> None:
+def links(found: list[Row | None]) -> list[str]:
+    """Each row's exactness less the next one's, paired; "–" where one is not measured."""
+    cells = []
+    for a, b in zip(found, found[1:], strict=False):
+        pair = a and b and [x - y for x, y in zip(a["exact"], b["exact"], strict=True)]
+        cells.append(gain(pair) if pair else "–")
+    return cells
+
+
+def order(plan: dict[str, Setting], measured: dict[str, Row]) -> str:
+    """Where the paper's order of methods, and of steps, holds."""
+
+    def row(name: str) -> Row | None:
+        return measured.get(repr(plan[name])) if name in plan else None
+
+    def table(head: list[str], rows: dict[object, list[Row | None]]) -> str:
+        lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+        return "\n".join(lines + [f"| {n} | {' | '.join(links(own))} |" for n, own in rows.items()])
+
+    budgets = {b: [row(f"{b:03} {method}") for method in ORDER] for b in plans.BUDGETS}
+    steps = {NAMES[m]: [row(f"100 {m}, {kind}") for kind in KINDS] for m in plans.PARTICLE_METHODS}
+    return "\n\n".join(
+        (
+            table(["NFE", "RBF - SVDD", "SVDD - CoDe", "CoDe - SMC", "SMC - best of N"], budgets),
+            table(["at 100 NFE", "VP-SDE - linear SDE", "linear SDE - ODE"], steps),
+        )
+    )
+
+
+def heading(weights: str, about: dict) -> str:
+    """What all rows have in common."""
+    common = plans.COMMON[plans.model(weights)]
+    return (
+        f"{about['prompts']} held-out prompts (prompt seed {about['prompt_seed']}) x "
+        f"{about['seeds']} seeds a row; ± is the standard error over prompts. Seconds are of "
+        f"{plans.TIMED} of the prompts with one seed, of all prompts for the verifier threshold, "
+        f"which stops by itself. VP-SDE: kernel {common['kernel']}, diffusion_norm "
+        f"{common['norm']:g}, 10 steps where no other number is said, then the best "
+        f"{common['top_k']} finished in {common['finish']} steps; RBF from budget / "
+        f"{plans.STARTS[plans.model(weights)]} starts."
+    )
+
+
+def write(weights: str, about: dict, plan: dict[str, Setting], measured: dict[str, Row]) -> None:
     """quality_<weights>.md and its chart, of the plan's rows that have been measured."""
     done = {name: setting for name, setting in plan.items() if repr(setting) in measured}
     timed = all("timed" in measured[repr(setting)] for setting in done.values())
@@ -96,6 +152,7 @@ def write(weights: str, plan: dict[str, Setting], measured: dict[str, Row]) -> N
     page = [
         f"# Searches on the demo model `{weights}`",
         f"    python benchmarks/quality.py --weights {weights}",
+        heading(weights, about),
         f"{len(done)} of {len(plan)} rows of plans.py are measured; names begin with the NFE. "
         + NOTES.get(weights, "")
         + ("" if timed else UNTIMED)
@@ -111,12 +168,22 @@ def write(weights: str, plan: dict[str, Setting], measured: dict[str, Row]) -> N
         drawn = chart(f"Exactly right, {weights}", plans.BUDGETS, series, "NFE", "exact (± se)")
         (HERE / "plots" / f"quality-{weights}.svg").write_text(drawn)
         page.append(f"![quality](plots/quality-{weights}.svg)")
+        page += [
+            "## The paper's order",
+            "Exactly right, paired differences: the paper has RBF, SVDD, CoDe, SMC, best of N, and "
+            "VP-SDE, linear SDE, ODE, from best to worst.",
+            order(plan, measured),
+        ]
     if methods and timed:
+        every = {method: list(rows.values()) for method, rows in methods.items()}
+        plain = {n: s for n, s in done.items() if "best of N" in n and not s.finish}
+        every["best of N"] = [measured[repr(s)] for s in plain.values()]
         page += [
             "## At equal time",
-            "CPU seconds a picture, network, decoder and reward together, between the budgets "
-            "measured. The demo model's network is cheap beside its decoder and reward, so this "
-            "table favours methods that score little; with a large model NFE decide.",
-            equal_seconds(methods),
+            "CPU seconds a picture, network, decoder and reward together, between the rows "
+            "measured; best of N at its best number of steps for each time. The demo model's "
+            "network is cheap beside its decoder and reward, so this table favours methods that "
+            "score little; with a large model NFE decide.",
+            equal_seconds(every),
         ]
     (HERE / f"quality_{weights}.md").write_text("\n\n".join(page) + "\n")
