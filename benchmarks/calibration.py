@@ -5,7 +5,7 @@ prompts, with its standard error) between what a particle scores there and what 
 scores. Columns: the one-step x0 (lookahead 0), and rollouts of 1, 2 and 4 steps. `right` is how
 often a particle whose look is exactly right is exactly right when finished; `blur` what the
 automatic lookahead goes by, and `looks` how often it would look ahead there. --write puts the table
-into benchmarks/calibration.md.
+into benchmarks/calibration.md and draws it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import torch
 from scipy.stats import rankdata
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from page import put  # noqa: E402
+from page import chart, put  # noqa: E402
 from world import LOOK, SHARP, World, blur, held_out_prompts, judge, rewards_of  # noqa: E402
 
 LOOKS = (0, 1, 2, 4)
@@ -91,6 +91,20 @@ def main() -> None:
     print(text)
     if args.write:
         put(Path(__file__).with_suffix(".md"), args.weights, text)
+        plot(args.weights, text)
+
+
+def plot(weights: str, text: str) -> None:
+    """plots/calibration-<weights>.svg of the correlations in a table."""
+    head, _, *rows = ([c.strip() for c in line.strip("|").split("|")] for line in text.split("\n"))
+    series = {
+        name: [tuple(map(float, row[i].split(" ± "))) if "±" in row[i] else None for row in rows]
+        for i, name in enumerate(head)
+        if name.startswith("look ")
+    }
+    title, times = f"What an early look tells, {weights}", tuple(row[0] for row in rows)
+    drawn = chart(title, times, series, "t", "rank correlation (± se)")
+    (Path(__file__).parent / "plots" / f"calibration-{weights}.svg").write_text(drawn)
 
 
 def table(args: argparse.Namespace) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 COLOURS = ("#4c72b0", "#dd8452", "#55a868", "#c44e52", "#8172b3", "#937860", "#da8bc3", "#333333")
 
 
-def chart(title: str, xs: tuple[int, ...], series: dict, x_name: str, y_name: str) -> str:
+def chart(title: str, xs: tuple, series: dict, x_name: str, y_name: str) -> str:
     """An SVG of one line a series with error bars; x on a logarithmic, even scale."""
     points = [p for own in series.values() for p in own if p]
     low, high = min(m - e for m, e in points), max(m + e for m, e in points)
