@@ -235,12 +235,14 @@ def test_a_picture_that_is_not_finite_is_not_scored(host):
     assert report["spent"]["rewards"] == len(report["trace"]) - 4
 
 
+def spoiled_network(name, call_number):
+    graph = search(name=name)
+    spoiled = node("ProbeTroubledNetwork", model=["loader", 0], call_number=call_number, name=name)
+    return with_input(graph | {"spoiled": spoiled}, "guider", "model", ["spoiled", 0])
+
+
 def test_a_prediction_that_is_not_finite_is_not_decoded(host):
-    graph = search(name="network")
-    graph["spoiled"] = node(
-        "ProbeTroubledNetwork", model=["loader", 0], call_number=3, name="network"
-    )
-    report = host.probe(with_input(graph, "guider", "model", ["spoiled", 0]))["report"]
+    report = host.probe(spoiled_network("network", 3))["report"]
     assert [row["failed"] for row in report["trace"] if "failed" in row] == ["network"]
     assert report["spent"]["decodes"] == len(report["trace"]) - 1
 
@@ -250,6 +252,7 @@ def test_a_prediction_that_is_not_finite_is_not_decoded(host):
     [
         (lambda: trouble("nan", "none", count=1 << 20), "reward was not a finite number"),
         (lambda: spoiled_decoder("no picture"), "decoded picture was not finite"),
+        (lambda: spoiled_network("no prediction", -1), "network's prediction was not finite"),
     ],
 )
 def test_all_failed_is_one_sentence_with_the_cause(host, make, cause):

@@ -271,6 +271,8 @@ def smc(book, lam, linear, share, scheme):
 def survivors(w, scheme, u):
     """Each point of [0, 1) falls into the share of one particle."""
     n, total = len(u), math.fsum(w)
+    if scheme == "residual":
+        return leftover([n * value / total for value in w], u)
     points = {
         "multinomial": u,
         "systematic": [(j + u[0]) / n for j in range(n)],
@@ -284,6 +286,20 @@ def survivors(w, scheme, u):
             upto += w[i]
         chosen.append(i)
     return chosen
+
+
+def leftover(shares, u):
+    """Whole copies of each, then draws from what is left of the shares; in order."""
+    whole = [math.floor(share + 1e-9) for share in shares]
+    rest = [max(0.0, share - n) for share, n in zip(shares, whole, strict=True)]
+    chosen = [i for i, n in enumerate(whole) for _ in range(n)]
+    for point in u[: len(u) - len(chosen)]:
+        i, upto = 0, rest[0]
+        while point * math.fsum(rest) >= upto:
+            i += 1
+            upto += rest[i]
+        chosen.append(i)
+    return sorted(chosen)
 
 
 def rbf(book, init, paths, quota, chunk):

@@ -1,5 +1,7 @@
 """Rows go through the network in parts, and nothing but memory depends on which."""
 
+import itertools
+
 import pytest
 import torch
 from hypothesis import given
@@ -7,6 +9,10 @@ from hypothesis import strategies as st
 from pack.samplers.batching import AUTOMATIC, MicroBatch, OneAtATime, device_clock
 from pack.samplers.search import SEARCHES
 from pack.samplers.search.best_of_n import BestOfN
+from pack.samplers.search.code import CoDe
+from pack.samplers.search.rbf import RolloverBudgetForcing
+from pack.samplers.search.smc import SMC
+from pack.samplers.search.svdd import SVDD
 
 from .setups import Setup, arithmetic, assert_same_run, pinned, setups
 from .world import Counter
@@ -23,6 +29,24 @@ def test_micro_batches_change_no_bit(name, data, size):
     assert_same_run(whole, parts)
     assert parts[2].ledger.network_calls >= whole[2].ledger.network_calls
     assert parts[2].ledger.nfe == whole[2].ledger.nfe
+
+
+@pytest.mark.parametrize("search", [SVDD(paths=3), CoDe(paths=3, block=1), SMC()])
+def test_all_paths_share_a_call(search):
+    """One call a step, whatever the paths and their children."""
+    steps = 5
+    _, _, task = Setup(search, steps, extra=60).run(micro_batch=10**6)
+    assert task.ledger.network_calls == steps and task.ledger.nfe > 6 * steps
+
+
+def test_paths_of_rbf_that_stand_at_one_step_share_a_call():
+    """None finds better than its start: all go on by their quotas, together."""
+    search = RolloverBudgetForcing(init_particles=2, paths=3, quota=2)
+    worse = itertools.count()
+    _, _, task = Setup(search, 4).run(
+        objective=lambda x0: torch.full((len(x0),), -float(next(worse))), micro_batch=10**6
+    )
+    assert task.ledger.network_calls == 1 + 3 * 2 and task.ledger.nfe == 6 + 3 * 3 * 2
 
 
 @each_method

@@ -151,7 +151,7 @@ def test_verifier_threshold(world, extra, wanted):
     st.sampled_from([0.05, 0.5, 10.0]),
     st.booleans(),
     st.sampled_from([0.0, 0.47, 0.83, 0.999]),
-    st.sampled_from(["multinomial", "systematic", "stratified"]),
+    st.sampled_from(["multinomial", "systematic", "stratified", "residual"]),
 )
 def test_smc(world, extra, lam, linear, share, scheme):
     search = SMC(lam, "linear" if linear else "none", share, scheme)
