@@ -94,8 +94,9 @@ function extension() {
   /**
    * Show a model on its node, if that is on the canvas now; when the run has ended, keep it there.
    * @param {Model} model
+   * @param {boolean} capture false while a graph loads: the open tab may still be another one
    */
-  function tell(model) {
+  function tell(model, capture = true) {
     const { workflow, node: id, prompt } = model.run;
     const own = (app.rootGraph ?? app.graph)?.id;
     const ours = workflow === null ? started.has(prompt) : workflow === own;
@@ -110,6 +111,7 @@ function extension() {
     show(node, full);
     if (model.running) return;
     saved.set(node, pack(full));
+    if (!capture) return;
     const tracker = app.extensionManager?.workflow?.activeWorkflow?.changeTracker;
     (tracker?.captureCanvasState ?? tracker?.checkState)?.call(tracker); // by age of the front-end
   }
@@ -200,7 +202,7 @@ function extension() {
     },
     afterConfigureGraph() {
       for (const model of [...store.models.values()].filter((m) => m.running)) tell(model);
-      for (const model of [...unseen.values()]) tell(model);
+      for (const model of [...unseen.values()]) tell(model, false);
     },
   };
 }

@@ -1,0 +1,72 @@
+/** The entry of the browser part, between stand-ins for ComfyUI's page and the server. */
+
+import assert from "node:assert/strict";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { fileURLToPath, pathToFileURL } from "node:url";
+
+const WEB = fileURLToPath(new URL("../../web/", import.meta.url));
+const GOLDEN = JSON.parse(readFileSync(new URL("golden_events.json", import.meta.url), "utf-8"));
+const MESSAGES = GOLDEN.rbf.messages.map((message) => ({ ...message.data, node_id: "9" }));
+
+/** A search node as the front-end makes it, with the panel that it was given. */
+function searchNode(id) {
+  const node = { id, comfyClass: "FlowSearchRBF", size: [300, 100], panel: null };
+  const addDOMWidget = (name, type, panel) => (node.panel = panel) && {};
+  return Object.assign(node, { addDOMWidget, computeSize: () => [300, 100], setSize() {} });
+}
+
+/** The entry loaded into a page; `answers` are the server's, by route. */
+async function page(t, answers = {}) {
+  const home = mkdtempSync(join(tmpdir(), "flow_search_"));
+  t.after(() => rmSync(home, { recursive: true }));
+  cpSync(WEB, join(home, "extensions", "pack"), { recursive: true });
+  mkdirSync(join(home, "scripts"));
+  writeFileSync(join(home, "package.json"), '{"type": "module"}');
+  for (const name of ["api", "app"]) {
+    const text = `export const ${name} = globalThis.comfy.${name};`;
+    writeFileSync(join(home, "scripts", `${name}.js`), text);
+  }
+  const host = { captured: 0, asked: [], extension: null };
+  const changeTracker = { checkState: () => (host.captured += 1) };
+  host.app = {
+    extensionManager: { workflow: { activeWorkflow: { changeTracker } } },
+    registerExtension: (extension) => (host.extension = extension),
+  };
+  const fetchApi = async (route) => {
+    host.asked.push(route);
+    return { ok: route in answers, json: async () => answers[route] };
+  };
+  host.api = Object.assign(new EventTarget(), { clientId: "me", apiURL: String, fetchApi });
+  host.open = (id, ...ids) => {
+    const nodes = new Map(ids.map((own) => [own, searchNode(own)]));
+    host.app.rootGraph = { id, getNodeById: (own) => nodes.get(own) };
+    nodes.forEach((node) => host.extension.nodeCreated(node));
+    host.extension.afterConfigureGraph();
+    return [...nodes.values()].map((node) => node.panel);
+  };
+  host.say = (type, detail) =>
+    host.api.dispatchEvent(Object.assign(new Event(type), { detail }));
+  host.settled = () => new Promise((then) => setTimeout(then, 20));
+  const createElement = () =>
+    Object.assign(new EventTarget(), { model: null, askAgain: () => (host.askedAgain = true) });
+  const elements = { get: () => true };
+  Object.assign(globalThis, { comfy: host, document: { createElement }, customElements: elements });
+  await import(pathToFileURL(join(home, "extensions", "pack", "flow_search.js")));
+  host.extension.setup();
+  return host;
+}
+
+test("what ended in another tab is shown with its graph, and captured not before", async (t) => {
+  const host = await page(t);
+  const [other] = host.open("workflow-2", 9);
+  for (const message of MESSAGES) host.say("flow_search.event", message);
+  assert.equal(other.model, null);
+  const [panel] = host.open("workflow-1", 9);
+  assert.equal(panel.model.searches[0].stopped, "budget");
+  assert.equal(host.captured, 0);
+  for (const message of MESSAGES) host.say("flow_search.event", message);
+  assert.equal(host.captured, 1);
+});
