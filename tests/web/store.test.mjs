@@ -206,6 +206,41 @@ test("the store hears a run, its report, its error", () => {
   assert.deepEqual(last.run, RUN);
 });
 
+test("of a node that ran for a list the last report is shown, with its own pictures", () => {
+  const source = new EventTarget();
+  let last = null;
+  new Store(source, (model) => (last = model));
+  const { rbf, smc } = GOLDEN;
+  const batch = { ...smc.report, batch: [smc.report, smc.report] };
+  const files = ["a", "b", "c"].map((name) => ({ filename: name, subfolder: "", type: "temp" }));
+  for (const data of messages("smc")) {
+    source.dispatchEvent(Object.assign(new Event("flow_search.event"), { detail: data }));
+  }
+  const text = [rbf.report, batch].map((report) => JSON.stringify(report));
+  const output = { flow_search_report: text, flow_search_images: files };
+  const detail = { node: "22:9", prompt_id: "prompt-1", output };
+  source.dispatchEvent(Object.assign(new Event("executed"), { detail }));
+  assert.deepEqual(
+    last.searches.map((search) => [search.method, bestPicture(search).picture.file.filename]),
+    [
+      ["smc", "b"],
+      ["smc", "c"],
+    ],
+  );
+});
+
+test("in a loop a report is that of the node on the canvas", () => {
+  const source = new EventTarget();
+  const told = [];
+  const store = new Store(source, (model) => told.push(model.run));
+  for (const data of messages("rbf")) store.hear(data);
+  const output = { flow_search_report: [JSON.stringify(GOLDEN.rbf.report)] };
+  const detail = { node: "22:9.0.0.3", display_node: "22:9", prompt_id: "prompt-1", output };
+  source.dispatchEvent(Object.assign(new Event("executed"), { detail }));
+  assert.equal(told.length, messages("rbf").length + 1);
+  assert.deepEqual(told.at(-1), RUN);
+});
+
 test("a search of half a million particles has its shares", () => {
   const search = emptySearch();
   const row = { id: 0, kind: "propose", step: 1, reward: 0, accepted: false, nfe: 1, path: 0 };

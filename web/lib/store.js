@@ -206,15 +206,21 @@ export class Store {
     if (model !== null) this.keep(model);
   }
 
-  /** @param {any} detail of an `executed` event */
-  finish({ node, prompt_id: prompt, output }) {
-    const text = output?.flow_search_report?.[0];
+  /**
+   * Of a node that ran once for each entry of a list the host joins the outputs: the last is shown,
+   * as live. In a loop `node` is one made for the turn.
+   * @param {any} detail of an `executed` event
+   */
+  finish({ node: own, display_node: node = own, prompt_id: prompt, output }) {
+    const text = output?.flow_search_report?.at(-1);
     if (typeof text !== "string") return;
     const before = [...this.models.values()].find(
       (m) => m.run.node === node && m.run.prompt === prompt,
     );
     const run = before?.run ?? { node: String(node), prompt, workflow: null };
-    this.keep(fromReport(JSON.parse(text), run, before, output.flow_search_images));
+    const report = JSON.parse(text);
+    const images = output.flow_search_images?.slice(-(report.batch ?? [report]).length);
+    this.keep(fromReport(report, run, before, images));
   }
 
   /**
