@@ -60,10 +60,16 @@ for (const name of Object.keys(GOLDEN)) {
   });
 
   test(`${name}: what is saved comes back`, () => {
-    const live = reduced(name);
+    const moved = GOLDEN[name].report.trace.filter((row) => row.accepted || row.kind === "finish");
+    const rows = moved.map((row, i) => ({ ...row, watchdog: i % 3 ? i / 4 : null }));
+    const live = messages(name).reduce(
+      (model, m) => reduce(model, m.kind === "done" ? { ...m, rows } : m),
+      null,
+    );
     const back = unpack(JSON.parse(JSON.stringify(pack(live))), RUN);
     const [before, after] = [live.searches[0], back.searches[0]];
-    const facts = (row) => [row.id, row.parent, row.kind, row.accepted, row.quota, row.failed];
+    const facts = ({ id, parent, kind, accepted, quota, failed, watchdog }) =>
+      [id, parent, kind, accepted, quota, failed, watchdog];
     assert.deepEqual(after.rows.map(facts), before.rows.map(facts));
     after.rows.forEach((row, i) => {
       const { reward } = before.rows[i];
@@ -174,6 +180,12 @@ test("a report sent again keeps the pictures that are shown; another report does
   const moved = fromReport({ ...report, trace }, { ...RUN, prompt: "2" });
   assert.equal(carried(moved, shown).searches[0].pictures.size, 0);
   assert.deepEqual(carried(other, null), other);
+});
+
+test("what was saved without figures of a watchdog opens", () => {
+  const saved = JSON.parse(JSON.stringify(pack(reduced("rbf"))));
+  delete saved.searches[0].watchdog;
+  assert.ok(unpack(saved, RUN).searches[0].rows.every((row) => !("watchdog" in row)));
 });
 
 test("what is not ours is not restored; a report that came with a picture is", () => {

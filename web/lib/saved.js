@@ -19,6 +19,9 @@ const COLUMNS = /** @type {const} */ (["id", "parent", "path", "step", "kind", "
 /** @param {?number} value */
 const short = (value) => (value === null ? null : Number(value.toPrecision(6)));
 
+/** @param {Row} row */
+const watched = ({ id, watchdog }) => (watchdog === undefined ? [] : [[id, short(watchdog)]]);
+
 /**
  * At most `limit` rows, in their order.
  * @param {Search} search
@@ -70,6 +73,7 @@ function packSearch(search, rows, pictures) {
     ),
     accepted: kept.filter((row) => row.accepted).map((row) => [row.id, row.quota ?? null]),
     failed: kept.filter((row) => row.failed).map((row) => [row.id, row.failed]),
+    watchdog: kept.flatMap(watched),
     shares: shares(search).map((share) => [share.step, share.tries, share.base, share.rolled]),
     pictures: order.slice(0, pictures).map((frame) => frame.picture),
   };
@@ -93,12 +97,14 @@ function unpackSearch(saved) {
   const [ids] = saved.columns;
   const accepted = new Map(saved.accepted);
   const failed = new Map(saved.failed);
+  const watchdog = new Map(saved.watchdog); // absent from older files
   const rows = ids.map((/** @type {number} */ id, /** @type {number} */ i) => {
     const row = Object.fromEntries(COLUMNS.map((name, at) => [name, saved.columns[at][i]]));
     row.t = row.kind === "finish" ? 0 : saved.sigmas[row.step];
     row.accepted = accepted.has(id);
     if (accepted.get(id) != null) row.quota = accepted.get(id);
     if (failed.has(id)) row.failed = failed.get(id);
+    if (watchdog.has(id)) row.watchdog = watchdog.get(id);
     return row;
   });
   return {
