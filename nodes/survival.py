@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from ..samplers.types import Particles
 from .decode import pixels
+from .metadata import keep
 from .output import stems
 
 PREFIX = "flow_search/unfinished"
@@ -71,8 +73,8 @@ def png_info(report: dict[str, Any], node_id: str, prompt_id: str | None) -> Png
     running, _ = PromptServer.instance.prompt_queue.get_current_queue_volatile()
     queued = [(prompt, extra) for _, own_id, prompt, extra, *_ in running if own_id == prompt_id]
     prompt, extra = queued[0] if queued else (None, {})
-    texts = dict(extra.get("extra_pnginfo") or {})
-    texts["flow_search"] = texts.get("flow_search", {}) | {node_id: report}
+    texts = copy.deepcopy(extra.get("extra_pnginfo") or {})
+    keep(texts, node_id, report)
     if prompt is not None:
         texts["prompt"] = prompt
     info = PngInfo()

@@ -106,8 +106,9 @@ def rewards(report):
 
 def test_cancel_ends_the_prompt_and_keeps_what_was_found(host):
     graph = trouble("slow", "cancel", budget=LONG)
+    shown = [{"id": "search", "flow_search": {"of": "an earlier run"}}, {"id": "probe"}]
     with saved(host) as files:
-        prompt_id = host.client.queue(graph, {"a": "workflow"})
+        prompt_id = host.client.queue(graph, {"a": "workflow", "nodes": shown})
         seen(host, "cancel")
         post(host, "/interrupt", {})
         entry = ended(host, prompt_id)
@@ -121,7 +122,8 @@ def test_cancel_ends_the_prompt_and_keeps_what_was_found(host):
     assert picture_reward(files[1]) == pytest.approx(report["best"]["reward"], abs=0.05)
     info = Image.open(files[1]).info
     assert json.loads(info["prompt"]) == graph
-    assert json.loads(info["workflow"]) == {"a": "workflow"}
+    shown[0]["flow_search"] = {"report": report}
+    assert json.loads(info["workflow"]) == {"a": "workflow", "nodes": shown}
     assert json.loads(info["flow_search"]) == {"search": report}
     assert str(files[1]) in host.log.read_text()
     assert not stop(host)
