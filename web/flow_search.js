@@ -23,6 +23,9 @@ const ELEMENTS = {
   "flow-search-panel": panelView,
 };
 
+/** @returns {?string} */
+const graphId = () => (app.rootGraph ?? app.graph)?.id ?? null;
+
 /**
  * The node with an execution id: "12", or "22:9" for node 9 inside subgraph node 22.
  * @param {string} id
@@ -39,18 +42,27 @@ function nodeOf(id) {
 }
 
 /**
+ * The server's answer; null where it gives none.
+ * @param {string} route
+ * @param {RequestInit} [options]
+ */
+async function ask(route, options) {
+  try {
+    const answer = await api.fetchApi(route, options);
+    return answer.ok ? await answer.json() : null;
+  } catch (error) {
+    console.warn(`Flow Search: ${route} was not reached.`, error);
+    return null;
+  }
+}
+
+/**
  * @param {string} route
  * @param {object} body
  */
-async function post(route, body) {
+function post(route, body) {
   const headers = { "Content-Type": "application/json" };
-  try {
-    const answer = await api.fetchApi(route, { method: "POST", headers, body: JSON.stringify(body) });
-    return answer.ok;
-  } catch (error) {
-    console.warn(`Flow Search: ${route} was not reached.`, error);
-    return false;
-  }
+  return ask(route, { method: "POST", headers, body: JSON.stringify(body) });
 }
 
 /**
@@ -88,8 +100,11 @@ function extension() {
   const saved = new WeakMap();
   /** @type {Map<string, Model>} the newest of nodes that are not on the canvas: another tab's */
   const unseen = new Map();
-  /** @type {Set<?string>} prompts of this page; others are heard of where a client has no name */
-  const started = new Set();
+  /**
+   * The graph that was open when a prompt of this page began: its own, if it names no workflow.
+   * @type {Map<?string, ?string>}
+   */
+  const started = new Map();
 
   /**
    * Show a model on its node, if that is on the canvas now; when the run has ended, keep it there.
@@ -98,8 +113,7 @@ function extension() {
    */
   function tell(model, capture = true) {
     const { workflow, node: id, prompt } = model.run;
-    const own = (app.rootGraph ?? app.graph)?.id;
-    const ours = workflow === null ? started.has(prompt) : workflow === own;
+    const ours = (workflow ?? started.get(prompt)) === graphId();
     const node = ours ? nodeOf(id) : null;
     const key = Store.key(model.run);
     if (!node || !panels.has(node)) {
@@ -116,7 +130,7 @@ function extension() {
     (tracker?.captureCanvasState ?? tracker?.checkState)?.call(tracker); // by age of the front-end
   }
 
-  const store = new Store(api, tell);
+  const store = new Store(api, tell, ask);
 
   /**
    * @param {any} node
@@ -190,7 +204,8 @@ function extension() {
     setup() {
       hello();
       api.addEventListener("execution_start", (event) => {
-        started.add(/** @type {CustomEvent} */ (event).detail.prompt_id);
+        const { prompt_id: prompt } = /** @type {CustomEvent} */ (event).detail;
+        started.set(prompt, graphId());
       });
       api.addEventListener("status", hello);
       api.addEventListener("reconnected", helloAgain);

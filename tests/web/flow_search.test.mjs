@@ -70,3 +70,34 @@ test("what ended in another tab is shown with its graph, and captured not before
   for (const message of MESSAGES) host.say("flow_search.event", message);
   assert.equal(host.captured, 1);
 });
+
+const OUTPUT = { flow_search_report: [JSON.stringify(GOLDEN.rbf.report)] };
+const queued = (prompt, workflow) => [0, prompt, {}, { extra_pnginfo: { workflow } }, []];
+
+test("a report sent again is shown in its prompt's workflow alone", async (t) => {
+  const answers = { "/queue": { queue_running: [queued("prompt-2", { id: "workflow-1" })] } };
+  const host = await page(t, answers);
+  const [other] = host.open("workflow-2", 9);
+  host.say("execution_start", { prompt_id: "prompt-2" });
+  host.say("executed", { node: "9", prompt_id: "prompt-2", output: OUTPUT });
+  await host.settled();
+  assert.equal(other.model, null);
+  const [panel] = host.open("workflow-1", 9);
+  assert.equal(panel.model.searches[0].stopped, "budget");
+});
+
+test("of a prompt that names no workflow it is shown in the graph open at its start", async (t) => {
+  const host = await page(t);
+  host.open("workflow-1", 9);
+  host.say("execution_start", { prompt_id: "prompt-2" });
+  const [other] = host.open("workflow-2", 9);
+  for (const prompt of ["prompt-2", "another page's"]) {
+    host.say("executed", { node: "9", prompt_id: prompt, output: OUTPUT });
+    await host.settled();
+    assert.equal(other.model, null);
+  }
+  host.say("executed", { node: "9", prompt_id: "prompt-2", output: OUTPUT });
+  await host.settled();
+  const [panel] = host.open("workflow-1", 9);
+  assert.equal(panel.model.run.prompt, "prompt-2");
+});

@@ -253,6 +253,24 @@ test("in a loop a report is that of the node on the canvas", () => {
   assert.deepEqual(told.at(-1), RUN);
 });
 
+test("a report sent again of a prompt that has ended does not replace a newer run", async () => {
+  const prompt = [0, "prompt-0", {}, { extra_pnginfo: { workflow: { id: "workflow-1" } } }, []];
+  const history = { "prompt-0": { prompt } };
+  const answers = { "/queue": { queue_running: [] }, "/history/prompt-0": history };
+  const ask = async (route) => answers[route];
+  let last = null;
+  const store = new Store(new EventTarget(), (model) => (last = model), ask);
+  const settled = () => new Promise((then) => setTimeout(then));
+  const output = { flow_search_report: [JSON.stringify(GOLDEN.rbf.report)] };
+  store.finish({ node: "22:9", prompt_id: "prompt-0", output });
+  await settled();
+  assert.deepEqual(last.run, { ...RUN, prompt: "prompt-0" });
+  store.hear(messages("rbf")[0]);
+  store.finish({ node: "22:9", prompt_id: "prompt-0", output });
+  await settled();
+  assert.equal(last.running, true);
+});
+
 test("a search of half a million particles has its shares", () => {
   const search = emptySearch();
   const row = { id: 0, kind: "propose", step: 1, reward: 0, accepted: false, nfe: 1, path: 0 };

@@ -5,6 +5,8 @@
  * changed: each step gives a new one.
  */
 
+import { workflowOf } from "./queue.js";
+
 export const VERSION = 1;
 
 /**
@@ -174,11 +176,13 @@ export class Store {
   /**
    * @param {EventTarget} source
    * @param {(model: Model) => void} tell
+   * @param {import("./queue.js").Ask} ask
    */
-  constructor(source, tell) {
+  constructor(source, tell, ask = async () => null) {
     /** @type {Map<string, Model>} */
     this.models = new Map();
     this.tell = tell;
+    this.ask = ask;
     const hear = (/** @type {string} */ type, /** @type {(detail: any) => void} */ then) =>
       source.addEventListener(type, (event) => then(/** @type {CustomEvent} */ (event).detail));
     hear("flow_search.event", (message) => this.hear(message));
@@ -217,10 +221,23 @@ export class Store {
     const before = [...this.models.values()].find(
       (m) => m.run.node === node && m.run.prompt === prompt,
     );
-    const run = before?.run ?? { node: String(node), prompt, workflow: null };
     const report = JSON.parse(text);
     const images = output.flow_search_images?.slice(-(report.batch ?? [report]).length);
-    this.keep(fromReport(report, run, before, images));
+    if (before) this.keep(fromReport(report, before.run, before, images));
+    else {
+      const run = { node: String(node), prompt, workflow: null };
+      this.keepAgain(fromReport(report, run, null, images));
+    }
+  }
+
+  /**
+   * Keep what the host sent again, of a workflow that its prompt knows, but for a newer run.
+   * @param {Model} model
+   */
+  async keepAgain(model) {
+    const workflow = await workflowOf(this.ask, model.run.prompt ?? "");
+    const run = { ...model.run, workflow };
+    if (!this.models.get(Store.key(run))?.running) this.keep({ ...model, run });
   }
 
   /**
