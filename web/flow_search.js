@@ -151,7 +151,9 @@ function extension() {
     panel.addEventListener("stop", async () => {
       const { node: id, prompt } = panel.model.run;
       const asked = { node_id: id, ...(prompt && { prompt_id: prompt }) };
-      if (!(await post("/flow_search/stop", asked))) panel.askAgain();
+      if ((await post("/flow_search/stop", asked))?.stopping) return;
+      panel.askAgain();
+      store.settle();
     });
     const getMinHeight = () => (panel.model ? OPEN : CLOSED);
     // hideInPanel: the host would show it beside the canvas as well, and give it that width

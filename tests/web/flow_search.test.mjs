@@ -29,16 +29,13 @@ async function page(t, answers = {}) {
     const text = `export const ${name} = globalThis.comfy.${name};`;
     writeFileSync(join(home, "scripts", `${name}.js`), text);
   }
-  const host = { captured: 0, asked: [], extension: null };
+  const host = { captured: 0, askedAgain: false, extension: null };
   const changeTracker = { checkState: () => (host.captured += 1) };
   host.app = {
     extensionManager: { workflow: { activeWorkflow: { changeTracker } } },
     registerExtension: (extension) => (host.extension = extension),
   };
-  const fetchApi = async (route) => {
-    host.asked.push(route);
-    return { ok: route in answers, json: async () => answers[route] };
-  };
+  const fetchApi = async (route) => ({ ok: route in answers, json: async () => answers[route] });
   host.api = Object.assign(new EventTarget(), { clientId: "me", apiURL: String, fetchApi });
   host.open = (id, ...ids) => {
     const nodes = new Map(ids.map((own) => [own, searchNode(own)]));
@@ -100,4 +97,24 @@ test("of a prompt that names no workflow it is shown in the graph open at its st
   await host.settled();
   const [panel] = host.open("workflow-1", 9);
   assert.equal(panel.model.run.prompt, "prompt-2");
+});
+
+test("a search that has ended unheard is ended when it is asked to stop", async (t) => {
+  const answers = { "/flow_search/stop": { stopping: true } };
+  const host = await page(t, answers);
+  const [panel] = host.open("workflow-1", 9);
+  for (const message of MESSAGES.slice(0, -2)) host.say("flow_search.event", message);
+  const stop = async () => {
+    panel.dispatchEvent(new Event("stop"));
+    await host.settled();
+  };
+  await stop();
+  assert.ok(panel.model.running && !host.askedAgain);
+  answers["/flow_search/stop"] = { stopping: false };
+  answers["/queue"] = { queue_running: [queued("prompt-1")], queue_pending: [] };
+  await stop();
+  assert.ok(panel.model.running && host.askedAgain);
+  answers["/queue"].queue_running = [];
+  await stop();
+  assert.deepEqual([panel.model.running, panel.model.searches[0].stopped], [false, "unknown"]);
 });

@@ -271,6 +271,57 @@ test("a report sent again of a prompt that has ended does not replace a newer ru
   assert.equal(last.running, true);
 });
 
+/** What the server answers, where there is something. */
+const history = (prompt, entry) => ({ [`/history/${prompt}`]: { [prompt]: entry } });
+const queue = (running, pending = []) => ({
+  "/queue": {
+    queue_running: running.map((prompt) => [0, prompt]),
+    queue_pending: pending.map((prompt) => [0, prompt]),
+  },
+});
+const report = { flow_search_report: [JSON.stringify(GOLDEN.rbf.report)] };
+const turn = { outputs: { "9.0.3": report }, meta: { "9.0.3": { display_node: "22:9" } } };
+const kinds = ["execution_start", "execution_interrupted"];
+const cancelled = { outputs: {}, status: { messages: kinds.map((kind) => [kind, {}]) } };
+const UNHEARD = {
+  "with its report": [history("prompt-1", { outputs: { "22:9": report } }), "budget"],
+  "with its report, in a loop": [history("prompt-1", turn), "budget"],
+  cancelled: [history("prompt-1", cancelled), "cancel"],
+  "with the server": [{}, "unknown"],
+};
+
+for (const [how, [told, stopped]] of Object.entries(UNHEARD)) {
+  test(`a run that ended while the socket was lost is ended: ${how}`, async () => {
+    const source = new EventTarget();
+    const settled = async (type) => {
+      source.dispatchEvent(new Event(type));
+      await new Promise((then) => setTimeout(then));
+    };
+    let answers = {};
+    let last = null;
+    let asked = 0;
+    const ask = async (route) => (asked++, answers[route] ?? null);
+    new Store(source, (model) => (last = model), ask);
+    for (const detail of messages("rbf").slice(0, -2)) {
+      source.dispatchEvent(Object.assign(new Event("flow_search.event"), { detail }));
+    }
+    await settled("status");
+    assert.equal(asked, 0, "while all is heard nothing is asked");
+    await settled("reconnected");
+    for (const open of [queue(["prompt-1"]), queue(["prompt-0"], ["prompt-1"])]) {
+      answers = { ...open, ...told };
+      await settled("status");
+      assert.equal(last.running, true);
+    }
+    answers = { ...queue(["prompt-2"]), ...told };
+    await settled("status");
+    assert.deepEqual([last.running, last.searches[0].stopped], [false, stopped]);
+    asked = 0;
+    for (const type of ["status", "reconnected"]) await settled(type);
+    assert.equal(asked, 0, "nothing runs");
+  });
+}
+
 test("a search of half a million particles has its shares", () => {
   const search = emptySearch();
   const row = { id: 0, kind: "propose", step: 1, reward: 0, accepted: false, nfe: 1, path: 0 };

@@ -5,7 +5,7 @@
  * changed: each step gives a new one.
  */
 
-import { workflowOf } from "./queue.js";
+import { over, workflowOf } from "./queue.js";
 
 export const VERSION = 1;
 
@@ -166,7 +166,10 @@ export function ended(model, stopped) {
 }
 
 /** Event types of ComfyUI that end a run: why, in the words of the report. */
-const ENDS = { execution_error: "error", execution_interrupted: "cancel" };
+const ENDS = /** @type {Record<string, string>} */ ({
+  execution_error: "error",
+  execution_interrupted: "cancel",
+});
 
 /**
  * The sole listener: hears a run through `source` (ComfyUI's api, or any EventTarget), keeps the
@@ -183,6 +186,7 @@ export class Store {
     this.models = new Map();
     this.tell = tell;
     this.ask = ask;
+    this.unsettled = false; // runs may have ended unheard
     const hear = (/** @type {string} */ type, /** @type {(detail: any) => void} */ then) =>
       source.addEventListener(type, (event) => then(/** @type {CustomEvent} */ (event).detail));
     hear("flow_search.event", (message) => this.hear(message));
@@ -190,6 +194,8 @@ export class Store {
     for (const [type, why] of Object.entries(ENDS)) {
       hear(type, (detail) => this.end(detail?.prompt_id ?? null, why));
     }
+    hear("reconnected", () => this.settle());
+    hear("status", () => this.unsettled && this.settle());
   }
 
   /** @param {Run} run */
@@ -247,6 +253,19 @@ export class Store {
   end(prompt, why) {
     for (const model of this.models.values()) {
       if (model.running && model.run.prompt === prompt) this.keep(ended(model, why));
+    }
+  }
+
+  /** End the runs that ended unheard, as the history tells; ask again about those still queued. */
+  async settle() {
+    const running = [...this.models.values()].filter((model) => model.running);
+    const prompts = [...new Set(running.flatMap(({ run }) => run.prompt ?? []))];
+    const ends = prompts.length ? await over(this.ask, prompts) : [];
+    this.unsettled = (ends?.length ?? 0) < prompts.length;
+    for (const { prompt, outputs, kinds } of ends ?? []) {
+      const nodes = running.filter(({ run }) => run.prompt === prompt).map(({ run }) => run.node);
+      for (const output of outputs) if (nodes.includes(output.display_node)) this.finish(output);
+      this.end(prompt, ENDS[kinds.find((kind) => kind in ENDS) ?? ""] ?? "unknown");
     }
   }
 }
