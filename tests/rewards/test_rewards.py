@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +76,17 @@ def test_each_is_in_the_help_page_and_the_readme():
     readme = (ROOT / "README.md").read_text("utf-8")
     weightless = {"jpeg_compressibility", "jpeg_incompressibility"}  # "JPEG size"
     assert not [name for name in REWARDS if f"`{name}`" not in readme and name not in weightless]
+
+
+def test_downloads_are_asked_for_as_hf_reads_them():
+    """One pattern a flag: hf 1.0 and newer takes a further one for a file's name."""
+    readme = (ROOT / "README.md").read_text("utf-8")
+    commands = [shlex.split(line) for line in re.findall(r"`(hf download .*?)`", readme)]
+    assert commands
+    for words in commands:
+        flags, values = words[3::2], words[4::2]
+        assert len(flags) == len(values) and set(flags) == {"--include", "--local-dir"}
+        assert {"*.json", "*.txt", "*.safetensors"} < set(values)
 
 
 def test_the_help_page_tells_each_range():
