@@ -90,6 +90,18 @@ def mask_of(mask: Tensor | None, samples: Tensor, i: int) -> Tensor | None:
     return mask[i % len(mask)][None]
 
 
+def check_mask(mask: Tensor | None, samples: Tensor) -> None:
+    """Refuse a noise_mask that keeps all of a latent: each candidate would be the given picture."""
+    for i in range(len(samples)):
+        own = mask_of(mask, samples, i)
+        if own is not None and not (own > 0).any():
+            raise ValueError(
+                f"A noise mask without a value above 0 was given for latent {i + 1} of "
+                f"{len(samples)}, wanted one that marks what to draw anew, or none for image to "
+                "image (bypass Set Latent Noise Mask)."
+            )
+
+
 def check_guider(guider: Any) -> None:
     """Refuse what would mix candidates: memory of calls, and conditions for several pictures."""
     if cache := step_cache(guider.model_patcher, guider.model_options):

@@ -20,6 +20,7 @@ from .clock import check_start, clock_of
 from .flow import (
     check_guider,
     check_latent,
+    check_mask,
     check_pictures,
     check_sigmas,
     nfe_per_particle,
@@ -64,6 +65,7 @@ def check(request: Request) -> list[float]:
     clock = clock_of(request.guider.model_patcher.get_model_object("model_sampling"))
     check_pictures(request.guider.model_patcher.model)
     samples = check_latent(request.latent_image)
+    check_mask(request.latent_image.get("noise_mask"), samples)
     check_guider(request.guider)
     times = check_sigmas(request.sigmas, clock)
     check_start(float(request.sigmas[0]), clock, samples)

@@ -19,6 +19,8 @@ from .wiring import (
     combine,
     control,
     dual_cfg,
+    empty_mask,
+    empty_mask_of_two,
     fill,
     first_frame,
     for_two,
@@ -38,6 +40,7 @@ from .wiring import (
     reference,
     soft_mask,
     some_frames,
+    together,
 )
 
 # What it is: the model, how it is wired, network rows a candidate costs.
@@ -191,13 +194,15 @@ def compare_kept(runs, both):
 def test_each_of_a_batch_has_its_own_mask(host, seen):
     runs = Runs(IMAGE)
     both = runs.node("RepeatLatentBatch", samples=runs.picture, amount=2)
-    runs.latent = runs.node("SetLatentNoiseMask", samples=both, mask=masks(runs, 1.0, 0.0))
+    each = together(runs, masks(runs, 1.0), half(runs))
+    runs.latent = runs.node("SetLatentNoiseMask", samples=both, mask=each)
     one = runs.run("one", budget=STEPS)
     runs.compare("as plain", runs.run("plain"), one)
     compare_kept(runs, one)
     shown = runs.show(host)
     assert_one_by_one(shown, STEPS, 1)
-    assert shown["kept 1"]["differ"] == 0.0 and shown["kept 0"]["differ"] > 0.1
+    assert shown["kept 1"]["left"] == 0.0 < shown["kept 1"]["differ"]
+    assert shown["kept 0"]["left"] > 0.1
     seen["batch of masks"] = ["batch, a noise mask each", IMAGE, "works, one search each", 1]
 
 
@@ -261,6 +266,8 @@ REFUSED = {
     ),
     "reference latents of a batch": (two_references, "(reference_latents) made for 2 pictures"),
     "hook with keyframes": (lambda runs: hook(runs, 2), "A hook with 2 keyframes"),
+    "noise mask of zeros": (empty_mask, "above 0 was given for latent 1 of 1"),
+    "noise mask of zeros, of a batch": (empty_mask_of_two, "above 0 was given for latent 2 of 2"),
 }  # fmt: skip
 
 

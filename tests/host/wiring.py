@@ -16,7 +16,13 @@ def half(runs, value=1.0, height=64, width=64):
 
 def masks(runs, *values):
     """A batch of masks, each of one value."""
-    each = [runs.node("SolidMask", value=value, width=64, height=64) for value in values]
+    return together(
+        runs, *(runs.node("SolidMask", value=value, width=64, height=64) for value in values)
+    )
+
+
+def together(runs, *each):
+    """Masks as one batch."""
     pictures = [runs.node("MaskToImage", mask=mask) for mask in each]
     both = pictures[0]
     for picture in pictures[1:]:
@@ -155,6 +161,16 @@ def first_frame(runs):
         batch_size=1, start_image=image,
     )  # fmt: skip
     runs.text, runs.latent = made, [made[0], 2]
+
+
+def empty_mask(runs):
+    """What LoadImage gives beside a picture that has no alpha channel."""
+    runs.latent = runs.node("SetLatentNoiseMask", samples=runs.picture, mask=masks(runs, 0.0))
+
+
+def empty_mask_of_two(runs):
+    both = runs.node("RepeatLatentBatch", samples=runs.picture, amount=2)
+    runs.latent = runs.node("SetLatentNoiseMask", samples=both, mask=masks(runs, 1.0, 0.0))
 
 
 def some_frames(runs):

@@ -150,7 +150,7 @@ def inpaint_search(g: Graph) -> None:
         "## Search inside a mask\n\nPaint a mask on the picture (right click, Open in "
         "MaskEditor) and write into the prompt what it should show: only what is masked is drawn "
         "anew, and the search finds the filling that shows the prompt best. "
-        "Without a mask and with **denoise** about 0.6 the same graph is image to image.\n\n"
+        "For image to image bypass Set Latent Noise Mask and set **denoise** to about 0.6.\n\n"
         "Download\n" + flux_files(DEV)
         + f"\n- models/rewards: the folder [clip-flant5-xl]({HUB}/zhiqiulin/clip-flant5-xl)"
     ), height=400)  # fmt: skip
