@@ -14,7 +14,7 @@ from comfy.patcher_extension import WrappersMP, add_wrapper_with_key
 from comfy.sampler_helpers import get_additional_models
 from torch import Tensor
 
-from ..samplers.batching import OneAtATime
+from ..samplers.batching import OneAtATime, OutOfMemory
 from ..samplers.ledger import Ledger
 from .caches import BlockWatch, StepCache, momentum, step_cache
 from .clock import Clock, clock_of
@@ -189,7 +189,7 @@ class Network:
         """x0. A single row that memory has no room for is tried again with all else unloaded."""
         try:
             return self._predict(x, t)
-        except torch.OutOfMemoryError as error:
+        except OutOfMemory as error:
             if len(x) > 1:
                 raise
             log.warning("Out of memory for a single candidate: %s", error)
@@ -214,7 +214,7 @@ class Network:
                 log.warning("%d candidates at once failed (%s): one at a time now.", len(x), error)
                 raise OneAtATime(str(error)) from error
             mm.soft_empty_cache()
-            raise torch.OutOfMemoryError(str(error)) from None
+            raise OutOfMemory(str(error)) from None
         spent = ledger.nfe - before[0]
         if not spent:
             raise ValueError(

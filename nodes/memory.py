@@ -10,6 +10,8 @@ import comfy.model_management as mm
 import torch
 from torch import Tensor
 
+from ..samplers.batching import OutOfMemory
+
 log = logging.getLogger("flow_search")
 # Backends without an exception of their own: MPS, HIP; the CPU's allocator, here and on Windows.
 SAID = ("out of memory", "can't allocate memory", "not enough memory")
@@ -17,7 +19,7 @@ SAID = ("out of memory", "can't allocate memory", "not enough memory")
 
 def out_of_memory(error: BaseException) -> bool:
     """Whether the error says that the device or the machine ran out of memory."""
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+    if isinstance(error, (OutOfMemory, MemoryError)):
         return True
     return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in SAID)
 

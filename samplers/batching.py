@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+# torch 2.4 has it under cuda alone.
+OutOfMemory = getattr(torch, "OutOfMemoryError", torch.cuda.OutOfMemoryError)
 AUTOMATIC = 16  # rows; nothing is gained beyond (benchmarks/overhead.md), and memory is lost
 GAIN = 0.95  # of the seconds a row: twice the rows have to come below
 SAMPLES = 2  # calls of a size before it is judged: the first one may load or compile
@@ -58,7 +60,7 @@ class MicroBatch:
             chunk = x[first : first + self.size] if self.may_split else x
             try:
                 done.append(self._timed(chunk, ask))
-            except (torch.OutOfMemoryError, OneAtATime) as error:
+            except (OutOfMemory, OneAtATime) as error:
                 if len(chunk) == 1 or not self.may_split:
                     raise
                 self.size = 1 if isinstance(error, OneAtATime) else len(chunk) // 2

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
-from .batching import MicroBatch, OneAtATime
+from .batching import MicroBatch, OneAtATime, OutOfMemory
 from .kernels import ODE
 from .types import Particles, Prices, SearchEvent
 
@@ -94,7 +94,7 @@ class Padded(MicroBatch):
     def __call__(self, x: Tensor, ask: Callable[[Tensor], Tensor]) -> Tensor:
         try:
             return ask(x.repeat(self.rows, *[1] * (x.ndim - 1)))[self.row : self.row + 1]
-        except (torch.OutOfMemoryError, OneAtATime) as error:
+        except (OutOfMemory, OneAtATime) as error:
             if self.rows == 1:
                 raise
             log.warning("No room for a call as large as then, so the last bits differ: %s", error)

@@ -34,6 +34,13 @@ def test_layers_import_only_downwards(layer):
         assert not set(imports(path)) & FORBIDDEN[layer], path
 
 
+@pytest.mark.parametrize("layer", ["nodes", "samplers", "rewards"])
+def test_no_name_that_torch_2_4_has_not(layer):
+    """samplers/batching.py says what out of memory is."""
+    texts = [path.read_text("utf-8") for path in (ROOT / layer).rglob("*.py")]
+    assert not [text for text in texts if "torch.OutOfMemoryError" in text]
+
+
 def test_the_entry_point_imports_nothing():
     body = ast.parse((ROOT / "__init__.py").read_text("utf-8")).body
     assert not [node for node in body if isinstance(node, ast.Import | ast.ImportFrom)]

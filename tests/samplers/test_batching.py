@@ -7,6 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from pack.samplers.batching import AUTOMATIC, MicroBatch, OneAtATime, device_clock
+from pack.samplers.lineage import Padded
 from pack.samplers.search import SEARCHES
 from pack.samplers.search.best_of_n import BestOfN
 from pack.samplers.search.code import CoDe
@@ -67,6 +68,18 @@ def test_out_of_memory_halves_the_micro_batch_and_changes_nothing(name, data, ro
     assert_same_run(whole, cut)
     assert cut[2].ledger.nfe == counter.rows * setup.cost
     assert cut[2].batch.size <= room if refused else cut[2].batch.size == AUTOMATIC
+
+
+@pytest.mark.parametrize("batch, rows", [(MicroBatch(4), 4), (Padded(rows=4, row=1), 1)])
+def test_torch_2_4_has_its_error_under_cuda_alone(batch, rows, monkeypatch):
+    monkeypatch.delattr(torch, "OutOfMemoryError")
+
+    def cramped(x):
+        if len(x) > 1:
+            raise torch.cuda.OutOfMemoryError("no room")
+        return 2.0 * x
+
+    assert torch.equal(batch(torch.ones(rows, 3), cramped), torch.full((rows, 3), 2.0))
 
 
 @each_method
