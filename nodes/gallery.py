@@ -39,7 +39,7 @@ def shrink(picture: Tensor) -> Tensor:
     scale = (CLIP if clip else SIZE) / max(height, width)
     if scale < 1:
         size = max(1, round(height * scale)), max(1, round(width * scale))
-        rows = frames.movedim(-1, 1).float()
+        rows = frames.movedim(-1, 1).float().cpu()  # MPS averages over parts of one size alone
         frames = interpolate(rows, size, mode="area").movedim(1, -1)
     return (frames.clamp(0, 1) * 255).round().to("cpu", torch.uint8)
 

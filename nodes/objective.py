@@ -143,7 +143,7 @@ class HostObjective:
         if count:
             finite = images if count == len(images) else images[sound.to(images.device)]
             with self.ledger.timed("reward"):
-                given = score(self.reward, finite, self.prompt).to("cpu", torch.float64)
+                given = score(self.reward, finite, self.prompt).cpu().double()
             scores[sound] = torch.where(given.isfinite(), given, torch.nan)
             self.ledger.rewards += count
         return scores

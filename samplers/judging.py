@@ -22,7 +22,7 @@ def judged(
     cause = ["network"] * len(ids)
     sound = clean.flatten(1).isfinite().all(1).cpu()
     if sound.any():
-        scores = objective(clean[sound.to(clean.device)]).detach().to("cpu", torch.float64)
+        scores = objective(clean[sound.to(clean.device)]).detach().cpu().double()
         if scores.shape != (int(sound.sum()),):
             raise ValueError(
                 f"objective returned shape {tuple(scores.shape)}, wanted ({int(sound.sum())},)."

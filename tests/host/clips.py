@@ -13,7 +13,9 @@ import alone  # isort: skip
 import folder_paths
 import server
 import torch
+from apple import Apple
 from pack.nodes import combine, decode, objective, report, reward, search, search_run, watchdog
+from pack.nodes.gallery import shrink
 from pack.samplers.types import Particles, SearchEvent
 
 server.PromptServer.instance = SimpleNamespace(send_sync=lambda *sent: None, client_id=None)
@@ -118,6 +120,14 @@ def rows(count):
     return levels[:, None, :, None, None].expand(-1, 3, -1, 6, 6).clone()
 
 
+def on_a_mac():
+    """Scores of three clips there, and the shape of a large picture made small."""
+    ours = objective_of(loaded("brightness", target=1.0))
+    ours.vae = SimpleNamespace(decode=lambda latents: decoded(latents).as_subclass(Apple))
+    small = shrink(torch.full((700, 1000, 3), 0.5).as_subclass(Apple))
+    return {"scores": ours(rows(3)).tolist(), "small": [*small.shape, int(small.max())]}
+
+
 def unstored(frames):
     """References to a result of so many frames where the temp folder takes no file."""
     folder_paths.set_temp_directory(__file__)
@@ -149,6 +159,7 @@ with torch.inference_mode():
         "together": [together(held) for held in (1 << 30, 3 * CLIP, CLIP // 2)],
         "turns": [turns(held) for held in (1 << 30, 4 * CLIP // 5)],
         "previews": [previewed(count) for count in (1, 2, 9)],
+        "mac": on_a_mac(),
         "unstored": [unstored(frames) for frames in (1, 5)],
     }
 sys.stdout.write(json.dumps(told) + "\n")

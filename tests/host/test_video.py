@@ -176,6 +176,12 @@ def test_clips_of_whole_length(host):
         host.run(scoring(greys(51, 204, 102) | {"reward": loader("brightness")}, clip_length=2))
 
 
+def test_a_mac_that_keeps_pictures_on_its_gpu(told, greyness):
+    """MPS has no float64, and no averages over parts of unequal size."""
+    assert told["mac"]["scores"] == pytest.approx(greyness[:3].mean(1), abs=1e-5)
+    assert told["mac"]["small"] == [1, 358, 512, 3, 128]
+
+
 def nothing_wired():
     return {"reward": loader("video")}
 
