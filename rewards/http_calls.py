@@ -2,15 +2,13 @@
 
 Only the address that the user typed is contacted: a redirect is an error, and no proxy is used,
 whatever the environment says. The key stays in its environment variable: it is read for each
-request, sent in the Authorization header, and kept out of every message.
+request, sent in the Authorization header where it may go there, and kept out of every message.
 """
 
 import email.utils
 import http.client
 import json
-import os
 import random
-import re
 import socket
 import ssl
 import threading
@@ -22,13 +20,14 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from .http_address import key_for
+
 T = TypeVar("T")
 
 CONNECT = 10.0  # seconds at most for a connection alone
 BACK_OFF, LONGEST_BACK_OFF = 0.5, 30.0  # seconds: before the second try, doubling from there
 PATIENCE = 120.0  # seconds: a server that asks for a longer wait has failed
 LARGEST = 4 << 20  # bytes of an answer
-KEYS = r"FLOW_SEARCH_[A-Z0-9_]{1,52}"  # no workflow can ask for another secret
 TICK = 0.1  # seconds between two polls
 
 
@@ -133,6 +132,10 @@ class Server:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}{f':{self.port}' if self.port else ''}{self.path}"
 
+    def key(self) -> str:
+        """ "" without one; ValueError if it cannot be read or may not go to this server."""
+        return key_for(self.key_env, self.scheme, self.host, self.port)
+
     def ask(self, path: str, body: Mapping[str, object] | None, calls: Calls) -> Any:
         """The JSON answered at ``path``, to a POST of ``body`` or else a GET; or a ServerError.
 
@@ -153,7 +156,7 @@ class Server:
         raise AssertionError("unreachable")
 
     def _once(self, path: str, body: Mapping[str, object] | None, calls: Calls) -> Any:
-        key, limit = read_key(self.key_env), min(CONNECT, self.time_out)
+        key, limit = self.key(), min(CONNECT, self.time_out)
         connection = self._connection(limit)
         data = None if body is None else json.dumps(body).encode()
         headers = {"Accept": "application/json", "Connection": "close"}
@@ -210,51 +213,6 @@ class Server:
         if pause is not None and pause > PATIENCE:
             return ServerError(f"{said} (try again in {pause:.0f} s)", status)
         return ServerError(said, status, status in (408, 429) or status >= 500, pause)
-
-
-def parse_url(url: str) -> dict[str, Any]:
-    """Scheme, host, port and path of a server; ValueError if the address cannot be used."""
-    typed = url.strip().removesuffix("/").removesuffix("/chat/completions").removesuffix("/")
-    wanted = 'wanted an address such as "http://127.0.0.1:8000/v1"'
-    if not typed:
-        raise ValueError(f"no url given, {wanted}: that of your server")
-    if set(typed) & set("@?#"):
-        raise ValueError(
-            "the url holds more than an address (an @, ? or #), which would be kept in the "
-            f"workflow, {wanted}, and a key in an environment variable (api_key_env)"
-        )
-    try:
-        parts = urlsplit(typed)
-        port = parts.port
-    except ValueError:
-        raise ValueError(f"url {typed!r} given, {wanted}") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"url {typed!r} given, {wanted}")
-    if not re.fullmatch(r"[!-~]+", typed):
-        raise ValueError(f"url {typed!r} has blanks or letters outside ASCII, {wanted}")
-    path = parts.path.rstrip("/") or "/v1"
-    return {"scheme": parts.scheme, "host": parts.hostname, "port": port, "path": path}
-
-
-def read_key(name: str) -> str:
-    """The key in the environment variable ``name``, "" without a name; no error quotes either."""
-    if not name:
-        return ""
-    if not re.fullmatch(KEYS, name):
-        raise ValueError(
-            "api_key_env is not the name of an environment variable that begins with FLOW_SEARCH_ "
-            "(then capital letters, digits and _): a key itself would be kept in the workflow, and "
-            "any other variable might be sent to a server that somebody else's workflow names, so "
-            "start ComfyUI with the key in such a variable and give the variable's name"
-        )
-    key = os.environ.get(name, "").strip()
-    if not re.fullmatch(r"[!-~]+", key):
-        problem = "has characters that no key has" if key else "is not set"
-        raise ValueError(
-            f"the environment variable named in api_key_env {problem}: ComfyUI must be started "
-            "with the key in it"
-        )
-    return key
 
 
 def _read(response: http.client.HTTPResponse, deadline: float) -> str:

@@ -20,7 +20,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from .http_calls import Calls, Server, ServerError, parse_url, read_key, together
+from .http_address import parse_url
+from .http_calls import Calls, Server, ServerError, together
 from .http_dialects import Top
 from .http_probe import Asker, Link, connect, png_base64
 from .types import Files, check_batch, never
@@ -190,7 +191,8 @@ class VqaHttp:
         metadata={
             "tooltip": "NAME of the environment variable with the server's key, if it wants one: "
             "its name begins with FLOW_SEARCH_. Never the key itself: workflows are saved and "
-            "shared.",
+            "shared. For a server on another computer the variable NAME_URL has to hold its "
+            "address.",
             "placeholder": "FLOW_SEARCH_API_KEY",
             "advanced": True,
         },
@@ -210,15 +212,15 @@ class VqaHttp:
 
     def load(self, files: Files | None = None) -> VqaHttpScorer:
         """Refuse settings that cannot work, before anything is asked."""
-        key_env = self.api_key_env.strip()
-        read_key(key_env)
         check_question(self.question)
         yes, no = (_answers(name, getattr(self, name)) for name in ("yes", "no"))
         if yes & no:
             raise ValueError(f"{min(yes & no)!r} given as yes and as no, wanted one of the two")
         server = Server(
-            **parse_url(self.url), key_env=key_env, time_out=self.time_out, retries=self.retries
-        )
+            **parse_url(self.url), key_env=self.api_key_env.strip(), time_out=self.time_out,
+            retries=self.retries,
+        )  # fmt: skip
+        server.key()
         asker = Asker(server, _extra(self.extra), yes, no)
         return VqaHttpScorer(self, asker, (files or Files()).poll)
 

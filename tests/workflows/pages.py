@@ -90,7 +90,8 @@ def vlm_judge_over_http(g: Graph) -> None:
         "log probabilities (vLLM, llama.cpp, Ollama 0.12.11 or newer, LM Studio) answers whether a "
         "candidate shows the prompt. Put its address into **url**; a key is read from the "
         "environment variable named in **api_key_env** (its name begins with FLOW_SEARCH_), "
-        "never from the workflow.\n\nDownload\n"
+        "never from the workflow, and goes to another computer only if a second variable, that "
+        "name with _URL behind it, holds the same address.\n\nDownload\n"
         + flux_files(SCHNELL) + "\n- on the server: a vision model, for example "
         f"[Qwen3-VL-8B-Instruct]({HUB}/Qwen/Qwen3-VL-8B-Instruct)"
     )  # fmt: skip

@@ -103,6 +103,73 @@ def test_a_variable_that_holds_no_key(value, monkeypatch):
     assert "PASTED" not in str(e.value) and (not value or value not in str(e.value))
 
 
+ELSEWHERE = "https://api.example.com"
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("http://127.0.0.1:8000", None),
+        ("http://127.8.8.8/v1", "https://else.where"),
+        ("http://LOCALHOST:8000", None),
+        ("https://[::1]", ""),
+        (ELSEWHERE + "/v1", ELSEWHERE),
+        (ELSEWHERE, "https://API.example.com:443/v1/ "),
+        (ELSEWHERE + ":8443", ELSEWHERE + ":8443"),
+        ("http://192.168.1.5:8000", "http://192.168.1.5:8000"),
+        ("http://gpu-box", "http://gpu-box:80"),
+        ("http://judge.local:8000", "http://judge.local:8000"),
+        ("https://[2001:db8::1]/v1", "https://[2001:db8::1]"),
+    ],
+)
+def test_a_key_goes_where_its_owner_said(url, told, key, monkeypatch):
+    if told is not None:
+        monkeypatch.setenv(f"{key}_URL", told)
+    assert load(url, api_key_env=key).asker.server.key() == SECRET
+
+
+@pytest.mark.parametrize(
+    ("url", "told", "shown"),
+    [
+        (ELSEWHERE + "/v1", None, ELSEWHERE),
+        (ELSEWHERE, "", ELSEWHERE),
+        (ELSEWHERE, "true", ELSEWHERE),
+        (ELSEWHERE, "https://me:hush@api.example.com", ELSEWHERE),
+        (ELSEWHERE, "http://api.example.com", ELSEWHERE),
+        (ELSEWHERE, "https://example.com", ELSEWHERE),
+        (ELSEWHERE + ":8443", ELSEWHERE, ELSEWHERE + ":8443"),
+        ("https://api.example.com.evil.net", ELSEWHERE, "https://api.example.com.evil.net"),
+        ("https://127.0.0.1.evil.net", None, "https://127.0.0.1.evil.net"),
+        ("http://192.168.1.5:8000", None, "http://192.168.1.5:8000"),
+        ("http://192.168.1.5:8000", "https://192.168.1.5:8000", "http://192.168.1.5:8000"),
+        ("https://[2001:db8::1]:9", None, "https://[2001:db8::1]:9"),
+    ],
+)
+def test_a_key_goes_nowhere_else(url, told, shown, key, monkeypatch):
+    if told is not None:
+        monkeypatch.setenv(f"{key}_URL", told)
+    wanted = re.escape(f"set {key}_URL={shown} to let the key go there")
+    with pytest.raises(ValueError, match=wanted) as found:
+        load(url, api_key_env=key)
+    assert "hush" not in str(found.value) and SECRET not in str(found.value)
+
+
+@pytest.mark.parametrize("url", ["http://api.example.com", "http://8.8.8.8:8000"])
+def test_a_key_is_not_sent_unencrypted_to_the_world(url, key, monkeypatch):
+    monkeypatch.setenv(f"{key}_URL", url)
+    with pytest.raises(ValueError, match="for all to read, wanted .* https://"):
+        load(url, api_key_env=key)
+
+
+def test_no_key_is_sent_once_its_owner_forbids(key, images, monkeypatch):
+    monkeypatch.setattr("pack.rewards.http_address.is_loopback", lambda host: False)
+    with serve() as server:
+        monkeypatch.setenv(f"{key}_URL", server.root)
+        scorer = connected(server, api_key_env=key)
+        monkeypatch.setenv(f"{key}_URL", ELSEWHERE)
+        assert f"{key}_URL={server.root}" in error_of(scorer, images) and not server.requests
+
+
 def test_a_key_lost_on_the_way(key, images, monkeypatch):
     with serve() as server:
         scorer = connected(server, api_key_env=key)
