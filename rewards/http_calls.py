@@ -11,6 +11,7 @@ import json
 import random
 import socket
 import ssl
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -186,8 +187,8 @@ class Server:
         """Not yet connected; http.client knows neither proxies nor redirects."""
         if self.scheme == "http":
             return http.client.HTTPConnection(self.host, self.port, timeout=limit)
-        trusted = ssl.create_default_context()
-        return http.client.HTTPSConnection(self.host, self.port, timeout=limit, context=trusted)
+        certified = trusted()
+        return http.client.HTTPSConnection(self.host, self.port, timeout=limit, context=certified)
 
     def _unreached(self, error: Exception, limit: float, key: str) -> ServerError:
         if isinstance(error, ssl.SSLCertVerificationError):
@@ -213,6 +214,17 @@ class Server:
         if pause is not None and pause > PATIENCE:
             return ServerError(f"{said} (try again in {pause:.0f} s)", status)
         return ServerError(said, status, status in (408, 429) or status >= 500, pause)
+
+
+def trusted() -> ssl.SSLContext:
+    """The system's certificates; certifi's where Python knows none (python.org's for Macs)."""
+    context, paths = ssl.create_default_context(), ssl.get_default_verify_paths()
+    if sys.platform != "win32" and not (paths.cafile or paths.capath):
+        with suppress(ImportError):
+            import certifi
+
+            context.load_verify_locations(certifi.where())
+    return context
 
 
 def _read(response: http.client.HTTPResponse, deadline: float) -> str:

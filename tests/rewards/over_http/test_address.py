@@ -4,10 +4,14 @@ import dataclasses
 import json
 import logging
 import re
+import ssl
+import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
 from pack.rewards import REWARDS
+from pack.rewards.http_calls import trusted
 
 from .asking import (
     PROMPT,
@@ -58,6 +62,30 @@ def test_the_key_is_in_its_header_and_nowhere_else(key, images, caplog):
     shown = [repr(scorer), str(dataclasses.asdict(scorer.settings)), message, *caplog.messages]
     assert key in shown[0] and SECRET not in "\n".join(shown)
     assert SECRET not in json.dumps([r["body"] for r in server.requests])
+
+
+@pytest.mark.parametrize(
+    ("platform", "file", "folder", "installed", "loaded"),
+    [
+        ("darwin", None, None, True, True),
+        ("darwin", None, None, False, False),
+        ("darwin", "cert.pem", None, True, False),
+        ("linux", None, "certs", True, False),
+        ("win32", None, None, True, False),
+    ],
+)
+def test_certifi_where_python_knows_no_certificates(
+    platform, file, folder, installed, loaded, monkeypatch
+):
+    paths = SimpleNamespace(cafile=file, capath=folder)
+    empty = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: paths)
+    monkeypatch.setattr(ssl, "create_default_context", lambda: empty)
+    monkeypatch.setattr(sys, "platform", platform)
+    if not installed:
+        monkeypatch.setitem(sys.modules, "certifi", None)
+    assert trusted() is empty
+    assert (empty.cert_store_stats()["x509_ca"] > 50) == loaded
 
 
 def test_without_a_key_no_header_is_sent(images):
