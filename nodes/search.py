@@ -135,7 +135,9 @@ ADVANCED = [
         optional=True,
         advanced=True,
         tooltip="Sigma at which the search begins to branch. Above it each initial particle walks "
-        "straight down, unscored; 1 searches from the start.",
+        "straight down, unscored; 1 searches from the start. There a few-step model's "
+        "first prediction tells the finished picture's rank (correlation .7 and more on the demo "
+        "model), a plain one's tells little above 0.9 (.1 to .4) and .6 at 0.8.",
     ),
     io.Float.Input(
         "window_end",
