@@ -25,13 +25,15 @@ def out_of_memory(error: BaseException) -> bool:
 
 
 def load(patcher: Any) -> None:
-    """Have a model of no host layers on its device, whole.
+    """Have a model of no host layers on its device, whole: a part left behind could not be used.
 
     A dynamic patcher would copy it there anew at each call (comfy/model_patcher.py:1839).
     """
     there = patcher.is_dynamic() and patcher in mm.loaded_models()
     if not (there and patcher.loaded_size() >= patcher.model_size()):
-        mm.load_models_gpu([patcher])
+        mm.load_models_gpu([patcher], force_full_load=True)
+    if not patcher.is_dynamic() and patcher.loaded_size() < patcher.model_size():
+        patcher.partially_load(patcher.load_device, 1e32)  # --novram does not heed the force
 
 
 def make_room() -> None:

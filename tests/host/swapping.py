@@ -135,9 +135,13 @@ class Hungry:
 
 
 class Weighty:
-    """A scorer of 64 MB: the mean of what a layer makes of the mean grey."""
+    """A scorer of 64 MB: the mean of what a layer makes of the mean grey.
+
+    It notes how much of its weights is on the device when it scores.
+    """
 
     def __init__(self):
+        self.loaded, self.patcher = set(), None
         self.module = torch.nn.Linear(4096, 4096, bias=False)
         random = torch.Generator().manual_seed(4)
         self.module.weight.data = torch.randn(4096, 4096, generator=random)
@@ -146,16 +150,19 @@ class Weighty:
         pass
 
     def score(self, images, prompts):
+        self.loaded.add(self.patcher.loaded_size())
         return self.module(images.mean((1, 2, 3))[:, None].expand(-1, 4096)).mean(1)
 
 
 def weighty(memory, state=None):
-    """A search by it, and how much of its weights is on the device in the end."""
-    scored = reward.hosted(Weighty(), {"reward": "weighty"})
+    """A search by it, and how much of its weights was on the device."""
+    scorer = Weighty()
+    scored = reward.hosted(scorer, {"reward": "weighty"})
+    scorer.patcher = scored.patcher
     more = {"reward": scored, "latent_image": LITTLE}
     found = run_in(state, memory, vae, **more) if state else run_search(memory, vae, **more)
     known = getattr(comfy.model_patcher, "is_model_patcher_output", lambda output: True)
-    return found | {"loaded": scored.patcher.loaded_size(), "known": known(scored)}
+    return found | {"loaded": list(scorer.loaded), "known": known(scored)}
 
 
 def exhausted(memory):
@@ -269,7 +276,10 @@ with torch.inference_mode():
         "lasting": {place: lasting(place) for place in ("network", "decoder", "reward")},
         "after lasting": run_search(LARGE, vae, latent_image=LITTLE),
         "weighty": [weighty(memory) for memory in (LARGE, 70 * MB)],
-        "weighty, low VRAM": weighty(40 * MB, mm.VRAMState.LOW_VRAM),
+        "weighty, too little": {
+            state.name: weighty(40 * MB, state)
+            for state in (mm.VRAMState.NORMAL_VRAM, mm.VRAMState.LOW_VRAM, mm.VRAMState.NO_VRAM)
+        },
         "low VRAM": run_in(mm.VRAMState.LOW_VRAM, TINY, anything),
         "no VRAM": run_in(mm.VRAMState.NO_VRAM, LARGE, anything),
         "compiled": compiled(),
