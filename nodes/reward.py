@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import Field, dataclass, replace
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any, ClassVar
 
 import comfy.model_management as mm
@@ -74,6 +74,12 @@ def _fits(fits: Callable[[Peek], bool], name: str) -> bool:
 def resolve(name: str) -> Path:
     """The file or folder called `name` in one of the reward folders."""
     folders = folder_paths.get_folder_paths(FOLDER)
+    parts = PureWindowsPath(name)  # of / and \ alike
+    if parts.anchor or ".." in parts.parts:
+        raise ValueError(
+            f"reward file {name!r} leads out of the reward folders, wanted a name below one of "
+            f"them ({', '.join(folders)})."
+        )
     for folder in folders:
         path = Path(folder) / name
         if name and path.exists():

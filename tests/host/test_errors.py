@@ -64,11 +64,10 @@ def crowded_schedule():
     )
 
 
-def missing_file():
+def of_file(name):
     graph = search()
     graph["reward"] = node(
-        "FlowSearchRewardLoader",
-        **{"reward": "clip_score", "reward.checkpoint": "gone.safetensors"},
+        "FlowSearchRewardLoader", **{"reward": "clip_score", "reward.checkpoint": name}
     )
     return graph
 
@@ -77,12 +76,7 @@ def unreadable_file(host):
     folder = host.base / "models" / "rewards"
     folder.mkdir(exist_ok=True)
     (folder / "broken.safetensors").write_bytes(b"not a safetensors file")
-    graph = search()
-    graph["reward"] = node(
-        "FlowSearchRewardLoader",
-        **{"reward": "clip_score", "reward.checkpoint": "broken.safetensors"},
-    )
-    return graph
+    return of_file("broken.safetensors")
 
 
 CASES = {
@@ -96,7 +90,7 @@ CASES = {
     "budget": (lambda: search(budget=5), "budget of 5 NFE given, wanted at least 7"),
     "budget with cfg": (lambda: search(budget=13, cfg=2.0), "wanted at least 14"),
     "prompt": (lambda: search(prompt="a nice landscape"), "a nice landscape"),
-    "no such file": (missing_file, "gone.safetensors"),
+    "no such file": (lambda: of_file("gone.safetensors"), "gone.safetensors"),
 }
 
 
@@ -113,6 +107,24 @@ def test_one_clear_sentence(host, case):
 def test_unreadable_reward_file(host):
     with pytest.raises(ComfyError, match="broken.safetensors"):
         host.run(unreadable_file(host))
+
+
+@pytest.mark.parametrize(
+    "name",
+    (
+        r"/etc/hosts ../checkpoints a/../../checkpoints ..\checkpoints C:\Windows C:hidden "
+        r"\\server\share //server/share"
+    ).split(),
+)
+def test_a_reward_file_is_below_the_reward_folders(host, name):
+    """ComfyUI holds what is chosen against its list, but not what comes over a wire."""
+    graph = of_file(["switch", 0])
+    graph["name"] = node("PrimitiveString", value=name)
+    both = {"on_true": ["name", 0], "on_false": ["name", 0]}
+    graph["switch"] = node("ComfySwitchNode", switch=True, **both)
+    with pytest.raises(ComfyError) as caught:
+        host.run(graph)
+    assert f"reward file {name!r} leads out of the reward folders, wanted" in str(caught.value)
 
 
 def test_nothing_is_spent_on_bad_input(host):
