@@ -64,13 +64,13 @@ class ImageStatistic:
 
     def score(self, images: torch.Tensor, prompts: list[str]) -> torch.Tensor:
         check_batch(images, prompts)
-        scores = [self._finite(image).float() for image in images]
+        scores = [self._finite(image) for image in images]
         return torch.stack(scores) if scores else images.new_zeros(0, dtype=torch.float32)
 
     def _finite(self, image: torch.Tensor) -> torch.Tensor:
         if torch.isfinite(image).all():
-            return self.measure(image)
-        return image.new_full((), float("nan"))
+            return self.measure(image.float())  # in float16 a variance of 0..255 may overflow
+        return image.new_full((), float("nan"), dtype=torch.float32)
 
     def measure(self, image: torch.Tensor) -> torch.Tensor:
         """Image (H, W, 3), finite, in [0, 1] -> scalar, higher is better."""

@@ -66,3 +66,13 @@ def test_sharpness_has_no_border_and_orders_blur():
     assert sharpness(noise) > sharpness(soft) > sharpness(plain((0.5, 0.5, 0.5)))
     with pytest.raises(ValueError, match=r"\(2, 8, 3\).*3 x 3"):
         sharpness(torch.zeros(2, 8, 3))
+
+
+@pytest.mark.parametrize("name", ["brightness", "colourfulness", "sharpness"])
+def test_half_precision_pictures(name):
+    """Of the host's --fp16-intermediates: black and white differ by more than float16 squares."""
+    checks = (torch.arange(9)[:, None] + torch.arange(9)) % 2
+    halves = torch.stack([checks[..., None].expand(9, 9, 3), picture(5, 9)[:, :9]]).half()
+    scorer = REWARDS[name]().load()
+    half, whole = (scorer.score(images, ["", ""]) for images in (halves, halves.float()))
+    assert half.isfinite().all() and torch.equal(half, whole)
