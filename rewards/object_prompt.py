@@ -25,11 +25,14 @@ THINGS_IN_ING = frozenset(
     "ring earring king viking wing string spring swing painting drawing building pudding ceiling "
     "duckling gosling seedling dumpling stocking railing starling awning".split()
 )
+PAIRED = frozenset(  # of which a pair is one thing
+    "scissors jeans pants trousers shorts leggings tights pyjamas pajamas binoculars headphones "
+    "earphones sunglasses eyeglasses glasses goggles pliers tweezers tongs".split()
+)
 SAME_IN_PLURAL = frozenset(
     "sheep deer fish goldfish jellyfish starfish moose bison elk salmon trout squid shrimp cattle "
-    "aircraft spacecraft species series dice scissors jeans pants trousers shorts binoculars "
-    "headphones sunglasses eyeglasses goggles pliers tweezers".split()
-)
+    "aircraft spacecraft species series dice".split()
+) | PAIRED - {"glasses"}
 IRREGULAR = dict(
     pair.split(":")
     for pair in (
@@ -58,7 +61,7 @@ def object_counts(text: str) -> dict[str, int]:
         cut_short = _plural_at(words) is None and after is not None and after.count is None
         if not words or words[-1] == "of" or (phrase.count > 1 and cut_short):
             raise unreadable(text, f'"{phrase.text}" does not say of what', EXAMPLE)
-        asked.append((_name(words, phrase.count), phrase.count))
+        asked.append(_counted(phrase, words))
     if not asked:
         raise unreadable(text, "it has no number", EXAMPLE)
     return summed(asked)
@@ -106,6 +109,14 @@ def _plural_at(words: tuple[str, ...]) -> int | None:
     """Where the noun that is counted stands: before "of", or else the last plural."""
     end = words.index("of") if "of" in words else len(words)
     return next((i for i in reversed(range(end)) if _is_plural(words[i])), None)
+
+
+def _counted(phrase: Phrase, words: tuple[str, ...]) -> tuple[str, int]:
+    """Name and count; "three pairs of binoculars" are three."""
+    at = _plural_at(words)
+    if phrase.pairs and at is not None and words[at] in PAIRED and "of" not in words:
+        return " ".join(words[: at + 1]), phrase.count // 2
+    return _name(words, phrase.count), phrase.count
 
 
 def _name(words: tuple[str, ...], count: int) -> str:

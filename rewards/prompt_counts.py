@@ -49,6 +49,11 @@ class Phrase:
     def scenery(self) -> bool:
         return not self.firm and not SCENERY.isdisjoint(self.words)
 
+    @property
+    def pairs(self) -> bool:
+        """Whether ``count`` is of "a pair of" or "two pairs of" something, two to a pair."""
+        return self.text.split()[1:2] in (["pair"], ["pairs"])
+
 
 def counts_by_colour(
     text: str, colours: Collection[str], aliases: Mapping[str, str] | None = None

@@ -19,6 +19,13 @@ from pack.rewards.object_prompt import object_counts, singular
         ("twenty-one birds, thirty fish", {"bird": 21, "fish": 30}),
         ("a hundred balloons", {"balloon": 100}),
         ("two pairs of shoes", {"shoe": 4}),
+        ("a pair of scissors", {"scissors": 1}),
+        ("three pairs of binoculars and one pair of red scissors",
+         {"binoculars": 3, "red scissors": 1}),
+        ("two pairs of reading glasses, a pair of glasses", {"reading glasses": 2, "glasses": 1}),
+        ("a pair of glasses of wine", {"glass of wine": 2}),
+        ("a pair of children wearing sunglasses", {"child": 2}),
+        ("no pairs of tongs, two scissors", {"tongs": 0, "scissors": 2}),
         ("two glasses of wine", {"glass of wine": 2}),
         ("two bowls of apples", {"bowl of apples": 2}),
         ("three cats sleeping on a wooden table", {"cat": 3}),
@@ -78,7 +85,7 @@ def test_unreadable_is_one_sentence_that_helps(text, why):
         "movies movie|puppies puppy|potatoes potato|shoes shoe|shelves shelf|bookshelves bookshelf|"
         "knives knife|olives olive|gloves glove|people person|snowmen snowman|women woman|men man|"
         "children child|mice mouse|feet foot|geese goose|sheep sheep|fish fish|scissors scissors|"
-        "bus bus|glass glass|cactus cactus|tennis tennis|ramen ramen|dog dog|s s"
+        "bus bus|glass glass|cactus cactus|tennis tennis|ramen ramen|dog dog|tights tights|s s"
     ).split("|"),
 )
 def test_singular(pair):
