@@ -7,6 +7,7 @@ measures ("5 pm") always are. What is not understood is an error, never a guess.
 numbers see ``prompt_counts``.
 """
 
+from .colours import ALIASES, COLOURS
 from .prompt_counts import SCENERY, Phrase, read_phrases, summed, unreadable
 
 EXAMPLE = '"six airplanes and seven camels", or in the setting counts "airplanes: 6, camels: 7"'
@@ -47,6 +48,7 @@ DROP_S = frozenset(
     "cookies brownies smoothies hoodies movies zombies ties neckties pies magpies selfies genies "
     "shoes horseshoes toes canoes oboes moustaches mustaches quiches axes fuses muses".split()
 )
+BARE = frozenset({*COLOURS, *ALIASES, "black", "white", "grey", "gray"})  # of no thing
 NOT_MEN = frozenset({"ramen", "specimen", "omen", "stamen", "abdomen"})
 
 
@@ -59,7 +61,7 @@ def object_counts(text: str) -> dict[str, int]:
             continue
         # "three large, shiny balls": the noun is in the next phrase, or beyond.
         cut_short = _plural_at(words) is None and after is not None and after.count is None
-        if not words or words[-1] == "of" or (phrase.count > 1 and cut_short):
+        if _nameless(words, phrase.count) or (phrase.count > 1 and cut_short):
             raise unreadable(text, f'"{phrase.text}" does not say of what', EXAMPLE)
         asked.append(_counted(phrase, words))
     if not asked:
@@ -93,6 +95,13 @@ def _thing(phrase: Phrase) -> tuple[str, ...] | None:
     words = words[:end]
     place = not phrase.firm and words[-1:] and words[-1] in NOT_COUNTED
     return None if place or (words and words[0] in MEASURES) else words
+
+
+def _nameless(words: tuple[str, ...], count: int) -> bool:
+    """Whether ``words`` name no thing: "one black", "two of the dogs"; one orange is a fruit."""
+    if not words or "of" in (words[0], words[-1]):
+        return True
+    return BARE.issuperset(words) and (words, count) != (("orange",), 1)
 
 
 def _is_verb(words: tuple[str, ...], at: int) -> bool:
