@@ -7,6 +7,7 @@ connected is not among the scores. Whatever the mode, a picture that any part sc
 infinity scores NaN.
 """
 
+import logging
 import math
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
@@ -16,6 +17,8 @@ import torch
 from .clips import as_clips, reads_clips, score_any
 from .types import CombineMode, Learns, Scorer, pictures_at_once
 
+log = logging.getLogger("flow_search")
+FAR = 100.0  # standard deviations that no score should be from those of the warm-up
 WARMUP = 8  # scores per part and run whose statistics standardise all the others
 
 
@@ -140,6 +143,7 @@ class Statistics:
     mean: float = 0.0
     squares: float = 0.0
     scored: bool = False  # pictures, and not only asked for gradients
+    warned: bool = field(default=False, compare=False)
 
     def see(self, scores: torch.Tensor) -> None:
         finite = scores.detach()[scores.isfinite()]
@@ -201,7 +205,21 @@ class CombinedScorer:
         own.scored |= not scores.requires_grad
         if not (own.scored and scores.requires_grad):  # a search's gradients are at scored pictures
             own.see(scores)
-        return own.standardise(scores)
+        found = own.standardise(scores)
+        if self.statistics is not None and own.count == own.warmup:
+            self._warn(slot, scores, found.detach().abs() > FAR)
+        return found
+
+    def _warn(self, slot: int, scores: torch.Tensor, far: torch.Tensor) -> None:
+        """Once a run, of a reward that silences the others."""
+        far &= scores.isfinite()
+        if far.any() and not any(own.warned for own in self.statistics.values()):
+            self.statistics[slot].warned = True
+            log.warning(
+                "reward_%d scored %.6g, over %d standard deviations from its first %d scores, "
+                "which hardly differed: it outweighs the other rewards combined with it",
+                slot, float(scores[far][0]), FAR, WARMUP,
+            )  # fmt: skip
 
 
 def fresh(scorer: Scorer) -> Scorer:

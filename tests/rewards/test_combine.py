@@ -220,6 +220,23 @@ def test_standardised_rewards_of_other_units_weigh_the_same():
     torch.testing.assert_close(before, after)
 
 
+def test_a_reward_that_silences_the_others_is_told_of_once(caplog):
+    """Its first scores hardly differed, so that any later one is far off."""
+    first = [(0.1 * i, 0.5 + 1e-6 * i) for i in range(WARMUP)]
+    run = fresh(combined(WeightedSum()))
+    score(run, pictures(*first, (0.9, 0.5), (0.2, NAN)))
+    assert not caplog.messages
+    scores = [score(run, pictures((0.2, 0.7), (0.1, 0.8))) for _ in range(2)]
+    assert torch.equal(*scores) and scores[0].min() > 1000
+    (told,) = caplog.messages
+    assert told.startswith("reward_2 scored 0.7, over 100 standard deviations from its first 8")
+    score(fresh(combined(Minimum(standardise=False))), pictures(*first, (0.2, 0.7)))
+    score(combined(WeightedSum()), pictures(*first, (0.2, 0.7)))
+    assert len(caplog.messages) == 1
+    score(fresh(run), pictures(*first, (0.2, 0.7)))
+    assert len(caplog.messages) == 2
+
+
 def test_gradients_count_where_nothing_else_is_scored():
     """Guidance without a search; in a search the gradients are at pictures that were scored."""
     images = random_pictures(WARMUP, 9)
