@@ -6,6 +6,7 @@ Weights are safetensors, or pickles read with ``weights_only``. Every error is a
 sentence.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ Model = TypeVar("Model", "CLIPModel", "CLIPVisionModelWithProjection")
 
 PAGE = "https://huggingface.co/openai/clip-vit-large-patch14"
 TOKENIZER = Wanted("a tokenizer of CLIP (vocab.json and merges.txt, or tokenizer.json)", PAGE)
+ENDS = ("<|startoftext|>", "<|endoftext|>")
 MPS_KEY = "cross_model.layers.0.0.fn.to_q.weight"
 
 
@@ -100,17 +102,31 @@ def load_image_model(
 
 
 def load_tokenizer(path: Path, fallback: Path | None) -> "CLIPTokenizer":
-    """The tokenizer in or beside ``path``, or else the one in the folder ``fallback``."""
+    """The tokenizer in or beside ``path``, or else the one in the folder ``fallback``.
+
+    What lies beside a file may be another model's: CLIP's has both ``ENDS``.
+    """
     from transformers import CLIPTokenizer
 
     for folder in (path if path.is_dir() else path.parent, fallback):
         if folder is None:
             continue
-        whole = (folder / "tokenizer.json").is_file()
-        if whole or all((folder / name).is_file() for name in ("vocab.json", "merges.txt")):
-            with reading(folder, TOKENIZER):
+        with reading(folder, TOKENIZER):
+            found = _vocabularies(folder)
+            if found and all(end in words for end in ENDS for words in found):
                 return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
     raise TOKENIZER.error(path, "has no tokenizer")
+
+
+def _vocabularies(folder: Path) -> list[object]:
+    """Of the tokenizers in ``folder``, in either layout."""
+    whole, words = folder / "tokenizer.json", folder / "vocab.json"
+    found = []
+    if whole.is_file():
+        found.append(json.loads(whole.read_text(encoding="utf-8"))["model"]["vocab"])
+    if words.is_file() and (folder / "merges.txt").is_file():
+        found.append(json.loads(words.read_text(encoding="utf-8")))
+    return found
 
 
 def build_model(

@@ -269,13 +269,19 @@ def test_wrong_checkpoints_say_what_they_are(clip, tmp_path):
     assert "no readable weights" in refusal(tmp_path)
 
 
-def test_missing_tensors_and_tokenizer(clip, tmp_path):
+def test_missing_tensors_and_tokenizer(clip, images, tmp_path):
     from safetensors.torch import load_file, save_file
 
     state = load_file(clip[0] / "model.safetensors")
     save_file(state, tmp_path / "whole.safetensors")
     with pytest.raises(ValueError, match="has no tokenizer: .*https://"):
         load(tmp_path / "whole.safetensors")
+    other = {"version": "1.0", "model": {"type": "WordLevel", "vocab": {"a": 0}, "unk_token": "a"}}
+    (tmp_path / "tokenizer.json").write_text(json.dumps(other))
+    with pytest.raises(ValueError, match="has no tokenizer: .*https://"):
+        load(tmp_path / "whole.safetensors")
+    given = load(tmp_path / "whole.safetensors", tokenizer=clip[0])
+    assert torch.equal(given.score(images, PROMPTS), load(clip[0]).score(images, PROMPTS))
     del state["vision_model.post_layernorm.weight"]
     save_file(state, tmp_path / "part.safetensors")
     with pytest.raises(ValueError, match="lacks 1 tensors, vision_model.post_layernorm.weight"):
