@@ -7,6 +7,8 @@ channel.
 import torch
 import torch.nn.functional as F
 
+from .resize import resized
+
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)
 GREY = (122 / 255, 116 / 255, 104 / 255)  # CLIP's mean colour, in whole levels
@@ -22,9 +24,9 @@ def clip_pixels(images: torch.Tensor, size: int = 224) -> torch.Tensor:
     planes = images.permute(0, 3, 1, 2)
     height, width = planes.shape[-2:]
     short = min(height, width)
-    resized = (int(size * height / short), int(size * width / short))
-    planes = _resized(planes, resized).clamp(0.0, 1.0)
-    top, left = ((edge - size) // 2 for edge in resized)
+    edges = (int(size * height / short), int(size * width / short))
+    planes = resized(planes, edges, "bicubic").clamp(0.0, 1.0)
+    top, left = ((edge - size) // 2 for edge in edges)
     return _normalised(planes[..., top : top + size, left : left + size])
 
 
@@ -48,13 +50,7 @@ def padded_pixels(images: torch.Tensor, size: int = 224) -> torch.Tensor:
     height, width = (max(1, round(edge * scale)) for edge in planes.shape[-2:])
     top, left = (size - height) // 2, (size - width) // 2
     edges = (left, size - width - left, top, size - height - top)
-    return _normalised(F.pad(_resized(planes, (height, width)), edges))
-
-
-def _resized(planes: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    if size == tuple(planes.shape[-2:]):
-        return planes
-    return F.interpolate(planes, size, mode="bicubic", antialias=True)
+    return _normalised(F.pad(resized(planes, (height, width), "bicubic"), edges))
 
 
 def _normalised(planes: torch.Tensor) -> torch.Tensor:

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
-import torch.nn.functional as F
 
 from .memo import Memo
 from .object_counting import CountScorer, CountSettings, load_detector
+from .resize import resized
 from .types import Files
 from .weights import Peek, Wanted, reading
 
@@ -53,9 +53,7 @@ def shown_size(height: int, width: int, side: int) -> tuple[int, int]:
 def dino_pixels(images: torch.Tensor, side: int = SIDE) -> torch.Tensor:
     """Images (B, H, W, 3) in [0, 1] -> normalised pixels (B, 3, h, w)."""
     planes = images.permute(0, 3, 1, 2)
-    size = shown_size(*planes.shape[-2:], side)
-    if size != planes.shape[-2:]:
-        planes = F.interpolate(planes, size, mode="bilinear", antialias=True)
+    planes = resized(planes, shown_size(*planes.shape[-2:], side), "bilinear")
     mean, std = (planes.new_tensor(values)[:, None, None] for values in (MEAN, STD))
     return (planes - mean) / std
 

@@ -25,6 +25,7 @@ from .clip_checkpoint import load_tokenizer
 from .clip_pixels import MEAN, STD
 from .memo import Memo
 from .object_counting import CountScorer, CountSettings, load_detector, setting
+from .resize import resized
 from .types import Files
 from .weights import Peek, Wanted
 
@@ -49,8 +50,7 @@ def owl_pixels(images: torch.Tensor, size: int = 960) -> torch.Tensor:
     height, width = planes.shape[-2:]
     edge = max(height, width)
     planes = F.pad(planes, (0, edge - width, 0, edge - height))
-    if edge != size:
-        planes = F.interpolate(planes, (size, size), mode="bilinear", antialias=True)
+    planes = resized(planes, (size, size), "bilinear")
     mean, std = (planes.new_tensor(values)[:, None, None] for values in (MEAN, STD))
     return (planes - mean) / std
 

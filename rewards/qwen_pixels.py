@@ -3,9 +3,9 @@
 import math
 
 import torch
-import torch.nn.functional as F
 
 from .clip_pixels import MEAN, STD
+from .resize import resized
 
 PATCH = 14  # pixels to a side of a patch
 MERGE = 2  # patches to a side of a token
@@ -38,8 +38,7 @@ def qwen_patches(image: torch.Tensor, area: int) -> tuple[torch.Tensor, tuple[in
     """
     planes = image.permute(2, 0, 1)[None]
     size = fit(*planes.shape[-2:], area)
-    if size != tuple(planes.shape[-2:]):
-        planes = F.interpolate(planes, size, mode="bicubic", antialias=True)
+    planes = resized(planes, size, "bicubic")
     mean, std = (planes.new_tensor(values)[:, None, None] for values in (MEAN, STD))
     planes = ((planes.clamp(0.0, 1.0) - mean) / std)[0]
     down, across = size[0] // PATCH, size[1] // PATCH

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 
 from .clip_pixels import nan_shows
 from .memo import Memo
+from .resize import resized
 from .siglip_checkpoint import is_siglip, load_model, resampling
 from .siglip_text import SiglipTokenizer, load_tokenizer
 from .types import Files, check_batch
@@ -33,9 +34,7 @@ def siglip_pixels(images: torch.Tensor, size: int, mode: str = "bicubic") -> tor
     Both edges to ``size``, whatever the shape, by antialiased interpolation; cut to [0, 1], which
     the cubic kernel overshoots. Differs from the 8-bit reference by its rounding.
     """
-    planes = images.permute(0, 3, 1, 2)
-    if planes.shape[-2:] != (size, size):
-        planes = F.interpolate(planes, (size, size), mode=mode, antialias=True)
+    planes = resized(images.permute(0, 3, 1, 2), (size, size), mode)
     return planes.clamp(0.0, 1.0) * 2.0 - 1.0
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from .clip_pixels import pad_square
+from .resize import resizable
 from .sharp_logits import sharpen
 from .types import Files, check_batch
 from .vlm_checkpoint import image_token_of, is_vlm, keeps_gradients, load_model, template_of
@@ -93,7 +94,7 @@ class VlmScorer:
             picture = picture.detach().clamp(0.0, 1.0).mul(255.0).round().to(torch.uint8)
         inputs = self.processor(
             text=[text],
-            images=[picture if self.differentiable else picture.cpu()],
+            images=[resizable(picture) if self.differentiable else picture.cpu()],
             return_tensors="pt",
             do_rescale=False,  # what is in [0, 1] must not be divided by 255 once more
             **({} if smooth else self._levels()),

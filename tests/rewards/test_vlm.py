@@ -12,6 +12,7 @@ from pack.rewards.vlm import VlmScore
 from pack.rewards.vlm_checkpoint import _fast, _no_num2words, keeps_gradients
 from PIL import Image
 
+from .test_resize import OnCpu, OnMps
 from .tiny_vlm import BUILDERS, NEW
 
 PROMPTS = ["a red cat", "two blue dogs, running", "a red cat"]
@@ -235,6 +236,28 @@ def test_check(scorers):
     for token in ("<|image_pad|>", "<|im_end|>"):
         with pytest.raises(ValueError, match="reads as a command"):
             scorer.check(f"a {token} cat")
+
+
+class Handed:
+    """A processor that keeps of what kind its picture was."""
+
+    def __init__(self, processor):
+        self.processor = processor
+
+    def __getattr__(self, name):
+        return getattr(self.processor, name)
+
+    def __call__(self, images, **options):
+        self.kind = type(images[0])
+        return self.processor(images=[images[0].as_subclass(torch.Tensor)], **options)
+
+
+@pytest.mark.parametrize("guided", [False, True])
+def test_the_processor_resizes_on_the_cpu_for_mps(scorers, guided):
+    scorer = scorers("qwen2_vl")
+    scorer = dataclasses.replace(scorer, processor=Handed(scorer.processor))
+    scorer._inputs(pictures()[0].requires_grad_(guided).as_subclass(OnMps), "?")
+    assert scorer.processor.kind is OnCpu
 
 
 def test_weights_are_held_in_what_the_device_computes_well(vlm_folders):
