@@ -31,9 +31,7 @@ def load(patcher: Any) -> None:
     """
     there = patcher.is_dynamic() and patcher in mm.loaded_models()
     if not (there and patcher.loaded_size() >= patcher.model_size()):
-        mm.load_models_gpu([patcher], force_full_load=True)
-    if not patcher.is_dynamic() and patcher.loaded_size() < patcher.model_size():
-        patcher.partially_load(patcher.load_device, 1e32)  # --novram does not heed the force
+        mm.load_models_gpu([patcher], force_full_load=True)  # --novram leaves it whole on the CPU
 
 
 def make_room() -> None:
