@@ -7,6 +7,8 @@ measures ("5 pm") always are. What is not understood is an error, never a guess.
 numbers see ``prompt_counts``.
 """
 
+import re
+
 from .colours import ALIASES, COLOURS
 from .prompt_counts import SCENERY, Phrase, read_phrases, summed, unreadable
 
@@ -49,12 +51,17 @@ DROP_S = frozenset(
     "shoes horseshoes toes canoes oboes moustaches mustaches quiches axes fuses muses".split()
 )
 BARE = frozenset({*COLOURS, *ALIASES, "black", "white", "grey", "gray"})  # of no thing
+_COLOUR = f"({'|'.join(sorted(BARE))})"
+# One thing of two colours; of several things only black and white is surely that.
+TWO_COLOURED = re.compile(rf"(\b(?:an?|one) ){_COLOUR} and {_COLOUR}(?= [a-z])")
+MONOCHROME = re.compile(r"\bblack and white(?= [a-z])")
 NOT_MEN = frozenset({"ramen", "specimen", "omen", "stamen", "abdomen"})
 
 
 def object_counts(text: str) -> dict[str, int]:
     """Counts by singular name; ValueError, in one sentence, if none can be read."""
-    phrases = read_phrases(text)
+    whole = TWO_COLOURED.sub(r"\1\2-and-\3", text.lower())
+    phrases = read_phrases(MONOCHROME.sub("black-and-white", whole))
     asked = []
     for phrase, after in zip(phrases, [*phrases, None][1:], strict=True):
         if phrase.count is None or (words := _thing(phrase)) is None:

@@ -48,6 +48,9 @@ from pack.rewards.object_prompt import object_counts, singular
         ("one hundred and two sheep and three cows", {"sheep": 102, "cow": 3}),
         ("a hundred and twenty-one red kites", {"red kite": 121}),
         ("two hundred balls and two hats", {"ball": 200, "hat": 2}),
+        ("a black and white photo of two cats", {"cat": 2}),
+        ("two black and white cats", {"black-and-white cat": 2}),
+        ("a red and blue parrot on two branches", {"red-and-blue parrot": 1, "branch": 2}),
     ],
 )  # fmt: skip
 def test_table(text, counts):
@@ -69,7 +72,8 @@ def test_table(text, counts):
         ("two groups of three dogs", '"two groups of" does not say of what'),
         ("two cats: one black and one white", '"one black" does not say of what'),
         ("three red, two blue and one green balloon", '"three red" does not say of what'),
-        ("a black and white photo of two cats", '"a black" does not say of what'),
+        ("three red and blue balloons", '"three red" does not say of what'),
+        ("a red and a blue car", '"a red" does not say of what'),
         ("red: 3, orange: 2", '"red: 3" does not say of what'),
         ("three dogs, two of the dogs asleep", '"two of the dogs asleep" does not say of what'),
         ("three large, shiny red balls", '"three large" does not say of what'),
