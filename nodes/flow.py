@@ -168,6 +168,7 @@ class Network:
         self.base = model.inner_model.inner_model
         self.clock = clock_of(self.base.model_sampling)
         self.keep = in_use()
+        self.reckoned: dict[tuple[tuple[int, ...], int], float] = {}
         self.lock = threading.Lock()
         add_wrapper_with_key(
             WrappersMP.APPLY_MODEL,
@@ -227,7 +228,13 @@ class Network:
     def memory(self, shape: Sequence[int]) -> float:
         """Bytes that a call on one latent of this shape takes, as the host reckons: what goes with
         it (reference pictures, a ControlNet) counts, once for each of its network rows."""
-        guider, cost = self.model.inner_model, self.ledger.cost
+        known = tuple(shape), self.ledger.cost
+        if known not in self.reckoned:
+            self.reckoned[known] = self._memory(*known)
+        return self.reckoned[known]
+
+    def _memory(self, shape: tuple[int, ...], cost: int) -> float:
+        guider = self.model.inner_model
         beside: dict[str, list] = {}
         for cond in (cond for entries in guider.conds.values() for cond in entries):
             for name, own in self.base.extra_conds_shapes(**cond).items():

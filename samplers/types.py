@@ -117,9 +117,11 @@ class Particles:
         return len(self.ids)
 
     def __getitem__(self, index: int | slice | Sequence[int]) -> Particles:
-        """The chosen rows; an int keeps the particle axis."""
-        rows = [index] if isinstance(index, int) else index
-        return Particles(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+        """The chosen rows; an int keeps the particle axis, and copies what may outlive the rest."""
+        columns = {f.name: getattr(self, f.name) for f in fields(self)}
+        if isinstance(index, int):
+            return Particles(**{n: own[index, None].clone() for n, own in columns.items()})
+        return Particles(**{n: own[index] for n, own in columns.items()})
 
     @staticmethod
     def cat(groups: Sequence[Particles]) -> Particles:
