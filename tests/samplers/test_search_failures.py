@@ -12,10 +12,11 @@ from pack.samplers.ledger import BudgetExceeded
 from pack.samplers.run import Outcome, run
 from pack.samplers.search import SEARCHES
 from pack.samplers.search.rbf import RolloverBudgetForcing
+from pack.samplers.search.threshold import VerifierThreshold
 from pack.samplers.steering import Steering
 
 from ..host.apple import Apple
-from .setups import EACH, NO_FINISH, NO_RULES, SCORED, Setup, pinned, ranked, setups
+from .setups import EACH, NEVER, NO_FINISH, NO_RULES, SCORED, Setup, pinned, ranked, setups
 from .world import Counter, denoise
 
 each_method = pytest.mark.parametrize("name", SEARCHES)
@@ -97,20 +98,25 @@ def test_nothing_is_spent_on_children_of_what_the_network_made_nan_of(name, data
     assert drawn
 
 
-def test_a_step_whose_only_try_failed_is_tried_again():
-    """RBF with a quota of 1: the first child at each step is NaN, the second sound."""
+@pytest.mark.parametrize(
+    ("search", "extra"), [(RolloverBudgetForcing(1, quota=1), 3), (VerifierThreshold(NEVER), 2)]
+)
+def test_a_step_whose_only_try_failed_is_tried_again(search, extra):
+    """Each step may try one child: the first is NaN, the second sound and the next's parent."""
     tried: dict[float, int] = {}
 
     def every_other(x, t):
         tried[t] = tried.get(t, 0) + 1
         return denoise(x, t) * (math.nan if t < first and tried[t] % 2 else 1.0)
 
-    setup = Setup(RolloverBudgetForcing(1, quota=1), steps=4, extra=3, finish=NO_FINISH)
+    setup = Setup(search, steps=4, extra=extra, finish=NO_FINISH)
     first = setup.problem().times[0]
     events, outcome, task = setup.run(denoiser=every_other, objective=lambda x0: -x0.norm(dim=1))
-    steps = [int(e.particles.steps) for e in events if e.kind == "propose"]
-    assert steps == [1, 1, 2, 2, 3, 3] and set(task.failed) == {1, 3, 5}
-    assert int(outcome.top[0].ids) not in task.failed
+    drawn = [event.particles for event in events if event.kind == "propose"]
+    assert [(int(p.steps), int(p.parents)) for p in drawn[:5]] == [
+        (1, 0), (1, 0), (2, 2), (2, 2), (3, 4)
+    ]  # fmt: skip
+    assert set(task.failed) == {1, 3, 5} and int(outcome.top[0].ids) not in task.failed
 
 
 @each_method
