@@ -46,10 +46,11 @@ class Origin:
 
 @dataclass
 class Book:
-    """The origins of a problem's particles, by id."""
+    """The origins of a problem's particles, by id, and the start that each goes back to."""
 
     origins: dict[int, Origin] = field(default_factory=dict)
     radii: dict[int, float] = field(default_factory=dict)  # of neighbours of another start
+    roots: dict[int, int] = field(default_factory=dict)
 
     def add(
         self,
@@ -62,12 +63,28 @@ class Book:
         """Particles that went through the network together."""
         for i, parent, (rows, row) in zip(ids, parents, batch.places(len(ids)), strict=True):
             radius = self.radii.get(i, 1.0)
-            self.origins[i] = Origin(i, kind, step, parent, rows, row, radius)
+            self._enter(Origin(i, kind, step, parent, rows, row, radius))
+
+    def finish(self, particle: int, step: int, parent: int, nodes: int) -> None:
+        """A particle that is the finish of `parent` in `nodes` evaluations."""
+        self._enter(Origin(particle, "finish", step, parent, nodes=nodes))
 
     def follow(self, start: Origin, before: int) -> None:
         """A start, or the birth there, as the neighbour of the start `before` (-1: of none)."""
         known = self.origins.get(start.id, start)
-        self.origins[start.id] = replace(known, kind="born", parent=before)
+        self._enter(replace(known, kind="born", parent=before))
+
+    def _enter(self, origin: Origin) -> None:
+        self.origins[origin.id] = origin
+        fresh = origin.parent < 0 or (origin.kind == "born" and origin.radius >= 1.0)
+        self.roots[origin.id] = origin.id if fresh else self.root(origin.parent)
+
+    def root(self, particle: int) -> int:
+        """The id of the start that a particle descends from, itself if it is one.
+
+        A neighbour of another start descends from that; at radius 1 it is a new start.
+        """
+        return self.roots.get(particle, particle)
 
     def lineage(self, particle: int) -> list[Origin]:
         """What has to be done again for a particle, in order."""

@@ -19,6 +19,7 @@ AUTOMATIC = -1
 LOOK = 4  # evaluations from the first time to 0 that leave no blur worth the name
 SHARP = 0.06
 CLEAR = 0.75  # below this time plain models, too, predict well enough to choose by
+CLEAN = 0.01  # blur of a plain model's predictions from t = 0.5 down, which show no blur
 
 
 def blur(x0: Tensor, end: Tensor) -> float:
@@ -31,8 +32,14 @@ def blur(x0: Tensor, end: Tensor) -> float:
     return float((x0 - end).square().mean() / end.var())
 
 
-def decided(search: Search, problem: Problem) -> int:
-    """LOOK where the problem's first particle is blurred, else 0.
+def clean(x0: Tensor, end: Tensor) -> bool:
+    """Whether a prediction x0 is as clean as the `end` that it was carried on to."""
+    return blur(x0, end) < CLEAN
+
+
+def decided(search: Search, problem: Problem) -> tuple[int, bool]:
+    """LOOK where the problem's first particle is blurred, else 0; and whether what is scored is
+    known to be a clean image.
 
     0 without a look for methods that only choose between what is nearly clean, and where the budget
     does not carry a search with LOOK. The look is what that particle's birth would ask for, so that
@@ -44,10 +51,11 @@ def decided(search: Search, problem: Problem) -> int:
     needed = search.minimum(steps, replace(prices, score=LOOK))
     late = not spared and problem.times[first] < CLEAR
     if late or problem.left < needed + (0 if spared else LOOK):
-        return 0
-    if blur(*problem.look(LOOK)) >= SHARP:  # not where it is not a number
+        return 0, False
+    missed = blur(*problem.look(LOOK))
+    if missed >= SHARP:  # not where it is not a number
         problem.spare(birth + LOOK if spared else birth)
         if problem.left >= needed:  # a model may cost more than was foreseen
-            return LOOK
+            return LOOK, True
     problem.spare(birth)
-    return 0
+    return 0, missed < SHARP

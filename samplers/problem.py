@@ -15,7 +15,7 @@ from .interpolants.linear import Linear
 from .judging import judged
 from .kernels import ODE
 from .ledger import Ledger
-from .lineage import Book, Origin
+from .lineage import Book
 from .steering import Steering
 from .types import Denoiser, Interpolant, Kernel, Objective, Particles, Prices
 
@@ -201,8 +201,8 @@ class Problem:
         0 nothing is known better than what was scored.
         """
         t, ids = self.times[int(particle.steps)], self._new_ids(1)
-        (own,), (parent,), last = ids, particle.ids.tolist(), len(self.times)
-        self.book.origins[own] = Origin(own, "finish", last, parent, nodes=nodes)
+        last = len(self.times)
+        self.book.finish(ids[0], last, int(particle.ids), nodes)
         x, x0, clean = particle.x, particle.x0, particle.clean
         if nodes:
             x, x0, t = self._roll(x, x0, t, nodes, self.end)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+from .leaders import Leaders
 from .ledger import BudgetExceeded, Ledger
-from .lookahead import AUTOMATIC, decided
+from .lookahead import AUTOMATIC, clean, decided
 from .problem import Problem
 from .types import SCORED, Particles, Prices, Search, SearchEvent
 
@@ -71,14 +73,6 @@ def check_budget(
         )
 
 
-def best_ever(top: list[Particles], seen: Particles, k: int) -> list[Particles]:
-    """The `k` best rows of both; of equal rewards the later step, then the earlier particle."""
-    columns = ((-seen.reward).tolist(), (-seen.steps).tolist(), seen.ids.tolist())
-    order = sorted(zip(*columns, range(len(seen)), strict=True))
-    rows = top + [seen[row] for *_, row in order[:k]]
-    return sorted(rows, key=lambda p: (-float(p.reward), -int(p.steps), int(p.ids)))[:k]
-
-
 def run(
     search: Search,
     problem: Problem,
@@ -90,28 +84,73 @@ def run(
 
     The finish is paid from a reserve that the search never sees, in NFE and in seconds, so it takes
     place whatever stopped the search. Stop rules are looked at after every network call. An
-    automatic lookahead is decided first, and stands for a finish that is no longer. What a finish
-    gives takes the place of what was found, be it worth less: an early prediction may please the
-    reward by its blur.
+    automatic lookahead is decided first, and stands for a finish that is no longer. A search that
+    ends with budget left for another one begins again, with new particles.
     """
-    problem.ledger.reserve = finish.rows()
+    ledger, clean = problem.ledger, problem.lookahead > 0
+    ledger.reserve = finish.rows()
     if problem.lookahead == AUTOMATIC:
-        problem.lookahead = decided(search, problem)
+        problem.lookahead, clean = decided(search, problem)
         finish = finish.after(problem.lookahead, problem.end)
-        problem.ledger.reserve = finish.rows()
-    yield from _searched(search, problem, finish, rules, outcome)
-    problem.ledger.reserve = 0
+        ledger.reserve = finish.rows()
+    leaders = Leaders(finish.top_k, problem.book.root)
+    yield from _searched(search, problem, finish, rules, outcome, leaders)
+    ledger.reserve = 0
     if finish.steps or problem.end or problem.final_objective is not problem.objective:
-        finished: list[Particles] = []
-        for particle in outcome.top:
-            last = problem.finish(particle, int(min(finish.steps, problem.left)))
-            finished = best_ever(finished, last, finish.top_k)
-            yield SearchEvent("finish", last, problem.ledger.nfe)
-        outcome.top = finished
+        ended = _Finishing(problem, finish, clean, leaders, outcome)
+        yield from ended.run(lambda: _stop(rules, outcome, finish, ledger) in (None, "target"))
+
+
+@dataclass
+class _Finishing:
+    """Carries the leaders of a search to their end.
+
+    A finish that is worth less than what was scored gives way to it where that was a clean image
+    (`clean`: it is known to be, or it hardly differs from its finish). A blurred prediction may
+    please the reward by its blur, so there the next best is finished instead, while the budget
+    lasts.
+    """
+
+    problem: Problem
+    finish: Finish
+    clean: bool
+    leaders: Leaders
+    outcome: Outcome
+
+    def __post_init__(self) -> None:
+        self.results = Leaders(self.finish.top_k, self.problem.book.root)
+
+    def run(self, may_go_on: Callable[[], bool]) -> Iterator[SearchEvent]:
+        for particle in self.leaders.best:
+            yield from self._end(particle)
+        for particle in self.leaders.spares:
+            best = self.results.best[0].reward
+            room = 0 < self.finish.steps <= self.problem.left
+            if best >= particle.reward or not room or not may_go_on():
+                return
+            yield from self._end(particle)
+
+    def _end(self, particle: Particles) -> Iterator[SearchEvent]:
+        problem, nodes = self.problem, int(min(self.finish.steps, self.problem.left))
+        last = problem.finish(particle, nodes)
+        yield SearchEvent("finish", last, problem.ledger.nfe)
+        worse = last.reward < particle.reward and nodes and not problem.end
+        if worse and (self.clean or clean(particle.clean, last.clean)):
+            if problem.final_objective is not problem.objective:  # to be judged by the same
+                particle = problem.finish(particle, 0)
+                yield SearchEvent("finish", particle, problem.ledger.nfe)
+            last = max(particle, last, key=lambda one: float(one.reward))
+        self.results.add(last)
+        self.outcome.top = self.results.best
 
 
 def _searched(
-    search: Search, problem: Problem, finish: Finish, rules: StopRules, outcome: Outcome
+    search: Search,
+    problem: Problem,
+    finish: Finish,
+    rules: StopRules,
+    outcome: Outcome,
+    leaders: Leaders,
 ) -> Iterator[SearchEvent]:
     """The search's events until it is done, spent or stopped."""
     own_call = problem.after_call
@@ -127,9 +166,10 @@ def _searched(
 
     problem.after_call = after_call
     try:
-        for event in search.run(problem):
+        for event in _rounds(search, problem):
             if event.kind in SCORED:
-                outcome.top = best_ever(outcome.top, event.particles, finish.top_k)
+                leaders.add(event.particles)
+                outcome.top = leaders.best
             yield event
             outcome.stopped = "done" if event.kind == "done" else "budget"
             halt()
@@ -141,6 +181,18 @@ def _searched(
         outcome.stopped = "budget"
     finally:
         problem.after_call = own_call
+
+
+def _rounds(search: Search, problem: Problem) -> Iterator[SearchEvent]:
+    """The search again and again, as long as what it left of the budget carries it whole: its
+    particles may have cost less than foreseen, or its steps may have had no use for more."""
+    left, event = math.inf, None
+    while event is None or event.kind != "done":
+        for event in search.run(problem):
+            yield event
+        if not search.minimum(len(problem.times), problem.prices) <= problem.left < left:
+            return
+        left = problem.left
 
 
 def _stop(rules: StopRules, outcome: Outcome, finish: Finish, ledger: Ledger) -> Stopped | None:

@@ -43,12 +43,12 @@ class RolloverBudgetForcing:
 
     quota 0 is automatic: (F - I B) // (N B) of the particle budget F, with I initial particles,
     B paths and N times, and at least 1. Departures: the whole budget is used (the released code
-    stops at the last F - 1: budget F - 1 with an explicit quota repeats it) unless there is no step
-    to draw children at, in equal shares to the paths, what is over to the first ones; the driver
-    keeps the best particle ever seen, not the last step's; and a child from which nothing can
-    descend (its x0 is not finite) is never moved to. With `speculation` m > 1 children come m at a
-    time and are judged in order: those behind the one that is moved to are spent, and remain
-    candidates for the result.
+    stops at the last F - 1: budget F - 1 with an explicit quota repeats it), in equal shares to the
+    paths, what is over to the first ones; on a single time, with no step to draw children at, on
+    more initial particles; the driver keeps the best particle ever seen, not the last step's; and a
+    child from which nothing can descend (its x0 is not finite) is never moved to. With
+    `speculation` m > 1 children come m at a time and are judged in order: those behind the one that
+    is moved to are spent, and remain candidates for the result.
     """
 
     title: ClassVar[str] = "Rollover Budget Forcing (RBF)"
@@ -127,6 +127,11 @@ class RolloverBudgetForcing:
             parent = best_alive(own) or own[0]
             paths.append(_Path(parent, float(parent.reward), quota))
             yield SearchEvent("accept", parent, ledger.nfe, quota)
+
+        while not problem.last_step and (n := min(len(born), int(problem.left // prices.born))):
+            more = problem.born(n)
+            more = replace(more, paths=torch.arange(n) // per_path)
+            yield SearchEvent("born", more, ledger.nfe)
 
         children = max(0, int((problem.left - slopes) // prices.step))
         for i, path in enumerate(paths):

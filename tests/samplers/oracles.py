@@ -312,6 +312,8 @@ def rbf(book, init, paths, quota, chunk):
     here = [first_best(own) for own in broods]
     for row in here:
         book.tell("accept", [row], fresh)
+    while not last and (n := min(init * paths, book.left // (book.birth + book.score))):
+        book.tell("born", [book.draw(None, i // init) for i in range(n)])
     record = [row.reward for row in here]
     allowed, tried, kept = [fresh] * paths, [0] * paths, [None] * paths
     # Dealt out like cards: the first paths may have one more than the others.

@@ -1,5 +1,6 @@
 """Every search under any settings, on the mixture of world.py: what its property tests share."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +11,7 @@ from pack.samplers.diffusions import Diffusion
 from pack.samplers.glass import Glass
 from pack.samplers.interpolants.linear import Linear
 from pack.samplers.kernels import ODE, Eta, EulerMaruyama
+from pack.samplers.leaders import SPARES
 from pack.samplers.problem import Problem
 from pack.samplers.resampling import RESAMPLERS
 from pack.samplers.run import Finish, Outcome, StopRules, run
@@ -21,7 +23,7 @@ from pack.samplers.search.sop import SearchOverPaths
 from pack.samplers.search.svdd import SVDD
 from pack.samplers.search.threshold import VerifierThreshold
 from pack.samplers.search.zero_order import ZeroOrder
-from pack.samplers.types import Prices, Search, SearchEvent
+from pack.samplers.types import Particles, Prices, Search, SearchEvent
 
 from .world import problem
 
@@ -153,14 +155,83 @@ def setups(draw, name: str, **fixed: Any) -> Setup:
     return Setup(**{n: draw(s) for n, s in fields.items() if n not in fixed}, **fixed)
 
 
-def ranked(events: list[SearchEvent], k: int) -> list[int]:
-    """Ids of the k best of all scored particles: by reward, then the later, then the earlier id."""
+def root(task: Problem, particle: int) -> int:
+    """The start that a particle goes back to, step by step."""
+    origin = task.book.origins[particle]
+    while origin.parent >= 0 and not (origin.kind == "born" and origin.radius == 1.0):
+        origin = task.book.origins[origin.parent]
+    return origin.id
+
+
+def standing(events: list[SearchEvent], task: Problem) -> tuple[list, list]:
+    """(reward, id) of all scored particles, best first: the best of each start; the others.
+
+    By reward, then the later step, then the earlier id. One that failed stands for no start.
+    """
     rows = []
     for event in events:
         if event.kind in SCORED:
             p = event.particles
             rows += zip((-p.reward).tolist(), (-p.steps).tolist(), p.ids.tolist(), strict=True)
-    return [row[2] for row in sorted(rows)[:k]]
+    starts, firsts, others = set(), [], []
+    for row in sorted(rows):
+        start = root(task, row[2])
+        first = row[0] < math.inf and start not in starts
+        (firsts if first else others).append(row)
+        starts.add(start)
+    return firsts, others
+
+
+def ranked(events: list[SearchEvent], k: int, task: Problem) -> list[int]:
+    """Ids of the k best, one of each start where there are as many."""
+    firsts, others = standing(events, task)
+    return [row[2] for row in sorted((firsts + others)[:k])]
+
+
+def source(task: Problem, particle: Particles) -> int:
+    """The scored particle that a result is, or is the finish of."""
+    origin = task.book.origins[int(particle.ids)]
+    return origin.parent if origin.kind == "finish" else origin.id
+
+
+def check_finishes(setup: "Setup", events: list[SearchEvent], outcome: Outcome, task: Problem):
+    """The leaders were finished, then the next best while none is worth what that was scored; the
+    best of them are the result, each as it was scored if that was clean and worth more."""
+    searched = [event for event in events if event.kind != "finish"]
+    finished = [event for event in events if event.kind == "finish"]
+    scored = {int(p.ids): p for e in searched if e.kind in SCORED for p in map(
+        e.particles.__getitem__, range(len(e.particles)))}  # fmt: skip
+    k, nodes = setup.finish.top_k, setup.finish.steps
+    best = ranked(searched, k, task)
+    if not nodes:
+        assert not finished and [source(task, p) for p in outcome.top] == best
+        return
+    firsts, others = standing(searched, task)
+    rest = sorted((firsts[: k + SPARES] + others[: k + SPARES])[k:])
+    left, results = setup.total - searched[-1].spent, []
+    for event, particle in zip(finished, best + [row[2] for row in rest], strict=False):
+        assert int(event.particles.parents) == particle
+        was, now = scored[particle], event.particles
+        if len(results) >= k:
+            assert max(results) < float(was.reward) and left >= nodes * setup.cost
+            assert outcome.stopped not in ("interrupt", "time")
+        left -= nodes * setup.cost
+        kept = float(was.reward) > float(now.reward) and (setup.lookahead or sharp(was, now))
+        results.append(float(was.reward if kept else now.reward))
+    assert len(finished) >= len(best)
+    if outcome.stopped not in ("interrupt", "time") and len(finished) < len(best) + len(rest):
+        row = rest[len(finished) - len(best)]
+        assert max(results) >= -row[0] or left < nodes * setup.cost
+    rewards = [float(p.reward) for p in outcome.top]
+    if len(finished) == len(best):
+        assert rewards == sorted(results, reverse=True)
+    assert rewards[0] == max(results) and rewards == sorted(rewards, reverse=True)
+
+
+def sharp(was: Particles, now: Particles) -> bool:
+    """Whether a prediction misses less than a hundredth of what its finish varies by."""
+    a, b = was.clean[was.clean != now.clean], now.clean[was.clean != now.clean]
+    return not len(a) or float((a - b).square().mean() / b.var()) < 0.01
 
 
 def arithmetic(x: torch.Tensor, t: float) -> torch.Tensor:

@@ -16,7 +16,7 @@ from pack.samplers.search.threshold import VerifierThreshold
 from pack.samplers.steering import Steering
 
 from ..host.apple import Apple
-from .setups import EACH, NEVER, NO_FINISH, NO_RULES, SCORED, Setup, pinned, ranked, setups
+from .setups import EACH, NEVER, NO_FINISH, NO_RULES, SCORED, Setup, check_finishes, pinned, setups
 from .world import Counter, denoise
 
 each_method = pytest.mark.parametrize("name", SEARCHES)
@@ -72,10 +72,7 @@ def test_failures_are_named_and_the_search_goes_on(name, data):
     assert outcome.stopped in ("budget", "done")
     reached = {p for e in events if e.kind in SCORED for p in e.particles.steps.tolist()}
     assert setup.steps - 1 in reached or (name in WAITING and "network" in failed.values())
-    searched = [event for event in events if event.kind != "finish"]
-    best = ranked(searched, setup.finish.top_k)
-    sources = [int(p.parents if setup.finish.steps else p.ids) for p in outcome.top]
-    assert sorted(sources) == sorted(best)
+    check_finishes(setup, events, outcome, task)
 
 
 @pytest.mark.parametrize("name", WAITING)
