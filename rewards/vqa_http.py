@@ -89,7 +89,8 @@ class VqaHttpScorer:
     def _score(self, top: Top) -> float:
         score = self.asker.probability(top)
         if math.isnan(score):
-            problem = f"neither yes nor no is among the likeliest first tokens, {top[0][0]!r} leads"
+            first = self.asker.server.quoted(top[0][0])
+            problem = f"neither yes nor no is among the likeliest first tokens, {first!r} leads"
             if self.settings.on_missing == "fail":
                 raise ValueError(f"the model does not answer the question: {problem}")
             if not self.warned:
