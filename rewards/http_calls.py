@@ -166,7 +166,7 @@ class Server:
         end, tried = time.monotonic() + self.time_out, 0
         while True:
             try:
-                return self._once(path, body, calls)
+                return self.once(path, body, calls)
             except ServerError as error:
                 remains = end - time.monotonic() if error.passing else 0.0
                 if not error.again or (tried >= self.retries and remains <= 0.0):
@@ -193,12 +193,21 @@ class Server:
         sentence = f"{error}. It was waited for {self.time_out:g} s: raise time_out to wait longer."
         return ServerError(sentence, error.status)
 
-    def _once(self, path: str, body: Mapping[str, object] | None, calls: Calls) -> Any:
+    def once(self, path: str, body: Mapping[str, object] | None, calls: Calls) -> Any:
+        """As `ask`, by a single try."""
         key = self.key()
         data = None if body is None else json.dumps(body).encode()
         headers = {"Accept": "application/json"}
         headers |= {"Content-Type": "application/json"} if data is not None else {}
         headers |= {"Authorization": f"Bearer {key}"} if key else {}
+        answer = self._exchange(path, data, headers, calls)
+        if not 200 <= answer.status < 300:
+            raise self._refused(answer, bool(key))
+        return self._json(answer)
+
+    def _exchange(
+        self, path: str, data: bytes | None, headers: Mapping[str, str], calls: Calls
+    ) -> Answer:
         name = origin(self.scheme, self.host, self.port).partition("://")[2]
         context = trusted() if self.scheme == "https" else None
         limit, start = min(CONNECT, self.time_out), time.monotonic()
@@ -206,11 +215,11 @@ class Server:
         try:
             with connected(context, self.host, port, start + limit, calls.holding) as sock:
                 limit = self.time_out
-                answer = exchange(sock, name, path, data, headers, start + limit)
+                return exchange(sock, name, path, data, headers, start + limit)
         except (OSError, http.client.HTTPException) as error:
             raise self._unreached(error, limit) from None
-        if not 200 <= answer.status < 300:
-            raise self._refused(answer, bool(key))
+
+    def _json(self, answer: Answer) -> Any:
         try:
             found = json.loads(answer.text)
         except (ValueError, RecursionError):
@@ -282,5 +291,5 @@ def _seconds(header: str | None) -> float | None:
         pass
     try:
         return max(0.0, email.utils.parsedate_to_datetime(header).timestamp() - time.time())
-    except ValueError:
+    except (ValueError, OverflowError):
         return None

@@ -144,10 +144,12 @@ def _connect(asker: Asker, model: str, text: str, calls: Calls) -> Link:
 
 def _model(server: Server, model: str, calls: Calls) -> Served:
     """The model to ask. One that the user names is asked whether or not the server lists it."""
+    path = f"{server.path}/models"
     try:
-        listed = server.ask(f"{server.path}/models", None, calls)
-    except ServerError as error:
-        if error.status is not None and model:
+        # The question itself is what to wait for, if there is a model to ask it.
+        listed = server.once(path, None, calls) if model else server.ask(path, None, calls)
+    except ServerError:
+        if model:
             return Served(model)
         raise
     names, owners = _listed(listed)
@@ -178,9 +180,7 @@ def _listed(answer: Any) -> tuple[list[str], list[str]]:
     return names, owners
 
 
-def _speaking(
-    asker: Asker, served: Served, text: str, png: str, calls: Calls
-) -> tuple[Link, Top]:
+def _speaking(asker: Asker, served: Served, text: str, png: str, calls: Calls) -> tuple[Link, Top]:
     """The first dialect in which the server tells likelihoods, and those of ``png``."""
     link = Link(served.model, CHAT, served.owner)
     thinking = None
@@ -192,11 +192,11 @@ def _speaking(
         raise _refused(asker.server, served, error) from None
     if top:
         return link, top
-    patient = replace(asker, server=replace(asker.server, new=False))
+    usual = replace(asker, server=replace(asker.server, new=False))
     for dialect in (OLLAMA, RESPONSES):
         other = link._replace(dialect=dialect)
         try:
-            top = patient.top(other, text, png, calls)
+            top = usual.top(other, text, png, calls)
         except Thinking as error:
             thinking, top = thinking or error, None
         except ServerError:  # most servers have no such path

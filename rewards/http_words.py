@@ -17,7 +17,6 @@ NAMES = ("error", "errors", "message", "detail", "details", "msg", "error_descri
 OTHERWISE = ("title", "code", "type", "status")
 
 
-
 def message_in(text: str) -> str:
     """The message in the body of an error: JSON in any of the usual shapes, HTML or plain text."""
     text = text[:READ]

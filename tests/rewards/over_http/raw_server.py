@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 
-LIFE = 8.0  # seconds that an endless answer lasts: a client that waits for its end is too late
+LIFE = 20.0  # seconds that an endless answer lasts: a client that waits for its end is too late
 
 
 class RawServer:

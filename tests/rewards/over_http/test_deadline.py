@@ -14,7 +14,7 @@ from .asking import after_probe, connected, error_of
 from .raw_server import raw
 from .vlm_server import serve
 
-LIMIT, MOST = 0.4, 2.5  # seconds of the time-out, and of what may be lost beside it
+LIMIT, MOST = 0.4, 5.0  # seconds of the time-out, and of what may be lost beside it
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 SLOW = itertools.repeat(0.05)  # seconds between two pieces
@@ -91,11 +91,11 @@ def test_a_flooded_answer_is_cut_off(part):
     with raw(endless(*FLOODED[part], FAST)) as server:
         message, seconds = ask(server, time_out=60.0)
         assert server.sent < LARGEST + HEAD + (16 << 20)  # and what the system has taken on
-    assert ("answered more than" in message or "got more than" in message) and seconds < 7.0
+    assert ("answered more than" in message or "got more than" in message) and seconds < 15.0
 
 
 def test_a_server_that_does_not_read_is_left_at_the_deadline():
-    with raw(lambda send, pause: pause(8.0), reads=False) as server:
+    with raw(lambda send, pause: pause(20.0), reads=False) as server:
         message, seconds = ask(server, body={"x": "x" * (32 << 20)})
     assert f"gave no answer within {LIMIT} s" in message and seconds < MOST
 
@@ -109,7 +109,7 @@ def test_a_dripped_tls_handshake_is_over_at_the_deadline(hello):
 
 def test_a_name_that_is_not_looked_up_in_time(monkeypatch):
     release = threading.Event()
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: release.wait(8.0))
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: release.wait(20.0))
     message, seconds = ask(None, host="slow.example")
     release.set()
     assert f"gave no answer within {LIMIT} s" in message and seconds < MOST
@@ -150,7 +150,7 @@ def test_the_deadline_holds_for_the_questions_of_a_search(images):
     def drip(request, handler):
         handler.close_connection = True
         handler.wfile.write(OK)
-        for i in range(160):
+        for i in range(300):
             handler.wfile.write(header(i % 50))
             time.sleep(0.05)
         return True

@@ -35,7 +35,7 @@ def test_a_server_that_is_coming_is_waited_for(case, images):
     with serve(hook=until(0.8, COMING[case])) as server:
         scorer = load(server, retries=1)
         scorer.check(PROMPT)
-        assert 4 < seen(server) < 120
+        assert seen(server) < 120
         server.hook = until(0.5, COMING[case])  # another model took its place meanwhile
         assert close(score(scorer, images[:1]), images[:1])
 
@@ -56,9 +56,20 @@ def test_no_longer_than_the_time_out(case, images):
     with serve(hook=after_probe(until(8.0, COMING[case]))) as server:
         scorer, started = connected(server, retries=1, time_out=0.7), time.monotonic()
         message = error_of(scorer, images[:1])
-        assert 0.7 <= time.monotonic() - started < 3.0
-    assert f"answered {COMING[case][0]}: " in message and "Loading model" in message or case != "l"
+        assert 0.7 <= time.monotonic() - started < 5.0
+    assert f"answered {COMING[case][0]}: " in message
     assert "It was waited for 0.7 s: raise time_out to wait longer." in message
+
+
+def test_a_list_of_models_is_not_waited_for_beside_the_model():
+    loading = until(8.0, COMING["llama.cpp"])
+    with serve(hook=loading) as server:
+        started = time.monotonic()
+        with pytest.raises(ValueError, match="It was waited for 2 s"):
+            load(server, model="mine", time_out=2.0).check(PROMPT)
+        assert 2.0 <= time.monotonic() - started < 3.8
+        server.hook = lambda r, _: loading(r, _) if r["method"] == "GET" else None
+        load(server, model="mine").check(PROMPT)
 
 
 def test_the_waits_stay_short_while_a_model_loads(images, monkeypatch, slept):

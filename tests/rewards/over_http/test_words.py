@@ -81,7 +81,9 @@ def test_every_request_says_who_asks(images):
     assert {r["headers"]["User-Agent"] for r in server.requests} == {"FlowSearch (ComfyUI)"}
 
 
-@pytest.mark.parametrize("piece", ["<", "<title", '{"error":', "[", "</title", "sk-5ecretKey", "&#"])
+@pytest.mark.parametrize(
+    "piece", ["<", "<title", '{"error":', "[", "</title", "sk-5ecretKey", "&#"]
+)
 def test_words_are_found_in_no_time(piece):
     started = time.monotonic()
     assert len(quoted(message_in(piece * (4_000_000 // len(piece))), SECRET)) <= 201
