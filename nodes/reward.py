@@ -27,6 +27,7 @@ from ..rewards import (
     score_any,
 )
 from ..rewards.weights import SUFFIXES, Peek, peek
+from .http_hosts import allowed_hosts
 from .memory import fitted, load
 from .schema import CATEGORY, FlowReward, build, chosen, combo, flat, under
 
@@ -176,6 +177,7 @@ def host_files() -> Files:
         tokenizers,
         supports=lambda dtype: dtype in fast and fast[dtype](device),
         poll=mm.throw_exception_if_processing_interrupted,
+        hosts=allowed_hosts,
     )
 
 

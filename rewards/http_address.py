@@ -1,13 +1,23 @@
-"""Addresses of servers, and to which of them a key may go."""
+"""Addresses of servers: which of them may be contacted, and to which a key may go.
+
+A workflow names the url, and workflows are shared: a stranger may have written it. This computer
+may always be contacted, any other host only if the user allowed it outside the workflow.
+"""
 
 import ipaddress
+import logging
 import os
 import re
 from typing import Any
 from urllib.parse import urlsplit
 
+log = logging.getLogger("flow_search")
+
+HOSTS = "FLOW_SEARCH_HTTP_HOSTS"  # the environment variable with the hosts that the user allows
+SETTING = "Flow Search > Servers"  # where ComfyUI's settings have them
 KEYS = r"FLOW_SEARCH_[A-Z0-9_]{1,52}"  # no workflow can ask for another secret
 PORTS = {"http": 80, "https": 443}
+LABEL = r"[a-z0-9_-]{1,63}"  # of a host's name
 INSIDE = (".home.arpa", ".internal", ".lan", ".local")  # names that no public server has
 
 
@@ -27,12 +37,55 @@ def parse_url(url: str) -> dict[str, Any]:
         port = parts.port
     except ValueError:
         raise ValueError(f"url {typed!r} given, {wanted}") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    host = (parts.hostname or "").removesuffix(".")
+    if parts.scheme not in ("http", "https") or not host or port == 0:
         raise ValueError(f"url {typed!r} given, {wanted}")
     if not re.fullmatch(r"[!-~]+", typed):
         raise ValueError(f"url {typed!r} has blanks or letters outside ASCII, {wanted}")
+    if not _is_host(host):
+        raise ValueError(f"url {typed!r} has no host that can be contacted, {wanted}")
     path = parts.path.rstrip("/") or "/v1"
-    return {"scheme": parts.scheme, "host": parts.hostname, "port": port, "path": path}
+    return {"scheme": parts.scheme, "host": host, "port": port, "path": path}
+
+
+def check_allowed(scheme: str, host: str, port: int | None, setting: str) -> None:
+    """Raise ValueError unless images may be sent to that server.
+
+    Names are compared as text: none but localhost is this computer, whatever it resolves to.
+
+    Args:
+        port: None for the scheme's own.
+        setting: hosts that ComfyUI's settings allow, as in `HOSTS`: names or addresses, each with a
+            port or without, separated by commas.
+    """
+    if is_loopback(host):
+        return
+    wanted = (_plain(host), port or PORTS[scheme])
+    for listed in re.split(r"[\s,;]+", f"{setting},{os.environ.get(HOSTS, '')}"):
+        if listed and _entry(listed) in (wanted, (wanted[0], None)):
+            return
+    shown = origin(scheme, host, port).partition("://")[2]
+    raise ValueError(
+        f"url not allowed: got {shown}, expected this computer or a host that you allowed. To send "
+        f"images to {shown}, add it in ComfyUI's settings ({SETTING}) or to {HOSTS}."
+    )
+
+
+def _entry(listed: str) -> tuple[str, int | None] | None:
+    """A host that the user allows, and the port if only one; None if it cannot be read."""
+    listed = listed.lower()
+    if ":" in listed and _address(listed):
+        listed = f"[{listed}]"
+    try:
+        parts = urlsplit(listed if "://" in listed else f"//{listed}")
+        host, port = (parts.hostname or "").removesuffix("."), parts.port
+    except ValueError:
+        host, port = "", None
+    if not _is_host(host) or port == 0 or "@" in listed:
+        wanted = "expected hosts such as gpu-box:8000"
+        log.warning("%s or ComfyUI's setting: got %.60r, %s.", HOSTS, listed, wanted)
+        return None
+    return _plain(host), port or PORTS.get(parts.scheme)
 
 
 def read_key(name: str) -> str:
@@ -91,6 +144,7 @@ def origin(scheme: str, host: str, port: int | None) -> str:
 
 
 def is_loopback(host: str) -> bool:
+    """Whether a host is this computer, by its address or as localhost; no name is resolved."""
     address = _address(host)
     return address.is_loopback if address else host == "localhost"
 
@@ -101,8 +155,21 @@ def is_inside(host: str) -> bool:
     return not address.is_global if address else "." not in host or host.endswith(INSIDE)
 
 
+def _is_host(text: str) -> bool:
+    """Whether ``text`` is an address, or a name that can be looked up."""
+    named = re.fullmatch(rf"{LABEL}(\.{LABEL})*", text) and len(text) <= 253
+    return bool(named) or _address(text) is not None
+
+
+def _plain(host: str) -> str:
+    """One spelling of an address for all; names as they are."""
+    return str(_address(host) or host)
+
+
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        return ipaddress.ip_address(host)
+        address = ipaddress.ip_address(host)
     except ValueError:
         return None
+    # ::ffff:127.0.0.1 is 127.0.0.1 to whoever connects.
+    return getattr(address, "ipv4_mapped", None) or address

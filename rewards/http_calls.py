@@ -2,13 +2,17 @@
 
 Only the address that the user typed is contacted: a redirect is an error, and no proxy is used,
 whatever the environment says. The key stays in its environment variable: it is read for each
-request, sent in the Authorization header where it may go there, and kept out of every message.
+request, sent in the Authorization header where it may go there, and blotted out of all that a
+server says before a message quotes it. No error is chained to one that may hold the server's words.
 """
 
 import email.utils
 import http.client
 import json
+import logging
+import os
 import random
+import re
 import socket
 import ssl
 import sys
@@ -21,21 +25,26 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from .http_address import key_for
+from .http_address import PORTS, key_for, origin
+from .http_exchange import Answer, TooLarge, connected, exchange
+from .http_words import message_in, quoted
 
 T = TypeVar("T")
+log = logging.getLogger("flow_search")
 
 CONNECT = 10.0  # seconds at most for a connection alone
 BACK_OFF, LONGEST_BACK_OFF = 0.5, 30.0  # seconds: before the second try, doubling from there
-PATIENCE = 120.0  # seconds: a server that asks for a longer wait has failed
-LARGEST = 4 << 20  # bytes of an answer
+LOADING_BACK_OFF = 3.0  # seconds at most between two looks at a server that loads its model
+PATIENCE = 120.0  # seconds: a server that asks for a longer wait, and than time_out, has failed
+LOADING = r"\b(loading|starting|warming|initiali[sz]ing|booting|waking|not (yet )?ready)\b"
 TICK = 0.1  # seconds between two polls
 
 
 class ServerError(ValueError):
     """A request that failed, in one sentence; ``status`` is the server's, None if it gave none.
 
-    ``again`` tells whether another try may help, ``wait`` the seconds the server asks to let pass.
+    ``again`` tells whether another try may help, ``wait`` the seconds the server asks to let pass,
+    ``passing`` that it says to come back, or that it loads: worth as long a wait as an answer.
     """
 
     def __init__(
@@ -44,9 +53,10 @@ class ServerError(ValueError):
         status: int | None = None,
         again: bool = False,
         wait: float | None = None,
+        passing: bool = False,
     ) -> None:
         super().__init__(sentence)
-        self.status, self.again, self.wait = status, again, wait
+        self.status, self.again, self.wait, self.passing = status, again, wait, passing
 
 
 class Calls:
@@ -119,7 +129,11 @@ def together(
 
 @dataclass(frozen=True)
 class Server:
-    """Where requests go, and how patiently; ``path`` is that of the API, such as /v1."""
+    """Where requests go, and how patiently; ``path`` is that of the API, such as /v1.
+
+    ``new`` says that the server may still be starting behind its gateway: 502, 503 and 504 are
+    waited for then, whatever comes with them.
+    """
 
     scheme: str
     host: str
@@ -128,6 +142,7 @@ class Server:
     key_env: str = ""
     time_out: float = 60.0
     retries: int = 3
+    new: bool = False
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -137,83 +152,122 @@ class Server:
         """ "" without one; ValueError if it cannot be read or may not go to this server."""
         return key_for(self.key_env, self.scheme, self.host, self.port)
 
+    def quoted(self, said: object) -> str:
+        """What the server said, as a message may show it: short, and without the key."""
+        return quoted(str(said), os.environ.get(self.key_env, "").strip() if self.key_env else "")
+
     def ask(self, path: str, body: Mapping[str, object] | None, calls: Calls) -> Any:
         """The JSON answered at ``path``, to a POST of ``body`` or else a GET; or a ServerError.
 
         Time-outs, broken connections and the statuses 408, 429 and 5xx are tried again, after as
-        long as the server asks (Retry-After), or else after half a second, doubling each time.
+        long as the server asks (Retry-After), or else after half a second, doubling each time. A
+        server that loads its model, or says when to come back, is tried until ``time_out``.
         """
-        for tried in range(self.retries + 1):
+        end, tried = time.monotonic() + self.time_out, 0
+        while True:
             try:
-                return self._once(path, body, calls)
+                return self.once(path, body, calls)
             except ServerError as error:
-                if not error.again or tried == self.retries:
-                    raise
-                steps = min(BACK_OFF * 2.0**tried, LONGEST_BACK_OFF)
-                # A spread, so that requests refused together do not come back together.
-                spread = random.SystemRandom().uniform(0.5, 1.0)
-                pause = error.wait if error.wait is not None else steps * spread
+                remains = end - time.monotonic() if error.passing else 0.0
+                if not error.again or (tried >= self.retries and remains <= 0.0):
+                    raise self._given_up(error) from None
+                pause = self._pause(error, tried)
+                if tried >= self.retries:
+                    pause = min(pause, remains)
+                if tried == 0 and error.passing:
+                    log.info("%s: waiting up to %g s.", error, self.time_out)
             calls.sleep(pause)
-        raise AssertionError("unreachable")
+            tried += 1
 
-    def _once(self, path: str, body: Mapping[str, object] | None, calls: Calls) -> Any:
-        key, limit = self.key(), min(CONNECT, self.time_out)
-        connection = self._connection(limit)
+    def _pause(self, error: ServerError, tried: int) -> float:
+        if error.wait is not None and (tried < self.retries or error.wait > BACK_OFF):
+            return error.wait
+        longest = LOADING_BACK_OFF if error.passing else LONGEST_BACK_OFF
+        steps = min(BACK_OFF * 2.0 ** min(tried, 20), longest)
+        # A spread, so that requests refused together do not come back together.
+        return steps * random.SystemRandom().uniform(0.5, 1.0)
+
+    def _given_up(self, error: ServerError) -> ServerError:
+        if not error.passing:
+            return error
+        sentence = f"{error}. It was waited for {self.time_out:g} s: raise time_out to wait longer."
+        return ServerError(sentence, error.status)
+
+    def once(self, path: str, body: Mapping[str, object] | None, calls: Calls) -> Any:
+        """As `ask`, by a single try."""
+        key = self.key()
         data = None if body is None else json.dumps(body).encode()
-        headers = {"Accept": "application/json", "Connection": "close"}
+        headers = {"Accept": "application/json"}
         headers |= {"Content-Type": "application/json"} if data is not None else {}
         headers |= {"Authorization": f"Bearer {key}"} if key else {}
-        deadline = time.monotonic() + self.time_out
+        answer = self._exchange(path, data, headers, calls)
+        if not 200 <= answer.status < 300:
+            raise self._refused(answer, bool(key))
+        return self._json(answer)
+
+    def _exchange(
+        self, path: str, data: bytes | None, headers: Mapping[str, str], calls: Calls
+    ) -> Answer:
+        name = origin(self.scheme, self.host, self.port).partition("://")[2]
+        context = trusted() if self.scheme == "https" else None
+        limit, start = min(CONNECT, self.time_out), time.monotonic()
+        port = self.port or PORTS[self.scheme]
         try:
-            connection.connect()
-            sock, limit = connection.sock, self.time_out
-            with calls.holding(sock):
-                sock.settimeout(limit)
-                connection.request("GET" if data is None else "POST", path, data, headers)
-                response = connection.getresponse()
-                text = _read(response, deadline)
+            with connected(context, self.host, port, start + limit, calls.holding) as sock:
+                limit = self.time_out
+                return exchange(sock, name, path, data, headers, start + limit)
         except (OSError, http.client.HTTPException) as error:
-            raise self._unreached(error, limit, key) from error
-        finally:
-            connection.close()
-        if not 200 <= response.status < 300:
-            raise self._refused(response, text, key)
+            raise self._unreached(error, limit) from None
+
+    def _json(self, answer: Answer) -> Any:
         try:
-            return json.loads(text)
-        except ValueError as error:
-            raise ServerError(f"{self} answered {_cut(text, key)!r}, wanted JSON") from error
+            found = json.loads(answer.text)
+        except (ValueError, RecursionError):
+            said = f"{self} answered {self.quoted(answer.text)!r}, wanted JSON"
+            raise ServerError(said, answer.status) from None
+        if isinstance(found, dict) and found.get("error"):  # some servers call that a success
+            said = f"{self} answered {answer.status}: {self.quoted(message_in(answer.text))}"
+            raise ServerError(said, answer.status)
+        return found
 
-    def _connection(self, limit: float) -> http.client.HTTPConnection:
-        """Not yet connected; http.client knows neither proxies nor redirects."""
-        if self.scheme == "http":
-            return http.client.HTTPConnection(self.host, self.port, timeout=limit)
-        certified = trusted()
-        return http.client.HTTPSConnection(self.host, self.port, timeout=limit, context=certified)
-
-    def _unreached(self, error: Exception, limit: float, key: str) -> ServerError:
+    def _unreached(self, error: Exception, limit: float) -> ServerError:
         if isinstance(error, ssl.SSLCertVerificationError):
             return ServerError(f"{self} has no valid certificate ({error.verify_message})")
+        if isinstance(error, TooLarge):
+            return ServerError(f"{self} answered {error}, wanted a line")
         if isinstance(error, TimeoutError):
             said = f"gave no answer within {limit:g} s"
         else:
-            said = f"cannot be reached ({_cut(str(error), key) or type(error).__name__})"
+            said = f"cannot be reached ({self.quoted(error) or type(error).__name__})"
         return ServerError(f"{self} {said}", again=True)
 
-    def _refused(self, response: http.client.HTTPResponse, text: str, key: str) -> ServerError:
-        status = response.status
-        if status in (401, 403):
-            wanted = f"the key in {self.key_env} is not the right one" if key else "wants a key"
-            return ServerError(f"{self} refused the request ({status}): {wanted}", status)
+    def _refused(self, answer: Answer, keyed: bool) -> ServerError:
+        status = answer.status
         if 300 <= status < 400:
-            to = urlsplit(response.headers.get("Location", ""))
-            where = f"{to.scheme}://{to.netloc.rpartition('@')[2]}" if to.netloc else "elsewhere"
-            sentence = f"{self} redirects to {where} ({status}), which is not followed: if you "
-            return ServerError(f"{sentence}trust that address, type it instead", status)
-        pause = _seconds(response.headers.get("Retry-After"))
-        said = f"{self} answered {status}: {_cut(_words(text) or response.reason, key)}"
-        if pause is not None and pause > PATIENCE:
+            return ServerError(self._redirected(status, answer.headers.get("Location", "")), status)
+        text = self.quoted(message_in(answer.text)) or self.quoted(answer.reason)
+        said = f"{self} answered {status}" + (f": {text}" if text else "")
+        if status in (401, 403):
+            sent = f"the key in {self.key_env} was sent" if keyed else "no key was sent"
+            return ServerError(f"{said} ({sent})", status)
+        pause = _seconds(answer.headers.get("Retry-After"))
+        if pause is not None and pause > max(PATIENCE, self.time_out):
             return ServerError(f"{said} (try again in {pause:.0f} s)", status)
-        return ServerError(said, status, status in (408, 429) or status >= 500, pause)
+        passing = pause is not None or bool(re.search(LOADING, text, re.IGNORECASE))
+        passing |= self.new and status in (502, 503, 504)
+        again = status in (408, 425, 429) or status >= 500
+        return ServerError(said, status, again, pause, passing and again)
+
+    def _redirected(self, status: int, location: str) -> str:
+        try:
+            to = urlsplit(location)
+        except ValueError:
+            to = urlsplit("")
+        where = f"{to.scheme}://{to.netloc.rpartition('@')[2]}" if to.netloc else "elsewhere"
+        return (
+            f"{self} redirects to {self.quoted(where)} ({status}), which is not followed: if you "
+            "trust that address, type it instead"
+        )
 
 
 def trusted() -> ssl.SSLContext:
@@ -227,20 +281,6 @@ def trusted() -> ssl.SSLContext:
     return context
 
 
-def _read(response: http.client.HTTPResponse, deadline: float) -> str:
-    """The whole body, in time: a socket's time-out is of each packet alone."""
-    parts = bytearray()
-    while part := response.read1(1 << 16):
-        parts += part
-        if len(parts) > LARGEST:
-            raise ServerError(f"the server answered more than {LARGEST >> 20} MB, wanted a line")
-        if time.monotonic() > deadline:
-            raise TimeoutError
-    if response.length:  # read1 does not tell a body that ends too soon
-        raise http.client.IncompleteRead(bytes(parts[-64:]), response.length)
-    return parts.decode("utf-8", "replace")
-
-
 def _seconds(header: str | None) -> float | None:
     """Retry-After, seconds or a date; None if there is none that can be read."""
     if header is None:
@@ -251,22 +291,5 @@ def _seconds(header: str | None) -> float | None:
         pass
     try:
         return max(0.0, email.utils.parsedate_to_datetime(header).timestamp() - time.time())
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
-
-
-def _words(text: str) -> str:
-    """The message in the body of an error, in any of the usual places."""
-    try:
-        found = json.loads(text)
-    except ValueError:
-        return text
-    for name in ("error", "message", "detail"):
-        found = found.get(name, found) if isinstance(found, dict) else found
-    return found if isinstance(found, str) else text
-
-
-def _cut(text: str, key: str) -> str:
-    """One short line of what a server said, without the key, should it repeat it."""
-    text = " ".join((text.replace(key, "***") if key else text).split())
-    return text if len(text) <= 200 else f"{text[:200]}…"

@@ -10,6 +10,14 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 TOP = 20  # the most that vLLM (by default), Ollama and OpenAI give
+# Where servers keep what a model thought before it answers, beside the answer.
+THOUGHTS = ("reasoning_content", "reasoning", "reasoning_details", "thinking")
+ALONE = "answers with its reasoning alone"
+HIDDEN = "answers with a token that is not shown, as models do that think first"
+ALOUD = "begins its answers with its reasoning"
+# How thoughts begin in the text itself, in lower case.
+MARKS = ("<think", "<thought", "<reason", "<seed:think", "<|channel", "<|begin_of_thought")
+MARKS += ("[think", "◁think", "<unused94>")
 
 Top = list[tuple[str, float]]
 
@@ -27,12 +35,17 @@ class Question(NamedTuple):
 
 
 class Dialect(NamedTuple):
-    """``path`` maps the path of the API to that of the request."""
+    """``path`` maps the path of the API to that of the request.
+
+    ``place`` is where an answer has the likelihoods; ``thought`` says what tells that one is only
+    of thoughts, "" of any other. All but `ALONE` is a guess, where there are no likelihoods.
+    """
 
     name: str
     path: Callable[[str], str]
     body: Callable[[Question], dict[str, Any]]
     place: Callable[[Any], Any]
+    thought: Callable[[Any], str]
 
     def top(self, answer: Any) -> Top | None:
         """The likeliest first tokens and log p, likeliest first; None if the answer has none."""
@@ -41,8 +54,10 @@ class Dialect(NamedTuple):
             return None
         pairs = [(dig(entry, "token"), dig(entry, "logprob")) for entry in found]
         for token, value in pairs:
-            # Rounding may leave log 1 a little above 0; a NaN is not <= anything.
-            sound = isinstance(value, int | float) and value <= 1e-3
+            # Rounding may leave log 1 a little above 0; a NaN is not <= anything, and JSON has
+            # integers that no float holds.
+            sound = isinstance(value, int | float) and not isinstance(value, bool)
+            sound = sound and (-1e300 <= value <= 1e-3 or value == -math.inf)
             if not isinstance(token, str) or not sound:
                 raise ValueError(f"token {token!r} of log-probability {value!r} answered")
         return sorted(pairs, key=lambda pair: -pair[1])
@@ -117,16 +132,61 @@ def _output(answer: Any) -> Any:
     return dig(message, "content", 0, "logprobs", 0, "top_logprobs")
 
 
+def _text(content: Any) -> str:
+    """The text of content, a string or parts, some of which may be thoughts."""
+    if isinstance(content, list):
+        return "".join(_text(dig(part, "text")) for part in content)
+    return content.strip() if isinstance(content, str) else ""
+
+
+def _thought(text: str, reasoned: bool, cut: bool) -> str:
+    if text:
+        return ALOUD if begins_thought(text) else ""
+    return ALONE if reasoned else HIDDEN if cut else ""
+
+
+def begins_thought(token: str) -> bool:
+    return plain(token).startswith(MARKS)
+
+
+def _chat_thought(answer: Any) -> str:
+    message, content = (dig(answer, "choices", 0, "message", *at) for at in ((), ("content",)))
+    parts = content if isinstance(content, list) else []
+    reasoned = any(dig(message, name) for name in THOUGHTS)
+    reasoned |= any(dig(part, "type") in ("thinking", "reasoning") for part in parts)
+    reasoned |= bool(dig(answer, "usage", "completion_tokens_details", "reasoning_tokens"))
+    cut = dig(answer, "choices", 0, "finish_reason") == "length"
+    return _thought(_text(content), reasoned, cut)
+
+
+def _ollama_thought(answer: Any) -> str:
+    reasoned = any(dig(answer, "message", name) for name in THOUGHTS)
+    text = _text(dig(answer, "message", "content"))
+    return _thought(text, reasoned, dig(answer, "done_reason") == "length")
+
+
+def _responses_thought(answer: Any) -> str:
+    items = dig(answer, "output")
+    items = items if isinstance(items, list) else []
+    text = "".join(_text(dig(item, "content")) for item in items if dig(item, "type") == "message")
+    reasoned = any(dig(item, "type") == "reasoning" for item in items)
+    return _thought(text, reasoned, dig(answer, "status") == "incomplete")
+
+
 CHAT = Dialect(
     "/chat/completions",
     lambda path: f"{path}/chat/completions",
     _chat,
     lambda answer: dig(answer, "choices", 0, "logprobs", "content", 0, "top_logprobs"),
+    _chat_thought,
 )
 OLLAMA = Dialect(
     "Ollama's /api/chat",
     lambda path: f"{path.removesuffix('/v1')}/api/chat",
     _ollama,
     lambda answer: dig(answer, "logprobs", 0, "top_logprobs"),
+    _ollama_thought,
 )
-RESPONSES = Dialect("/responses", lambda path: f"{path}/responses", _responses, _output)
+RESPONSES = Dialect(
+    "/responses", lambda path: f"{path}/responses", _responses, _output, _responses_thought
+)

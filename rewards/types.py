@@ -69,6 +69,11 @@ def never() -> None:
     """Nobody cancels."""
 
 
+def no_hosts() -> str:
+    """No server beyond this computer is allowed."""
+    return ""
+
+
 @dataclass(frozen=True)
 class Files:
     """Where weights are, and what they may be held in.
@@ -76,12 +81,14 @@ class Files:
     ``find`` maps the name in a setting to a file or folder, ValueError if there is none.
     ``tokenizers`` are folders with the tokenizers that models share: "clip", "t5", "qwen".
     ``poll`` is called while a reward waits for something, and raises if the run was cancelled.
+    ``hosts`` gives the servers beyond this computer that the user allows, separated by commas.
     """
 
     find: Callable[[str], Path] = Path
     tokenizers: Mapping[str, Path] = field(default_factory=dict)
     supports: Callable[[torch.dtype], bool] = float32_only
     poll: Callable[[], None] = never
+    hosts: Callable[[], str] = no_hosts
 
     def dtype(self, *preferred: torch.dtype) -> torch.dtype:
         """The first of ``preferred`` that the device computes well, else float32."""

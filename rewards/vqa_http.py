@@ -20,11 +20,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from .http_address import parse_url
+from .http_address import check_allowed, parse_url
 from .http_calls import Calls, Server, ServerError, together
 from .http_dialects import Top
 from .http_probe import Asker, Link, connect, png_base64
-from .types import Files, check_batch, never
+from .types import Files, check_batch, never, no_hosts
 from .yes_no import check_prompt, check_question, question_field
 
 log = logging.getLogger("flow_search")
@@ -34,12 +34,14 @@ log = logging.getLogger("flow_search")
 class VqaHttpScorer:
     """Asks the server. ``check`` connects anew, which is once a run; ``poll`` may raise to cancel.
 
+    Nothing is sent to a server beyond this computer unless ``hosts`` has it when a run connects.
     A request that fails in spite of its retries is a ServerError: no score is made up.
     """
 
     settings: "VqaHttp"
     asker: Asker
     poll: Callable[[], None] = never
+    hosts: Callable[[], str] = no_hosts
     link: Link | None = None
     warned: bool = False
     module: ClassVar[None] = None
@@ -67,6 +69,8 @@ class VqaHttpScorer:
         return scores.to(images.device)
 
     def _connect(self, prompt: str) -> Link:
+        server = self.asker.server
+        check_allowed(server.scheme, server.host, server.port, self.hosts())
         text = self.settings.asked(prompt)
         self.link = connect(self.asker, self.settings.model.strip(), text, self.poll)
         return self.link
@@ -89,7 +93,8 @@ class VqaHttpScorer:
     def _score(self, top: Top) -> float:
         score = self.asker.probability(top)
         if math.isnan(score):
-            problem = f"neither yes nor no is among the likeliest first tokens, {top[0][0]!r} leads"
+            first = self.asker.server.quoted(top[0][0])
+            problem = f"neither yes nor no is among the likeliest first tokens, {first!r} leads"
             if self.settings.on_missing == "fail":
                 raise ValueError(f"the model does not answer the question: {problem}")
             if not self.warned:
@@ -114,13 +119,16 @@ class VqaHttp:
         default="",
         metadata={
             "tooltip": "Address of the server. Only it is contacted: redirects are not followed, "
-            "proxies not used.",
+            "proxies not used. Allow a server on another computer in ComfyUI's settings, under "
+            "Flow Search.",
             "placeholder": "http://127.0.0.1:8000/v1",
         },
     )
     model: str = field(
         default="",
-        metadata={"tooltip": "Name of a vision model there. Empty: the first that it lists."},
+        metadata={
+            "tooltip": "Name of a vision model there, listed or not. Empty: the first of its list."
+        },
     )
     question: str = question_field()
     yes: str = field(
@@ -159,7 +167,7 @@ class VqaHttp:
     time_out: float = field(
         default=120.0,
         metadata={
-            "tooltip": "Seconds to wait for one answer. The first may have to load the model.",
+            "tooltip": "Seconds to wait for one answer, or for a server that is loading its model.",
             "min": 1.0,
             "max": 3600.0,
             "step": 1.0,
@@ -201,7 +209,8 @@ class VqaHttp:
         default="",
         metadata={
             "tooltip": "More fields for each request, as a JSON object; to switch thinking off, or "
-            'for a server that gives fewer alternatives: {"top_logprobs": 5}.',
+            'for a server that gives fewer alternatives: {"top_logprobs": 5}. '
+            "null removes a field.",
             "placeholder": '{"chat_template_kwargs": {"enable_thinking": false}}',
             "advanced": True,
         },
@@ -220,9 +229,11 @@ class VqaHttp:
             **parse_url(self.url), key_env=self.api_key_env.strip(), time_out=self.time_out,
             retries=self.retries,
         )  # fmt: skip
+        files = files or Files()
+        check_allowed(server.scheme, server.host, server.port, files.hosts())
         server.key()
         asker = Asker(server, _extra(self.extra), yes, no)
-        return VqaHttpScorer(self, asker, (files or Files()).poll)
+        return VqaHttpScorer(self, asker, files.poll, files.hosts)
 
 
 def _answers(name: str, given: str) -> frozenset[str]:
@@ -235,8 +246,8 @@ def _answers(name: str, given: str) -> frozenset[str]:
 def _extra(given: str) -> dict[str, Any]:
     try:
         found = json.loads(given or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
-        raise ValueError(f'extra {given!r} given, wanted a JSON object such as {{"seed": 1}}')
+        raise ValueError(f'extra {given[:60]!r} given, wanted a JSON object such as {{"seed": 1}}')
     return found

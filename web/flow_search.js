@@ -23,6 +23,17 @@ const ELEMENTS = {
   "flow-search-panel": panelView,
 };
 
+/** Hosts that images may be sent to: nodes/http_hosts.py reads it, a workflow cannot change it. */
+const HOSTS = {
+  id: "FlowSearch.HTTPHosts",
+  category: ["Flow Search", "Servers", "HTTPHosts"],
+  name: "Servers that may get images",
+  tooltip:
+    "vqascore_http sends images to this computer, and to the hosts here: gpu-box, 192.168.1.5:8000. Separate them by commas.",
+  type: "text",
+  defaultValue: "",
+};
+
 /** @returns {?string} */
 const graphId = () => (app.rootGraph ?? app.graph)?.id ?? null;
 
@@ -198,6 +209,7 @@ function extension() {
 
   return {
     name: "FlowSearch.Panel",
+    settings: [HOSTS],
     init() {
       for (const [name, make] of Object.entries(ELEMENTS)) {
         if (!customElements.get(name)) customElements.define(name, make());

@@ -92,3 +92,17 @@ def test_the_host_serves_both(host):
     for language in ("en", "zh"):
         found = served[language]["nodeDefs"]
         assert {node: found[node] for node in NODES} == read(language)
+
+
+def test_the_settings_are_in_both_languages(host):
+    """What web/flow_search.js declares is English; the front-end looks for `.` written as `_`."""
+    entry = (ROOT / "web" / "flow_search.js").read_text("utf-8")
+    for language in ("en", "zh"):
+        texts = read(language, "settings")
+        declared = re.findall(r'\bid: "(FlowSearch.+)"', entry)
+        assert set(texts) == {key.replace(".", "_") for key in declared} and declared
+        assert all(set(each) == {"name", "tooltip"} for each in texts.values())
+        assert host.client.get("/i18n")[language]["settings"].items() >= texts.items()
+    for text in (text for each in read("en", "settings").values() for text in each.values()):
+        assert f'"{text}"' in entry
+    assert all(CHINESE.search(text) for _, text in leaves(read("zh", "settings")))

@@ -118,3 +118,10 @@ test("a search that has ended unheard is ended when it is asked to stop", async 
   await stop();
   assert.deepEqual([panel.model.running, panel.model.searches[0].stopped], [false, "unknown"]);
 });
+
+test("the hosts that images may go to are a setting, empty at first", async (t) => {
+  const host = await page(t);
+  const [setting] = host.extension.settings;
+  assert.equal(setting.id, "FlowSearch.HTTPHosts"); // nodes/http_hosts.py reads it by this name
+  assert.deepEqual([setting.type, setting.defaultValue], ["text", ""]);
+});

@@ -88,7 +88,8 @@ def vlm_judge_over_http(g: Graph) -> None:
     note = (
         "## A judge on another computer\n\nAny server that speaks the OpenAI protocol and gives "
         "log probabilities (vLLM, llama.cpp, Ollama 0.12.11 or newer, LM Studio) answers whether a "
-        "candidate shows the prompt. Put its address into **url**; a key is read from the "
+        "candidate shows the prompt. Put its address into **url**. Allow another computer's "
+        "host first, in ComfyUI's settings under Flow Search. A key is read from the "
         "environment variable named in **api_key_env** (its name begins with FLOW_SEARCH_), "
         "never from the workflow, and goes to another computer only if a second variable, that "
         "name with _URL behind it, holds the same address.\n\nDownload\n"

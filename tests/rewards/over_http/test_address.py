@@ -96,11 +96,14 @@ def test_without_a_key_no_header_is_sent(images):
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_wrong_key(status, key):
+    """Field 14: the server's words, and whether a key was sent; no guess at what is wrong."""
     said = {"error": {"message": f"Incorrect API key provided: {SECRET[:9]}***"}}
     with serve(hook=lambda *_: (status, {}, said)) as server:
-        with pytest.raises(ValueError, match="the key in FLOW_SEARCH_TEST_KEY is not") as found:
+        wanted = rf"{status}: Incorrect API key provided: .*\(the key in {key} was sent\)"
+        with pytest.raises(ValueError, match=wanted) as found:
             load(server, api_key_env=key).check(PROMPT)
-        with pytest.raises(ValueError, match=rf"\({status}\): wants a key"):
+        wanted = rf"{status}: Incorrect API key provided: .*\(no key was sent\)"
+        with pytest.raises(ValueError, match=wanted):
             load(server).check(PROMPT)
     assert SECRET[:6] not in str(found.value)
 
@@ -134,6 +137,14 @@ def test_a_variable_that_holds_no_key(value, monkeypatch):
 ELSEWHERE = "https://api.example.com"
 
 
+@pytest.fixture
+def allowed(monkeypatch):
+    """Every host of these tests, as a user would allow it."""
+    hosts = "api.example.com api.example.com.evil.net 127.0.0.1.evil.net 192.168.1.5 gpu-box "
+    hosts += "judge.local [2001:db8::1] 8.8.8.8 host.example"
+    monkeypatch.setenv("FLOW_SEARCH_HTTP_HOSTS", hosts)
+
+
 @pytest.mark.parametrize(
     ("url", "told"),
     [
@@ -150,7 +161,7 @@ ELSEWHERE = "https://api.example.com"
         ("https://[2001:db8::1]/v1", "https://[2001:db8::1]"),
     ],
 )
-def test_a_key_goes_where_its_owner_said(url, told, key, monkeypatch):
+def test_a_key_goes_where_its_owner_said(url, told, key, allowed, monkeypatch):
     if told is not None:
         monkeypatch.setenv(f"{key}_URL", told)
     assert load(url, api_key_env=key).asker.server.key() == SECRET
@@ -173,7 +184,7 @@ def test_a_key_goes_where_its_owner_said(url, told, key, monkeypatch):
         ("https://[2001:db8::1]:9", None, "https://[2001:db8::1]:9"),
     ],
 )
-def test_a_key_goes_nowhere_else(url, told, shown, key, monkeypatch):
+def test_a_key_goes_nowhere_else(url, told, shown, key, allowed, monkeypatch):
     if told is not None:
         monkeypatch.setenv(f"{key}_URL", told)
     wanted = re.escape(f"set {key}_URL={shown} to let the key go there")
@@ -183,7 +194,7 @@ def test_a_key_goes_nowhere_else(url, told, shown, key, monkeypatch):
 
 
 @pytest.mark.parametrize("url", ["http://api.example.com", "http://8.8.8.8:8000"])
-def test_a_key_is_not_sent_unencrypted_to_the_world(url, key, monkeypatch):
+def test_a_key_is_not_sent_unencrypted_to_the_world(url, key, allowed, monkeypatch):
     monkeypatch.setenv(f"{key}_URL", url)
     with pytest.raises(ValueError, match="for all to read, wanted .* https://"):
         load(url, api_key_env=key)
@@ -191,6 +202,7 @@ def test_a_key_is_not_sent_unencrypted_to_the_world(url, key, monkeypatch):
 
 def test_no_key_is_sent_once_its_owner_forbids(key, images, monkeypatch):
     monkeypatch.setattr("pack.rewards.http_address.is_loopback", lambda host: False)
+    monkeypatch.setenv("FLOW_SEARCH_HTTP_HOSTS", "127.0.0.1")
     with serve() as server:
         monkeypatch.setenv(f"{key}_URL", server.root)
         scorer = connected(server, api_key_env=key)
@@ -264,7 +276,7 @@ def test_settings_that_cannot_work(settings, message):
         ("https://Host.example/api/v1/", "https://host.example/api/v1"),
     ],
 )
-def test_addresses_are_shown_as_typed(url, shown):
+def test_addresses_are_shown_as_typed(url, shown, allowed):
     assert str(load(url).asker.server) == shown
 
 

@@ -71,6 +71,9 @@ def test_retry_after_is_waited_for(images):
         (lambda: email.utils.formatdate(time.time() - 60, usegmt=True), 0, 0),
         ("-3", 0, 0),
         ("soon", 0.005, 0.01),
+        ("nan", 0, 0.01),
+        ("Mon, 01 Jan 0001 00:00:00 -0000", 0, 0.01),
+        ("Mon, 01 Jan 9999999 00:00:00 GMT", 0.005, 0.01),
         ("", 0.005, 0.01),
     ],
 )

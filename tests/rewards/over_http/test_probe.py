@@ -75,7 +75,8 @@ def test_the_probe_says_what_a_server_lacks(kind, advice):
 
 
 def test_the_probe_says_which_models_there_are():
-    with serve() as server:
+    refuse = lambda r, _: (404, {}, {"error": "no model x"}) if r["body"] else None  # noqa: E731
+    with serve(hook=refuse) as server:
         assert f"model 'x' given, {server.url} has: {MODEL}, another-model" in probe_error(
             server, model="x"
         )
