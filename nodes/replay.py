@@ -9,7 +9,7 @@ from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import folder_paths
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from ..samplers.lineage import Replay
 from ..samplers.types import Search
@@ -96,16 +96,9 @@ def carried(name: str) -> list[dict[str, Any]]:
     output folder with [output] behind it."""
     path = located(name)
     try:
-        if (size := path.stat().st_size) > BYTES:
-            raise ValueError(f"{size} bytes, expected at most {BYTES}")
-        with Image.open(path, formats=["PNG"]) as picture:
-            text = picture.info.get(KEY) or picture.text.get(KEY, "{}")
-    except Exception as error:  # the library raises a dozen classes for what is broken
-        reason = short(str(error).splitlines()[0] if str(error) else type(error).__name__)
-        raise ValueError(
-            f"replay {short(name)} given, wanted a PNG that carries a report ({reason})."
-        ) from error
-    found = parse(text)
+        found = parse(saved_text(path))
+    except ValueError as error:
+        raise ValueError(f"replay {short(name)}: {error}") from error
     if not isinstance(found, dict) or len(found) != 1:
         why = "" if found else " (a search that was not run again for this picture leaves none)"
         count = len(found) if isinstance(found, dict) else "no"
@@ -116,23 +109,42 @@ def carried(name: str) -> list[dict[str, Any]]:
     return reports_in(next(iter(found.values())))
 
 
+def saved_text(path: Path) -> str:
+    """What a PNG holds of reports, as JSON."""
+    if (size := path.stat().st_size) > BYTES:
+        raise ValueError(f"The picture is too large: got {size} bytes, expected at most {BYTES}.")
+    try:
+        with Image.open(path, formats=["PNG"]) as picture:
+            return picture.info.get(KEY) or picture.text.get(KEY, "{}")
+    except UnidentifiedImageError as error:
+        raise ValueError(
+            "The file is no PNG, or is cut short: expected a saved picture."
+        ) from error
+    except Exception as error:  # the library raises a dozen classes for what is broken
+        lines = str(error).splitlines() or [type(error).__name__]
+        raise ValueError(f"The picture cannot be read: {lines[0][:100]}") from error
+
+
 def located(name: str) -> Path:
     """Where the picture is: a file below the folder that its name says."""
     own, _ = folder_paths.annotated_filepath(name)
     parts = PureWindowsPath(own)  # of / and \ alike
-    if parts.anchor or ".." in parts.parts or not name.isprintable():
+    if parts.anchor or ".." in parts.parts:
         raise ValueError(
             f"replay {short(name)} leads out of the folders of ComfyUI, wanted the name of a "
             "picture below its input or output folder."
         )
-    path = Path(folder_paths.get_annotated_filepath(name))
-    try:
-        there = path.is_file()
-    except OSError:  # a name that the file system does not take
-        there = False
-    if not there:
+    if not name.isprintable() or not (path := _file(name)):
         raise ValueError(
             f"replay {short(name)} given, wanted a report, or the name of a picture in the input "
             "folder (of the output folder: with ' [output]' behind it)."
         )
     return path
+
+
+def _file(name: str) -> Path | None:
+    path = Path(folder_paths.get_annotated_filepath(name))
+    try:
+        return path if path.is_file() else None
+    except OSError:  # a name that the file system does not take
+        return None
