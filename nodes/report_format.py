@@ -151,7 +151,7 @@ REPORT = record(
     NEEDED,
     {
         "version": one_of(1),
-        "budget": record({"nfe": COUNT}, {"seconds": maybe(SECONDS)}),
+        "budget": record({"nfe": real(0.0, 1e20)}, {"seconds": maybe(SECONDS)}),
         "top": each(record(WINNER | {"reward": maybe(REWARD)}, WATCHED), 1, IDS),
         "lineage": lambda value, name: origins(value),
         "image": whole(0, BATCH - 1),
