@@ -7,6 +7,7 @@ bits, which another device may round in another way.
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -20,6 +21,7 @@ from .replay import SAME, agree, differences
 if TYPE_CHECKING:
     from .request import Request
 
+log = logging.getLogger("flow_search")
 LEVELS = 6  # of lists in lists
 
 
@@ -34,8 +36,8 @@ def recognised(request: Request, samples: Tensor, mask: Tensor | None) -> Reques
     guider = request.guider
     made_with: dict[str, Any] = {
         "shape": list(samples.shape[1:]),
-        "conditioning": fingerprint(guider.original_conds),
-        "latent": fingerprint([samples, mask]),
+        **_named("conditioning", guider.original_conds),
+        **_named("latent", [samples, mask]),
     }
     cfg = getattr(guider, "cfg", None)  # a guider of another pack may have any
     if type(cfg) in (int, float) and math.isfinite(cfg):
@@ -45,6 +47,15 @@ def recognised(request: Request, samples: Tensor, mask: Tensor | None) -> Reques
         agree(request.replayed, {name: made_with[name] for name in SAME if name in made_with})
         warnings = differences(request.replayed, made_with)
     return replace(request, made_with=made_with, warnings=tuple(warnings))
+
+
+def _named(name: str, value: Any) -> dict[str, str]:
+    """The entry of a fingerprint; none, and a line in the log, where a tensor has no bits."""
+    try:
+        return {name: fingerprint(value)}
+    except Exception as error:
+        log.warning("The report goes without the fingerprint of %s: %s", name, error)
+        return {}
 
 
 def fingerprint(value: Any) -> str:
@@ -62,9 +73,11 @@ def _parts(value: Any, levels: int) -> Iterator[bytes]:
     elif isinstance(value, str | int | float | bool | None):
         yield repr(value).encode("utf-8", "backslashreplace")
     elif isinstance(value, Mapping) and levels:
+        yield b"{"
         for key in sorted(key for key in value if isinstance(key, str)):
             yield repr(key).encode("utf-8", "backslashreplace")
             yield from _parts(value[key], levels - 1)
     elif isinstance(value, list | tuple) and levels:
+        yield f"[{len(value)}".encode()
         for one in value:
             yield from _parts(one, levels - 1)

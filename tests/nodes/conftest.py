@@ -9,7 +9,10 @@ from unittest.mock import MagicMock
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-OWN = ("json_values", "report", "report_chart", "report_format", "schema", "search_report")
+OWN = (
+    "fingerprint", "json_values", "report", "report_chart", "report_format", "schema",
+    "search_report",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="session")
