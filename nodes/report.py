@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,9 +9,10 @@ from typing import Any
 from ..samplers.ledger import Ledger
 from ..samplers.run import Outcome
 from ..samplers.types import SCORED, Particles, SearchEvent
+from .json_values import parse, short
+from .report_format import BATCH, CAUSES, ENTRIES, check_report
 
 VERSION = 1
-ENTRIES = ("method", "seed", "settings", "sigmas", "spent", "best", "stopped", "trace")
 
 
 def number(value: float) -> float | None:
@@ -79,37 +79,39 @@ class Trace:
 
 
 def read(text: str) -> list[dict[str, Any]]:
-    """The reports in a search node's text: one for each latent of the batch."""
-    try:
-        report = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(
-            f"A text that is not JSON ({error}) was given, wanted the report of a search node."
-        ) from error
+    """The reports in a search node's text: one for each latent of the batch, each checked whole.
+
+    Raises:
+        ValueError: one sentence, for a text that is no report.
+    """
+    return reports_in(parse(text))
+
+
+def reports_in(report: Any) -> list[dict[str, Any]]:
+    """The same of a value that was read before."""
     found = report.get("version") if isinstance(report, dict) else None
-    if found != VERSION or "trace" not in report:
+    if type(found) is not int or found != VERSION or "trace" not in report:
         raise ValueError(
-            f"A text of version {found!r} was given, wanted the report of a search node, version "
-            f"{VERSION}."
+            f"A text of version {short(found)} was given, wanted the report of a search node, "
+            f"version {VERSION}."
         )
     reports = report.get("batch", [report])
-    if lost := [name for name in ENTRIES if any(name not in one for one in reports)]:
+    if not isinstance(reports, list) or not 1 <= len(reports) <= BATCH:
+        count = f"{len(reports)} entries" if isinstance(reports, list) else short(reports)
+        raise ValueError(f"Report entry batch: got {count}, expected 1 to {BATCH} reports.")
+    named = [one for one in reports if isinstance(one, dict)]
+    if lost := [name for name in ENTRIES if any(name not in one for one in named)]:
         raise ValueError(
             f"A report without {', '.join(lost)} was given, wanted it as a search node gave it."
         )
+    for i, one in enumerate(reports):
+        check_report(one, f"batch[{i}]" if "batch" in report else "")
     return reports
 
 
 def decoded(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The rows of an event that came to the decoder, in its order."""
     return [row for row in rows if row.get("failed") != "network"]
-
-
-CAUSES = {
-    "network": "the network's prediction was not finite",
-    "decode": "the decoded picture was not finite",
-    "reward": "the reward was not a finite number",
-}
 
 
 def all_failed(rows: list[dict[str, Any]]) -> str:

@@ -70,6 +70,8 @@ def chart(report: dict[str, Any]) -> Image.Image:
         f"{spent['nfe']} NFE in {spent['seconds']['total']:.1f} s, stopped by {report['stopped']}"
     )
     draw.text((90, 22), head, INK, ImageFont.load_default(24))
+    if warnings := report.get("warnings"):
+        draw.text((90, 54), warnings[-1][:150], BEST, ImageFont.load_default(15))
     _rewards(draw, rows, best, (90, 130, 690, 450))
     _budget(draw, rows, (800, 130, 1140, 450))
     _tree(draw, rows, best, (90, 580, 1140, 920))
@@ -87,8 +89,10 @@ def even(low: float, high: float) -> list[float]:
 def _scores(rows: list[Row]) -> tuple[float, float]:
     """The range of the rewards, a little wider."""
     known = [row["reward"] for row in rows if row["reward"] is not None] or [0.0]
-    spare = 0.05 * (max(known) - min(known)) or 0.5
-    return min(known) - spare, max(known) + spare
+    low, high = min(known), max(known)
+    rounding = 1e-9 * max(abs(low), abs(high))  # less would not change large rewards
+    spare = max(0.05 * (high - low) or 0.5, rounding)
+    return low - spare, high + spare
 
 
 def _colour(row: Row) -> str:

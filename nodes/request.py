@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -57,6 +57,9 @@ class Request:
     watchdog: HostReward | None = None
     replay: str = ""
     image: int = 0  # of a batch: whose noise it is
+    replayed: dict[str, Any] = field(default_factory=dict)  # the report of the search made again
+    made_with: dict[str, Any] = field(default_factory=dict)  # what fingerprint.py makes of inputs
+    warnings: tuple[str, ...] = ()
 
 
 def check(request: Request) -> list[float]:
@@ -90,14 +93,17 @@ def plans(request: Request, times: list[float]) -> list[Request]:
         finish = request.finish.after(request.lookahead, times[-1])
         return [replace(request, finish=finish, image=i) for i in range(images)]
     window = ("window_start", "window_end")
-    settings = {name: request.settings[name] for name in window} | request.sampler.settings
+    settings = {name: request.settings[name] for name in ("prompt", *window)}
+    settings |= request.sampler.settings
     if request.sampler.guidance.strength:
-        settings |= request.reward.settings | {"prompt": request.prompt}
+        settings |= request.reward.settings
     again = replays(request.replay, images, request.noise.seed, times, settings)
-    return [
-        replace(request, search=one, finish=Finish(one.nodes), lookahead=one.lookahead, image=image)
-        for image, one in again
+    changed = [
+        {"search": one, "finish": Finish(one.nodes), "lookahead": one.lookahead}
+        | {"image": report.get("image", i), "replayed": report}
+        for i, (report, one) in enumerate(again)
     ]
+    return [replace(request, **each) for each in changed]
 
 
 def check_guidance(request: Request, times: list[float]) -> None:

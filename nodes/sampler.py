@@ -27,7 +27,7 @@ from .flow import Network, check_sigmas, stop_if_interrupted
 from .gradient import HostGradients, check_gradient
 from .objective import HostObjective
 from .reward import HostReward
-from .schema import CATEGORY, FlowReward, build, combo, flat
+from .schema import CATEGORY, FlowReward, build, combo, flat, plain
 
 GLASS = "glass"
 
@@ -223,18 +223,17 @@ class VPSDEFlowSampler(io.ComfyNode):
         **unknown: Any,
     ) -> io.NodeOutput:
         path = build("interpolant", INTERPOLANTS, interpolant)
-        settings = flat("interpolant", interpolant["interpolant"], path) | {
-            "diffusion": diffusion,
-            "diffusion_norm": diffusion_norm,
-            "kernel": kernel,
-        }
+        settings = flat("interpolant", interpolant["interpolant"], path)
+        settings |= plain(
+            {"diffusion": diffusion, "diffusion_norm": diffusion_norm, "kernel": kernel}
+        )
         guidance = guidance or {"guidance": "none"}  # a workflow saved before there was any
         follow = build("guidance", GUIDANCES, guidance)
         settings |= flat("guidance", guidance["guidance"], follow)
         check_step(follow, kernel, diffusion_norm)
         guide = Guide(follow, reward, vae, prompt)
         if kernel == GLASS:
-            settings["glass_steps"] = glass_steps
+            settings |= plain({"glass_steps": glass_steps})
             return io.NodeOutput(FlowSampler(Glass(glass_steps), guide, settings))
         if kernel not in KERNELS:
             known = ", ".join([*KERNELS, GLASS])

@@ -8,6 +8,8 @@ from typing import Any
 
 from comfy_api.latest import io
 
+from .json_values import written
+
 CATEGORY = "sampling/flow search"
 PLAIN = (str, int, float, list, dict, type(None))  # what JSON can say
 FlowReward = io.Custom("FLOW_REWARD")
@@ -82,6 +84,7 @@ def build(name: str, registry: Mapping[str, type], value: Mapping[str, Any] | No
     own = {f.name: given.get(f.name) for f in fields(cls)}
     sockets = [f.name for f in fields(cls) if "socket" in f.metadata and own[f.name] is not None]
     check_wired(**{f"{name}.{socket}": own[socket] for socket in sockets})
+    plain({f"{name}.{key}": value for key, value in own.items() if key not in sockets})
     return cls(**{k: v for k, v in own.items() if v is not None})
 
 
@@ -100,12 +103,17 @@ def check_wired(**values: Any) -> None:
             raise ValueError(f"{name} {brief(value)} given, wanted a connection from a node.")
 
 
+def plain(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as a report holds them; ValueError, before any compute, where JSON cannot."""
+    return {name: written(value, name) for name, value in settings.items()}
+
+
 def flat(name: str, key: str, settings: Any) -> dict[str, Any]:
     """Settings as report entries: {name: key, "name.field": value}; of a socket, if connected."""
     own = {f"{name}.{f.name}": getattr(settings, f.name) for f in fields(settings)}
     sockets = [f"{name}.{f.name}" for f in fields(settings) if "socket" in f.metadata]
     own |= {socket: own[socket] is not None for socket in sockets}
-    return {name: key} | own
+    return {name: key} | plain(own)
 
 
 def under(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from ..samplers.search import SEARCHES
 from ..samplers.search.rbf import RolloverBudgetForcing
 from .gallery import shrink, stored
 from .metadata import keep
-from .schema import CATEGORY, FlowReward, build, check_wired, combo, flat, widget
+from .schema import CATEGORY, FlowReward, build, check_wired, combo, flat, plain, widget
 from .search_run import Request, search_latents
 
 log = logging.getLogger("flow_search")
@@ -275,7 +275,7 @@ def request_of(name: str, search: Any, settings: dict[str, Any], inputs: dict[st
         raise ValueError(f"target_reward {target} given, wanted a finite number.")
     finish = Finish(given.pop("finish_steps"), given.pop("top_k"))
     rules = StopRules(given.pop("target_reward", None), given.pop("time_limit", 0.0) or None)
-    plain = {
+    entries = {
         "prompt": given["prompt"],
         "budget": given["budget"],
         **settings,
@@ -291,4 +291,4 @@ def request_of(name: str, search: Any, settings: dict[str, Any], inputs: dict[st
         "watchdog": given.get("watchdog") is not None,
         "replay": bool(given.get("replay")),
     }
-    return Request(name, search, finish, rules, settings=plain, **given)
+    return Request(name, search, finish, rules, settings=plain(entries), **given)

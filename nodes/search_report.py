@@ -14,10 +14,12 @@ from torch import Tensor
 
 from .output import stems
 from .report import read
-from .report_chart import chart
+from .report_chart import SIZE, chart
+from .report_format import ROW
 from .schema import CATEGORY, brief
 
-COLUMNS = ("image", "id", "parent", "path", "step", "t", "kind", "reward", "accepted", "nfe")
+COLUMNS = ("image", *ROW)
+CHARTS = 64  # pictures at once: 14 MB each
 
 
 def table(reports: list[dict[str, Any]]) -> str:
@@ -48,8 +50,16 @@ def save(text: str, prefix: str) -> Path:
 
 def pictures(reports: list[dict[str, Any]]) -> Tensor:
     """(N,H,W,3) in [0,1]."""
-    charts = [np.asarray(chart(report), np.float32) / 255.0 for report in reports]
-    return torch.from_numpy(np.stack(charts))
+    if len(reports) > CHARTS:
+        raise ValueError(
+            f"Search Report draws at most {CHARTS} searches: got {len(reports)}. Give it one entry "
+            "of the report's batch at a time."
+        )
+    width, height = SIZE
+    sheet = torch.empty(len(reports), height, width, 3)
+    for i, report in enumerate(reports):
+        sheet[i] = torch.from_numpy(np.asarray(chart(report), np.float32) / 255.0)
+    return sheet
 
 
 class SearchReport(io.ComfyNode):
@@ -83,7 +93,7 @@ class SearchReport(io.ComfyNode):
     @classmethod
     def execute(cls, report: str, csv_prefix: str) -> io.NodeOutput:
         reports = read(report)
-        sheet, images = table(reports), pictures(reports)
+        images, sheet = pictures(reports), table(reports)
         if csv_prefix:
             save(sheet, csv_prefix)
         return io.NodeOutput(images, sheet, ui=ui.PreviewImage(images, cls=cls))

@@ -26,6 +26,7 @@ from ..samplers.schedules import split_window
 from ..samplers.types import SCORED, Particles, SearchEvent
 from .decode import preview
 from .events import Events, Sender
+from .fingerprint import recognised
 from .flow import Network, mask_of, nfe_per_particle, stop_if_interrupted
 from .gallery import RESULT, THUMBNAIL, Gallery, shrink
 from .objective import HostObjective
@@ -67,13 +68,17 @@ def search_latents(
     known = inspect.signature(fix).parameters  # the temporal one is not in every version
     ratios = {name: ratio for name, ratio in ratios.items() if name in known}
     samples = fix(request.guider.model_patcher, latent["samples"], **ratios)
-    every = plans(request, times)
+    mask = latent.get("noise_mask")
+    every = [
+        recognised(own, samples[i : i + 1], mask_of(mask, samples, i))
+        for i, own in enumerate(plans(request, times))
+    ]
     images = [own.image for own in every]
     rows = {"batch_index": images} if images != list(range(len(images))) else {}
     noise = request.noise.generate_noise(latent | {"samples": samples} | rows)
     context = get_executing_context()
     sender = Sender(node_id, context.prompt_id if context else None, workflow, 0, len(samples))
-    found = search_each(every, times, noise, samples, latent.get("noise_mask"), sender)
+    found = search_each(every, times, noise, samples, mask, sender)
     latent["samples"] = torch.cat([f.latent for f in found]).to(mm.intermediate_device())
     first = found[0].report
     if len(found) > 1:
@@ -130,6 +135,7 @@ class OneSearch:
         self.watchdog: Watchdog | None = None
         self.book = Book()
         self.outcome = Outcome()
+        self.warnings = list(request.warnings)
         self.finished: dict[int, Tensor | None] = {}
         self.kept: Kept | None = None
         self.problem: Problem | None = None
@@ -147,7 +153,7 @@ class OneSearch:
             disable_pbar=True,
             seed=request.noise.seed,
         )
-        compare(request.search, float(self.outcome.top[0].reward))
+        self.warnings += compare(request.search, float(self.outcome.top[0].reward))
         return Found(latent, self.images, self._report(self.outcome))
 
     def unfinished(self, error: BaseException) -> list[Part]:
@@ -172,6 +178,7 @@ class OneSearch:
         told = report(request.method, seed, settings, budget, ledger, self.trace, outcome, beside)
         told["spent"] |= {"micro_batch": self.batch.size, "lookahead": self.problem.lookahead}
         told |= {"image": request.image} if request.image else {}
+        told |= request.made_with | ({"warnings": self.warnings} if self.warnings else {})
         return told | {"lineage": entries(self.book.lineage(told["best"]["id"]))}
 
     def _sample(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -23,6 +23,16 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("flow_search")
 Kind = Literal["start", "born", "propose", "ode", "renoise", "finish"]
+RANGES = {  # of an origin's whole numbers
+    "id": (0, (1 << 31) - 1),
+    "step": (0, 100_000),
+    "parent": (-1, (1 << 31) - 1),
+    "rows": (1, 1024),  # the largest micro-batch
+    "row": (0, 1023),
+    "nodes": (0, 100_000),
+}
+LONGEST = 100_000  # origins in a lineage
+STARTS = 1000  # of them, noises alone, which cost nothing
 
 
 @dataclass(frozen=True)
@@ -146,13 +156,10 @@ class Replay:
         lookahead: int = 0,
     ) -> Replay:
         """From a report's entries; ValueError where they are no lineage."""
-        try:
-            way = [Origin(**entry) for entry in lineage]
-        except TypeError as error:
-            raise ValueError(f"A lineage that is not one was given ({error}).") from error
-        end = way.pop() if way and way[-1].kind == "finish" else None
+        way = origins(lineage)
         if "born" not in [origin.kind for origin in way]:
             raise ValueError("A lineage without a birth was given, wanted that of a report.")
+        end = way.pop() if way[-1].kind == "finish" else None
         return cls(tuple(way), path, end, reward, lookahead)
 
     @property
@@ -164,6 +171,11 @@ class Replay:
         return steps - 1
 
     def minimum(self, steps: int, prices: Prices) -> int:
+        if (last := max(origin.step for origin in self.way)) >= steps:
+            raise ValueError(
+                f"The lineage of the replay goes on to step {last}: expected less than {steps}, "
+                "the steps of this search."
+            )
         each = {"start": 0, "born": prices.birth, "propose": prices.child, "ode": 1, "renoise": 1}
         slopes = prices.slope * sum(origin.kind == "propose" for origin in self.way)
         calls = sum(origin.rows * each[origin.kind] for origin in self.way)
@@ -192,6 +204,73 @@ class Replay:
         if self.end:
             problem.resume(self.end.id, MicroBatch())
         yield SearchEvent("done", particle, problem.ledger.nfe)
+
+
+def origins(lineage: Any) -> list[Origin]:
+    """The origins that the entries of a report name: starts, a birth, what followed, a finish.
+
+    Raises:
+        ValueError: one sentence, for entries that no search can have written.
+    """
+    if not isinstance(lineage, list | tuple) or len(lineage) > LONGEST:
+        raise ValueError(
+            f"A lineage that is not one was given, wanted a list of at most {LONGEST} entries."
+        )
+    way = [_origin(entry, f"Report entry lineage[{i}]") for i, entry in enumerate(lineage)]
+    if way and "born" not in [origin.kind for origin in way]:
+        raise ValueError("A lineage without a birth was given, wanted that of a report.")
+    if (count := sum(origin.kind == "start" for origin in way)) > STARTS:
+        raise ValueError(f"Report entry lineage: got {count} starts, expected at most {STARTS}.")
+    for i, (before, origin) in enumerate(zip([None, *way], way, strict=False)):
+        if why := _misplaced(before, origin):
+            raise ValueError(f"Report entry lineage[{i}]: got {why}.")
+    return way
+
+
+def _origin(entry: Any, name: str) -> Origin:
+    known = asdict(Origin(0, "born"))
+    if not isinstance(entry, dict) or not {"id", "kind"} <= set(entry) <= set(known):
+        extra = sorted(map(repr, set(entry) - set(known)))[:1] if isinstance(entry, dict) else []
+        why = f"{extra[0][:60]} in an entry" if extra else "an entry without id and kind"
+        raise ValueError(f"A lineage that is not one was given ({why}).")
+    for key, value in entry.items():
+        if key == "kind":
+            good, expected = value in get_args(Kind), f"one of {', '.join(get_args(Kind))}"
+        elif key == "radius":
+            good = type(value) in (int, float) and 0.0 <= value <= 1.0
+            expected = "a number from 0 to 1"
+        else:
+            low, high = RANGES[key]
+            good = type(value) is int and low <= value <= high
+            expected = f"a whole number from {low} to {high}"
+        if not good:
+            raise ValueError(f"{name}.{key}: got {repr(value)[:60]}, expected {expected}.")
+    return Origin(**entry)
+
+
+def _misplaced(before: Origin | None, origin: Origin) -> str:
+    """What is wrong with an origin after another; empty where nothing is."""
+    kinds = {None: ("start", "born"), "start": ("start", "born"), "finish": ()}
+    fits = kinds.get(before and before.kind, ("propose", "ode", "renoise", "finish"))
+    if origin.kind not in fits:
+        after = f"after {before.kind}" if before else "first"
+        return f"kind {origin.kind} {after}, expected one of {', '.join(fits) or 'none'}"
+    if before and origin.id <= before.id:
+        return f"id {origin.id}, expected one above {before.id}, the id before it"
+    if origin.row >= origin.rows:
+        return f"row {origin.row}, expected less than its rows, {origin.rows}"
+    if origin.kind in ("start", "born"):
+        least = before.id if before else -1
+        if not least <= origin.parent < origin.id or (origin.parent >= 0 and not before):
+            return f"parent {origin.parent}, expected one from {least} to below {origin.id}"
+        return f"step {origin.step}, expected 0" if origin.step else ""
+    if origin.parent != before.id:
+        return f"parent {origin.parent}, expected {before.id}, the id before it"
+    if origin.kind in ("propose", "ode") and origin.step != before.step + 1:
+        return f"step {origin.step}, expected {before.step + 1}"
+    if origin.kind == "renoise" and origin.step >= before.step:
+        return f"step {origin.step}, expected less than {before.step}"
+    return ""
 
 
 def entries(lineage: Sequence[Origin]) -> list[dict[str, Any]]:

@@ -1,11 +1,17 @@
-"""ComfyUI-Manager, from the package index: installs the pack from git, lists it, removes it."""
+"""ComfyUI-Manager, from the package index: installs the pack from git, lists it, removes it.
 
+Field 29: what README says of its Install via Git URL is true.
+"""
+
+import configparser
 import importlib.util
 import os
 import re
 import shutil
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -24,10 +30,22 @@ def fresh(comfyui, tmp_path_factory):
         pytest.skip("not a git checkout: there is nothing to clone")
     place = tmp_path_factory.mktemp("manager") / "ComfyUI"
     shutil.copytree(comfyui, place, ignore=shutil.ignore_patterns("user", "__pycache__"))
-    settings = place / "user" / "__manager" / "config.ini"
-    settings.parent.mkdir(parents=True)
-    settings.write_text("[default]\nnetwork_mode = offline\n")
+    configured(place)
     return place
+
+
+def configured(place, lines=""):
+    """The manager's own settings, but that it does not ask the network for its lists."""
+    settings = place / "user" / "__manager" / "config.ini"
+    settings.parent.mkdir(parents=True, exist_ok=True)
+    settings.write_text(f"[default]\nnetwork_mode = offline\n{lines}")
+
+
+@pytest.fixture
+def bare(tmp_path):
+    """An address of the repository."""
+    subprocess.run(["git", "clone", "-q", "--bare", ROOT, tmp_path / "flow-search.git"], check=True)
+    return (tmp_path / "flow-search.git").as_uri().replace("file://", "file://localhost")
 
 
 def manager(place, *words):
@@ -55,11 +73,44 @@ def naming(place):
     return [path for path in kept if re.search(rb"flow.search", path.read_bytes(), re.IGNORECASE)]
 
 
-def test_it_installs_lists_and_removes(fresh, tmp_path):
-    bare = tmp_path / "flow-search.git"
-    subprocess.run(["git", "clone", "-q", "--bare", ROOT, bare], check=True)
+def readme_lines():
+    """What README wants in the manager's config.ini."""
+    readme = (ROOT / "README.md").read_text("utf-8")
+    found = configparser.ConfigParser()
+    found.read_string(re.search("```ini\n(.*?)```", readme, re.DOTALL)[1])
+    assert "user/__manager/config.ini" in readme and "--enable-manager-legacy-ui" in readme
+    return dict(found["default"])
+
+
+def by_git_url(host, address):
+    """The status that the button Install via Git URL of the manager's legacy interface gets."""
+    route = f"{host.client.url}/v2/customnode/install/git_url"
+    request = urllib.request.Request(route, address.encode(), {"Content-Type": "text/plain"})
+    try:
+        return urllib.request.urlopen(request, timeout=120).status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_the_button_for_a_git_url_is_denied_unless_allowed_as_readme_says(fresh, bare):
+    """Whatever the security level is: it does not decide any more."""
+    pack = fresh / "custom_nodes" / "flow-search"
+    allowed = "".join(f"{key} = {value}\n" for key, value in readme_lines().items())
+    for lines, status in (("security_level = weak\n", 403), (allowed, 200)):
+        configured(fresh, lines)
+        with serving(fresh, fresh, "--enable-manager-legacy-ui") as host:
+            assert by_git_url(host, bare) == status
+            assert pack.exists() == (status == 200)
+    with serving(fresh, fresh, "--enable-manager") as host:
+        assert "FlowSearchRBF" in host.client.get("/object_info/FlowSearchRBF")
+    configured(fresh)
+    assert "[UNINSTALLED]" in manager(fresh, "uninstall", "flow-search")
+    assert not pack.exists()
+
+
+def test_the_command_line_installs_lists_and_removes(fresh, bare):
     before = files(fresh)
-    said = manager(fresh, "install", bare.as_uri().replace("file://", "file://localhost"))
+    said = manager(fresh, "install", bare)
     assert "[INSTALLED]" in said
     pack = fresh / "custom_nodes" / "flow-search"
     assert (pack / "nodes" / "search.py").read_text() == (ROOT / "nodes/search.py").read_text()

@@ -1,4 +1,7 @@
-"""Search Report: its picture shows the search, its table is the trace."""
+"""Search Report: its picture shows the search, its table is the trace.
+
+Field 31: a report may be somebody else's; tests/nodes has all that can be wrong with one.
+"""
 
 import csv
 import io
@@ -78,6 +81,36 @@ def test_another_text_is_refused(host, text, said):
     graph["chart"] = node("FlowSearchReport", report=["text", 0], csv_prefix="")
     with pytest.raises(ComfyError, match=said.replace("[", r"\[")):
         host.run(graph)
+
+
+def circle(report):
+    a, b = report["trace"][2:4]
+    a["parent"], b["parent"] = b["id"], a["id"]
+
+
+STUCK = {
+    "its own parent": (
+        lambda r: r["trace"][3].update(parent=r["trace"][3]["id"]),
+        r"Report entry trace\[3\].parent: got",
+    ),
+    "each other's parent": (circle, r"Report entry trace\[2\].parent: got"),
+    "a step far away": (lambda r: r["trace"][3].update(step=10**5), "step: got 100000, expected"),
+    "a large reward": (lambda r: r["trace"][3].update(reward=1e307), "reward: got 1e.307, exp"),
+    "no best": (lambda r: r.update(best=None), "best: got None, expected an object"),
+    "many searches": (lambda r: r.update(batch=[dict(r)] * 70), "at most 64 searches: got 70"),
+}
+
+
+@pytest.mark.parametrize("case", STUCK)
+def test_a_hostile_report_is_one_sentence(host, case):
+    report = host.probe(search(name="hostile", seed=25))["report"]
+    spoil, said = STUCK[case]
+    spoil(report)
+    graph = {"text": node("PrimitiveStringMultiline", value=json.dumps(report))}
+    graph["chart"] = node("FlowSearchReport", report=["text", 0], csv_prefix="")
+    with pytest.raises(ComfyError, match=said) as caught:
+        host.run(graph)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("prefix", ["../outside", "x" * 300, "a\0b"])

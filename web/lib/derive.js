@@ -3,6 +3,8 @@
 /** @typedef {import("./store.js").Row} Row @typedef {import("./store.js").Search} Search */
 /** @typedef {import("./store.js").Share} Share @typedef {import("./store.js").Picture} Picture */
 
+const STEPS = 10000; // the host's longest schedule: more are not drawn
+
 /** @param {Row} row @returns {row is Row & {reward: number}} */
 export const scored = (row) => row.reward !== null;
 
@@ -53,11 +55,15 @@ export function shares(search) {
   if (search.shares) return search.shares;
   const rows = search.rows.filter((row) => row.kind !== "finish");
   const first = rows.reduce((least, row) => Math.min(least, row.step), Infinity);
-  const last = rows.reduce((most, row) => Math.max(most, row.step), -Infinity);
+  const latest = rows.reduce((most, row) => Math.max(most, row.step), -Infinity);
+  const last = Math.min(latest, first + STEPS);
   /** @type {Share[]} */
   const found = [];
   for (let step = first; step <= last; step++) found.push({ step, tries: 0, base: 0, rolled: 0 });
-  for (const row of rows) found[row.step - first].tries += 1;
+  for (const row of rows) {
+    const share = found[row.step - first];
+    if (share) share.tries += 1;
+  }
   const quotas = rows.filter((row) => row.accepted && row.quota !== undefined);
   const base = quotas
     .filter((row) => row.step === first)

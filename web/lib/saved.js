@@ -5,6 +5,7 @@
  * the best) and of the others an even sample; of pictures the best, its ancestors, the latest.
  */
 
+import { checkReports, checkSaved } from "./checked.js";
 import { bestLine, bestRow, film, lineage, shares } from "./derive.js";
 import { emptySearch, fromReport } from "./store.js";
 
@@ -125,12 +126,21 @@ function unpackSearch(saved) {
 
 /**
  * The model of what `pack` gave, or of a report that came with a picture; null for anything else.
+ * What is malformed is somebody else's: a line in the console says what.
  * @param {any} saved
  * @param {Run} run
  * @returns {?Model}
  */
 export function unpack(saved, run) {
-  if (saved?.report?.version === 1) return fromReport(saved.report, run);
-  if (saved?.version !== SAVED) return null;
+  const report = saved?.report?.version === 1 ? saved.report : null;
+  if (!report && saved?.version !== SAVED) return null;
+  try {
+    if (report) checkReports(report.batch ?? [report]);
+    else checkSaved(saved.searches);
+  } catch (error) {
+    console.warn(`Flow Search: ${/** @type {Error} */ (error).message}`);
+    return null;
+  }
+  if (report) return fromReport(report, run);
   return { run, running: false, current: 0, searches: saved.searches.map(unpackSearch) };
 }
