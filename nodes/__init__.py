@@ -2,8 +2,10 @@
 
 from comfy_api.latest import ComfyExtension, io
 
+from .aside import aside
 from .combine import CombineRewards
 from .demo import DemoFlowModelLoader
+from .journal import say_left_behind
 from .reward import RewardModelLoader, register_reward_folder
 from .routes import register_routes
 from .sampler import VPSDEFlowSampler
@@ -16,7 +18,10 @@ from .search_report import SearchReport
 class FlowSearchExtension(ComfyExtension):
     async def on_load(self) -> None:
         register_reward_folder()
-        register_routes()
+        with aside("serve the panel"):
+            register_routes()
+        with aside("look for what killed searches left"):
+            say_left_behind()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [

@@ -8,7 +8,7 @@ from comfy_api.latest import io
 
 from ..rewards import MODES, CombinedScorer
 from .reward import HostReward
-from .schema import CATEGORY, FlowReward, build, check_wired, combo, flat, under
+from .schema import CATEGORY, FlowReward, build, check_wired, combo, flat, nested, under
 
 
 class CombineRewards(io.ComfyNode):
@@ -54,6 +54,7 @@ class CombineRewards(io.ComfyNode):
         slots = enumerate((reward_1, reward_2, reward_3, reward_4), start=1)
         given = {slot: reward for slot, reward in slots if reward is not None}
         check_wired(**{f"reward_{slot}": reward for slot, reward in given.items()})
+        mode = nested("mode", mode, unknown)
         chosen = build("mode", MODES, mode)
         settings = flat("mode", mode["mode"], chosen)
         for slot, reward in given.items():

@@ -77,6 +77,11 @@ def pixels(picture: Tensor) -> Image.Image:
     return Image.fromarray((picture.clamp(0, 1) * 255).round().to("cpu", torch.uint8).numpy())
 
 
+def frames(pictures: Tensor) -> Tensor:
+    """Pictures (N,H,W,3); those of clips (K,T,H,W,3) one after the other."""
+    return pictures.flatten(0, 1) if pictures.ndim == 5 else pictures
+
+
 def preview(picture: Tensor) -> Image.Image:
     """A picture (1,H,W,3), or some frames of a clip (1,T,H,W,3) in rows of two, first to last.
 
@@ -84,7 +89,7 @@ def preview(picture: Tensor) -> Image.Image:
     """
     if picture.ndim == 4:
         return pixels(picture[0])
-    frames, shown = picture[0], min(SHOWN, picture.shape[1] // 2 * 2 or 1)
-    chosen = frames[torch.linspace(0, len(frames) - 1, shown).round().long()]
+    clip, shown = picture[0], min(SHOWN, picture.shape[1] // 2 * 2 or 1)
+    chosen = clip[torch.linspace(0, len(clip) - 1, shown).round().long()]
     rows = [torch.cat(list(pair), dim=1) for pair in chosen.split(2)]
     return pixels(torch.cat(rows))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import comfy.sd
 import comfy.utils
@@ -58,6 +59,6 @@ class DemoFlowModelLoader(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, checkpoint: str) -> io.NodeOutput:
+    def execute(cls, checkpoint: str, **unknown: Any) -> io.NodeOutput:
         model = comfy.sd.load_diffusion_model(str(weights(f"flux_{checkpoint}")))
         return io.NodeOutput(model, WordTableCLIP(), load_vae())

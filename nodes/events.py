@@ -10,11 +10,23 @@ from typing import Any
 
 from server import PromptServer
 
+from .aside import aside
+
 EVENT = "flow_search.event"
 VERSION = 1
 INTERVAL = 0.1  # seconds between messages that carry nothing but proposals
 PICTURES = 0.25  # seconds between messages that carry pictures
 WAITING = 4  # pictures that wait for the next such message, the newest
+
+
+def server() -> Any:
+    """The host's server; None in a script."""
+    return getattr(PromptServer, "instance", None)
+
+
+def client_id() -> str | None:
+    """The client that runs the prompt."""
+    return getattr(server(), "client_id", None)
 
 
 @dataclass(frozen=True)
@@ -41,6 +53,7 @@ class Events:
         self.rows: list[dict[str, Any]] = []
         self.pictures: dict[int, Callable[[], dict[str, Any]]] = {}
         self.sent = self.shown = -math.inf
+        self.logged: set[str] = set()
 
     def start(self, method: str, sigmas: list[float], budget: int) -> None:
         """A search begins: what the client knew of this node is of an earlier one."""
@@ -70,9 +83,14 @@ class Events:
         now = self.clock()
         message = {"version": VERSION, **vars(self.sender), "kind": kind, **more}
         message |= {"rows": self.rows, "spent": spent, "budget": budget}
-        if self.pictures and now - self.shown >= PICTURES:
-            message["pictures"] = [make() for make in self.pictures.values()]
-            self.pictures, self.shown = {}, now
         self.rows, self.sent = [], now
-        server = PromptServer.instance
-        server.send_sync(EVENT, message, server.client_id)
+        if server() is None:
+            return
+        if self.pictures and now - self.shown >= PICTURES:
+            waiting, self.pictures, self.shown = self.pictures, {}, now
+            message["pictures"] = []
+            for make in waiting.values():
+                with aside("make a picture for the panel", self.logged):
+                    message["pictures"].append(make())
+        with aside("send an event to the browser", self.logged):
+            server().send_sync(EVENT, message, client_id())

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import base64
 import io
-import logging
 import os
 import re
 import uuid
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
 import folder_paths
 import torch
+from comfy_api.latest import ui
 from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from .aside import aside
+from .output import write
 from .report import decoded
 
-log = logging.getLogger("flow_search")
 SUBFOLDER = "flow_search"
 SIZE = 512  # longer side of what is kept of a picture, and of its file
 CLIP = 256  # the same for a clip
@@ -68,9 +70,21 @@ def stored(name: str, frames: Tensor) -> dict[str, str]:
     os.makedirs(folder, exist_ok=True)
     moving = len(frames) > 1
     name += ".webp" if moving else ".jpg"
-    with open(os.path.join(folder, name), "wb") as file:
-        file.write(webp(frames) if moving else jpeg(frames, SIZE, 90))
+    content = webp(frames) if moving else jpeg(frames, SIZE, 90)
+    write(os.path.join(folder, name), content, lasting=False)
     return {"filename": name, "subfolder": SUBFOLDER, "type": "temp"}
+
+
+def winners(images: Tensor, report: dict[str, Any], cls: type | None) -> list[dict]:
+    """References to the picture, or small clip, of the best of each search, in the temp folder."""
+    tops = [len(one["top"]) for one in report.get("batch", [report])]
+    frames, best = len(images) // sum(tops), list(accumulate([0, *tops[:-1]]))
+    with aside("store the result for the panel"):
+        if frames == 1:
+            return ui.PreviewImage(images[best], cls=cls).as_dict()["images"]
+        clips = images.unflatten(0, (-1, frames))[best]
+        return [stored(f"clip_{uuid.uuid4().hex}", shrink(clip)) for clip in clips]
+    return []
 
 
 @dataclass
@@ -82,6 +96,7 @@ class Gallery:
     latest: dict[int, Tensor] = field(default_factory=dict)
     best: dict[int, tuple[float, int, Tensor]] = field(default_factory=dict)  # by path
     run: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
+    logged: set[str] = field(default_factory=set)
 
     def see(self, rows: list[dict[str, Any]], pictures: dict[int, Tensor]) -> None:
         """A round's trace rows, and its shrunk pictures by the row's place among those decoded."""
@@ -110,9 +125,7 @@ class Gallery:
         """What an event tells of a picture: a small JPEG in base64, and where a larger one is."""
         name = re.sub(r"\W", "_", f"{self.node_id}_{self.run}_{particle}")
         small = base64.b64encode(jpeg(picture, size, 75)).decode("ascii")
-        try:
+        file = None
+        with aside("store a picture for the panel", self.logged):
             file = stored(name, picture)
-        except OSError as error:  # who only watches must not end the search
-            log.warning("A picture for the panel could not be stored: %s", error)
-            file = None
         return {"id": particle, "jpeg": small, "file": file}

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..samplers.batching import MicroBatch
 from ..samplers.ledger import Ledger
+from .aside import aside
 from .decode import decode
 from .flow import Network, in_use
 from .gallery import shrink
@@ -63,6 +64,7 @@ class HostObjective:
         self.pictures: dict[int, Tensor] = {}
         self.small: dict[int, Tensor] = {}
         self.size = 0  # bytes of one picture or clip, where known
+        self.logged: set[str] = set()
 
     @property
     def held(self) -> int:
@@ -116,10 +118,11 @@ class HostObjective:
         sound = [row for row, worth in enumerate(scores) if math.isfinite(worth)]
         order = sorted(sound, key=lambda row: -scores[row])
         best = order[: self.kept]
-        self.small = {
-            row: self.small[row] if row < first else shrink(images[row - first])
-            for row in order[: self.SMALL]
-        }
+        with aside("make small pictures for the panel", self.logged):
+            self.small = {
+                row: self.small[row] if row < first else shrink(images[row - first])
+                for row in order[: self.SMALL]
+            }
         self.pictures = {
             row: self.pictures[row] if row < first else images[row - first][None].clone()
             for row in best

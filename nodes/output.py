@@ -1,12 +1,15 @@
-"""Names for new files in the host's output folder."""
+"""New files: names in the host's output folder, and writing that leaves a whole file or none."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import uuid
 
 import folder_paths
 
 SUFFIXES = (".png", ".json", ".csv")
+PARTS = ".*.part"  # names of files that are being written
 
 
 def stems(prefix: str, count: int = 1, width: int = 0, height: int = 0) -> list[str]:
@@ -22,3 +25,30 @@ def stems(prefix: str, count: int = 1, width: int = 0, height: int = 0) -> list[
         if not any(os.path.exists(stem + suffix) for stem in found for suffix in SUFFIXES):
             return found
         number += 1
+
+
+def write(path: str | os.PathLike[str], content: bytes, lasting: bool = True) -> None:
+    """Write a file under a temporary name in its folder, then put it in its place.
+
+    A full disk or a killed process leaves what was there before, never part of a file.
+
+    Args:
+        path: the file.
+        content: all of it.
+        lasting: whether to wait until the disk has it, so that it outlasts a power cut.
+
+    Raises:
+        OSError: the file could not be written; the temporary one is gone.
+    """
+    part = os.path.join(os.path.dirname(path), f".{uuid.uuid4().hex[:12]}.part")
+    try:
+        with open(part, "wb") as file:
+            file.write(content)
+            if lasting:
+                file.flush()
+                os.fsync(file.fileno())
+        os.replace(part, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.remove(part)
+        raise

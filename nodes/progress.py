@@ -7,6 +7,8 @@ from typing import Any
 from comfy.utils import ProgressBar
 from tqdm import tqdm
 
+from .aside import aside
+
 
 class Progress(ProgressBar):
     """While the console's bar is open, the host prints no line each time that it comes to a model
@@ -15,14 +17,22 @@ class Progress(ProgressBar):
 
     def __init__(self, total: int) -> None:
         super().__init__(total)  # of the node that runs
-        self.console = tqdm(total=total, unit="NFE")
+        self.logged: set[str] = set()
+        self.console: tqdm | None = None
+        with aside("show a progress bar in the console", self.logged):
+            self.console = tqdm(total=total, unit="NFE")
 
     def __enter__(self) -> Progress:
         return self
 
     def __exit__(self, *error: Any) -> None:
-        self.console.close()
+        with aside("show a progress bar in the console", self.logged):
+            if self.console is not None:
+                self.console.close()
 
     def update_absolute(self, value: int, total: int | None = None, preview: Any = None) -> None:
-        self.console.update(value - self.console.n)
-        super().update_absolute(value, total, preview)
+        with aside("show a progress bar in the console", self.logged):
+            if self.console is not None:
+                self.console.update(value - self.console.n)
+        with aside("show its progress in the browser", self.logged):
+            super().update_absolute(value, total, preview)

@@ -16,6 +16,7 @@ from ..samplers.schedules import split_window
 from ..samplers.search.smc import SMC
 from ..samplers.search.sop import SearchOverPaths
 from ..samplers.types import Prices, Search
+from .aside import aside
 from .clock import check_start, clock_of
 from .flow import (
     check_guider,
@@ -29,6 +30,8 @@ from .gradient import check_gradient
 from .replay import replays
 from .reward import HostReward
 from .sampler import FlowSampler, kernel_of
+from .schema import under
+from .writable import writable
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,22 @@ class Request:
     replayed: dict[str, Any] = field(default_factory=dict)  # the report of the search made again
     made_with: dict[str, Any] = field(default_factory=dict)  # what fingerprint.py makes of inputs
     warnings: tuple[str, ...] = ()
+    journal: bool = True
+
+    def all_settings(self, logged: set[str]) -> dict[str, Any]:
+        """What the report lists: the settings of the node and of what is connected to it.
+
+        What cannot be listed is left out, with a line in the log unless it is among `logged`.
+        """
+        found = dict(self.settings)
+        with aside("report the settings of the sampler", logged):
+            found |= self.sampler.settings
+        with aside("report the settings of the reward", logged):
+            found |= self.reward.settings
+        if self.watchdog is not None:
+            with aside("report the settings of the watchdog", logged):
+                found |= under("watchdog", self.watchdog.settings)
+        return writable(found, "settings", logged)[0]
 
 
 def check(request: Request) -> list[float]:

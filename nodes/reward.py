@@ -29,7 +29,7 @@ from ..rewards import (
 from ..rewards.weights import SUFFIXES, Peek, peek
 from .http_hosts import allowed_hosts
 from .memory import fitted, load
-from .schema import CATEGORY, FlowReward, build, chosen, combo, flat, under
+from .schema import CATEGORY, FlowReward, build, chosen, combo, flat, nested, under
 
 FOLDER = "rewards"
 FOLDERS_OWN = ("model", "pytorch_model", "open_clip")  # how weights beside a config.json begin
@@ -219,7 +219,7 @@ class RewardModelLoader(io.ComfyNode):
 
     @classmethod
     def execute(cls, reward: dict[str, Any] | None = None, **unknown: Any) -> io.NodeOutput:
-        reward = chosen("reward", REWARDS, reward)
+        reward = chosen("reward", REWARDS, nested("reward", reward, unknown))
         wired = {name: value for name, value in reward.items() if isinstance(value, HostReward)}
         settings = build("reward", REWARDS, reward | {k: v.scorer for k, v in wired.items()})
         told = flat("reward", reward["reward"], settings)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from aiohttp import web
-from server import PromptServer
 
 from . import panel, stop
+from .events import server as host_server
 
 
 def register_routes() -> None:
     """Once: the server refuses to start with two of a route."""
-    server = getattr(PromptServer, "instance", None)
+    server = host_server()
     if server is None:  # the pack was imported without a server
         return
     known = {route.path for route in server.routes if isinstance(route, web.RouteDef)}

@@ -23,11 +23,12 @@ from ..samplers.problem import Problem
 from ..samplers.search.best_of_n import walk
 from ..samplers.steering import Steering
 from ..samplers.types import Kernel
+from .aside import aside
 from .flow import Network, check_sigmas, stop_if_interrupted
 from .gradient import HostGradients, check_gradient
 from .objective import HostObjective
 from .reward import HostReward
-from .schema import CATEGORY, FlowReward, build, combo, flat, plain
+from .schema import CATEGORY, FlowReward, build, combo, flat, nested, plain
 
 GLASS = "glass"
 
@@ -105,11 +106,13 @@ def sample_flow(
         counts_itself=True,
         after_call=stop_if_interrupted,
     )
+    logged: set[str] = set()
     for i, particles in enumerate(walk(problem, problem.born(len(x), score=False), score=False)):
         if callback is not None:
             sigma, y = sigmas[i], clock.outward(particles.x, times[i])
             shown = {"x": y, "denoised": particles.x0, "sigma_hat": sigma}
-            callback(shown | {"i": i, "sigma": sigma})
+            with aside("show a step of the sampler", logged):
+                callback(shown | {"i": i, "sigma": sigma})
     return clock.outward(problem.land(particles), problem.end)
 
 
@@ -222,6 +225,8 @@ class VPSDEFlowSampler(io.ComfyNode):
         prompt: str = "",
         **unknown: Any,
     ) -> io.NodeOutput:
+        interpolant = nested("interpolant", interpolant, unknown)
+        guidance = nested("guidance", guidance, unknown)
         path = build("interpolant", INTERPOLANTS, interpolant)
         settings = flat("interpolant", interpolant["interpolant"], path)
         settings |= plain(

@@ -9,7 +9,7 @@ from comfy_api.latest import io
 
 from ..samplers.interpolants import INTERPOLANTS
 from ..samplers.schedules import SPACINGS, model_times
-from .schema import CATEGORY, build, combo
+from .schema import CATEGORY, build, combo, nested
 
 
 class VPFlowScheduler(io.ComfyNode):
@@ -65,6 +65,7 @@ class VPFlowScheduler(io.ComfyNode):
         denoise: float = 1.0,
         **unknown: Any,
     ) -> io.NodeOutput:
+        interpolant = nested("interpolant", interpolant, unknown)
         path = build("interpolant", INTERPOLANTS, interpolant)
         sigmas = torch.tensor(model_times(steps, spacing, path, denoise))
         if (sigmas[1:] >= sigmas[:-1]).any():

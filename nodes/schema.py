@@ -77,6 +77,18 @@ def chosen(name: str, registry: Mapping[str, type], value: Any) -> Mapping[str, 
     raise ValueError(f"{given} given, wanted one of {', '.join(registry)}.")
 
 
+def nested(name: str, value: Any, inputs: dict[str, Any]) -> Any:
+    """A DynamicCombo's value as the host gives it: {name: key, field: …}.
+
+    A script exported from a workflow gives the key alone, and fields as "name.field" among the
+    node's `inputs`, which lose them.
+    """
+    if not isinstance(value, str):
+        return value
+    own = [key for key in inputs if key.startswith(f"{name}.")]
+    return {name: value} | {key.removeprefix(f"{name}."): inputs.pop(key) for key in own}
+
+
 def build(name: str, registry: Mapping[str, type], value: Mapping[str, Any] | None) -> Any:
     """The settings of a DynamicCombo's value; absent fields default."""
     given = chosen(name, registry, value)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from typing import Any
 
@@ -12,6 +11,7 @@ from torch import Tensor
 from .report import number
 from .reward import HostReward
 from .schema import CATEGORY, FlowReward, check_wired
+from .writable import writable
 
 VERSION = 1
 
@@ -98,11 +98,11 @@ class ScoreImages(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, images: Tensor, reward: HostReward, prompt: str, clip_length: int = 1
+        cls, images: Tensor, reward: HostReward, prompt: str, clip_length: int = 1, **unknown: Any
     ) -> io.NodeOutput:
         check_wired(images=images, reward=reward)
         rows = clips_of(images, clip_length)
         found = scored(reward, rows, prompt)
         best_score, best_first = found["scores"][found["best"]], rows[found["order"]]
         shown = best_first.flatten(0, 1) if rows.ndim == 5 else best_first
-        return io.NodeOutput(best_score, shown, json.dumps(found, allow_nan=False))
+        return io.NodeOutput(best_score, shown, writable(found, "scores")[1])

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import logging
 import math
-import uuid
 from dataclasses import fields
-from itertools import accumulate
 from typing import Any
 
-from comfy_api.latest import io, ui
-from comfy_execution.utils import get_executing_context
-from torch import Tensor
+from comfy_api.latest import io
 
 from ..samplers.lookahead import AUTOMATIC
 from ..samplers.run import Finish, StopRules
 from ..samplers.search import SEARCHES
 from ..samplers.search.rbf import RolloverBudgetForcing
-from .gallery import shrink, stored
+from .aside import aside
+from .caller import Caller
+from .gallery import winners
 from .metadata import keep
-from .schema import CATEGORY, FlowReward, build, check_wired, combo, flat, plain, widget
+from .schema import CATEGORY, FlowReward, build, check_wired, combo, flat, nested, plain, widget
 from .search_run import Request, search_latents
+from .writable import writable
 
-log = logging.getLogger("flow_search")
 RBF_WIDGETS = ("init_particles", "paths")
 NEEDED = ("noise", "guider", "sampler", "sigmas", "vae", "reward")
 OPTIONAL = ("preview_vae", "watchdog")
@@ -167,6 +163,14 @@ ADVANCED = [
         "made again, and nothing else is tried. Model, prompt, seed, sampler and sigmas have to be "
         "those of that search.",
     ),
+    io.Boolean.Input(
+        "journal",
+        default=True,
+        optional=True,
+        advanced=True,
+        tooltip="Keep the best picture so far in output/flow_search while the search runs. It is "
+        "left there if ComfyUI is killed or crashes.",
+    ),
 ]
 # Absent from hosts before 0.30; keeps the node's result on screen after a cached run or a reload.
 PERSISTENT = {
@@ -192,36 +196,14 @@ def schema(node_id: str, name: str, description: str, inputs: list[io.Input]) ->
     )
 
 
-def respond(cls: type[io.ComfyNode], request: Request) -> io.NodeOutput:
+def respond(cls: type[io.ComfyNode], request: Request, caller: Caller) -> io.NodeOutput:
     """Run, keep the report for SaveImage's metadata, and answer."""
-    info = cls.hidden.extra_pnginfo if isinstance(cls.hidden.extra_pnginfo, dict) else {}
-    workflow = (info.get("workflow") or {}).get("id")
-    node_id = shown_as(cls.hidden)
-    latent, images, report = search_latents(request, node_id, workflow)
-    context = get_executing_context()
-    keep(info, node_id, report, (context and context.list_index) or 0)
-    text = json.dumps(report, allow_nan=False)
+    latent, images, report = search_latents(request, caller.node_id, caller.workflow)
+    report, text = writable(report)
+    with aside("keep the report for saved pictures"):
+        keep(caller.info, caller.node_id, report, caller.index)
     shown = {"flow_search_report": [text], "flow_search_images": winners(images, report, cls)}
     return io.NodeOutput(latent, images, text, ui=shown)
-
-
-def shown_as(hidden: Any) -> str:
-    """The id of the node on the canvas that stands for this one: in a loop it is made anew."""
-    return str(hidden.dynprompt.get_display_node_id(hidden.unique_id))
-
-
-def winners(images: Tensor, report: dict[str, Any], cls: type[io.ComfyNode]) -> list[dict]:
-    """References to the picture, or small clip, of the best of each search, in the temp folder."""
-    tops = [len(one["top"]) for one in report.get("batch", [report])]
-    frames, best = len(images) // sum(tops), list(accumulate([0, *tops[:-1]]))
-    try:
-        if frames == 1:
-            return ui.PreviewImage(images[best], cls=cls).as_dict()["images"]
-        clips = images.unflatten(0, (-1, frames))[best]
-        return [stored(f"clip_{uuid.uuid4().hex}", shrink(clip)) for clip in clips]
-    except OSError as error:  # a full disk must not lose what was found
-        log.warning("The result could not be stored for the panel: %s", error)
-        return []
 
 
 class RolloverBudgetForcingSearch(io.ComfyNode):
@@ -240,10 +222,11 @@ class RolloverBudgetForcingSearch(io.ComfyNode):
 
     @classmethod
     def execute(cls, **inputs: Any) -> io.NodeOutput:
+        caller = Caller.of(cls, inputs)
         own = {name: inputs.pop(name) for name in RBF_WIDGETS if name in inputs}
         search = RolloverBudgetForcing(**own)
         settings = {name: getattr(search, name) for name in RBF_WIDGETS}
-        return respond(cls, request_of("rbf", search, settings, inputs))
+        return respond(cls, request_of("rbf", search, settings, inputs), caller)
 
 
 class ParticleSearch(io.ComfyNode):
@@ -260,9 +243,10 @@ class ParticleSearch(io.ComfyNode):
 
     @classmethod
     def execute(cls, method: dict[str, Any] | None = None, **inputs: Any) -> io.NodeOutput:
+        caller, method = Caller.of(cls, inputs), nested("method", method, inputs)
         search = build("method", SEARCHES, method)
         settings = flat("method", method["method"], search)
-        return respond(cls, request_of(method["method"], search, settings, inputs))
+        return respond(cls, request_of(method["method"], search, settings, inputs), caller)
 
 
 def request_of(name: str, search: Any, settings: dict[str, Any], inputs: dict[str, Any]) -> Request:
@@ -290,5 +274,6 @@ def request_of(name: str, search: Any, settings: dict[str, Any], inputs: dict[st
         "window_end": given.get("window_end", 0.0),
         "watchdog": given.get("watchdog") is not None,
         "replay": bool(given.get("replay")),
+        "journal": given.get("journal", True),
     }
     return Request(name, search, finish, rules, settings=plain(entries), **given)

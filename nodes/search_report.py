@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io as text_io
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,12 +12,18 @@ import torch
 from comfy_api.latest import io, ui
 from torch import Tensor
 
-from .output import stems
+from .aside import aside
+from .output import stems, write
 from .report import read
 from .report_chart import SIZE, chart
 from .report_format import ROW
 from .schema import CATEGORY, brief
 
+# What the system says of a name. Whatever else it says is said of the disk.
+OF_THE_NAME = (
+    errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ, errno.ENOENT, errno.ENOTDIR, errno.EISDIR,
+    errno.EEXIST,
+)  # fmt: skip
 COLUMNS = ("image", *ROW)
 CHARTS = 64  # pictures at once: 14 MB each
 
@@ -33,19 +39,24 @@ def table(reports: list[dict[str, Any]]) -> str:
     return sheet.getvalue()
 
 
-def save(text: str, prefix: str) -> Path:
-    """Write a CSV into the output folder under the next free number."""
+def save(text: str, prefix: str) -> None:
+    """Write a CSV into the output folder under the next free number.
+
+    A name that no folder would take is refused. A full or read-only disk is a line in the log.
+    """
     try:
         (stem,) = stems(prefix)
-        path = Path(f"{stem}.csv")
-        path.write_text(text, "utf-8", newline="")
+        write(f"{stem}.csv", text.encode())
     except Exception as error:  # the host's own for a name outside the folder is bare, and long
+        if isinstance(error, OSError) and error.errno not in OF_THE_NAME:
+            with aside("save the table of the search"):
+                raise
+            return
         reason = str(error).splitlines()[0].strip("* ")
         raise ValueError(
             f"csv_prefix {brief(prefix)} given, wanted a name that the output folder takes a file "
             f"under ({reason[:100]})."
         ) from error
-    return path
 
 
 def pictures(reports: list[dict[str, Any]]) -> Tensor:
@@ -91,9 +102,12 @@ class SearchReport(io.ComfyNode):
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, report: str, csv_prefix: str) -> io.NodeOutput:
+    def execute(cls, report: str, csv_prefix: str, **unknown: Any) -> io.NodeOutput:
         reports = read(report)
         images, sheet = pictures(reports), table(reports)
         if csv_prefix:
             save(sheet, csv_prefix)
-        return io.NodeOutput(images, sheet, ui=ui.PreviewImage(images, cls=cls))
+        shown = None
+        with aside("show the chart on the node"):
+            shown = ui.PreviewImage(images, cls=cls)
+        return io.NodeOutput(images, sheet, ui=shown)

@@ -13,7 +13,6 @@ import comfy.sample
 import torch
 from comfy.samplers import KSAMPLER
 from comfy_execution.utils import get_executing_context
-from server import PromptServer
 from torch import Tensor
 
 from ..samplers.batching import MicroBatch, device_clock
@@ -24,8 +23,9 @@ from ..samplers.problem import Problem
 from ..samplers.run import Outcome, run
 from ..samplers.schedules import split_window
 from ..samplers.types import SCORED, Particles, SearchEvent
-from .decode import preview
-from .events import Events, Sender
+from .aside import aside, cancelled
+from .decode import frames, preview
+from .events import Events, Sender, client_id
 from .fingerprint import recognised
 from .flow import Network, mask_of, nfe_per_particle, stop_if_interrupted
 from .gallery import RESULT, THUMBNAIL, Gallery, shrink
@@ -36,10 +36,10 @@ from .replay import compare
 from .report import Trace, all_failed, decoded, report
 from .request import Request, check, plans
 from .reward import HostReward
+from .safekeeping import Safekeeping
 from .sampler import steering
-from .schema import under
 from .stop import RUNNING
-from .survival import Kept, Part, rescue
+from .survival import Kept, Part, ahead
 from .watchdog import Watchdog
 
 PREVIEW_SIZE = 512
@@ -95,20 +95,16 @@ def search_each(
     sender: Sender,
 ) -> list[Found]:
     """One search after the other. When one is cancelled or fails, what was found is saved."""
-    node_id, prompt_id = sender.node_id, sender.prompt_id
+    whose = sender.node_id, sender.prompt_id
     bar = Progress(every[0].budget * len(samples))
     found: list[Found] = []
-    with bar, RUNNING.search(node_id, prompt_id) as asked:
+    with bar, RUNNING.search(*whose) as asked, Safekeeping(*whose, every[0].journal) as safe:
         for i, own in enumerate(every):
             own = replace(own, rules=replace(own.rules, asked=asked))
-            one = OneSearch(own, times, Events(replace(sender, image=i)), bar)
+            one = OneSearch(own, times, Events(replace(sender, image=i)), bar, safe)
             rows = slice(i, i + 1)
-            try:
-                found.append(one(noise[rows], samples[rows], mask_of(mask, samples, i)))
-            except (Exception, mm.InterruptProcessingException) as error:
-                ended = [(f.images, f.report) for f in found]
-                rescue([*ended, *one.unfinished(error)], error, node_id, prompt_id)
-                raise
+            found.append(one(noise[rows], samples[rows], mask_of(mask, samples, i)))
+            safe.end((found[i].images, found[i].report), last=i == len(every) - 1)
     return found
 
 
@@ -121,9 +117,11 @@ class OneSearch:
         times: list[float],
         events: Events,
         bar: Progress,
+        safe: Safekeeping,
     ) -> None:
         self.request, self.times = request, times
         self.events, self.bar, self.image = events, bar, events.sender.image
+        self.safe, self.logged = safe, set()
         self.gallery = Gallery(events.sender.node_id)
         clock = device_clock(mm.get_torch_device())
         cost = nfe_per_particle(request.guider)
@@ -139,6 +137,7 @@ class OneSearch:
         self.finished: dict[int, Tensor | None] = {}
         self.kept: Kept | None = None
         self.problem: Problem | None = None
+        safe.begin(self.unfinished)
 
     def __call__(self, noise: Tensor, samples: Tensor, mask: Tensor | None) -> Found:
         request = self.request
@@ -153,33 +152,36 @@ class OneSearch:
             disable_pbar=True,
             seed=request.noise.seed,
         )
-        self.warnings += compare(request.search, float(self.outcome.top[0].reward))
+        with aside("compare the replay with its report"):
+            self.warnings += compare(request.search, float(self.outcome.top[0].reward))
         return Found(latent, self.images, self._report(self.outcome))
 
-    def unfinished(self, error: BaseException) -> list[Part]:
-        """The best picture so far and its report, for a search that `error` ended."""
-        if self.kept is None:
+    def unfinished(self, error: BaseException | None) -> list[Part]:
+        """The best picture so far and its report, for a search that `error` ended, or that runs:
+        in any thread, so what may change is copied."""
+        kept = self.kept
+        if kept is None:
             return []
-        told = self._report(Outcome([self.kept.particle], "interrupt"))
-        if not isinstance(error, mm.InterruptProcessingException):
+        told = self._report(Outcome([kept.particle], "interrupt"))
+        told["trace"] = [dict(row) for row in list(told["trace"])]
+        if isinstance(error, Exception) and not cancelled(error):
             told["error"] = f"{type(error).__name__}: {error}"
-        return [(frames(self.kept.picture), told)]
+        return [(frames(kept.picture), told)]
 
     def _report(self, outcome: Outcome) -> dict[str, Any]:
         request = self.request
         rules = request.rules
         budget = {"nfe": request.budget, "seconds": rules.seconds, "target_reward": rules.target}
-        settings = request.settings | request.sampler.settings | request.reward.settings
-        beside = None
-        if self.watchdog is not None:
-            settings |= under("watchdog", request.watchdog.settings)
-            beside = self.watchdog.objective.ledger
+        settings = request.all_settings(self.logged)
+        beside = self.watchdog.objective.ledger if self.watchdog is not None else None
         seed, ledger = request.noise.seed, self.ledger
         told = report(request.method, seed, settings, budget, ledger, self.trace, outcome, beside)
         told["spent"] |= {"micro_batch": self.batch.size, "lookahead": self.problem.lookahead}
         told |= {"image": request.image} if request.image else {}
         told |= request.made_with | ({"warnings": self.warnings} if self.warnings else {})
-        return told | {"lineage": entries(self.book.lineage(told["best"]["id"]))}
+        with aside("report how the best particle came about", self.logged):
+            told["lineage"] = entries(self.book.lineage(told["best"]["id"]))
+        return told
 
     def _sample(
         self,
@@ -241,6 +243,7 @@ class OneSearch:
     def _after_call(self) -> None:
         stop_if_interrupted()
         self._progress(None)
+        self.safe.tick()
 
     def _show(self, event: SearchEvent, objective: HostObjective) -> None:
         rows = self.trace.add(event)
@@ -249,10 +252,12 @@ class OneSearch:
         better = event.kind in SCORED and self._keep(event, objective.picture)
         if self.watchdog is not None and self.watchdog.see(event, rows, objective.pictures):
             objective.restore(event.particles.clean)
-        self._picture(event, rows, better, objective.small)
+        with aside("show a picture in the panel", self.logged):
+            self._picture(event, rows, better, objective.small)
         self.events.send(event.kind, rows, self.ledger.nfe, self.request.budget)
         if better:
             self._progress(self.kept.picture)
+            self.safe.better(self.kept.finished)
 
     def _picture(
         self, event: SearchEvent, rows: list[dict[str, Any]], better: bool, small: dict[int, Tensor]
@@ -267,21 +272,17 @@ class OneSearch:
 
     def _keep(self, event: SearchEvent, picture: Tensor | None) -> bool:
         """Keep the picture of the event's best particle if none better is kept."""
-        finished = event.kind == "finish"
-        if finished:
+        if event.kind == "finish":
             self.finished[int(event.particles.ids)] = picture
-        if picture is None:  # all of them failed
-            return False
-        best = event.particles[event.particles.best()]
-        if self.kept is not None and (finished, float(best.reward)) <= self.kept.rank:
-            return False
-        self.kept = Kept(best, picture.to("cpu", copy=True), finished)
-        return True
+        better = ahead(self.kept, event, picture)
+        self.kept = better or self.kept
+        return better is not None
 
     def _progress(self, picture: Tensor | None) -> None:
         shown = None
-        if picture is not None and not PANELS.shown(PromptServer.instance.client_id):
-            shown = "JPEG", preview(picture), PREVIEW_SIZE
+        with aside("make a preview", self.logged):
+            if picture is not None and not PANELS.shown(client_id()):
+                shown = "JPEG", preview(picture), PREVIEW_SIZE
         done = self.image * self.request.budget + self.ledger.nfe
         self.bar.update_absolute(done, self.bar.total, shown)
 
@@ -297,16 +298,12 @@ class OneSearch:
         final.restore(top[0].x0)
         pictures = [self.finished[int(p.ids)] for p in top]
         self.images = frames(torch.cat(pictures))
-        for size, p in [*[(THUMBNAIL, p) for p in top[:0:-1]], (RESULT, top[0])]:
-            i = int(p.ids)
-            small = shrink(self.finished[i][0])
-            self.events.show(i, partial(self.gallery.message, i, small, size))
+        with aside("show a picture in the panel", self.logged):
+            for size, p in [*[(THUMBNAIL, p) for p in top[:0:-1]], (RESULT, top[0])]:
+                i = int(p.ids)
+                small = shrink(self.finished[i][0])
+                self.events.show(i, partial(self.gallery.message, i, small, size))
         spent = self.ledger.nfe
         self.events.done(watched, spent, self.request.budget, self.outcome.stopped)
         self._progress(pictures[0])
         self.bar.update_absolute((self.image + 1) * self.request.budget)
-
-
-def frames(pictures: Tensor) -> Tensor:
-    """Pictures (N,H,W,3); those of clips (K,T,H,W,3) one after the other."""
-    return pictures.flatten(0, 1) if pictures.ndim == 5 else pictures

@@ -28,7 +28,7 @@ class Running:
             yield asked.is_set
         finally:
             with self._lock:
-                del self._searches[node_id]
+                self._searches.pop(node_id, None)
 
     def stop(self, node_id: str, prompt_id: str | None = None) -> bool:
         """Ask that node's search, of that prompt if one is named; False: no such search runs."""

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import copy
+import io
 import json
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from comfy.cli_args import args
 from PIL.PngImagePlugin import PngInfo
-from server import PromptServer
 from torch import Tensor
 
-from ..samplers.types import Particles
+from ..samplers.types import Particles, SearchEvent
+from .aside import aside, cause
 from .decode import pixels
+from .events import server
 from .metadata import keep
-from .output import stems
+from .output import stems, write
+from .writable import writable
 
 PREFIX = "flow_search/unfinished"
 log = logging.getLogger("flow_search")
@@ -37,47 +42,122 @@ class Kept:
         return self.finished, float(self.particle.reward)
 
 
+def ahead(kept: Kept | None, event: SearchEvent, picture: Tensor | None) -> Kept | None:
+    """The event's best particle and its picture (None: all failed), if it is ahead of `kept`."""
+    if picture is None:
+        return None
+    best = event.particles[event.particles.best()]
+    found = Kept(best, picture, event.kind == "finish")
+    if kept is not None and found.rank <= kept.rank:
+        return None
+    return replace(found, picture=picture.to("cpu", copy=True))
+
+
 Part = tuple[Tensor, dict[str, Any]]  # pictures (N,H,W,3) of one search and its report
 
 
 def rescue(
-    parts: Sequence[Part], error: BaseException, node_id: str, prompt_id: str | None
-) -> None:
-    """Save what there is and say where, in the log and in the error. Raises nothing itself."""
-    try:
-        found = [path for part in parts for path in save(*part, node_id, prompt_id)]
-    except Exception:
-        log.exception("Flow Search could not save what it had found.")
-        return
-    if found:
-        line = f"Flow Search saved the best picture so far: {', '.join(found)}"
+    parts: Sequence[Part], error: BaseException | None, node_id: str, prompt_id: str | None
+) -> bool:
+    """Save what there is and say in the log and in the error where, or why not.
+
+    Raises nothing itself. Returns whether all of it was saved, there or in the temporary folder.
+    """
+    saved: list[str] = []
+    lost: list[str] = []
+    whole = [_kept_somewhere(part, saved, lost, node_id, prompt_id) for part in parts]
+    lines = [f"Flow Search could not save what it had found {why}." for why in lost]
+    if found := [path for path in saved if path.endswith(".png")]:
+        lines.append(f"Flow Search saved the best picture so far: {', '.join(found)}")
+    for line in lines:
         log.warning(line)
-        if error.args == (str(error),):  # all that the error carries is its sentence
-            error.args = (f"{error}\n{line}",)
+    if lines and error is not None and error.args == (str(error),):  # its sentence is all of it
+        error.args = ("\n".join([str(error), *lines]),)
+    return all(whole)
 
 
-def save(images: Tensor, report: dict[str, Any], node_id: str, prompt_id: str | None) -> list[str]:
-    """Number and write the pictures, the report beside the first; returns their paths."""
+def _kept_somewhere(
+    part: Part, saved: list[str], lost: list[str], node_id: str, prompt_id: str | None
+) -> bool:
+    """Add the files of a part to `saved`, and what was in the way to `lost`."""
+    images = part[0]
     height, width = images.shape[1:3]
-    names = stems(PREFIX, len(images), width, height)
-    info = None if args.disable_metadata else png_info(report, node_id, prompt_id)
-    for stem, image in zip(names, images, strict=True):
-        pixels(image).save(f"{stem}.png", pnginfo=info, compress_level=4)
-    with open(f"{names[0]}.json", "w", encoding="utf-8") as file:
-        json.dump(report, file, allow_nan=False)
-    return [f"{stem}.png" for stem in names]
+    places = {
+        "in the output folder": lambda: stems(PREFIX, len(images), width, height),
+        "in the temporary folder": lambda: elsewhere(len(images)),
+    }
+    for place, names in places.items():
+        before = len(saved)
+        try:
+            for path in save(*part, node_id, prompt_id, names()):
+                saved.append(path)
+            return True
+        except Exception as error:
+            lost.append(f"{place} ({cause(error)})")
+        if len(saved) > before:  # some of it; more would not fit there, nor twice elsewhere
+            return True
+    return False
+
+
+def elsewhere(count: int) -> list[str]:
+    """Paths without suffix in a new folder of the system's own temporary one."""
+    folder = tempfile.mkdtemp(prefix="flow_search_")
+    return [os.path.join(folder, f"unfinished_{number:05}") for number in range(1, count + 1)]
+
+
+def save(
+    images: Tensor,
+    report: dict[str, Any],
+    node_id: str,
+    prompt_id: str | None,
+    names: Sequence[str],
+    level: int = 4,
+) -> Iterator[str]:
+    """Write the pictures, then the report beside the first; gives each path once it is there.
+
+    Args:
+        images: (N,H,W,3).
+        report: of the search that found them.
+        node_id: the search's node, whose report the workflow in the pictures has.
+        prompt_id: the prompt that runs, which the pictures have.
+        names: paths without suffix, one a picture.
+        level: how hard PNG packs, 0 to 9.
+    """
+    report, text = writable(report)
+    info = None
+    if not args.disable_metadata:
+        with aside("write the workflow into the saved picture"):
+            info = png_info(report, node_id, prompt_id)
+    for name, image in zip(names, images, strict=True):
+        file = io.BytesIO()
+        pixels(image).save(file, "PNG", pnginfo=info, compress_level=level)
+        write(f"{name}.png", file.getvalue())
+        yield f"{name}.png"
+    write(f"{names[0]}.json", text.encode())
+    yield f"{names[0]}.json"
 
 
 def png_info(report: dict[str, Any], node_id: str, prompt_id: str | None) -> PngInfo:
     """Prompt and workflow as SaveImage writes them, the report where a finished one would be."""
-    running, _ = PromptServer.instance.prompt_queue.get_current_queue_volatile()
-    queued = [(prompt, extra) for _, own_id, prompt, extra, *_ in running if own_id == prompt_id]
-    prompt, extra = queued[0] if queued else (None, {})
-    texts = copy.deepcopy(extra.get("extra_pnginfo") or {})
+    texts: dict[str, Any] = {}
+    with aside("find the workflow of the running prompt"):
+        prompt, extra = queued(prompt_id)
+        texts = copy.deepcopy(extra) if isinstance(extra, dict) else {}
+        if prompt is not None:
+            texts["prompt"] = prompt
     keep(texts, node_id, report)
-    if prompt is not None:
-        texts["prompt"] = prompt
     info = PngInfo()
     for key, value in texts.items():
-        info.add_text(key, json.dumps(value))
+        with aside(f"write {key} into the saved picture"):
+            info.add_text(key, json.dumps(value))
     return info
+
+
+def queued(prompt_id: str | None) -> tuple[Any, Any]:
+    """The prompt that runs, and its `extra_pnginfo`; None where there is none."""
+    if server() is None:
+        return None, None
+    running, _ = server().prompt_queue.get_current_queue_volatile()
+    found = [(prompt, extra) for _, own_id, prompt, extra, *_ in running if own_id == prompt_id]
+    prompt, extra = found[0] if found else (None, {})
+    return prompt, extra.get("extra_pnginfo")

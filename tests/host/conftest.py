@@ -48,10 +48,10 @@ def swapping(comfyui, tmp_path_factory) -> dict:
 
 
 class Host:
-    """A running server and what it printed."""
+    """A running server, its process, and what it printed."""
 
-    def __init__(self, url: str, base: Path, log: Path) -> None:
-        self.client, self.base, self.log = Client(url), base, log
+    def __init__(self, url: str, base: Path, log: Path, process: subprocess.Popen) -> None:
+        self.client, self.base, self.log, self.process = Client(url), base, log, process
 
     def run(self, prompt: dict, workflow: dict | None = None) -> dict:
         """Outputs of a prompt by node id; a failure raises ComfyError with its sentence."""
@@ -83,7 +83,7 @@ def serving(comfyui, base, *options):
     with open(log, "wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd=comfyui)
         try:
-            running = Host(f"http://127.0.0.1:{port}", base, log)
+            running = Host(f"http://127.0.0.1:{port}", base, log, process)
             for _ in range(600):
                 if process.poll() is not None:
                     raise RuntimeError(log.read_text()[-4000:])

@@ -1,0 +1,195 @@
+"""What accompanies a result never decides whether it comes back (Field 1, 2 and 36).
+
+lost.py breaks what is around a search, exported.py is a workflow as a script; both are processes of
+their own. The rest is asked of the server.
+"""
+
+import json
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from pack.demo.client import to_api
+from PIL import Image
+
+from .conftest import ROOT
+from .graphs import node, search
+from .test_survival import ended, post
+
+HERE = ROOT / "tests" / "host"
+
+
+def script(name, comfyui, *arguments):
+    command = [sys.executable, HERE / name, comfyui, ROOT, *arguments]
+    done = subprocess.run(
+        [str(part) for part in command], capture_output=True, text=True, cwd=comfyui, timeout=300
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def lost(comfyui, tmp_path_factory):
+    return script("lost.py", comfyui, tmp_path_factory.mktemp("lost"))
+
+
+QUIET = ("no hidden inputs", "hidden inputs without values")
+ONE_LINE = {
+    "a canvas that fails": "find the node on the canvas",
+    "a socket that fails": "send an event to the browser: OSError: [Errno 28] No space left",
+    "a progress bar that fails": "show its progress in the browser",
+    "a console that fails": "show a progress bar in the console",
+    "no console": "show a progress bar in the console",
+    "no temp folder": "store the result for the panel: NotADirectoryError",
+    "no output folder": "keep the journal of the search: NotADirectoryError",
+    "a workflow in circles": "store the result for the panel: ValueError: Circular reference",
+    "a workflow that cannot be changed": "keep the report for saved pictures",
+    "settings that are no numbers": "write all of the settings as JSON",
+    "settings that are anything": "write all of the settings as JSON",
+    "settings in circles": "write all of the settings as JSON: ValueError: Circular reference",
+    "settings that are none": "report the settings of the reward",
+}
+
+
+@pytest.mark.parametrize("trouble", [*QUIET, *ONE_LINE])
+def test_the_result_is_the_same_and_one_line_says_what_failed(lost, trouble):
+    """Field 1 and 36; without hidden inputs Field 2."""
+    told = dict(lost["told"][trouble])
+    lines = told.pop("lines")
+    assert told | {"lines": []} == lost["told"]["nothing"]
+    if trouble in QUIET:
+        assert lines == []
+    else:
+        (line,) = lines
+        assert line.startswith(f"Flow Search could not {ONE_LINE[trouble]}")
+
+
+@pytest.mark.parametrize(
+    "trouble", ["pictures that cannot be packed", "pictures that cannot be made"]
+)
+def test_pictures_that_fail_everywhere_are_a_line_each(lost, trouble):
+    """Field 1: preview, journal and panel."""
+    told = dict(lost["told"][trouble])
+    lines = told.pop("lines")
+    assert told | {"lines": []} == lost["told"]["nothing"]
+    assert 2 <= len(lines) == len(set(lines)) <= 4
+
+
+def test_a_cancel_is_no_failure(lost):
+    for trouble in ("cancelled", "a callback that cancels"):
+        told = lost["told"][trouble]
+        assert told == {"error": "InterruptProcessingException", "lines": []}
+
+
+@pytest.mark.parametrize(
+    ("trouble", "same", "line"),
+    [
+        ("a callback that fails", "sampler", "show a step of the sampler"),
+        ("scores with settings that are no numbers", "scores", "write all of the scores as JSON"),
+        ("a table without a temp folder", "table", "show the chart on the node"),
+        ("a table and a full disk", "table", "save the table of the search: OSError: [Errno 28]"),
+    ],
+)
+def test_the_other_nodes_give_theirs_too(lost, trouble, same, line):
+    """Field 1: the sampler alone, Score Images, Search Report."""
+    told, without = (dict(lost["told"][name]) for name in (trouble, same))
+    (said,), _ = told.pop("lines"), without.pop("lines")
+    assert told == without and "error" not in told
+    assert said.startswith(f"Flow Search could not {line}")
+
+
+def test_nothing_half_written_is_left(lost):
+    """Field 37: neither temporary files, nor a journal of a search that has ended."""
+    assert not [name for name in lost["left"] if name.endswith((".part", ".lock"))]
+    assert not [name for name in lost["left"] if "journal" in name]
+
+
+STRANGE = [
+    {"nodes": None},
+    {"nodes": None, "definitions": None},
+    {"nodes": [], "definitions": {"subgraphs": None}},
+    {"nodes": [None, 3, "search", [], {}, {"id": None}, {"id": {}}], "definitions": []},
+    {"nodes": {"search": {}}, "definitions": "none"},
+    {"nodes": 7, "definitions": {"subgraphs": [None, 3, {}, {"id": []}, {"nodes": None}]}},
+    {"id": {"not": "a string"}, "nodes": [{"id": "22", "type": ["a"]}]},
+    {},
+    [],
+    ["search"],
+    "a text",
+    12,
+]
+
+
+@pytest.mark.parametrize("workflow", STRANGE, ids=lambda workflow: json.dumps(workflow)[:40])
+@pytest.mark.parametrize("name", ["search", "22:9"])
+def test_a_strange_workflow_loses_no_result(host, workflow, name):
+    """Field 1: what extra_pnginfo holds is what any program wrote."""
+    graph = quick(STRANGE.index(workflow))
+    graph[name] = graph.pop("search")
+    graph["probe"]["inputs"] |= {"latent": [name, 0], "images": [name, 1], "report": [name, 2]}
+    shown = json.loads(host.run(graph, workflow)["probe"]["probe"][0])
+    assert shown["report"]["spent"]["nfe"] == 4
+
+
+def quick(seed):
+    inputs = {"budget": 4, "init_particles": 1, "finish_steps": 0, "name": "strange"}
+    return search(seed=2000 + seed, **inputs)
+
+
+@pytest.mark.parametrize(
+    "info", [None, [], ["workflow"], "a text", 3, {"flow_search": 5}, {"flow_search": [], "a": 1}]
+)
+def test_strange_metadata_loses_no_result(host, info):
+    """Field 1."""
+    graph = quick(100 + len(json.dumps(info)))
+    body = {"prompt": graph, "extra_data": {"extra_pnginfo": info}}
+    status, answer = post(host, "/prompt", body)
+    assert status == 200
+    entry = ended(host, json.loads(answer)["prompt_id"])
+    shown = json.loads(entry["outputs"]["probe"]["probe"][0])
+    assert shown["report"]["spent"]["nfe"] == 4
+
+
+def demo_prompt(host):
+    """The demo's prompt, and beside it each other node of the pack."""
+    file = ROOT / "example_workflows" / "flow_search_demo.json"
+    workflow = json.loads(file.read_text("utf-8"))
+    graph = to_api(workflow, host.client.get("/object_info"))
+    rbf = next(n for n, each in graph.items() if each["class_type"] == "FlowSearchRBF")
+    own = {k: v for k, v in graph[rbf]["inputs"].items() if k not in ("init_particles", "paths")}
+    reward = own["reward"]
+    graph["101"] = node(
+        "FlowSearchRewardCombine", reward_1=reward, reward_2=reward,
+        **{"mode": "weighted_sum", "mode.weight_2": 2.0},
+    )  # fmt: skip
+    graph["102"] = node(
+        "FlowSearchParticles",
+        **own | {"method": "svdd", "method.paths": 2, "reward": ["101", 0], "budget": 30},
+    )
+    graph["103"] = node("FlowSearchReport", report=["102", 2], csv_prefix="flow_search/report")
+    graph["104"] = node(
+        "FlowSearchRewardScore", images=["102", 1], reward=reward, prompt="three red circles"
+    )
+    return graph
+
+
+@pytest.mark.parametrize("kind", [[], ["server"]], ids=["no server", "hidden inputs as inputs"])
+def test_an_exported_script_runs(host, comfyui, tmp_path, kind):
+    """Field 2: each node by its `EXECUTE_NORMALIZED`, dynamic inputs by names with a dot."""
+    graph = demo_prompt(host)
+    shown = script("exported.py", comfyui, json.dumps(graph), tmp_path, *kind)
+    images, report = shown["FlowSearchRBF"]
+    assert images[1:] == [128, 128, 3] and math.isfinite(json.loads(report)["best"]["reward"])
+    settings = json.loads(shown["FlowSearchParticles"][1])["settings"]
+    assert settings["method.paths"] == 2 and settings["reward_1.reward"] == "colour_count"
+    assert shown["FlowSearchRewardScore"] and shown["FlowSearchReport"]
+    assert list(tmp_path.glob("output/flow_search/report_*.csv"))
+    assert not list(tmp_path.glob("output/flow_search/journal*"))
+    picture, *_ = tmp_path.glob("output/**/*.png")
+    pixels = np.asarray(Image.open(picture).convert("RGB"))
+    assert pixels.std() > 5
+    if kind:
+        (kept,) = json.loads(Image.open(picture).info["flow_search"]).values()
+        assert kept == json.loads(report)
