@@ -44,6 +44,11 @@ def shrink(picture: Tensor) -> Tensor:
     return (frames.clamp(0, 1) * 255).round().to("cpu", torch.uint8)
 
 
+def frames(pictures: Tensor) -> Tensor:
+    """Pictures (N,H,W,3); those of clips (K,T,H,W,3) one after the other."""
+    return pictures.flatten(0, 1) if pictures.ndim == 5 else pictures
+
+
 def jpeg(frames: Tensor, size: int, quality: int) -> bytes:
     """A shrunk picture as JPEG of at most `size` a side; of a clip, whose first frame may have been
     given, the middle one."""

@@ -9,6 +9,12 @@ import folder_paths
 SUFFIXES = (".png", ".json", ".csv")
 
 
+def output_file(path: str) -> dict[str, str]:
+    """The reference that the host's /view takes of a file in the output folder."""
+    folder, name = os.path.split(os.path.relpath(path, folder_paths.get_output_directory()))
+    return {"filename": name, "subfolder": folder.replace(os.sep, "/"), "type": "output"}
+
+
 def stems(prefix: str, count: int = 1, width: int = 0, height: int = 0) -> list[str]:
     """Paths without suffix of `count` files numbered on from all that are there.
 

@@ -17,6 +17,11 @@ class Progress(ProgressBar):
         super().__init__(total)  # of the node that runs
         self.console = tqdm(total=total, unit="NFE")
 
+    def begin(self, image: int, images: int) -> None:
+        """Say which image of a batch is searched: each has the whole budget."""
+        if images > 1:
+            self.console.set_description(f"image {image + 1} of {images}")
+
     def __enter__(self) -> Progress:
         return self
 

@@ -93,10 +93,11 @@ def plans(request: Request, times: list[float]) -> list[Request]:
     settings = {name: request.settings[name] for name in window} | request.sampler.settings
     if request.sampler.guidance.strength:
         settings |= request.reward.settings | {"prompt": request.prompt}
-    again = replays(request.replay, images, request.noise.seed, times, settings)
+    found = replays(request.replay, images, request.noise.seed, times, settings)
+    again = replace(request, rules=replace(request.rules, maximum=None))  # to the end, as it was
     return [
-        replace(request, search=one, finish=Finish(one.nodes), lookahead=one.lookahead, image=image)
-        for image, one in again
+        replace(again, search=one, finish=Finish(one.nodes), lookahead=one.lookahead, image=image)
+        for image, one in found
     ]
 
 

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import json
-import logging
 import math
-import uuid
 from dataclasses import fields
-from itertools import accumulate
 from typing import Any
 
-from comfy_api.latest import io, ui
+from comfy_api.latest import io
 from comfy_execution.utils import get_executing_context
-from torch import Tensor
 
 from ..samplers.lookahead import AUTOMATIC
 from ..samplers.run import Finish, StopRules
 from ..samplers.search import SEARCHES
 from ..samplers.search.rbf import RolloverBudgetForcing
-from .gallery import shrink, stored
 from .metadata import keep
 from .schema import CATEGORY, FlowReward, build, check_wired, combo, flat, widget
 from .search_run import Request, search_latents
+from .winners import thumbnails, winners
 
-log = logging.getLogger("flow_search")
 RBF_WIDGETS = ("init_particles", "paths")
 NEEDED = ("noise", "guider", "sampler", "sigmas", "vae", "reward")
 OPTIONAL = ("preview_vae", "watchdog")
@@ -51,8 +46,8 @@ WIRES = [
         default=100,
         min=1,
         max=1_000_000,
-        tooltip="Network evaluations (NFE) in all, the finish included. More is better and slower: "
-        "time grows in proportion.",
+        tooltip="Network evaluations (NFE) for each image of a batch, the finish included. More is "
+        "better and slower: time grows in proportion.",
     ),
 ]
 ENDING = [
@@ -167,6 +162,14 @@ ADVANCED = [
         "made again, and nothing else is tried. Model, prompt, seed, sampler and sigmas have to be "
         "those of that search.",
     ),
+    io.Boolean.Input(
+        "stop_at_maximum",
+        default=True,
+        optional=True,
+        advanced=True,
+        tooltip="Ends the search at the highest score there is, such as 0 of a counting reward. "
+        "Other rewards have no such score.",
+    ),
 ]
 # Absent from hosts before 0.30; keeps the node's result on screen after a cached run or a reload.
 PERSISTENT = {
@@ -199,7 +202,8 @@ def respond(cls: type[io.ComfyNode], request: Request) -> io.NodeOutput:
     node_id = shown_as(cls.hidden)
     latent, images, report = search_latents(request, node_id, workflow)
     context = get_executing_context()
-    keep(info, node_id, report, (context and context.list_index) or 0)
+    index = (context and context.list_index) or 0
+    keep(info, node_id, report, index, thumbnails(images, report))
     text = json.dumps(report, allow_nan=False)
     shown = {"flow_search_report": [text], "flow_search_images": winners(images, report, cls)}
     return io.NodeOutput(latent, images, text, ui=shown)
@@ -208,20 +212,6 @@ def respond(cls: type[io.ComfyNode], request: Request) -> io.NodeOutput:
 def shown_as(hidden: Any) -> str:
     """The id of the node on the canvas that stands for this one: in a loop it is made anew."""
     return str(hidden.dynprompt.get_display_node_id(hidden.unique_id))
-
-
-def winners(images: Tensor, report: dict[str, Any], cls: type[io.ComfyNode]) -> list[dict]:
-    """References to the picture, or small clip, of the best of each search, in the temp folder."""
-    tops = [len(one["top"]) for one in report.get("batch", [report])]
-    frames, best = len(images) // sum(tops), list(accumulate([0, *tops[:-1]]))
-    try:
-        if frames == 1:
-            return ui.PreviewImage(images[best], cls=cls).as_dict()["images"]
-        clips = images.unflatten(0, (-1, frames))[best]
-        return [stored(f"clip_{uuid.uuid4().hex}", shrink(clip)) for clip in clips]
-    except OSError as error:  # a full disk must not lose what was found
-        log.warning("The result could not be stored for the panel: %s", error)
-        return []
 
 
 class RolloverBudgetForcingSearch(io.ComfyNode):
@@ -274,7 +264,10 @@ def request_of(name: str, search: Any, settings: dict[str, Any], inputs: dict[st
     if target is not None and not math.isfinite(target):
         raise ValueError(f"target_reward {target} given, wanted a finite number.")
     finish = Finish(given.pop("finish_steps"), given.pop("top_k"))
-    rules = StopRules(given.pop("target_reward", None), given.pop("time_limit", 0.0) or None)
+    at_maximum = given.pop("stop_at_maximum", True)
+    maximum = given["reward"].maximum if at_maximum else None
+    target, seconds = given.pop("target_reward", None), given.pop("time_limit", 0.0) or None
+    rules = StopRules(target, seconds, maximum=maximum)
     plain = {
         "prompt": given["prompt"],
         "budget": given["budget"],
@@ -290,5 +283,6 @@ def request_of(name: str, search: Any, settings: dict[str, Any], inputs: dict[st
         "window_end": given.get("window_end", 0.0),
         "watchdog": given.get("watchdog") is not None,
         "replay": bool(given.get("replay")),
+        "stop_at_maximum": at_maximum,
     }
     return Request(name, search, finish, rules, settings=plain, **given)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import csv
 import io as text_io
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from comfy_api.latest import io, ui
+from PIL import Image
 from torch import Tensor
 
+from .decode import pixels
 from .output import stems
 from .report import read
 from .report_chart import chart
-from .schema import CATEGORY, brief
+from .schema import CATEGORY, brief, check_wired
 
 COLUMNS = ("image", "id", "parent", "path", "step", "t", "kind", "reward", "accepted", "nfe")
 
@@ -46,10 +49,35 @@ def save(text: str, prefix: str) -> Path:
     return path
 
 
-def pictures(reports: list[dict[str, Any]]) -> Tensor:
-    """(N,H,W,3) in [0,1]."""
-    charts = [np.asarray(chart(report), np.float32) / 255.0 for report in reports]
-    return torch.from_numpy(np.stack(charts))
+def pictures(reports: list[dict[str, Any]], images: Tensor | None = None) -> Tensor:
+    """(N,H,W,3) in [0,1]; the sheets of searches that say less are filled up with white."""
+    tops = [report.get("top", [report["best"]]) for report in reports]
+    best = iter(returned(images, sum(map(len, tops))))
+    sheets = [
+        chart(report, list(islice(best, len(top))))
+        for report, top in zip(reports, tops, strict=True)
+    ]
+    charts = [np.asarray(sheet, np.float32) / 255.0 for sheet in sheets]
+    height = max(len(drawn) for drawn in charts)
+    filled = [
+        np.pad(drawn, ((0, height - len(drawn)), (0, 0), (0, 0)), constant_values=1.0)
+        for drawn in charts
+    ]
+    return torch.from_numpy(np.stack(filled))
+
+
+def returned(images: Tensor | None, count: int) -> list[Image.Image]:
+    """The pictures that the reports tell of; of a clip its middle frame."""
+    if images is None:
+        return []
+    check_wired(images=images)
+    frames, left = divmod(len(images), count)
+    if left or not frames:
+        raise ValueError(
+            f"The images are not those of the report: got {len(images)}, expected {count} or a "
+            "multiple of it. Connect the images output of the same search node."
+        )
+    return [pixels(image) for image in images[frames // 2 :: frames]]
 
 
 class SearchReport(io.ComfyNode):
@@ -73,6 +101,12 @@ class SearchReport(io.ComfyNode):
                     default="flow_search/report",
                     tooltip="Where the table goes, inside the output folder. Empty: no file.",
                 ),
+                io.Image.Input(
+                    "images",
+                    optional=True,
+                    tooltip="The images output of the same search node: they are shown on the "
+                    "chart.",
+                ),
             ],
             outputs=[
                 io.Image.Output(display_name="chart", tooltip="One picture for each search."),
@@ -81,9 +115,9 @@ class SearchReport(io.ComfyNode):
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, report: str, csv_prefix: str) -> io.NodeOutput:
+    def execute(cls, report: str, csv_prefix: str, images: Tensor | None = None) -> io.NodeOutput:
         reports = read(report)
-        sheet, images = table(reports), pictures(reports)
+        sheet, charts = table(reports), pictures(reports, images)
         if csv_prefix:
             save(sheet, csv_prefix)
-        return io.NodeOutput(images, sheet, ui=ui.PreviewImage(images, cls=cls))
+        return io.NodeOutput(charts, sheet, ui=ui.PreviewImage(charts, cls=cls))

@@ -11,6 +11,7 @@ from typing import Any
 import comfy.model_management as mm
 import comfy.sample
 import torch
+from comfy.cli_args import args
 from comfy.samplers import KSAMPLER
 from comfy_execution.utils import get_executing_context
 from server import PromptServer
@@ -27,9 +28,10 @@ from ..samplers.types import SCORED, Particles, SearchEvent
 from .decode import preview
 from .events import Events, Sender
 from .flow import Network, mask_of, nfe_per_particle, stop_if_interrupted
-from .gallery import RESULT, THUMBNAIL, Gallery, shrink
+from .gallery import RESULT, THUMBNAIL, Gallery, frames, shrink
 from .objective import HostObjective
-from .panel import PANELS
+from .output import output_file
+from .panel import previewed
 from .progress import Progress
 from .replay import compare
 from .report import Trace, all_failed, decoded, report
@@ -41,7 +43,6 @@ from .stop import RUNNING
 from .survival import Kept, Part, rescue
 from .watchdog import Watchdog
 
-PREVIEW_SIZE = 512
 RATIOS = ("downscale_ratio_spacial", "downscale_ratio_temporal")  # spelt so by the host
 
 
@@ -102,7 +103,8 @@ def search_each(
                 found.append(one(noise[rows], samples[rows], mask_of(mask, samples, i)))
             except (Exception, mm.InterruptProcessingException) as error:
                 ended = [(f.images, f.report) for f in found]
-                rescue([*ended, *one.unfinished(error)], error, node_id, prompt_id)
+                paths = rescue([*ended, *one.unfinished(error)], error, node_id, prompt_id)
+                one.events.unfinished([output_file(path) for path in paths], one.ledger.nfe)
                 raise
     return found
 
@@ -136,7 +138,8 @@ class OneSearch:
 
     def __call__(self, noise: Tensor, samples: Tensor, mask: Tensor | None) -> Found:
         request = self.request
-        self.events.start(request.method, self.times, request.budget)
+        self.bar.begin(self.image, self.events.sender.images)
+        self.events.start(request.method, self.times, request.budget, request.reward.maximum)
         latent = request.guider.sample(
             noise,
             samples,
@@ -163,6 +166,8 @@ class OneSearch:
         request = self.request
         rules = request.rules
         budget = {"nfe": request.budget, "seconds": rules.seconds, "target_reward": rules.target}
+        if request.reward.maximum is not None:
+            budget["maximum"] = request.reward.maximum
         settings = request.settings | request.sampler.settings | request.reward.settings
         beside = None
         if self.watchdog is not None:
@@ -273,8 +278,8 @@ class OneSearch:
 
     def _progress(self, picture: Tensor | None) -> None:
         shown = None
-        if picture is not None and not PANELS.shown(PromptServer.instance.client_id):
-            shown = "JPEG", preview(picture), PREVIEW_SIZE
+        if picture is not None and previewed(PromptServer.instance.client_id):
+            shown = "JPEG", preview(picture), args.preview_size
         done = self.image * self.request.budget + self.ledger.nfe
         self.bar.update_absolute(done, self.bar.total, shown)
 
@@ -298,8 +303,3 @@ class OneSearch:
         self.events.done(watched, spent, self.request.budget, self.outcome.stopped)
         self._progress(pictures[0])
         self.bar.update_absolute((self.image + 1) * self.request.budget)
-
-
-def frames(pictures: Tensor) -> Tensor:
-    """Pictures (N,H,W,3); those of clips (K,T,H,W,3) one after the other."""
-    return pictures.flatten(0, 1) if pictures.ndim == 5 else pictures

@@ -42,18 +42,21 @@ Part = tuple[Tensor, dict[str, Any]]  # pictures (N,H,W,3) of one search and its
 
 def rescue(
     parts: Sequence[Part], error: BaseException, node_id: str, prompt_id: str | None
-) -> None:
-    """Save what there is and say where, in the log and in the error. Raises nothing itself."""
+) -> list[str]:
+    """Save what there is and say where, in the log and in the error; returns the pictures' paths.
+
+    Raises nothing itself."""
     try:
         found = [path for part in parts for path in save(*part, node_id, prompt_id)]
     except Exception:
         log.exception("Flow Search could not save what it had found.")
-        return
+        return []
     if found:
         line = f"Flow Search saved the best picture so far: {', '.join(found)}"
         log.warning(line)
         if error.args == (str(error),):  # all that the error carries is its sentence
             error.args = (f"{error}\n{line}",)
+    return found
 
 
 def save(images: Tensor, report: dict[str, Any], node_id: str, prompt_id: str | None) -> list[str]:
