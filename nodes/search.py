@@ -10,6 +10,7 @@ from typing import Any
 from comfy_api.latest import io
 from comfy_execution.utils import get_executing_context
 
+from ..rewards import maximum_of
 from ..samplers.lookahead import AUTOMATIC
 from ..samplers.run import Finish, StopRules
 from ..samplers.search import SEARCHES
@@ -265,7 +266,7 @@ def request_of(name: str, search: Any, settings: dict[str, Any], inputs: dict[st
         raise ValueError(f"target_reward {target} given, wanted a finite number.")
     finish = Finish(given.pop("finish_steps"), given.pop("top_k"))
     at_maximum = given.pop("stop_at_maximum", True)
-    maximum = given["reward"].maximum if at_maximum else None
+    maximum = maximum_of(given["reward"]) if at_maximum else None
     target, seconds = given.pop("target_reward", None), given.pop("time_limit", 0.0) or None
     rules = StopRules(target, seconds, maximum=maximum)
     plain = {

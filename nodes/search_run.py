@@ -17,6 +17,7 @@ from comfy_execution.utils import get_executing_context
 from server import PromptServer
 from torch import Tensor
 
+from ..rewards import maximum_of
 from ..samplers.batching import MicroBatch, device_clock
 from ..samplers.ledger import Ledger
 from ..samplers.lineage import Book, entries
@@ -120,6 +121,7 @@ class OneSearch:
         bar: Progress,
     ) -> None:
         self.request, self.times = request, times
+        self.maximum = maximum_of(request.reward)
         self.events, self.bar, self.image = events, bar, events.sender.image
         self.gallery = Gallery(events.sender.node_id)
         clock = device_clock(mm.get_torch_device())
@@ -139,7 +141,7 @@ class OneSearch:
     def __call__(self, noise: Tensor, samples: Tensor, mask: Tensor | None) -> Found:
         request = self.request
         self.bar.begin(self.image, self.events.sender.images)
-        self.events.start(request.method, self.times, request.budget, request.reward.maximum)
+        self.events.start(request.method, self.times, request.budget, self.maximum)
         latent = request.guider.sample(
             noise,
             samples,
@@ -166,8 +168,7 @@ class OneSearch:
         request = self.request
         rules = request.rules
         budget = {"nfe": request.budget, "seconds": rules.seconds, "target_reward": rules.target}
-        if request.reward.maximum is not None:
-            budget["maximum"] = request.reward.maximum
+        budget |= {} if self.maximum is None else {"maximum": self.maximum}
         settings = request.settings | request.sampler.settings | request.reward.settings
         beside = None
         if self.watchdog is not None:

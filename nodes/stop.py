@@ -59,8 +59,8 @@ async def answer(request: web.Request) -> web.Response:
     node_id, prompt_id = given.get("node_id"), given.get("prompt_id")
     if type(node_id) not in (str, int) or type(prompt_id) is not str or not prompt_id:
         error = (
-            f"Which search to stop is unclear: got {brief(body)}, expected "
-            '{"node_id": "12", "prompt_id": "…"}. POST /prompt and GET /queue tell the prompt_id.'
+            f"A node_id and a prompt_id are wanted: got {brief(body)}, expected "
+            '{"node_id": "12", "prompt_id": "…"}. GET /queue lists the prompts and their ids.'
         )
         return web.json_response({"error": error}, status=400)
     return web.json_response({"stopping": RUNNING.stop(str(node_id), prompt_id)})

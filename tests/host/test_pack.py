@@ -29,6 +29,7 @@ RBF_INPUTS = [
     "noise", "guider", "sampler", "sigmas", "latent_image", "vae", "reward", "prompt", "budget",
     "init_particles", "paths", "finish_steps", "top_k", "micro_batch", "target_reward",
     "time_limit", "preview_vae", "lookahead", "window_start", "window_end", "watchdog", "replay",
+    "stop_at_maximum",
 ]  # fmt: skip
 
 

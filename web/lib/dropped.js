@@ -19,7 +19,7 @@ export class Dropped {
     const address = dataTransfer?.getData("text/uri-list").split("\n")[0];
     const picture = [...(files ?? [])].find((file) => file.type.startsWith("image/"));
     if (picture) this.file = picture;
-    else if (address?.startsWith(`${location.origin}/`)) this.file = fetched(address);
+    else if (address && address.startsWith(`${location.origin}/`)) this.file = fetched(address);
     else if (files?.length) this.file = null;
   }
 
