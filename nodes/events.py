@@ -44,8 +44,9 @@ class Events:
     """Sends report rows of one search to the client that runs the prompt; proposals are bundled.
 
     A message: version, whose search it is, `kind` ("start", a kind of SearchEvent, and "done" with
-    `stopped` at the end), `rows` of the trace that are new or changed, `spent` of `budget`, and
-    maybe `pictures`: [{"id", "jpeg": small, base64, "file": larger, in the temp folder}].
+    `stopped` at the end, or "unfinished" with the files `saved`), `rows` of the trace that are new
+    or changed, `spent` of `budget`, and maybe `pictures`: [{"id", "jpeg": small, base64, "file":
+    larger, in the temp folder}]. "start" brings the reward's `maximum`, where it has one.
     """
 
     def __init__(self, sender: Sender, clock: Callable[[], float] = time.monotonic) -> None:
@@ -54,10 +55,15 @@ class Events:
         self.pictures: dict[int, Callable[[], dict[str, Any]]] = {}
         self.sent = self.shown = -math.inf
         self.logged: set[str] = set()
+        self.budget = 0
 
-    def start(self, method: str, sigmas: list[float], budget: int) -> None:
+    def start(
+        self, method: str, sigmas: list[float], budget: int, maximum: float | None = None
+    ) -> None:
         """A search begins: what the client knew of this node is of an earlier one."""
-        self._flush("start", 0, budget, method=method, sigmas=sigmas)
+        self.budget = budget
+        highest = {} if maximum is None else {"maximum": maximum}
+        self._flush("start", 0, budget, method=method, sigmas=sigmas, **highest)
 
     def show(self, particle: int, make: Callable[[], dict[str, Any]]) -> None:
         """Have a picture go out with one of the next messages; `make` is called then, or never."""
@@ -78,6 +84,11 @@ class Events:
         self.rows += [dict(row) for row in rows]
         self.shown = -math.inf
         self._flush("done", spent, budget, stopped=stopped)
+
+    def unfinished(self, saved: list[dict[str, str]], spent: int) -> None:
+        """The search was cancelled or failed; `saved` are the pictures that were kept of it."""
+        self.pictures = {}
+        self._flush("unfinished", spent, self.budget, saved=saved)
 
     def _flush(self, kind: str, spent: int, budget: int, **more: Any) -> None:
         now = self.clock()

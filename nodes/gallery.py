@@ -8,12 +8,10 @@ import os
 import re
 import uuid
 from dataclasses import dataclass, field
-from itertools import accumulate
 from typing import Any
 
 import folder_paths
 import torch
-from comfy_api.latest import ui
 from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate
@@ -46,6 +44,11 @@ def shrink(picture: Tensor) -> Tensor:
     return (frames.clamp(0, 1) * 255).round().to("cpu", torch.uint8)
 
 
+def frames(pictures: Tensor) -> Tensor:
+    """Pictures (N,H,W,3); those of clips (K,T,H,W,3) one after the other."""
+    return pictures.flatten(0, 1) if pictures.ndim == 5 else pictures
+
+
 def jpeg(frames: Tensor, size: int, quality: int) -> bytes:
     """A shrunk picture as JPEG of at most `size` a side; of a clip, whose first frame may have been
     given, the middle one."""
@@ -73,18 +76,6 @@ def stored(name: str, frames: Tensor) -> dict[str, str]:
     content = webp(frames) if moving else jpeg(frames, SIZE, 90)
     write(os.path.join(folder, name), content, lasting=False)
     return {"filename": name, "subfolder": SUBFOLDER, "type": "temp"}
-
-
-def winners(images: Tensor, report: dict[str, Any], cls: type | None) -> list[dict]:
-    """References to the picture, or small clip, of the best of each search, in the temp folder."""
-    tops = [len(one["top"]) for one in report.get("batch", [report])]
-    frames, best = len(images) // sum(tops), list(accumulate([0, *tops[:-1]]))
-    with aside("store the result for the panel"):
-        if frames == 1:
-            return ui.PreviewImage(images[best], cls=cls).as_dict()["images"]
-        clips = images.unflatten(0, (-1, frames))[best]
-        return [stored(f"clip_{uuid.uuid4().hex}", shrink(clip)) for clip in clips]
-    return []
 
 
 @dataclass

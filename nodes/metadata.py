@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 KEY = "flow_search"
 ROWS = 2000  # of traces, in all; a longer report is not written a second time
 
 
-def keep(info: dict[str, Any], node_id: str, report: dict[str, Any], index: int = 0) -> None:
+def keep(
+    info: dict[str, Any],
+    node_id: str,
+    report: dict[str, Any],
+    index: int = 0,
+    pictures: Sequence[str] = (),
+) -> None:
     """Keep the report by node id, and in the workflow's node in place of what is saved there.
 
-    From there the panel is rebuilt when the picture is dropped on the canvas. Of a node that runs
+    From there the panel is rebuilt when the picture is dropped on the canvas, with small `pictures`
+    of the results (JPEG in base64, one for each image of the batch). Of a node that runs
     once for each entry of a list each report is kept: the host saves all pictures in the end.
     """
     if not isinstance(info.get(KEY), dict):  # what another program left under our name
@@ -22,7 +30,7 @@ def keep(info: dict[str, Any], node_id: str, report: dict[str, Any], index: int 
         return
     node.pop(KEY, None)
     if sum(len(one["trace"]) for one in report.get("batch", [report])) <= ROWS:
-        node[KEY] = {"report": report}
+        node[KEY] = {"report": report} | ({"pictures": list(pictures)} if pictures else {})
 
 
 def saved_node(workflow: Any, node_id: str) -> dict[str, Any] | None:

@@ -12,6 +12,15 @@ SUFFIXES = (".png", ".json", ".csv")
 PARTS = ".*.part"  # names of files that are being written
 
 
+def output_file(path: str) -> dict[str, str] | None:
+    """The reference that the host's /view takes of a file in the output folder; None elsewhere."""
+    own = os.path.abspath(folder_paths.get_output_directory())
+    if not os.path.abspath(path).startswith(own + os.sep):
+        return None
+    folder, name = os.path.split(os.path.relpath(path, own))
+    return {"filename": name, "subfolder": folder.replace(os.sep, "/"), "type": "output"}
+
+
 def stems(prefix: str, count: int = 1, width: int = 0, height: int = 0) -> list[str]:
     """Paths without suffix of `count` files numbered on from all that are there.
 

@@ -6,6 +6,7 @@ import threading
 from collections import deque
 
 from aiohttp import web
+from comfy.cli_args import LatentPreviewMethod, args
 
 ROUTE = "/flow_search/panel"
 CLIENTS = 256  # the latest that said so
@@ -29,6 +30,11 @@ class Panels:
 
 
 PANELS = Panels()
+
+
+def previewed(client_id: str | None) -> bool:
+    """Whether a client gets previews: the host's option, or the prompt's own, says that it does."""
+    return args.preview_method != LatentPreviewMethod.NoPreviews and not PANELS.shown(client_id)
 
 
 async def answer(request: web.Request) -> web.Response:

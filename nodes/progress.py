@@ -22,6 +22,11 @@ class Progress(ProgressBar):
         with aside("show a progress bar in the console", self.logged):
             self.console = tqdm(total=total, unit="NFE")
 
+    def begin(self, image: int, images: int) -> None:
+        """Say which image of a batch is searched: each has the whole budget."""
+        if images > 1:
+            self.console.set_description(f"image {image + 1} of {images}")
+
     def __enter__(self) -> Progress:
         return self
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-SIZE = (1200, 1000)
+from ..samplers.run import ROUNDING, at_maximum
+
+WIDE, HEIGHT, HEAD = 1200, 1000, 530  # of the sheet; the head is title, rewards and budget
+TALL, ROOM, BELOW = 470, 380, 80  # what the tree takes, and the pictures; below an axis
+SIDE = 256  # longer side of a picture
 PAPER, INK, FAINT, BEST = "#ffffff", "#222222", "#d9d9d9", "#c23b22"
 PATHS = ("#3b75af", "#55a868", "#8172b3", "#dd8452", "#937860", "#da8bc3", "#64b5cd", "#8c8c8c")
 Row = dict[str, Any]
@@ -60,22 +64,51 @@ def _around(centre: tuple[float, float], radius: float) -> tuple[float, float, f
     return x - radius, y - radius, x + radius, y + radius
 
 
-def chart(report: dict[str, Any]) -> Image.Image:
-    """The picture, 1200 x 1000."""
-    sheet = Image.new("RGB", SIZE, PAPER)
-    draw, rows = ImageDraw.Draw(sheet), report["trace"]
-    best, spent = report["best"], report["spent"]
-    head = (
-        f"{report['method']}, seed {report['seed']}: reward {best['reward']:.4g} with "
-        f"{spent['nfe']} NFE in {spent['seconds']['total']:.1f} s, stopped by {report['stopped']}"
-    )
-    draw.text((90, 22), head, INK, ImageFont.load_default(24))
+def chart(report: dict[str, Any], pictures: Sequence[Image.Image] = ()) -> Image.Image:
+    """The sheet, 1200 wide and 1000 or more tall.
+
+    `pictures` are those of the report's `top`, best first. What says nothing is left out: the tree
+    of a method that draws no children, and the budget of one that scores at a single step.
+    """
+    rows, best = report["trace"], report["best"]
+    searched = [row for row in rows if row["kind"] != "finish"] or rows
+    ids = {row["id"] for row in searched}
+    grown = any(row["parent"] in ids for row in searched)
+    spread = len({row["step"] for row in searched}) > 1
+    floor = (ROOM if pictures else 0) + (TALL if grown else 0)
+    sheet = Image.new("RGB", (WIDE, max(HEIGHT, HEAD + floor)), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    draw.text((90, 22), headline(report), INK, ImageFont.load_default(24))
     if warnings := report.get("warnings"):
         draw.text((90, 54), warnings[-1][:150], BEST, ImageFont.load_default(15))
-    _rewards(draw, rows, best, (90, 130, 690, 450))
-    _budget(draw, rows, (800, 130, 1140, 450))
-    _tree(draw, rows, best, (90, 580, 1140, 920))
+    bottom = sheet.height - floor - BELOW
+    _rewards(draw, rows, best, (90, 130, 690 if spread else 1140, bottom))
+    if spread:
+        _budget(draw, rows, (800, 130, 1140, bottom))
+    if grown:
+        _tree(draw, rows, best, (90, bottom + 130, 1140, bottom + 470))
+    if pictures:
+        _pictures(sheet, draw, pictures, report.get("top", [best]), sheet.height - ROOM)
     return sheet
+
+
+def headline(report: dict[str, Any]) -> str:
+    best, spent = report["best"], report["spent"]
+    limits = report.get("budget", {})
+    maximum, target = limits.get("maximum"), limits.get("target_reward")
+    perfect = maximum is not None and at_maximum(best["reward"], maximum)
+    highest = maximum is not None and target is None and report["stopped"] == "target"
+    stopped = "at the maximum" if highest else f"by {report['stopped']}"
+    return (
+        f"{report['method']}, seed {report['seed']}: reward {figure(best['reward'])}"
+        f"{' (perfect)' if perfect else ''} with {spent['nfe']} NFE in "
+        f"{spent['seconds']['total']:.1f} s, stopped {stopped}"
+    )
+
+
+def figure(value: float) -> str:
+    """Four digits that matter; what is left of rounding at a perfect score is 0."""
+    return "0" if abs(value) < ROUNDING else f"{value:.4g}"
 
 
 def even(low: float, high: float) -> list[float]:
@@ -143,6 +176,26 @@ def _tree(draw: ImageDraw.ImageDraw, rows: list[Row], best: Row, box: tuple) -> 
                 panel.line([place[row["parent"]], here], BEST if won else FAINT, 3 if won else 1)
             panel.dot(*here, colour, 5.0 if row["accepted"] or won else 2.5)
     panel.ring(*place[best["id"]])
+
+
+def _pictures(
+    sheet: Image.Image,
+    draw: ImageDraw.ImageDraw,
+    pictures: Sequence[Image.Image],
+    top: list[Row],
+    y: int,
+) -> None:
+    """The pictures returned, best first, with what they scored; as many as there is room for."""
+    small, large = ImageFont.load_default(15), ImageFont.load_default(20)
+    shown = list(zip(pictures, top, strict=True))[: (WIDE - 90) // (SIDE + 12)]
+    more = f" (the first {len(shown)} of {len(top)})" if len(shown) < len(top) else ""
+    draw.text((90, y), f"Pictures returned{more}", INK, large)
+    for i, (picture, row) in enumerate(shown):
+        x = 90 + i * (SIDE + 12)
+        picture = ImageOps.contain(picture, (SIDE, SIDE))
+        sheet.paste(picture, (x, y + 40))
+        told = f"particle {row['id']}, reward {figure(row['reward'])}"
+        draw.text((x, y + 48 + picture.height), told, INK, small)
 
 
 def _places(rows: list[Row], floor: float) -> dict[int, tuple[float, float]]:

@@ -117,9 +117,10 @@ def plans(request: Request, times: list[float]) -> list[Request]:
     if request.sampler.guidance.strength:
         settings |= request.reward.settings
     again = replays(request.replay, images, request.noise.seed, times, settings)
+    to_the_end = replace(request.rules, maximum=None)  # as it was
     changed = [
         {"search": one, "finish": Finish(one.nodes), "lookahead": one.lookahead}
-        | {"image": report.get("image", i), "replayed": report}
+        | {"image": report.get("image", i), "replayed": report, "rules": to_the_end}
         for i, (report, one) in enumerate(again)
     ]
     return [replace(request, **each) for each in changed]

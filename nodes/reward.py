@@ -22,6 +22,7 @@ from ..rewards import (
     Scorer,
     fresh,
     load_scorer,
+    maximum_of,
     pictures_at_once,
     reads_clips,
     score_any,
@@ -105,6 +106,7 @@ class HostScorer:
 
     scorer: Scorer
     patcher: Any = None
+    maximum: float | None = None
 
     @property
     def clips(self) -> bool:
@@ -140,6 +142,11 @@ class HostReward:
     scorer: Scorer
     settings: dict[str, Any]
     gradient: bool = False
+
+    @property
+    def maximum(self) -> float | None:
+        """The highest score there is, where that is known."""
+        return maximum_of(self.scorer)
 
     @property
     def patcher(self) -> Any:
@@ -181,10 +188,12 @@ def host_files() -> Files:
     )
 
 
-def hosted(scorer: Scorer, settings: dict[str, Any], gradient: bool = False) -> HostReward:
+def hosted(
+    scorer: Scorer, settings: dict[str, Any], gradient: bool = False, maximum: float | None = None
+) -> HostReward:
     """Put a scorer's module under the host's model management."""
     if scorer.module is None:
-        return HostReward(HostScorer(scorer), settings, gradient)
+        return HostReward(HostScorer(scorer, maximum=maximum), settings, gradient)
     # The host sets `device` on what it loads (model_patcher.py:1095), on a transformers model a
     # read-only property: hence the holder. The patcher is looked up at call time: the host rebinds
     # the name after import.
@@ -193,7 +202,7 @@ def hosted(scorer: Scorer, settings: dict[str, Any], gradient: bool = False) -> 
         load_device=mm.get_torch_device(),
         offload_device=mm.unet_offload_device(),
     )
-    return HostReward(HostScorer(scorer, patcher), settings, gradient)
+    return HostReward(HostScorer(scorer, patcher, maximum), settings, gradient)
 
 
 class RewardModelLoader(io.ComfyNode):
@@ -227,6 +236,6 @@ class RewardModelLoader(io.ComfyNode):
             told |= under(f"reward.{name}", value.settings)
         scorer = load_scorer(settings, host_files())
         gradient = settings.gradient and all(value.gradient for value in wired.values())
-        # The weights of a reward that scores by others are already the host's.
-        made = HostReward if wired else hosted
-        return io.NodeOutput(made(scorer, told, gradient))
+        if wired:  # the weights of a reward that scores by others are already the host's
+            return io.NodeOutput(HostReward(scorer, told, gradient))
+        return io.NodeOutput(hosted(scorer, told, gradient, maximum_of(settings)))

@@ -26,6 +26,7 @@ class Safekeeping:
         self.shutdown = Shutdown(self._last)
         self.ended: list[Part] = []
         self.unfinished: Callable[[BaseException | None], list[Part]] = lambda error: []
+        self.say: Callable[[list[str]], None] = lambda paths: None
 
     def __enter__(self) -> Safekeeping:
         self.shutdown.__enter__()
@@ -37,9 +38,18 @@ class Safekeeping:
         if self.journal is not None:
             self.journal.close(keep=not saved)
 
-    def begin(self, unfinished: Callable[[BaseException | None], list[Part]]) -> None:
-        """A search begins; `unfinished` gives its best picture so far."""
-        self.unfinished = unfinished
+    def begin(
+        self,
+        unfinished: Callable[[BaseException | None], list[Part]],
+        say: Callable[[list[str]], None] = lambda paths: None,
+    ) -> None:
+        """A search begins.
+
+        Args:
+            unfinished: gives its best picture so far.
+            say: hears the paths of the pictures that were saved when it ended early.
+        """
+        self.unfinished, self.say = unfinished, say
 
     def better(self, finished: bool) -> None:
         """The running search has a new best, maybe a finished one."""
@@ -57,7 +67,7 @@ class Safekeeping:
         if self.journal is not None and not last:
             self._offer(lambda: [part], True)
         self.ended.append(part)
-        self.unfinished = lambda error: []
+        self.unfinished, self.say = (lambda error: []), (lambda paths: None)
 
     def _offer(self, make: Callable[[], list[Part]], urgent: bool) -> None:
         def write() -> Iterator[str]:
@@ -71,7 +81,10 @@ class Safekeeping:
         parts = list(self.ended)
         with aside("report what was found"):
             parts += self.unfinished(error)
-        return rescue(parts, error, *self.whose)
+        whole, paths = rescue(parts, error, *self.whose)
+        with aside("tell the browser where the pictures are"):
+            self.say(paths)
+        return whole
 
     def _last(self) -> None:
         if self._rescue(None) and self.journal is not None:

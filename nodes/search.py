@@ -8,16 +8,17 @@ from typing import Any
 
 from comfy_api.latest import io
 
+from ..rewards import maximum_of
 from ..samplers.lookahead import AUTOMATIC
 from ..samplers.run import Finish, StopRules
 from ..samplers.search import SEARCHES
 from ..samplers.search.rbf import RolloverBudgetForcing
 from .aside import aside
 from .caller import Caller
-from .gallery import winners
 from .metadata import keep
 from .schema import CATEGORY, FlowReward, build, check_wired, combo, flat, nested, plain, widget
 from .search_run import Request, search_latents
+from .winners import thumbnails, winners
 from .writable import writable
 
 RBF_WIDGETS = ("init_particles", "paths")
@@ -47,8 +48,8 @@ WIRES = [
         default=100,
         min=1,
         max=1_000_000,
-        tooltip="Network evaluations (NFE) in all, the finish included. More is better and slower: "
-        "time grows in proportion.",
+        tooltip="Network evaluations (NFE) for each image of a batch, the finish included. More is "
+        "better and slower: time grows in proportion.",
     ),
 ]
 ENDING = [
@@ -171,6 +172,14 @@ ADVANCED = [
         tooltip="Keep the best picture so far in output/flow_search while the search runs. It is "
         "left there if ComfyUI is killed or crashes.",
     ),
+    io.Boolean.Input(
+        "stop_at_maximum",
+        default=True,
+        optional=True,
+        advanced=True,
+        tooltip="Ends the search at the highest score there is, such as 0 of a counting reward. "
+        "Other rewards have no such score.",
+    ),
 ]
 # Absent from hosts before 0.30; keeps the node's result on screen after a cached run or a reload.
 PERSISTENT = {
@@ -201,7 +210,8 @@ def respond(cls: type[io.ComfyNode], request: Request, caller: Caller) -> io.Nod
     latent, images, report = search_latents(request, caller.node_id, caller.workflow)
     report, text = writable(report)
     with aside("keep the report for saved pictures"):
-        keep(caller.info, caller.node_id, report, caller.index)
+        pictures = thumbnails(images, report)
+        keep(caller.info, caller.node_id, report, caller.index, pictures)
     shown = {"flow_search_report": [text], "flow_search_images": winners(images, report, cls)}
     return io.NodeOutput(latent, images, text, ui=shown)
 
@@ -258,7 +268,10 @@ def request_of(name: str, search: Any, settings: dict[str, Any], inputs: dict[st
     if target is not None and not math.isfinite(target):
         raise ValueError(f"target_reward {target} given, wanted a finite number.")
     finish = Finish(given.pop("finish_steps"), given.pop("top_k"))
-    rules = StopRules(given.pop("target_reward", None), given.pop("time_limit", 0.0) or None)
+    at_maximum = given.pop("stop_at_maximum", True)
+    maximum = maximum_of(given["reward"]) if at_maximum else None
+    target, seconds = given.pop("target_reward", None), given.pop("time_limit", 0.0) or None
+    rules = StopRules(target, seconds, maximum=maximum)
     entries = {
         "prompt": given["prompt"],
         "budget": given["budget"],
@@ -275,5 +288,6 @@ def request_of(name: str, search: Any, settings: dict[str, Any], inputs: dict[st
         "watchdog": given.get("watchdog") is not None,
         "replay": bool(given.get("replay")),
         "journal": given.get("journal", True),
+        "stop_at_maximum": at_maximum,
     }
     return Request(name, search, finish, rules, settings=plain(entries), **given)

@@ -5,19 +5,22 @@ from __future__ import annotations
 import csv
 import errno
 import io as text_io
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import torch
 from comfy_api.latest import io, ui
+from PIL import Image
 from torch import Tensor
 
 from .aside import aside
+from .decode import pixels
 from .output import stems, write
 from .report import read
-from .report_chart import SIZE, chart
+from .report_chart import chart
 from .report_format import ROW
-from .schema import CATEGORY, brief
+from .schema import CATEGORY, brief, check_wired
 
 # What the system says of a name. Whatever else it says is said of the disk.
 OF_THE_NAME = (
@@ -59,18 +62,38 @@ def save(text: str, prefix: str) -> None:
         ) from error
 
 
-def pictures(reports: list[dict[str, Any]]) -> Tensor:
-    """(N,H,W,3) in [0,1]."""
+def pictures(reports: list[dict[str, Any]], images: Tensor | None = None) -> Tensor:
+    """(N,H,W,3) in [0,1]; the sheets of searches that say less are filled up with white."""
     if len(reports) > CHARTS:
         raise ValueError(
             f"Search Report draws at most {CHARTS} searches: got {len(reports)}. Give it one entry "
             "of the report's batch at a time."
         )
-    width, height = SIZE
-    sheet = torch.empty(len(reports), height, width, 3)
-    for i, report in enumerate(reports):
-        sheet[i] = torch.from_numpy(np.asarray(chart(report), np.float32) / 255.0)
-    return sheet
+    tops = [report.get("top", [report["best"]]) for report in reports]
+    best = iter(returned(images, sum(map(len, tops))))
+    sheets = [
+        chart(report, list(islice(best, len(top))))
+        for report, top in zip(reports, tops, strict=True)
+    ]
+    height = max(sheet.height for sheet in sheets)
+    filled = torch.ones(len(sheets), height, sheets[0].width, 3)
+    for row, sheet in zip(filled, sheets, strict=True):
+        row[: sheet.height] = torch.from_numpy(np.asarray(sheet, np.float32) / 255.0)
+    return filled
+
+
+def returned(images: Tensor | None, count: int) -> list[Image.Image]:
+    """The pictures that the reports tell of; of a clip its middle frame."""
+    if images is None:
+        return []
+    check_wired(images=images)
+    frames, left = divmod(len(images), count)
+    if left or not frames:
+        raise ValueError(
+            f"The images are not those of the report: got {len(images)}, expected {count} or a "
+            "multiple of it. Connect the images output of the same search node."
+        )
+    return [pixels(image) for image in images[frames // 2 :: frames]]
 
 
 class SearchReport(io.ComfyNode):
@@ -94,6 +117,12 @@ class SearchReport(io.ComfyNode):
                     default="flow_search/report",
                     tooltip="Where the table goes, inside the output folder. Empty: no file.",
                 ),
+                io.Image.Input(
+                    "images",
+                    optional=True,
+                    tooltip="The images output of the same search node: they are shown on the "
+                    "chart.",
+                ),
             ],
             outputs=[
                 io.Image.Output(display_name="chart", tooltip="One picture for each search."),
@@ -102,12 +131,14 @@ class SearchReport(io.ComfyNode):
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, report: str, csv_prefix: str, **unknown: Any) -> io.NodeOutput:
+    def execute(
+        cls, report: str, csv_prefix: str, images: Tensor | None = None, **unknown: Any
+    ) -> io.NodeOutput:
         reports = read(report)
-        images, sheet = pictures(reports), table(reports)
+        charts, sheet = pictures(reports, images), table(reports)
         if csv_prefix:
             save(sheet, csv_prefix)
         shown = None
         with aside("show the chart on the node"):
-            shown = ui.PreviewImage(images, cls=cls)
-        return io.NodeOutput(images, sheet, ui=shown)
+            shown = ui.PreviewImage(charts, cls=cls)
+        return io.NodeOutput(charts, sheet, ui=shown)

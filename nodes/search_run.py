@@ -11,10 +11,12 @@ from typing import Any
 import comfy.model_management as mm
 import comfy.sample
 import torch
+from comfy.cli_args import args
 from comfy.samplers import KSAMPLER
 from comfy_execution.utils import get_executing_context
 from torch import Tensor
 
+from ..rewards import maximum_of
 from ..samplers.batching import MicroBatch, device_clock
 from ..samplers.ledger import Ledger
 from ..samplers.lineage import Book, entries
@@ -30,7 +32,8 @@ from .fingerprint import recognised
 from .flow import Network, mask_of, nfe_per_particle, stop_if_interrupted
 from .gallery import RESULT, THUMBNAIL, Gallery, shrink
 from .objective import HostObjective
-from .panel import PANELS
+from .output import output_file
+from .panel import previewed
 from .progress import Progress
 from .replay import compare
 from .report import Trace, all_failed, decoded, report
@@ -42,7 +45,6 @@ from .stop import RUNNING
 from .survival import Kept, Part, ahead
 from .watchdog import Watchdog
 
-PREVIEW_SIZE = 512
 RATIOS = ("downscale_ratio_spacial", "downscale_ratio_temporal")  # spelt so by the host
 
 
@@ -120,6 +122,7 @@ class OneSearch:
         safe: Safekeeping,
     ) -> None:
         self.request, self.times = request, times
+        self.maximum = maximum_of(request.reward)
         self.events, self.bar, self.image = events, bar, events.sender.image
         self.safe, self.logged = safe, set()
         self.gallery = Gallery(events.sender.node_id)
@@ -137,11 +140,12 @@ class OneSearch:
         self.finished: dict[int, Tensor | None] = {}
         self.kept: Kept | None = None
         self.problem: Problem | None = None
-        safe.begin(self.unfinished)
+        safe.begin(self.unfinished, self._saved)
 
     def __call__(self, noise: Tensor, samples: Tensor, mask: Tensor | None) -> Found:
         request = self.request
-        self.events.start(request.method, self.times, request.budget)
+        self.bar.begin(self.image, self.events.sender.images)
+        self.events.start(request.method, self.times, request.budget, self.maximum)
         latent = request.guider.sample(
             noise,
             samples,
@@ -168,10 +172,16 @@ class OneSearch:
             told["error"] = f"{type(error).__name__}: {error}"
         return [(frames(kept.picture), told)]
 
+    def _saved(self, paths: list[str]) -> None:
+        """Pictures of this search, or of those before it, were saved as it ended early."""
+        files = [file for file in map(output_file, paths) if file is not None]
+        self.events.unfinished(files, self.ledger.nfe)
+
     def _report(self, outcome: Outcome) -> dict[str, Any]:
         request = self.request
         rules = request.rules
         budget = {"nfe": request.budget, "seconds": rules.seconds, "target_reward": rules.target}
+        budget |= {} if self.maximum is None else {"maximum": self.maximum}
         settings = request.all_settings(self.logged)
         beside = self.watchdog.objective.ledger if self.watchdog is not None else None
         seed, ledger = request.noise.seed, self.ledger
@@ -281,8 +291,8 @@ class OneSearch:
     def _progress(self, picture: Tensor | None) -> None:
         shown = None
         with aside("make a preview", self.logged):
-            if picture is not None and not PANELS.shown(client_id()):
-                shown = "JPEG", preview(picture), PREVIEW_SIZE
+            if picture is not None and previewed(client_id()):
+                shown = "JPEG", preview(picture), args.preview_size
         done = self.image * self.request.budget + self.ledger.nfe
         self.bar.update_absolute(done, self.bar.total, shown)
 

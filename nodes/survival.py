@@ -58,10 +58,11 @@ Part = tuple[Tensor, dict[str, Any]]  # pictures (N,H,W,3) of one search and its
 
 def rescue(
     parts: Sequence[Part], error: BaseException | None, node_id: str, prompt_id: str | None
-) -> bool:
+) -> tuple[bool, list[str]]:
     """Save what there is and say in the log and in the error where, or why not.
 
-    Raises nothing itself. Returns whether all of it was saved, there or in the temporary folder.
+    Raises nothing itself. Returns whether all of it was saved, there or in the temporary folder,
+    and the paths of the pictures.
     """
     saved: list[str] = []
     lost: list[str] = []
@@ -73,7 +74,7 @@ def rescue(
         log.warning(line)
     if lines and error is not None and error.args == (str(error),):  # its sentence is all of it
         error.args = ("\n".join([str(error), *lines]),)
-    return all(whole)
+    return all(whole), found
 
 
 def _kept_somewhere(

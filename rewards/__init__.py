@@ -21,7 +21,7 @@ from .object_count import ObjectCount
 from .owl_count import OwlCount
 from .siglip import SiglipScore
 from .temporal import TemporalConsistency
-from .types import Files, Reward, Scorer, pictures_at_once
+from .types import Files, Reward, Scorer, maximum_of, pictures_at_once
 from .video import Video
 from .vlm import VlmScore
 from .vqa_http import VqaHttp
@@ -62,6 +62,7 @@ __all__ = [
     "Scorer",
     "fresh",
     "load_scorer",
+    "maximum_of",
     "pictures_at_once",
     "reads_clips",
     "score_any",

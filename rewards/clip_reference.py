@@ -111,6 +111,10 @@ class ClipReference:
         },
     )
 
+    @property
+    def maximum(self) -> float:
+        return 0.0 if self.mode == "gram" else 1.0
+
     def load(self, files: Files | None = None) -> ReferenceScorer:
         files = files or Files()
         if self.reference is None:

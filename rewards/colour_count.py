@@ -33,6 +33,7 @@ class ColourCount:
         "prompt: minus the sum of squared errors, 0 when every count is right. Needs no weights."
     )
     gradient: ClassVar[bool] = False
+    maximum: ClassVar[float] = 0.0
     module: ClassVar[None] = None
 
     counts: str = field(

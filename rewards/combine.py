@@ -15,7 +15,7 @@ from typing import ClassVar
 import torch
 
 from .clips import as_clips, reads_clips, score_any
-from .types import CombineMode, Learns, Scorer, pictures_at_once
+from .types import CombineMode, Learns, Scorer, maximum_of, pictures_at_once
 
 log = logging.getLogger("flow_search")
 FAR = 100.0  # standard deviations that no score should be from those of the warm-up
@@ -58,6 +58,12 @@ class WeightedSum:
     weight_4: float = _weight(4)
     standardise: bool = _standardise()
 
+    def maximum(self, maxima: dict[int, float | None]) -> float | None:
+        weights = {slot: getattr(self, f"weight_{slot}") for slot in maxima}
+        if self.standardise or min(weights.values()) < 0.0 or None in maxima.values():
+            return None
+        return sum(weights[slot] * highest for slot, highest in maxima.items())
+
     def combine(self, scores: dict[int, torch.Tensor]) -> torch.Tensor:
         weights = (self.weight_1, self.weight_2, self.weight_3, self.weight_4)
         return torch.stack([weights[slot - 1] * r for slot, r in scores.items()]).sum(0)
@@ -70,6 +76,10 @@ class Product:
     title: ClassVar[str] = "Product"
     description: ClassVar[str] = "The product of scores that are never negative."
     standardise: ClassVar[bool] = False
+
+    def maximum(self, maxima: dict[int, float | None]) -> float | None:
+        known = [highest for highest in maxima.values() if highest is not None and highest >= 0.0]
+        return math.prod(known) if len(known) == len(maxima) else None
 
     def combine(self, scores: dict[int, torch.Tensor]) -> torch.Tensor:
         for slot, r in scores.items():
@@ -89,6 +99,9 @@ class Minimum:
     description: ClassVar[str] = "The lowest of the scores: the weakest reward decides."
 
     standardise: bool = _standardise()
+
+    def maximum(self, maxima: dict[int, float | None]) -> float | None:
+        return None if self.standardise or None in maxima.values() else min(maxima.values())
 
     def combine(self, scores: dict[int, torch.Tensor]) -> torch.Tensor:
         return torch.stack(list(scores.values())).amin(0)
@@ -114,6 +127,10 @@ class Constraint:
     threshold_2: float = _threshold(2)
     threshold_3: float = _threshold(3)
     threshold_4: float = _threshold(4)
+
+    def maximum(self, maxima: dict[int, float | None]) -> float | None:
+        highest = maxima.get(1)
+        return None if highest is None else highest / (1.0 + abs(highest))
 
     def combine(self, scores: dict[int, torch.Tensor]) -> torch.Tensor:
         # Scores are float32: one of 0.7 is below the Python float 0.7.
@@ -181,6 +198,10 @@ class CombinedScorer:
     @property
     def at_once(self) -> int:
         return max(pictures_at_once(part, 1) for part in self.parts.values())
+
+    @property
+    def maximum(self) -> float | None:
+        return self.mode.maximum({slot: maximum_of(part) for slot, part in self.parts.items()})
 
     def fresh(self) -> "CombinedScorer":
         parts = {slot: fresh(part) for slot, part in self.parts.items()}

@@ -85,6 +85,7 @@ class Brightness(ImageStatistic):
     description: ClassVar[str] = (
         "How near the picture's mean brightness is to a target: minus the distance between them."
     )
+    maximum: ClassVar[float] = 0.0
 
     target: float = field(
         default=0.5,

@@ -94,6 +94,10 @@ class CountSettings:
         0.05, 0.005, 0.5, "Width of the step of soft counts, as a score.", 0.005
     )
 
+    @property
+    def maximum(self) -> float:
+        return 1.0 if self.score == "bounded" else 0.0
+
     def rule(self) -> Rule:
         if self.floor > self.sure:
             raise ValueError(f"floor {self.floor} is above sure {self.sure}: at most that wanted")

@@ -60,6 +60,22 @@ class Learns(Protocol):
         """The scorer for a new run."""
 
 
+@runtime_checkable
+class Bounded(Protocol):
+    """A reward, or a scorer, that may have a highest score: its ``maximum``, None without.
+
+    A search that finds it stops. So only a score that pictures reach is declared: no probability.
+    """
+
+    @property
+    def maximum(self) -> float | None: ...
+
+
+def maximum_of(reward: object) -> float | None:
+    """The highest score of a reward's settings or of a scorer, if it declares one."""
+    return reward.maximum if isinstance(reward, Bounded) else None
+
+
 def float32_only(dtype: torch.dtype) -> bool:
     """What any device computes well."""
     return dtype == torch.float32
@@ -99,7 +115,7 @@ class Files:
 class Reward(Protocol):
     """Frozen dataclass of settings; ``title`` and ``description`` are what a user sees.
 
-    ``gradient`` tells whether scores are differentiable in the pictures.
+    ``gradient`` tells whether scores are differentiable in the pictures. It may be ``Bounded``.
     """
 
     title: ClassVar[str]
@@ -117,6 +133,9 @@ class CombineMode(Protocol):
     title: ClassVar[str]
     description: ClassVar[str]
     standardise: bool
+
+    def maximum(self, maxima: dict[int, float | None]) -> float | None:
+        """The highest combination, if those of the parts decide it; None where one is unknown."""
 
     def combine(self, scores: dict[int, torch.Tensor]) -> torch.Tensor:
         """Scores {slot: (B,)} of the rewards connected, slots from 1 -> (B,)."""

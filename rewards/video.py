@@ -16,7 +16,7 @@ import torch
 
 from .clips import as_clips, evenly_spaced, frame_scores, frames_setting, reads_clips
 from .combine import fresh
-from .types import Files, Scorer
+from .types import Files, Scorer, maximum_of
 
 MEAN, MINIMUM, STEADY = "mean", "minimum", "steady"
 
@@ -43,6 +43,10 @@ class VideoScorer:
     weight: float
     module: ClassVar[None] = None
     clips: ClassVar[bool] = True
+
+    @property
+    def maximum(self) -> float | None:
+        return maximum_of(self.scorer)
 
     def fresh(self) -> "VideoScorer":
         return replace(self, scorer=fresh(self.scorer))

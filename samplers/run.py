@@ -13,6 +13,7 @@ from .lookahead import AUTOMATIC, clean, decided
 from .problem import Problem
 from .types import SCORED, Particles, Prices, Search, SearchEvent
 
+ROUNDING = 1e-6  # of a score: what may lack at the maximum
 Stopped = Literal["budget", "target", "time", "interrupt", "done"]
 
 
@@ -34,8 +35,9 @@ class Finish:
 
 @dataclass(frozen=True)
 class StopRules:
-    """A search ends early at a reward of `target` or more, after `seconds`, its finish included,
-    or when `asked` says that the user wants no more. None: never.
+    """A search ends early at a reward of `target` or more, at the reward's `maximum` but for
+    `ROUNDING`, after `seconds`, its finish included, or when `asked` says that the user wants no
+    more. None: never.
 
     `beside` tells the seconds that each finished particle costs beside the search's own ledger."""
 
@@ -43,6 +45,18 @@ class StopRules:
     seconds: float | None = None
     asked: Callable[[], bool] = lambda: False
     beside: Callable[[], float] = lambda: 0.0
+    maximum: float | None = None
+
+    def reached(self, reward: float) -> bool:
+        """Whether a reward is all that was wanted, or all that there is."""
+        if self.target is not None and reward >= self.target:
+            return True
+        return self.maximum is not None and at_maximum(reward, self.maximum)
+
+
+def at_maximum(reward: float, maximum: float) -> bool:
+    """Whether a reward is the highest there is, but for rounding."""
+    return reward >= maximum - ROUNDING * max(1.0, abs(maximum))
 
 
 @dataclass
@@ -198,7 +212,7 @@ def _rounds(search: Search, problem: Problem) -> Iterator[SearchEvent]:
 def _stop(rules: StopRules, outcome: Outcome, finish: Finish, ledger: Ledger) -> Stopped | None:
     if rules.asked():
         return "interrupt"
-    if rules.target is not None and float(outcome.top[0].reward) >= rules.target:
+    if rules.reached(float(outcome.top[0].reward)):
         return "target"
     if rules.seconds is not None:
         last = _finish_seconds(finish, ledger) + rules.beside() * finish.top_k

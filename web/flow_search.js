@@ -3,18 +3,21 @@
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
 import { chartView } from "./lib/chart_view.js";
+import { Dropped } from "./lib/dropped.js";
 import { filmView } from "./lib/film_view.js";
 import { panelView } from "./lib/panel_view.js";
-import { pack, unpack } from "./lib/saved.js";
+import { ofOnePicture, pack, unpack, withResult } from "./lib/saved.js";
 import { sharesView } from "./lib/shares_view.js";
 import { carried, Store } from "./lib/store.js";
 import { texts } from "./lib/texts.js";
+import { dynamicNames, tooltip } from "./lib/tips.js";
 
 /** @typedef {import("./lib/store.js").Model} Model @typedef {import("./lib/store.js").FileRef} FileRef */
 
+const OURS = "FlowSearch"; // how the ids of our nodes begin
 const SEARCHES = ["FlowSearchRBF", "FlowSearchParticles"];
 const SAVED = "flow_search"; // the key in a saved node
-const [CLOSED, OPEN] = [36, 520]; // least heights of the panel, before and after a first run
+const [CLOSED, NOTED, OPEN] = [36, 120, 520]; // least heights: before a run, of an error, of a search
 const WIDTH = 300;
 const ELEMENTS = {
   "flow-search-chart": chartView,
@@ -90,6 +93,53 @@ function restored(saved, node) {
   }
 }
 
+/** @param {?Model} model @returns {number} the least height of a panel that shows it */
+const room = (model) => (!model ? CLOSED : model.searches.length ? OPEN : NOTED);
+
+/**
+ * The tooltip of a node's input, as its choices are now.
+ * @param {any} node
+ * @param {string} name
+ */
+function tip(node, name) {
+  const chosen = (/** @type {string} */ choice) =>
+    node.widgets?.find((/** @type {any} */ widget) => widget.name === choice)?.value;
+  return tooltip(node.constructor.nodeData?.inputs ?? {}, name, chosen);
+}
+
+/**
+ * Give an input that a choice has brought its tooltip. The host shows none on a box of text, which
+ * is an element of the page.
+ * @param {any} node
+ * @param {{name: string}} input
+ */
+function explain(node, { name }) {
+  const widget = node.widgets?.find((/** @type {any} */ widget) => widget.name === name);
+  if (!widget || !name.includes(".")) return;
+  widget.tooltip ??= tip(node, name);
+  if (widget.element) widget.element.title = widget.tooltip;
+}
+
+/**
+ * A definition in which the host finds the tooltips of what choices bring. The classic renderer
+ * looks there for the name below the pointer; all else that reads it finds no more than before.
+ * @param {any} def
+ */
+function withTips(def) {
+  const Definition = LiteGraph.registered_node_types[def.name]?.nodeData?.constructor;
+  if (!Definition) return def;
+  const made = new Definition(def);
+  for (const name of dynamicNames(made.inputs)) {
+    const get = () => {
+      const node = app.canvas?.node_over;
+      const asked = !LiteGraph.vueNodesMode && node?.comfyClass === def.name;
+      return asked ? { tooltip: tip(node, name) } : undefined;
+    };
+    Object.defineProperty(made.inputs, name, { get, enumerable: false, configurable: true });
+  }
+  return made;
+}
+
 /** @param {FileRef} file */
 const href = (file) => api.apiURL(`/view?${new URLSearchParams({ ...file })}`);
 
@@ -134,14 +184,16 @@ function extension() {
     unseen.delete(key);
     const full = model.running ? model : carried(model, panels.get(node).model);
     show(node, full);
-    if (model.running) return;
+    if (model.running || !model.searches.length) return; // an error before a search leaves the last
     saved.set(node, pack(full));
     if (!capture) return;
     const tracker = app.extensionManager?.workflow?.activeWorkflow?.changeTracker;
     (tracker?.captureCanvasState ?? tracker?.checkState)?.call(tracker); // by age of the front-end
   }
 
-  const store = new Store(api, tell, ask);
+  const store = new Store(api, tell, ask, SEARCHES);
+  /** @type {?Dropped} */
+  let dropped = null;
 
   /**
    * @param {any} node
@@ -149,7 +201,7 @@ function extension() {
    */
   function show(node, model) {
     const panel = panels.get(node);
-    const grows = model !== null && panel.model === null;
+    const grows = room(model) > room(panel.model);
     panel.words = texts(app.ui?.settings?.getSettingValue("Comfy.Locale") ?? "en");
     panel.model = model;
     if (grows) grow(node);
@@ -161,12 +213,11 @@ function extension() {
     panel.href = href;
     panel.addEventListener("stop", async () => {
       const { node: id, prompt } = panel.model.run;
-      const asked = { node_id: id, ...(prompt && { prompt_id: prompt }) };
-      if ((await post("/flow_search/stop", asked))?.stopping) return;
+      if ((await post("/flow_search/stop", { node_id: id, prompt_id: prompt }))?.stopping) return;
       panel.askAgain();
       store.settle();
     });
-    const getMinHeight = () => (panel.model ? OPEN : CLOSED);
+    const getMinHeight = () => room(panel.model);
     // hideInPanel: the host would show it beside the canvas as well, and give it that width
     const options = { serialize: false, hideOnZoom: false, hideInPanel: true, getMinHeight };
     node.addDOMWidget("search_panel", "FLOW_SEARCH_PANEL", panel, options).serialize = false;
@@ -188,7 +239,22 @@ function extension() {
       if (!model) return;
       saved.set(node, pack(model));
       show(node, model);
+      if (ofOnePicture(info[SAVED])) showDropped(node, model, info[SAVED].report);
     };
+  }
+
+  /**
+   * Show the file that a search came with: it is the picture.
+   * @param {any} node
+   * @param {Model} model
+   * @param {any} report
+   */
+  async function showDropped(node, model, report) {
+    const found = await dropped?.of(report);
+    if (!found || panels.get(node).model !== model) return;
+    const full = withResult(model, found.jpeg, 0, { url: found.url });
+    saved.set(node, pack(full));
+    show(node, full);
   }
 
   let told = "";
@@ -211,6 +277,7 @@ function extension() {
     name: "FlowSearch.Panel",
     settings: [HOSTS],
     init() {
+      dropped = new Dropped(window);
       for (const [name, make] of Object.entries(ELEMENTS)) {
         if (!customElements.get(name)) customElements.define(name, make());
       }
@@ -224,7 +291,17 @@ function extension() {
       api.addEventListener("status", hello);
       api.addEventListener("reconnected", helloAgain);
     },
+    beforeRegisterVueAppNodeDefs(/** @type {any[]} */ defs) {
+      defs.forEach((def, i) => def.name.startsWith(OURS) && defs.splice(i, 1, withTips(def)));
+    },
     nodeCreated(/** @type {any} */ node) {
+      if (!node.comfyClass?.startsWith(OURS)) return;
+      for (const input of node.inputs ?? []) explain(node, input);
+      const { onInputAdded } = node;
+      node.onInputAdded = function (/** @type {any} */ input) {
+        onInputAdded?.call(this, input);
+        explain(node, input);
+      };
       if (!SEARCHES.includes(node.comfyClass)) return;
       addPanel(node);
       keepSaved(node);

@@ -155,6 +155,7 @@ async function narrow(page) {
 async function search(page, seed, rows = 30) {
   await widget(page, "RandomNoise", "noise_seed", seed);
   await widget(page, SEARCH, "budget", LONG);
+  await widget(page, SEARCH, "stop_at_maximum", false);
   const before = new Set(readdirSync(output));
   const saved = () => readdirSync(output).filter((name) => !before.has(name));
   await page.locator('[data-testid="queue-button"]').click();

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+DEMO = ROOT / "example_workflows" / "flow_search_demo.json"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 # Where Chrome's installers put it, which no PATH names.
 MAC = [f"/Applications/{name}.app/Contents/MacOS/{name}" for name in ("Google Chrome", "Chromium")]
@@ -79,13 +80,23 @@ def test_what_is_lacking_fails_only_where_it_must_not(bare, monkeypatch):
         browser_tools()
 
 
-def test_the_panel(host, tools, tmp_path):
-    """tests/browser/panel.mjs, whose screenshots are kept in FLOW_SEARCH_SHOTS if that is set."""
+def play(host, tools, tmp_path, script, *words):
+    """Run a script of tests/browser; FLOW_SEARCH_SHOTS keeps its screenshots if that is set."""
     node, modules, browser = tools
     shots = Path(os.environ.get("FLOW_SEARCH_SHOTS", tmp_path))
-    workflow = ROOT / "example_workflows" / "flow_search_demo.json"
-    url, output = host.client.url, host.base / "output"
-    command = [node, ROOT / "tests" / "browser" / "panel.mjs", url, workflow, output, shots]
+    command = [node, ROOT / "tests" / "browser" / script, host.client.url, *words, shots]
     words = [*map(str, command), modules, browser]
     done = subprocess.run(words, capture_output=True, encoding="utf-8", timeout=900)
     assert done.returncode == 0, done.stderr[-4000:]
+
+
+def test_the_panel(host, tools, tmp_path):
+    play(host, tools, tmp_path, "panel.mjs", DEMO, host.base / "output")
+
+
+def test_field_20_every_input_that_a_choice_brings_has_its_tooltip(host, tools, tmp_path):
+    play(host, tools, tmp_path, "tooltips.mjs")
+
+
+def test_field_22_to_25_the_panel_says_how_a_search_ended(host, tools, tmp_path):
+    play(host, tools, tmp_path, "states.mjs", DEMO, host.base / "output")

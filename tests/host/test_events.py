@@ -13,15 +13,17 @@ from PIL import Image
 
 from .graphs import SIZE, node, search, with_input
 
+ENDS = ("execution_error", "execution_interrupted")
 PREVIEWS = (1, 4)  # binary messages of the host: an image, and one that says whose it is
 
 
-async def listen(host, client_id, graph):
-    """The events, and the number of binary previews, while `graph` runs for that client."""
+async def listen(host, client_id, graph, on_event=None, **extra_data):
+    """The events, and the number of binary previews, while `graph` runs for that client; of a
+    prompt that fails or is cancelled the host's own last message is the last event."""
     url, events, previews = host.client.url, [], 0
     async with aiohttp.ClientSession() as session:
         async with session.ws_connect(f"{url}/ws?clientId={client_id}", max_msg_size=0) as stream:
-            body = {"prompt": graph, "client_id": client_id}
+            body = {"prompt": graph, "client_id": client_id, "extra_data": extra_data}
             answer = await (await session.post(f"{url}/prompt", json=body)).json()
             async for message in stream:
                 if message.type == aiohttp.WSMsgType.BINARY:
@@ -30,10 +32,13 @@ async def listen(host, client_id, graph):
                 told = json.loads(message.data)
                 if told["type"] == "flow_search.event":
                     events.append(told["data"] | {"size": len(message.data)})
+                    if on_event is not None:
+                        await on_event(session, events)
                 ours = told["data"].get("prompt_id") == answer["prompt_id"]
                 if told["type"] == "executing" and ours and told["data"]["node"] is None:
                     return events, previews
-                assert told["type"] != "execution_error", told
+                if told["type"] in ENDS and ours:
+                    return [*events, told["data"] | {"kind": told["type"]}], previews
 
 
 def ask(host, route, body):
@@ -45,7 +50,7 @@ def ask(host, route, body):
 
 def test_a_client_hears_the_report_and_sees_the_pictures(host):
     graph = with_input(search(name="heard", seed=41, top_k=2), "latent", "batch_size", 2)
-    events, previews = asyncio.run(listen(host, "plain", graph))
+    events, previews = asyncio.run(listen(host, "plain", graph, preview_method="auto"))
     assert previews > 0
     report = host.probe(graph)["report"]  # from the host's cache
     for image, one in enumerate(report["batch"]):
@@ -67,9 +72,76 @@ def test_a_client_hears_the_report_and_sees_the_pictures(host):
 
 def test_a_client_with_a_panel_gets_no_second_picture(host):
     assert ask(host, "/flow_search/panel", {"client_id": "panel"}) == 200
-    events, previews = asyncio.run(listen(host, "panel", search(name="panel", seed=42)))
+    graph = search(name="panel", seed=42)
+    events, previews = asyncio.run(listen(host, "panel", graph, preview_method="auto"))
     assert previews == 0
     assert any("pictures" in event for event in events)
+
+
+@pytest.mark.parametrize("extra", [{}, {"preview_method": "default"}, {"preview_method": "none"}])
+def test_field_21_no_preview_is_sent_while_previews_are_off(host, extra):
+    """The host's option is none by default, and a prompt's own setting goes before it."""
+    seed = 50 + len(str(extra))
+    heard = search(name=f"off {extra}", seed=seed)
+    events, previews = asyncio.run(listen(host, f"off {seed}", heard, **extra))
+    assert previews == 0
+    assert any("pictures" in event for event in events)  # the panel's own, in our events
+
+
+def test_field_23_a_cancelled_search_tells_where_its_picture_is(host):
+    async def cancel(session, events):
+        if sum(len(event["rows"]) for event in events) > 4:
+            await session.post(f"{host.client.url}/interrupt", json={})
+
+    graph = search(name="told where", seed=44, budget=900)
+    graph["trouble"] = node(
+        "ProbeTroubledReward", reward=["reward", 0], kind="slow", first=0, count=0, name="where"
+    )
+    graph["search"]["inputs"] |= {"reward": ["trouble", 0], "stop_at_maximum": False}
+    events, _ = asyncio.run(listen(host, "cancelled", graph, cancel))
+    *_, told, last = events
+    assert last["kind"] == "execution_interrupted" and last["node_id"] == "search"
+    assert told["kind"] == "unfinished" and told["node_id"] == "search"
+    (file,) = told["saved"]
+    assert file["type"] == "output" and file["subfolder"] == "flow_search"
+    assert file["filename"].startswith("unfinished_")
+    picture = host.client.image(file)
+    assert Image.open(io.BytesIO(picture)).size == (SIZE, SIZE)
+
+
+@pytest.mark.parametrize(("first", "saved"), [(9, 1), (0, 0)])
+def test_field_23_a_failed_search_tells_what_was_saved_of_it(host, first, saved):
+    graph = search(name=f"failed {first}", seed=45)
+    graph["trouble"] = node(
+        "ProbeTroubledReward", reward=["reward", 0], kind="raise", first=first, count=1,
+        name=f"fails {first}",
+    )  # fmt: skip
+    graph["search"]["inputs"]["reward"] = ["trouble", 0]
+    events, _ = asyncio.run(listen(host, "failed", graph))
+    *_, told, last = events
+    assert told["kind"] == "unfinished" and len(told["saved"]) == saved
+    assert last["kind"] == "execution_error" and last["node_type"] == "FlowSearchRBF"
+    assert last["exception_message"].startswith("the reward broke")
+
+
+def test_field_24_a_search_tells_the_maximum_of_its_reward(host):
+    events, _ = asyncio.run(listen(host, "highest", search(name="highest", seed=46)))
+    assert events[0]["kind"] == "start" and events[0]["maximum"] == 0.0
+    graph = search(name="open", seed=46)
+    graph["reward"] = node("FlowSearchRewardLoader", reward="sharpness")
+    events, _ = asyncio.run(listen(host, "open", graph))
+    assert "maximum" not in events[0]
+
+
+def test_field_25_the_console_says_which_image_of_a_batch_is_searched(host):
+    before = len(host.log.read_bytes())
+    graph = with_input(search(name="which", seed=47, budget=8), "latent", "batch_size", 3)
+    host.run(graph)
+    bar = host.log.read_bytes()[before:].decode("utf-8", "replace")
+    assert [f"image {i} of 3" in bar for i in (1, 2, 3)] == [True] * 3
+    before = len(host.log.read_bytes())
+    host.run(search(name="alone", seed=47, budget=8))
+    assert "image 1 of 1" not in host.log.read_bytes()[before:].decode("utf-8", "replace")
 
 
 @pytest.mark.parametrize("client_id", [None, 7, "", "x" * 129])

@@ -4,14 +4,19 @@ Field 31: a report may be somebody else's; tests/nodes has all that can be wrong
 """
 
 import csv
+import importlib
 import io
 import json
+import sys
+from pathlib import Path
+from types import ModuleType
 
+import numpy as np
 import pytest
 from pack.demo.client import ComfyError
 from PIL import Image
 
-from .graphs import node, search, with_input
+from .graphs import node, particles, search, with_input
 
 WHITE, RED, BLUE = (255, 255, 255), (194, 59, 34), (59, 117, 175)
 
@@ -65,6 +70,73 @@ def test_its_picture_shows_every_panel(host):
         assert count(picture, BLUE, budget) > 5000  # bars
         assert count(picture, RED, tree) > 300  # the winner's ancestors
         assert count(picture, WHITE, (0, 0, 1200, 15)) == 1200 * 15
+
+
+@pytest.mark.parametrize("method", ["best_of_n", "rbf"])
+def test_field_27_what_says_nothing_is_left_out(host, method):
+    """Best of N has no tree and scores at one step: its rewards have the whole sheet."""
+    graph = reported(prefix="", seed=25, name=f"sheet {method}", budget=30)
+    (picture,) = drawn(host, host.run(particles(graph, method)))
+    assert picture.size == (1200, 1000)
+    bars, line = (count(picture, colour, (800, 130, 1140, 450)) for colour in (BLUE, RED))
+    below = [count(picture, colour, (90, 580, 1140, 920)) for colour in (BLUE, RED)]
+    if method == "rbf":
+        assert bars > 5000 and below[1] > 300
+    else:
+        assert 0 < bars < 1000 and line > 100  # dots and the best line, no bars
+        assert picture.getpixel((90, 550)) == WHITE  # no title there
+        assert any(below)
+
+
+@pytest.mark.parametrize("method", ["best_of_n", "rbf"])
+def test_field_27_the_pictures_returned_are_on_the_sheet(host, method):
+    graph = particles(
+        reported(batch=2, prefix="", seed=26, name=f"shown {method}", budget=30, top_k=2), method
+    )
+    graph["chart"]["inputs"]["images"] = ["search", 1]
+    graph["saved"] = node("SaveImage", images=["search", 1], filename_prefix=f"shown_{method}")
+    outputs = host.run(graph)
+    files = [
+        Image.open(host.base / "output" / image["filename"]) for image in outputs["saved"]["images"]
+    ]
+    for i, picture in enumerate(drawn(host, outputs)):
+        top = picture.height - 340  # of the pictures, each 256 px wide
+        for k in range(2):
+            box = (90 + k * 268, top, 90 + k * 268 + 256, top + 256)
+            shown, file = picture.crop(box), files[2 * i + k].resize((256, 256))
+            worth = np.abs(np.asarray(shown, float) - np.asarray(file.convert("RGB"), float)).mean()
+            assert worth < 6.0, (i, k, worth)
+
+
+def test_field_27_pictures_of_another_search_are_refused(host):
+    graph = reported(prefix="", seed=27, name="others", top_k=2)
+    graph["one"] = node("ImageFromBatch", image=["search", 1], batch_index=0, length=1)
+    graph["chart"]["inputs"]["images"] = ["one", 0]
+    with pytest.raises(ComfyError) as caught:
+        host.run(graph)
+    text = str(caught.value)
+    assert "got 1, expected 2" in text and "\n" not in text
+
+
+def test_field_24_a_perfect_score_is_called_so(monkeypatch):
+    """In the title of the sheet; what is left of rounding is 0."""
+    package = ModuleType("pack.nodes")
+    package.__path__ = [str(Path(__file__).resolve().parents[2] / "nodes")]
+    monkeypatch.setitem(sys.modules, "pack.nodes", package)
+    monkeypatch.delitem(sys.modules, "pack.nodes.report_chart", raising=False)
+    chart = importlib.import_module("pack.nodes.report_chart")
+    monkeypatch.delitem(sys.modules, "pack.nodes.report_chart")
+    best = {"id": 0, "path": 0, "nfe": 1}
+    report = {"method": "rbf", "seed": 1, "spent": {"nfe": 1, "seconds": {"total": 1.0}}}
+    report |= {"stopped": "target", "budget": {"target_reward": None, "maximum": 0.0}}
+    told = {
+        w: chart.headline(report | {"best": best | {"reward": w}}) for w in (0.0, -4.9e-9, -1.5)
+    }
+    assert "reward 0 (perfect) with" in told[0.0] and told[-4.9e-9] == told[0.0]
+    assert "reward -1.5 with" in told[-1.5] and told[0.0].endswith("stopped at the maximum")
+    del report["budget"]["maximum"]
+    plain = chart.headline(report | {"best": best | {"reward": -4.9e-9}})
+    assert "reward 0 with" in plain and plain.endswith("stopped by target")
 
 
 @pytest.mark.parametrize(

@@ -226,6 +226,31 @@ def test_a_target_is_reached_when_it_is_met_exactly():
     assert len(events) > 1
 
 
+@each_method
+@pinned(10)
+@given(st.data(), st.sampled_from([-9.0, 0.0, 1.2, 1.9]))
+def test_field_24_the_maximum_of_a_reward_is_a_target(name, data, maximum):
+    """One that rounding may fall short of by a part in a million."""
+    setup = data.draw(setups(name))
+    events, outcome, _ = setup.run(rules=StopRules(maximum=maximum))
+    target = maximum - 1e-6 * max(1.0, abs(maximum))
+    same, told, _ = setup.run(rules=StopRules(target=target))
+    assert [e.spent for e in events] == [e.spent for e in same]
+    assert (ids(outcome), outcome.stopped) == (ids(told), told.stopped)
+
+
+@pytest.mark.parametrize(
+    ("reward", "reached"),
+    [(0.0, True), (-4.9e-9, True), (1e-9, True), (-2e-6, False), (-math.inf, False)],
+)
+def test_field_24_what_rounding_leaves_of_a_perfect_score_is_perfect(reward, reached):
+    assert StopRules(maximum=0.0).reached(reward) == reached
+    assert StopRules(maximum=1000.0).reached(1000.0 + 1000.0 * reward) == reached
+    assert not StopRules().reached(reward)
+    assert StopRules(target=5.0, maximum=0.0).reached(reward) == reached
+    assert StopRules(target=-7.0, maximum=0.0).reached(-6.0)
+
+
 def test_a_threshold_that_is_reached_ends_the_search():
     events, outcome, task = Setup(SEARCHES["threshold"](-9.0), extra=20).run()
     assert (events[-1].kind, outcome.stopped, task.ledger.nfe) == ("done", "done", 5)

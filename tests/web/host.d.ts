@@ -1,9 +1,12 @@
 /** What the pack uses of ComfyUI's front-end. */
 
+declare const LiteGraph: { registered_node_types: Record<string, any>; vueNodesMode?: boolean };
+
 declare module "*/scripts/app.js" {
   export const app: {
     rootGraph?: any;
     graph?: any;
+    canvas?: any;
     ui?: { settings?: { getSettingValue(id: string): string | undefined } };
     extensionManager?: any;
     registerExtension(extension: object): void;

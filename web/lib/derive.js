@@ -31,6 +31,16 @@ export function bestRow(search) {
 }
 
 /**
+ * Whether a particle's reward is the highest there is, but for float noise.
+ * @param {Search} search
+ * @param {?Row} row
+ */
+export function isPerfect({ maximum }, row) {
+  if (maximum === null || row?.reward == null) return false;
+  return row.reward >= maximum - 1e-6 * Math.max(1, Math.abs(maximum));
+}
+
+/**
  * The best reward so far against NFE, the finish left out: one point at each record.
  * @param {Search} search
  * @returns {{nfe: number, reward: number}[]}

@@ -49,6 +49,26 @@ export function source({ jpeg, file }, href) {
 }
 
 /**
+ * Write the heading of a section.
+ * @param {any} head
+ * @param {string} text
+ * @param {string[][]} keys colour and word
+ */
+export function heading(head, text, keys = []) {
+  const told = text + keys.map(([, word]) => word).join();
+  if (head.dataset.told === told) return;
+  head.dataset.told = told;
+  head.innerHTML = "<span></span>";
+  head.firstChild.textContent = head.title = text;
+  for (const [colour, word] of keys) {
+    const key = document.createElement("i");
+    key.style.setProperty("--key", colour);
+    key.textContent = word;
+    head.append(key);
+  }
+}
+
+/**
  * A base class of elements that draw a search; made on demand, since Node.js has no HTMLElement.
  * `search`, `words` are set from outside; each change asks for a drawing.
  */

@@ -4,13 +4,13 @@
  * `model`, `words`, `href` (FileRef -> URL) are set from outside; it says "stop" when asked to.
  */
 
-import { bestPicture, bestRow, film, lineage, nearest, shares } from "./derive.js";
-import { drawer, source } from "./element.js";
+import { bestPicture, bestRow, film, isPerfect, lineage, shares } from "./derive.js";
+import { DIALOG, fill, openPicture, wireDialog } from "./dialog.js";
+import { drawer, heading } from "./element.js";
 import { COLOURS, PANEL_STYLE } from "./style.js";
-import { described, figure, texts } from "./texts.js";
+import { described, figure, imageOf, noteOf, texts } from "./texts.js";
 
 /** @typedef {import("./store.js").Model} Model @typedef {import("./store.js").Search} Search */
-/** @typedef {import("./store.js").Picture} Picture */
 
 const HTML = `<style>${PANEL_STYLE}</style>
   <header>
@@ -18,6 +18,7 @@ const HTML = `<style>${PANEL_STYLE}</style>
     <button class="stop" type="button" disabled></button>
   </header>
   <progress hidden></progress>
+  <p class="note" role="alert" hidden></p>
   <div class="full best" hidden>
     <button type="button"><span class="none"></span><img alt="" draggable="false" hidden></button>
     <dl></dl>
@@ -26,10 +27,7 @@ const HTML = `<style>${PANEL_STYLE}</style>
   <section class="full shares" hidden><h4></h4><flow-search-shares></flow-search-shares></section>
   <section class="full film" hidden><h4></h4><flow-search-film></flow-search-film></section>
   <output class="full" aria-live="polite" hidden></output>
-  <dialog aria-labelledby="told">
-    <img alt="">
-    <footer><span id="told"></span><a target="_blank" rel="noopener"></a><button type="button"></button></footer>
-  </dialog>`;
+  ${DIALOG}`;
 
 const INTERVAL = 150; // ms between drawings: the page has more to do
 
@@ -110,13 +108,7 @@ export function panelView() {
       }
       const best = () => (this.search ? bestPicture(this.search) : null);
       this.get(".best button").addEventListener("click", () => this.open(best()?.row.id ?? null));
-      const dialog = this.get("dialog");
-      dialog.querySelector("button").addEventListener("click", () => dialog.close());
-      dialog.addEventListener(
-        "click",
-        (/** @type {Event} */ event) => event.target === dialog && dialog.close(),
-      );
-      dialog.addEventListener("keydown", (/** @type {Event} */ event) => event.stopPropagation());
+      wireDialog(this.get("dialog"));
     }
 
     /** @param {?number} id of the particle pointed at */
@@ -134,39 +126,8 @@ export function panelView() {
 
     /** @param {?number} id of the particle to look at, or at the last ancestor with a picture */
     open(id) {
-      const { search, words } = this;
-      const line = search && id !== null ? lineage(search, id) : [];
-      const row = line.at(-1);
-      if (!search || !row) return;
-      const shown = nearest(search, row.id);
-      const dialog = this.get("dialog");
-      const [image, caption, link] = ["img", "span", "a"].map((tag) => dialog.querySelector(tag));
-      const other = shown ? `${words.notKept}, ${words.instead} ${shown.id}` : words.notKept;
-      const told = described(row, line, words);
-      caption.textContent = image.alt = shown?.id === row.id ? told : `${told}; ${other}`;
-      image.hidden = !shown;
-      link.hidden = !shown?.file;
-      if (shown) this.fill(image, shown, () => (link.hidden = true));
-      link.href = shown?.file ? this.href(shown.file) : "";
-      link.textContent = this.words.newTab;
-      dialog.querySelector("button").textContent = this.words.close;
-      dialog.showModal();
-    }
-
-    /**
-     * The picture's file, or where that is gone (the temp folder is emptied) its small version.
-     * @param {HTMLImageElement} image
-     * @param {Picture} picture
-     * @param {() => void} [gone]
-     */
-    fill(image, picture, gone) {
-      const small = source({ ...picture, file: null }, this.href);
-      image.onerror = () => {
-        image.onerror = null;
-        image.src = small;
-        gone?.();
-      };
-      image.src = picture.file ? this.href(picture.file) : small;
+      const { search, words, href } = this;
+      if (search && id !== null) openPicture(this.get("dialog"), search, id, words, href);
     }
 
     draw() {
@@ -175,10 +136,12 @@ export function panelView() {
       for (const part of this.root.querySelectorAll(".full"))
         /** @type {HTMLElement} */ (part).hidden = !search;
       this.head(model, search);
+      this.note(model);
       if (!search) return;
       this.best(search);
       const moved = film(search).length > 0;
       this.get(".film").hidden = !moved;
+      this.get(".shares").hidden = shares(search).filter(({ tries }) => tries).length < 2;
       const rolls =
         search.rows.some((row) => row.quota !== undefined) || search.shares?.some((s) => s.base);
       const keys = [
@@ -190,32 +153,12 @@ export function panelView() {
             ]
           : []),
       ];
-      this.heading(".chart h4", words.chart);
-      this.heading(".shares h4", words.shares, keys);
-      this.heading(".film h4", words.film);
+      heading(this.get(".chart h4"), words.chart);
+      heading(this.get(".shares h4"), words.shares, keys);
+      heading(this.get(".film h4"), words.film);
       for (const view of this.views) {
         view.href = this.href;
         view.show(search, words);
-      }
-    }
-
-    /**
-     * @param {string} selector
-     * @param {string} text
-     * @param {string[][]} keys colour and word
-     */
-    heading(selector, text, keys = []) {
-      const head = this.get(selector);
-      const told = text + keys.map(([, word]) => word).join();
-      if (head.dataset.told === told) return;
-      head.dataset.told = told;
-      head.innerHTML = "<span></span>";
-      head.firstChild.textContent = head.title = text;
-      for (const [colour, word] of keys) {
-        const key = document.createElement("i");
-        key.style.setProperty("--key", colour);
-        key.textContent = word;
-        head.append(key);
       }
     }
 
@@ -227,10 +170,11 @@ export function panelView() {
       const { words } = this;
       const busy = model?.running ?? false;
       const state = this.get(".state");
-      const told = busy ? words[this.asked ? "stopping" : "searching"] : search && this.why(search);
-      if (state.textContent !== (told ?? words.empty)) state.textContent = told ?? words.empty;
-      const spent = search ? `${search.spent} / ${search.budget} ${words.nfe}` : "";
-      this.get(".spent").textContent = spent; // beside the state, which is read out when it changes
+      const told = (model && (busy ? this.doing(model) : this.why(model, search))) ?? words.empty;
+      if (state.textContent !== told) state.textContent = state.title = told;
+      const spent = this.get(".spent"); // beside the state, which is read out when it changes
+      spent.textContent = search ? `${search.spent} / ${search.budget} ${words.nfe}` : "";
+      spent.title = (model?.images ?? 1) > 1 ? words.perImage : "";
       const stop = this.get(".stop");
       stop.hidden = !busy;
       stop.disabled = !busy || this.asked;
@@ -244,10 +188,37 @@ export function panelView() {
       this.chooser(model?.searches.length ?? 0);
     }
 
-    /** @param {Search} search @returns {string} */
-    why(search) {
+    /** @param {Model} model that runs */
+    doing({ lost, current, images }) {
+      const { words } = this;
+      const doing = this.asked ? words.stopping : lost ? words.lost : words.searching;
+      return images > 1 ? `${doing}, ${imageOf(words, current, images)}` : doing;
+    }
+
+    /** @param {Model} model that has ended @param {?Search} search @returns {string} */
+    why(model, search) {
       const known = /** @type {Record<string, string>} */ (/** @type {unknown} */ (this.words));
-      return known[search.stopped ?? "unknown"] ?? this.words.unknown;
+      const highest = search && search.stopped === "target" && search.rows.some((row) => isPerfect(search, row));
+      const why = model.error ? "error" : (model.ended ?? search?.stopped ?? "unknown");
+      return highest && !model.ended ? this.words.highest : (known[why] ?? this.words.unknown);
+    }
+
+    /** @param {?Model} model: why it ended, and where unfinished pictures are */
+    note(model) {
+      const box = this.get(".note");
+      const text = model ? noteOf(model, this.words) : "";
+      const files = model?.saved ?? [];
+      box.hidden = !text && !files.length;
+      const told = JSON.stringify([text, files]);
+      if (box.dataset.told === told) return;
+      box.dataset.told = told;
+      box.replaceChildren(text);
+      for (const file of files) {
+        const link = Object.assign(document.createElement("a"), { target: "_blank", rel: "noopener" });
+        link.href = this.href(file);
+        link.textContent = [file.type, file.subfolder, file.filename].filter(Boolean).join("/");
+        box.append(text || box.childNodes.length > 1 ? "\n" : "", `${this.words.unfinished} `, link);
+      }
     }
 
     /** @param {number} count of images in the batch */
@@ -262,29 +233,36 @@ export function panelView() {
       select.value = String(this.chosen);
     }
 
+    /** @param {Search} search @param {import("./store.js").Row} row */
+    worth(search, row) {
+      const worth = figure(row.reward);
+      return isPerfect(search, row) ? `${worth} (${this.words.perfect})` : worth;
+    }
+
     /** @param {Search} search */
     best(search) {
       const { words } = this;
+      const none = this._model?.running ? words.noPicture : words.lostPicture;
       const row = bestRow(search);
       const shown = bestPicture(search);
       const image = this.get(".best img");
       image.hidden = !shown;
       this.get(".best .none").hidden = Boolean(shown);
-      this.get(".best .none").textContent = words.noPicture;
+      this.get(".best .none").textContent = none;
       const button = this.get(".best button");
       button.disabled = !shown;
       button.setAttribute(
         "aria-label",
-        shown ? `${words.open} ${words.particle} ${shown.row.id}` : words.noPicture,
+        shown ? `${words.open} ${words.particle} ${shown.row.id}` : none,
       );
       const key = shown
-        ? `${this._model?.run.prompt} ${shown.picture.id} ${shown.picture.file?.filename}`
+        ? `${this._model?.run.prompt} ${shown.picture.id} ${shown.picture.url ?? shown.picture.file?.filename}`
         : "";
-      if (shown && key !== this.shownBest) this.fill(image, shown.picture);
+      if (shown && key !== this.shownBest) fill(image, shown.picture, this.href);
       this.shownBest = key;
       const facts = row
         ? [
-            [row.kind === "finish" ? words.winner : words.best, figure(row.reward), "reward"],
+            [row.kind === "finish" ? words.winner : words.best, this.worth(search, row), "reward"],
             ...(row.watchdog != null ? [[words.watchdog, figure(row.watchdog)]] : []),
             [words.particle, String(row.id)],
             [words.path, String(row.path)],

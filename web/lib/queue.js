@@ -17,7 +17,7 @@ export async function workflowOf(ask, prompt) {
 
 /**
  * Of some prompts those that neither run nor wait, and what the history keeps of them: their
- * `executed` events and the kinds of all others. Null where the queue is not told.
+ * `executed` events and all others by kind. Null where the queue is not told.
  * @param {Ask} ask
  * @param {string[]} prompts
  */
@@ -39,6 +39,6 @@ async function kept(ask, prompt) {
     const display_node = entry.meta?.[node]?.display_node ?? node;
     return { node, display_node, prompt_id: prompt, output };
   });
-  const kinds = (entry?.status?.messages ?? []).map((/** @type {any[]} */ [kind]) => kind);
-  return { prompt, outputs, kinds: /** @type {string[]} */ (kinds) };
+  const messages = /** @type {[string, any][]} */ (entry?.status?.messages ?? []);
+  return { prompt, outputs, messages };
 }

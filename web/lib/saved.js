@@ -7,6 +7,7 @@
 
 import { checkReports, checkSaved } from "./checked.js";
 import { bestLine, bestRow, film, lineage, shares } from "./derive.js";
+import { emptyModel } from "./ends.js";
 import { emptySearch, fromReport } from "./store.js";
 
 /** @typedef {import("./store.js").Model} Model @typedef {import("./store.js").Search} Search */
@@ -76,7 +77,8 @@ function packSearch(search, rows, pictures) {
     failed: kept.filter((row) => row.failed).map((row) => [row.id, row.failed]),
     watchdog: kept.flatMap(watched),
     shares: shares(search).map((share) => [share.step, share.tries, share.base, share.rolled]),
-    pictures: order.slice(0, pictures).map((frame) => frame.picture),
+    pictures: order.slice(0, pictures).map(({ picture: { id, jpeg, file } }) => ({ id, jpeg, file })),
+    ...(search.maximum !== null && { maximum: search.maximum }),
   };
 }
 
@@ -87,7 +89,9 @@ function packSearch(search, rows, pictures) {
 export function pack(model) {
   const count = model.searches.length;
   const [rows, pictures] = [ROWS, PICTURES].map((all) => Math.max(1, Math.floor(all / count)));
-  return { version: SAVED, searches: model.searches.map((one) => packSearch(one, rows, pictures)) };
+  const { ended, error, saved } = model;
+  const searches = model.searches.map((one) => packSearch(one, rows, pictures));
+  return { version: SAVED, searches, ...(ended && { ended, error, saved }) };
 }
 
 /**
@@ -109,7 +113,7 @@ function unpackSearch(saved) {
     return row;
   });
   return {
-    ...emptySearch(saved.budget, saved.method, saved.sigmas),
+    ...emptySearch(saved.budget, saved.method, saved.sigmas, saved.maximum ?? null),
     spent: saved.spent,
     stopped: saved.stopped,
     rows,
@@ -127,7 +131,7 @@ function unpackSearch(saved) {
 /**
  * The model of what `pack` gave, or of a report that came with a picture; null for anything else.
  * What is malformed is somebody else's: a line in the console says what.
- * @param {any} saved
+ * @param {any} saved a report may have small `pictures` of the results beside it, one for each image
  * @param {Run} run
  * @returns {?Model}
  */
@@ -141,6 +145,35 @@ export function unpack(saved, run) {
     console.warn(`Flow Search: ${/** @type {Error} */ (error).message}`);
     return null;
   }
-  if (report) return fromReport(report, run);
-  return { run, running: false, current: 0, searches: saved.searches.map(unpackSearch) };
+  if (report) return (saved.pictures ?? []).reduce(withResult, fromReport(report, run));
+  const { ended = null, error = null, saved: files = [] } = saved;
+  const searches = saved.searches.map(unpackSearch);
+  return { ...emptyModel(run), images: searches.length, searches, ended, error, saved: files };
+}
+
+/**
+ * A model with a picture of the result of one image.
+ * @param {Model} model
+ * @param {?string} jpeg small, in base64
+ * @param {number} image
+ * @param {any} [more] of the picture
+ * @returns {Model}
+ */
+export function withResult(model, jpeg, image, more = {}) {
+  const search = model.searches[image];
+  const id = search && bestRow(search)?.id;
+  if (id == null) return model;
+  const pictures = new Map([...search.pictures, [id, { id, jpeg, file: null, ...more }]]);
+  const searches = model.searches.slice();
+  searches[image] = { ...search, pictures };
+  return { ...model, searches };
+}
+
+/**
+ * Whether a report tells of a single picture, so that a file with it shows that.
+ * @param {any} saved
+ */
+export function ofOnePicture(saved) {
+  const report = saved?.report;
+  return Boolean(report) && (report.batch ?? [report]).length === 1 && report.top.length === 1;
 }

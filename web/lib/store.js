@@ -5,6 +5,7 @@
  * changed: each step gives a new one.
  */
 
+import { emptyModel, ended, ENDS, sentence } from "./ends.js";
 import { over, workflowOf } from "./queue.js";
 
 export const VERSION = 1;
@@ -14,21 +15,31 @@ export const VERSION = 1;
  *   reward: ?number, accepted: boolean, nfe: number, quota?: number, watchdog?: ?number,
  *   failed?: string}} Row one scored particle, as in the report's trace
  * @typedef {{filename: string, subfolder: string, type: string}} FileRef what /view takes
- * @typedef {{id: number, jpeg: ?string, file: ?FileRef}} Picture jpeg: small, in base64
+ * @typedef {{id: number, jpeg: ?string, file: ?FileRef, url?: string}} Picture jpeg: small, in
+ *   base64; url: of a file that was dropped, as long as the page is open
  * @typedef {{step: number, tries: number, base: number, rolled: number}} Share of the budget:
  *   particles tried at a step, the quota of its paths (0: without), and what was handed on to it
  * @typedef {{method: string, sigmas: number[], budget: number, spent: number, rows: Row[],
  *   places: Map<number, number>, pictures: Map<number, Picture>, stopped: ?string,
- *   shares: ?Share[]}} Search places: of ids in rows; shares: told, where rows are left out
+ *   shares: ?Share[], maximum: ?number}} Search places: of ids in rows; shares: told, where rows are
+ *   left out; maximum: of the reward, where it has one
  * @typedef {{node: string, prompt: ?string, workflow: ?string}} Run
- * @typedef {{run: Run, running: boolean, current: number, searches: Search[]}} Model
+ * @typedef {{run: Run, running: boolean, current: number, images: number, searches: Search[],
+ *   ended: ?string, error: ?string, saved: FileRef[], lost: boolean}} Model images: of the batch;
+ *   ended: why, if without a report; saved: unfinished pictures; lost: the connection
  * @typedef {{version: number, node_id: string, prompt_id?: ?string, workflow?: ?string,
  *   kind: string, image?: number, images?: number, rows: Row[], spent: number, budget: number,
- *   method?: string, sigmas?: number[], stopped?: string, pictures?: Picture[]}} Message
+ *   method?: string, sigmas?: number[], maximum?: ?number, stopped?: string, pictures?: Picture[],
+ *   saved?: FileRef[]}} Message
  */
 
 /** @returns {Search} */
-export function emptySearch(budget = 0, method = "", sigmas = /** @type {number[]} */ ([])) {
+export function emptySearch(
+  budget = 0,
+  method = "",
+  sigmas = /** @type {number[]} */ ([]),
+  maximum = /** @type {?number} */ (null),
+) {
   return {
     method,
     sigmas,
@@ -39,6 +50,7 @@ export function emptySearch(budget = 0, method = "", sigmas = /** @type {number[
     pictures: new Map(),
     stopped: null,
     shares: null,
+    maximum,
   };
 }
 
@@ -84,13 +96,16 @@ export function reduce(model, message) {
     prompt: message.prompt_id ?? null,
     workflow: message.workflow ?? null,
   };
-  const goesOn = model !== null && model.running && model.run.prompt === run.prompt;
+  const same = model !== null && model.run.prompt === run.prompt;
+  const goesOn = same && model.running;
+  const { saved = [] } = message;
+  if (kind === "unfinished" && !goesOn) return same ? { ...model, saved } : model;
   const anew = !goesOn || (kind === "start" && image === 0);
   const searches = anew ? [] : model.searches.slice();
   while (searches.length <= image) searches.push(emptySearch(message.budget));
   const before =
     kind === "start"
-      ? emptySearch(message.budget, message.method, message.sigmas)
+      ? emptySearch(message.budget, message.method, message.sigmas, message.maximum ?? null)
       : searches[image];
   searches[image] = {
     ...before,
@@ -101,7 +116,7 @@ export function reduce(model, message) {
     stopped: message.stopped ?? before.stopped,
   };
   const running = message.stopped === undefined || image + 1 < images;
-  return { run, running, current: image, searches };
+  return { ...emptyModel(run), running, current: image, images, searches, saved };
 }
 
 /**
@@ -116,7 +131,7 @@ export function fromReport(report, run, before = null, files = []) {
   const known = before !== null && before.run.prompt === run.prompt ? before.searches : [];
   const reports = report.batch ?? [report];
   const searches = reports.map((/** @type {any} */ one, /** @type {number} */ i) => {
-    const search = emptySearch(one.budget.nfe, one.method, one.sigmas);
+    const search = emptySearch(one.budget.nfe, one.method, one.sigmas, one.budget.maximum ?? null);
     const seen = known[i]?.pictures ?? new Map();
     const id = one.best.id;
     const best = files[i] ? [{ id, jpeg: seen.get(id)?.jpeg ?? null, file: files[i] }] : [];
@@ -128,7 +143,7 @@ export function fromReport(report, run, before = null, files = []) {
       stopped: one.stopped,
     };
   });
-  return { run, running: false, current: 0, searches };
+  return { ...emptyModel(run), images: reports.length, searches, error: report.error ?? null };
 }
 
 /**
@@ -155,45 +170,34 @@ export function carried(model, shown) {
 }
 
 /**
- * The model of a run that ended without a report.
- * @param {Model} model
- * @param {string} stopped why
- * @returns {Model}
- */
-export function ended(model, stopped) {
-  const searches = model.searches.map((one) => ({ ...one, stopped: one.stopped ?? stopped }));
-  return { ...model, running: false, searches };
-}
-
-/** Event types of ComfyUI that end a run: why, in the words of the report. */
-const ENDS = /** @type {Record<string, string>} */ ({
-  execution_error: "error",
-  execution_interrupted: "cancel",
-});
-
-/**
  * The sole listener: hears a run through `source` (ComfyUI's api, or any EventTarget), keeps the
- * newest model of each node, and tells `tell` of each new one.
+ * newest model of each node, and tells `tell` of each new one. `types` are those of search nodes.
  */
 export class Store {
   /**
    * @param {EventTarget} source
    * @param {(model: Model) => void} tell
    * @param {import("./queue.js").Ask} ask
+   * @param {string[]} types
    */
-  constructor(source, tell, ask = async () => null) {
+  constructor(source, tell, ask = async () => null, types = []) {
     /** @type {Map<string, Model>} */
     this.models = new Map();
     this.tell = tell;
     this.ask = ask;
+    this.types = types;
+    /** @type {Set<string>} prompts of this page: a cancel is told to all pages */
+    this.prompts = new Set();
     this.unsettled = false; // runs may have ended unheard
     const hear = (/** @type {string} */ type, /** @type {(detail: any) => void} */ then) =>
       source.addEventListener(type, (event) => then(/** @type {CustomEvent} */ (event).detail));
     hear("flow_search.event", (message) => this.hear(message));
     hear("executed", (detail) => this.finish(detail));
     for (const [type, why] of Object.entries(ENDS)) {
-      hear(type, (detail) => this.end(detail?.prompt_id ?? null, why));
+      hear(type, (detail) => this.end(detail ?? {}, why));
     }
+    hear("execution_start", (detail) => this.prompts.add(detail.prompt_id));
+    hear("reconnecting", () => this.connect(true));
     hear("reconnected", () => this.settle());
     hear("status", () => this.unsettled && this.settle());
   }
@@ -247,12 +251,27 @@ export class Store {
   }
 
   /**
-   * @param {?string} prompt
+   * End what runs of a prompt. An error of a search that has not begun is told on its node, and one
+   * after its last message, too.
+   * @param {any} detail of the event: `node_id` and `node_type` are of the node that ended it
    * @param {string} why
    */
-  end(prompt, why) {
+  end({ prompt_id: prompt = null, node_id: node = null, node_type: type, ...more }, why) {
+    const ours = this.types.includes(type);
+    const error = ours && why === "error" ? sentence(more) : null;
+    const models = [...this.models.values()].filter(({ run }) => run.prompt === prompt);
+    const own = ours ? models.filter(({ run }) => run.node === String(node)) : [];
+    const over = new Set([...models.filter((model) => model.running), ...own]);
+    for (const model of over) this.keep(ended(model, why, error));
+    if (!ours || over.size || !(why === "error" || this.prompts.has(prompt))) return;
+    const run = { node: String(node), prompt, workflow: null };
+    this.keepAgain(ended(emptyModel(run), why, error));
+  }
+
+  /** @param {boolean} lost the connection to the server: what runs may have ended */
+  connect(lost) {
     for (const model of this.models.values()) {
-      if (model.running && model.run.prompt === prompt) this.keep(ended(model, why));
+      if (model.running && model.lost !== lost) this.keep({ ...model, lost });
     }
   }
 
@@ -262,10 +281,12 @@ export class Store {
     const prompts = [...new Set(running.flatMap(({ run }) => run.prompt ?? []))];
     const ends = prompts.length ? await over(this.ask, prompts) : [];
     this.unsettled = (ends?.length ?? 0) < prompts.length;
-    for (const { prompt, outputs, kinds } of ends ?? []) {
+    for (const { prompt, outputs, messages } of ends ?? []) {
       const nodes = running.filter(({ run }) => run.prompt === prompt).map(({ run }) => run.node);
       for (const output of outputs) if (nodes.includes(output.display_node)) this.finish(output);
-      this.end(prompt, ENDS[kinds.find((kind) => kind in ENDS) ?? ""] ?? "unknown");
+      const [kind, detail] = messages.find(([kind]) => kind in ENDS) ?? ["", {}];
+      this.end({ ...detail, prompt_id: prompt }, ENDS[kind] ?? "unknown");
     }
+    if (ends) this.connect(false);
   }
 }

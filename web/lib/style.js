@@ -41,6 +41,8 @@ export const PANEL_STYLE = `
   progress::-webkit-progress-bar { background: var(--fs-box); }
   progress::-webkit-progress-value { background: ${COLOURS[0]}; }
   progress::-moz-progress-bar { background: ${COLOURS[0]}; }
+  .note { flex: none; margin: 0; max-height: 9.5em; overflow: auto; white-space: pre-wrap; overflow-wrap: anywhere; }
+  .note a { color: inherit; }
   .best { display: flex; gap: 8px; flex: none; height: 112px; }
   .best button { width: 112px; height: 112px; flex: none; padding: 0; overflow: hidden; }
   .best img { width: 100%; height: 100%; object-fit: contain; display: block; }

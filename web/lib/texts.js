@@ -6,21 +6,26 @@ const EN = {
   panel: "Search",
   empty: "Run the workflow to watch the search here.",
   searching: "Searching",
+  lost: "Connection lost",
   stop: "Stop now",
   stopHint:
     "Stop now, keep the best: ends the search, finishes the best candidate so far and lets the workflow go on.",
   stopping: "Stopping…",
   budget: "Budget used up",
   target: "Target reached",
+  highest: "Maximum reached",
   time: "Time limit reached",
   interrupt: "Stopped by you",
   done: "Search complete",
   cancel: "Cancelled",
   error: "Ended by an error",
   unknown: "Ended",
+  forgotten: "The server was restarted, or its history no longer has this run.",
+  unfinished: "Unfinished picture:",
   best: "Best so far",
   winner: "Result",
   reward: "reward",
+  perfect: "perfect",
   tried: "tried",
   nfe: "NFE",
   particle: "particle",
@@ -36,7 +41,10 @@ const EN = {
   rolled: "rolled over",
   film: "Candidates the search moved to",
   image: "Image",
+  imageOf: "image {0} of {1}",
+  perImage: "The budget is for each image of the batch.",
   noPicture: "No picture yet",
+  lostPicture: "Picture not kept",
   notKept: "its picture was not kept",
   instead: "here is particle",
   open: "Open the picture of",
@@ -49,20 +57,25 @@ const ZH = {
   panel: "搜索",
   empty: "运行工作流后，可在此观看搜索过程。",
   searching: "搜索中",
+  lost: "连接已断开",
   stop: "停止",
   stopHint: "停止并保留最佳：结束搜索，完成目前最佳的候选，然后继续执行工作流。",
   stopping: "正在停止…",
   budget: "预算已用完",
   target: "已达到目标",
+  highest: "已达到最高分",
   time: "已到时间限制",
   interrupt: "已由你停止",
   done: "搜索完成",
   cancel: "已取消",
   error: "因错误结束",
   unknown: "已结束",
+  forgotten: "服务器已重启，或其历史中已没有这次运行。",
+  unfinished: "未完成的图像：",
   best: "目前最佳",
   winner: "结果",
   reward: "奖励",
+  perfect: "满分",
   tried: "已尝试",
   nfe: "NFE",
   particle: "粒子",
@@ -78,7 +91,10 @@ const ZH = {
   rolled: "结转",
   film: "搜索采纳的候选",
   image: "图像",
+  imageOf: "第 {0} / {1} 张",
+  perImage: "预算按批次中的每张图像计算。",
   noPicture: "暂无图像",
+  lostPicture: "图像未保留",
   notKept: "其图像未保留",
   instead: "此为粒子",
   open: "打开图像：",
@@ -101,6 +117,25 @@ export function figure(value) {
   if (size < 1e-6) return "0"; // float noise around a perfect score
   if (size >= 1e5 || size < 1e-3) return value.toExponential(2);
   return String(Number(value.toPrecision(4)));
+}
+
+/**
+ * Which image of a batch.
+ * @param {Texts} words
+ * @param {number} index from 0
+ * @param {number} count
+ */
+export function imageOf(words, index, count) {
+  return words.imageOf.replace("{0}", String(index + 1)).replace("{1}", String(count));
+}
+
+/**
+ * Why a run ended without a result, as far as is known.
+ * @param {import("./store.js").Model} model
+ * @param {Texts} words
+ */
+export function noteOf(model, words) {
+  return model.error ?? (model.ended === "unknown" ? words.forgotten : "");
 }
 
 /**
