@@ -12,6 +12,7 @@ and what soft counts are: see ``colour_shapes``. c runs over the colours asked, 
 """
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -19,6 +20,7 @@ import torch
 
 from .colour_shapes import MIN_AREA, MIN_SATURATION, find_shapes
 from .colours import ALIASES, COLOURS
+from .memo import Memo
 from .prompt_counts import counts_by_colour
 from .types import Files, check_batch
 
@@ -39,7 +41,8 @@ class ColourCount:
     counts: str = field(
         default="",
         metadata={
-            "tooltip": "Counts to ask for instead of those in the prompt. Empty: read the prompt.",
+            "tooltip": "Counts to ask for instead of those in the prompt. Empty: read the prompt, "
+            "in English.",
             "placeholder": "red: 3, blue: 2",
         },
     )
@@ -95,7 +98,12 @@ class ColourCount:
 
     def asked(self, prompt: str) -> dict[str, int]:
         """Counts per colour asked in the ``counts`` setting or, if that is empty, in ``prompt``."""
-        return counts_by_colour(self.counts if self.counts.strip() else prompt, COLOURS, ALIASES)
+        return self._texts(self.counts if self.counts.strip() else prompt, _read)
+
+    @cached_property
+    def _texts(self) -> Memo[dict[str, int]]:
+        """What was read, so that a text is read once and not for each picture."""
+        return Memo()
 
     def _score(self, picture: np.ndarray, prompt: str) -> float:
         asked = self.asked(prompt)
@@ -107,3 +115,7 @@ class ColourCount:
         rss = int(np.square(wanted - shapes.counts)[judged].sum())
         soft = float(np.square(wanted - shapes.soft)[judged].sum())
         return 0.0 - (rss + self.tie_break * soft / (1.0 + soft))  # never -0.0
+
+
+def _read(text: str) -> dict[str, int]:
+    return counts_by_colour(text, COLOURS, ALIASES)

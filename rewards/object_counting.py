@@ -19,6 +19,7 @@ from typing import Protocol
 import torch
 
 from .detections import Rule
+from .memo import Memo
 from .object_prompt import object_counts
 from .state_dict import check_complete
 from .types import check_batch
@@ -56,7 +57,8 @@ class CountSettings:
     counts: str = field(
         default="",
         metadata={
-            "tooltip": "Counts to ask for instead of those in the prompt. Empty: read the prompt.",
+            "tooltip": "Counts to ask for instead of those in the prompt. Empty: read the prompt, "
+            "in English.",
             "placeholder": "airplanes: 6, camels: 7",
         },
     )
@@ -106,11 +108,12 @@ class CountSettings:
 
 @dataclass(frozen=True)
 class CountScorer:
-    """Counts what ``detector`` finds against what is asked."""
+    """Counts what ``detector`` finds against what is asked. A text is read once."""
 
     detector: Detector
     settings: CountSettings
     rule: Rule
+    texts: Memo[dict[str, int]] = field(default_factory=Memo)
 
     @property
     def module(self) -> torch.nn.Module:
@@ -119,7 +122,7 @@ class CountScorer:
     def asked(self, prompt: str) -> dict[str, int]:
         """Counts by class in the ``counts`` setting or, if that is empty, in ``prompt``."""
         given = self.settings.counts
-        return object_counts(given if given.strip() else prompt)
+        return self.texts(given if given.strip() else prompt, object_counts)
 
     def check(self, prompt: str) -> None:
         asked = self.asked(prompt)

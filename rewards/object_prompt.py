@@ -4,140 +4,188 @@
 and what follows them go, a plural becomes its singular, phrases of the same name add up. Places
 and pictures ("a desert", "a photo") are passed over unless a number stands before them; times and
 measures ("5 pm") always are. What is not understood is an error, never a guess. For phrases and
-numbers see ``prompt_counts``.
+numbers see ``prompt_counts``, for nouns and verbs ``noun_phrase``.
 """
 
 import re
 
-from .colours import ALIASES, COLOURS
-from .prompt_counts import SCENERY, Phrase, read_phrases, summed, unreadable
+from .count_lexicon import (
+    ABSTRACT,
+    ARRANGEMENTS,
+    DETERMINERS,
+    DOERS,
+    FIRM_ABSTRACT,
+    FRACTIONS,
+    GROUNDS,
+    LIMBS,
+    MADE_THINGS,
+    MEASURES,
+    MEDIA,
+    PLACES,
+    PLACING,
+    PRONOUNS,
+    SIZES,
+    STRIPPED,
+    SURFACES,
+    UNITS,
+)
+from .describing import COLOUR_WORDS
+from .noun_phrase import nameless, one, plural_at, several
+from .number_words import GROUPS, Unclear
+from .plurals import PAIRED, is_plural, singular
+from .prompt_counts import Phrase, read_phrases, unreadable
+from .prompt_tokens import cleaned
 
-EXAMPLE = '"six airplanes and seven camels", or in the setting counts "airplanes: 6, camels: 7"'
-NOT_COUNTED = SCENERY | frozenset(
-    "photo photograph picture image painting drawing illustration render rendering view shot scene "
-    "style landscape desert beach field forest meadow street road sea ocean lake river park garden "
-    "room kitchen city village sunset sunrise dawn day night".split()
-)
-# A number before these counts nothing in the picture: "at 5 pm", "a 6 year old girl".
-MEASURES = frozenset(
-    "am pm o'clock o’clock year years month months hour hours minute minutes mm cm m km px kg "
-    "percent degrees".split()
-)
-VERBS = frozenset("is are was were has have that which who".split())
-THINGS_IN_ING = frozenset(
-    "ring earring king viking wing string spring swing painting drawing building pudding ceiling "
-    "duckling gosling seedling dumpling stocking railing starling awning".split()
-)
-PAIRED = frozenset(  # of which a pair is one thing
-    "scissors jeans pants trousers shorts leggings tights pyjamas pajamas binoculars headphones "
-    "earphones sunglasses eyeglasses glasses goggles pliers tweezers tongs".split()
-)
-SAME_IN_PLURAL = frozenset(
-    "sheep deer fish goldfish jellyfish starfish moose bison elk salmon trout squid shrimp cattle "
-    "aircraft spacecraft species series dice".split()
-) | PAIRED - {"glasses"}
-IRREGULAR = dict(
-    pair.split(":")
-    for pair in (
-        "people:person children:child mice:mouse geese:goose feet:foot teeth:tooth oxen:ox "
-        "wolves:wolf knives:knife leaves:leaf loaves:loaf shelves:shelf halves:half calves:calf "
-        "elves:elf scarves:scarf thieves:thief wives:wife hooves:hoof cacti:cactus "
-        "irises:iris lenses:lens"
-    ).split()
-)
-# Only the s goes, against the rules for -ies, -oes, -ches, -xes and -uses.
-DROP_S = frozenset(
-    "cookies brownies smoothies hoodies movies zombies ties neckties pies magpies selfies genies "
-    "shoes horseshoes toes canoes oboes moustaches mustaches quiches axes fuses muses".split()
-)
-BARE = frozenset({*COLOURS, *ALIASES, "black", "white", "grey", "gray"})  # of no thing
-_COLOUR = f"({'|'.join(sorted(BARE))})"
+__all__ = ["object_counts", "singular"]
+
+EXAMPLE = '"six airplanes and seven camels", or in the field `counts` "airplanes: 6, camels: 7"'
+COLOURED_THINGS = frozenset({"orange", "violet"})
+OF_A_MEDIUM = frozenset({"", ".", "\n", "with", "by", "in", "from", "showing", "featuring"})
+SHAPES = frozenset({"shape", "form", "style", "silhouette"})
+_COLOUR = f"({'|'.join(sorted(COLOUR_WORDS))})"
 # One thing of two colours; of several things only black and white is surely that.
 TWO_COLOURED = re.compile(rf"(\b(?:an?|one) ){_COLOUR} and {_COLOUR}(?= [a-z])")
 MONOCHROME = re.compile(r"\bblack and white(?= [a-z])")
-NOT_MEN = frozenset({"ramen", "specimen", "omen", "stamen", "abdomen"})
 
 
 def object_counts(text: str) -> dict[str, int]:
     """Counts by singular name; ValueError, in one sentence, if none can be read."""
-    whole = TWO_COLOURED.sub(r"\1\2-and-\3", text.lower())
+    try:
+        return _counts(text)
+    except Unclear as why:
+        raise unreadable(text, str(why), EXAMPLE) from None
+
+
+def _counts(text: str) -> dict[str, int]:
+    whole = TWO_COLOURED.sub(r"\1\2-and-\3", cleaned(text))
     phrases = read_phrases(MONOCHROME.sub("black-and-white", whole))
-    asked = []
+    counts: dict[str, int] = {}
+    previous: Phrase | None = None
     for phrase, after in zip(phrases, [*phrases, None][1:], strict=True):
-        if phrase.count is None or (words := _thing(phrase)) is None:
+        name, count = _thing(phrase, previous, after), phrase.count
+        previous = phrase
+        if not name:
             continue
-        # "three large, shiny balls": the noun is in the next phrase, or beyond.
-        cut_short = _plural_at(words) is None and after is not None and after.count is None
-        if _nameless(words, phrase.count) or (phrase.count > 1 and cut_short):
-            raise unreadable(text, f'"{phrase.text}" does not say of what', EXAMPLE)
-        asked.append(_counted(phrase, words))
-    if not asked:
-        raise unreadable(text, "it has no number", EXAMPLE)
-    return summed(asked)
+        count = 1 if count is None else count // (2 if _of_pairs(phrase) else 1)
+        again = " ".join(name) in counts and phrase.firm and phrase.before in DETERMINERS
+        if again and counts[" ".join(name)] != count:
+            raise Unclear(f'"{phrase.text}" may be some of those before')
+        if not again:  # "two dogs … the two dogs" are the same ones
+            counts[" ".join(name)] = counts.get(" ".join(name), 0) + count
+    if not counts:
+        raise Unclear("it has no number")
+    return counts
 
 
-def singular(word: str) -> str:
-    """The singular of an English noun; ``word`` itself if it looks like no plural."""
-    for plural, single in IRREGULAR.items():
-        if word.endswith(plural):
-            return word.removesuffix(plural) + single
-    if word.endswith("men") and word not in NOT_MEN:
-        return word.removesuffix("men") + "man"
-    no_plural = not word.endswith("s") or word.endswith(("ss", "us", "is")) or len(word) < 3
-    if no_plural or word in SAME_IN_PLURAL:
-        return word
-    if word in DROP_S:
-        return word.removesuffix("s")
-    if word.endswith("ies"):
-        return word.removesuffix("ies") + "y"
-    us = word.endswith("uses") and not word.endswith("ouses")
-    hissing = word.endswith(("oes", "ches", "shes", "xes", "sses", "zzes"))
-    return word.removesuffix("es" if us or hissing else "s")
-
-
-def _thing(phrase: Phrase) -> tuple[str, ...] | None:
-    """The words of ``phrase`` up to its verb; None if they are nothing to count."""
+def _thing(phrase: Phrase, previous: Phrase | None, after: Phrase | None) -> tuple[str, ...]:
+    """The name of what a phrase counts; empty if that is nothing."""
+    if phrase.count is None:
+        return _shared_article(phrase, previous)
     words = tuple(word for word in phrase.words if "." not in word)
-    end = next((i for i in range(1, len(words)) if _is_verb(words, i)), len(words))
-    words = words[:end]
-    place = not phrase.firm and words[-1:] and words[-1] in NOT_COUNTED
-    return None if place or (words and words[0] in MEASURES) else words
+    if len(words) > 1 and words[0] in STRIPPED and words[1] != "of":
+        words = words[1:]  # "two more dogs"
+    if phrase.listed or _of_pairs(phrase):
+        name = words if _of_pairs(phrase) else _singular_head(words, plural_at(words))
+    elif _is_measure(words, phrase):
+        return ()
+    elif phrase.count == 1 or (phrase.count == 0 and plural_at(words) is None):
+        name = one(words, phrase.before == "and", phrase.direct)
+        of = words[len(name) : len(name) + 1] == ("of",)
+        shape = previous is not None and not SHAPES.isdisjoint(previous.words[-2:-1])
+        if shape and phrase.before == "of":
+            return ()
+        if phrase.direct and not phrase.firm and name and name[-1].endswith("'s"):
+            return ()  # "a woman's two dogs"
+        if (of and not phrase.firm) or _is_passed_over(phrase, name, after):
+            return ()  # "a bowl of apples", "a photo"
+        name = _singular_head(name, len(name) - 1 if phrase.firm else None)
+        name += words[len(name) :] if of else ()
+    else:
+        name = several(words)
+    if _is_nameless(name, phrase, after):
+        raise Unclear(f'"{phrase.text}" does not say of what')
+    return name
 
 
-def _nameless(words: tuple[str, ...], count: int) -> bool:
-    """Whether ``words`` name no thing: "one black", "two of the dogs"; one orange is a fruit."""
-    if not words or "of" in (words[0], words[-1]):
+def _shared_article(phrase: Phrase, previous: Phrase | None) -> tuple[str, ...]:
+    """The woman of "a man and woman"; empty for anything else that has no number."""
+    if previous is None or previous.count != 1 or previous.after != "and" != phrase.before:
+        return ()
+    if not phrase.words or not previous.words or previous.words[-1] not in DOERS:
+        return ()
+    name = one(phrase.words, joined=True)
+    return name if name[-1] in DOERS and not is_plural(name[-1]) else ()
+
+
+def _singular_head(words: tuple[str, ...], at: int | None) -> tuple[str, ...]:
+    """`words` with the noun at `at` in the singular."""
+    if at is None or not words or words[at] in PAIRED:
+        return words
+    return (*words[:at], singular(words[at]), *words[at + 1 :])
+
+
+def _of_pairs(phrase: Phrase) -> bool:
+    """Whether a pair is one thing: "three pairs of binoculars" are three."""
+    at = plural_at(phrase.words)
+    paired = at is not None and phrase.words[at] in PAIRED
+    return phrase.pairs and paired and "of" not in phrase.words
+
+
+def _is_measure(words: tuple[str, ...], phrase: Phrase) -> bool:
+    if words and words[0] in FRACTIONS and (phrase.firm or words[1:] == ("of",)):
+        raise Unclear(f'"{phrase.text}" is not a whole number')
+    if not words or words[0] not in MEASURES:
+        return len(words) > 1 and words[0] in UNITS and words[1] in SIZES
+    if words[1:] and (not phrase.firm or (any(map(is_plural, words[1:])) and "old" not in words)):
+        raise Unclear(f'"{phrase.text}" may be a number of things or a measure')
+    return True
+
+
+def _is_passed_over(phrase: Phrase, name: tuple[str, ...], after: Phrase | None) -> bool:
+    """Whether the name of one thing is a place, a picture or an idea, and not to be looked for."""
+    last = name[-1] if name else ""
+    if not phrase.firm and phrase.before in ("as", "like", "than"):
         return True
-    return BARE.issuperset(words) and (words, count) != (("orange",), 1)
+    if phrase.count == 0 and phrase.text.startswith("zero "):
+        return True  # "zero gravity"
+    placed = phrase.before in PLACING
+    if phrase.firm:
+        limb = last in LIMBS and len(name) == 1 and placed
+        idea = len(name) == 1 and last in FIRM_ABSTRACT
+        return limb or idea or (phrase.count == 0 and last in GROUNDS)
+    if last in MEDIA | PLACES | GROUNDS | ABSTRACT or name == ("little",):
+        return True
+    if last in ARRANGEMENTS and phrase.before in ("in", "into"):
+        return True
+    return (placed and last in SURFACES) or (last in MADE_THINGS and _is_medium(phrase, after))
 
 
-def _is_verb(words: tuple[str, ...], at: int) -> bool:
-    word, last = words[at], at == len(words) - 1
-    doing = word.endswith("ing") and word not in THINGS_IN_ING
-    return word in VERBS or (doing and (last or _is_plural(words[at - 1])))
+def _is_medium(phrase: Phrase, after: Phrase | None) -> bool:
+    """Whether "a painting" is the picture itself, and not a thing in it."""
+    if phrase.before in PLACING:
+        return True
+    if phrase.after == "in" and after is not None and after.before == "front":
+        return False  # "a painting in front of a pig"
+    listed = after is not None and after.count is not None and phrase.after in (",", "and")
+    if not phrase.before and phrase.after == ",":
+        raise Unclear(f'"{phrase.text}" may be the picture, or a thing in it')
+    if not phrase.before:
+        return phrase.direct or phrase.after in OF_A_MEDIUM
+    return not listed and phrase.before in (",", ".", "\n")
 
 
-def _is_plural(word: str) -> bool:
-    return word in SAME_IN_PLURAL or singular(word) != word
-
-
-def _plural_at(words: tuple[str, ...]) -> int | None:
-    """Where the noun that is counted stands: before "of", or else the last plural."""
-    end = words.index("of") if "of" in words else len(words)
-    return next((i for i in reversed(range(end)) if _is_plural(words[i])), None)
-
-
-def _counted(phrase: Phrase, words: tuple[str, ...]) -> tuple[str, int]:
-    """Name and count; "three pairs of binoculars" are three."""
-    at = _plural_at(words)
-    if phrase.pairs and at is not None and words[at] in PAIRED and "of" not in words:
-        return " ".join(words[: at + 1]), phrase.count // 2
-    return _name(words, phrase.count), phrase.count
-
-
-def _name(words: tuple[str, ...], count: int) -> str:
-    at = _plural_at(words)
-    if count == 1 or at is None:
-        return " ".join(words)
-    rest = words[at + 1 :] if "of" in words else ()
-    return " ".join((*words[:at], singular(words[at]), *rest))
+def _is_nameless(name: tuple[str, ...], phrase: Phrase, after: Phrase | None) -> bool:
+    """Whether `name` is no thing: "one black", "two of the dogs"; an orange orange is one."""
+    if not name or name[-1] not in COLOURED_THINGS:
+        return nameless(name) or name[-1] in PRONOUNS or (name[-1] in GROUPS and len(name) == 1)
+    shades = {"bright", "dark", "light", "pale", "deep", "vivid"}
+    shared = (  # "an orange and a blue ball"
+        phrase.count == len(name) == 1
+        and phrase.after == "and"
+        and after is not None
+        and after.count == 1
+        and len(after.words) > 1
+        and after.words[0] in COLOUR_WORDS
+    )
+    thing = phrase.count == 1 or plural_at(phrase.words) is not None
+    return not thing or shared or not shades.isdisjoint(name)
