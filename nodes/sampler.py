@@ -159,16 +159,18 @@ class VPSDEFlowSampler(io.ComfyNode):
                     max=20.0,
                     step=0.05,
                     tooltip="Strength of the fresh noise. 0 is the plain ODE; higher gives more "
-                    "different particles but less of what was already found. 3 is the paper's.",
+                    "different particles but less of what was already found. 3 is the paper's. "
+                    "euler_maruyama refuses a norm too high for the sigmas.",
                 ),
                 io.Combo.Input(
                     "kernel",
                     options=[*KERNELS, GLASS],
                     default="euler_maruyama",
-                    tooltip="Formula of one step. Euler–Maruyama is the paper's; eta keeps the "
-                    "noise level exact, which is cleaner at few steps. glass draws from the "
-                    "model's true transition, for glass_steps NFE each; interpolant, diffusion "
-                    "and diffusion_norm do not matter to it.",
+                    tooltip="Formula of one step. Euler–Maruyama is the paper's. eta keeps the "
+                    "noise level exact: cleaner at few steps, stable at any diffusion_norm. Only "
+                    "its noise level is exact: its bias halves when the steps double. glass draws "
+                    "from the model's true transition, for glass_steps NFE each; interpolant, "
+                    "diffusion and diffusion_norm do not matter to it.",
                 ),
                 io.Int.Input(
                     "glass_steps",
