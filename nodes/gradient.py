@@ -202,17 +202,23 @@ class HostGradients:
         """nan where the picture is not finite."""
         own = self.objective
         try:
-            images = decode(own.vae, own.network.base, x0)
+            images = self._decode(x0)
             with differentiable():
                 cotangent = pull(self._score, images)
             with differentiable(Lent):
-                slope = pull(lambda rows: decode(own.vae, own.network.base, rows), x0, cotangent)
+                slope = pull(self._decode, x0, cotangent)
         except Exception as error:
             if not out_of_memory(error):
                 raise
             raise self._too_large("decoder and reward", x0, "a smaller picture") from None
         own.restore(x0)
         return slope
+
+    def _decode(self, x0: Tensor) -> Tensor:
+        """Pictures of x0, charged; their seconds are those of the gradient."""
+        images = decode(self.objective.vae, self.objective.network.base, x0)
+        self.objective.charge(images)
+        return images
 
     def _score(self, images: Tensor) -> Tensor:
         scores = score(self.objective.reward, images, self.objective.prompt)

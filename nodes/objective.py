@@ -133,10 +133,14 @@ class HostObjective:
         with self.ledger.timed("decode"):
             parts = [decode(self.vae, self.network.base, part) for part in x0.split(self.at_once)]
         images = torch.cat(parts)
-        self.ledger.decodes += len(x0)
-        self.ledger.frames += images[..., 0, 0, 0].numel()
+        self.charge(images)
         self.measure(images[:1])
         return images
+
+    def charge(self, images: Tensor) -> None:
+        """Book pictures (K,H,W,3) or clips (K,T,H,W,3) that were decoded."""
+        self.ledger.decodes += len(images)
+        self.ledger.frames += images.shape[:-3].numel()
 
     def judge(self, images: Tensor) -> Tensor:
         """(K,) scores of pictures or clips as a call gives them, float64 on the CPU, charged."""

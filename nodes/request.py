@@ -29,7 +29,7 @@ from .flow import (
 from .gradient import check_gradient
 from .replay import replays
 from .reward import HostReward
-from .sampler import FlowSampler, kernel_of
+from .sampler import FlowSampler, check_stable, kernel_of
 from .schema import under
 from .writable import writable
 
@@ -97,6 +97,7 @@ def check(request: Request) -> list[float]:
         request.watchdog.check(request.prompt)
     lead, inside = split_window(times[:-1], request.window_start, request.window_end)
     check_guidance(request, inside)
+    check_kernel(request, inside, times[-1])
     cost = nfe_per_particle(request.guider)
     inner, slope = request.sampler.kernel.inner, request.sampler.guidance.rows
     for own in plans(request, times):
@@ -124,6 +125,14 @@ def plans(request: Request, times: list[float]) -> list[Request]:
         for i, (report, one) in enumerate(again)
     ]
     return [replace(request, **each) for each in changed]
+
+
+def check_kernel(request: Request, times: list[float], end: float) -> None:
+    """Refuse a kernel that explodes on the search's own steps; sop and a replay take none anew."""
+    if request.replay or isinstance(request.search, SearchOverPaths):
+        return
+    lands = end > 0.0 and not request.finish.steps  # the last step, then, is the kernel's
+    check_stable(request.sampler.kernel, [*times, end] if lands else times)
 
 
 def check_guidance(request: Request, times: list[float]) -> None:

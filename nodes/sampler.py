@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from comfy.samplers import KSAMPLER
@@ -21,6 +22,7 @@ from ..samplers.ledger import Ledger
 from ..samplers.noise import AddressedNoise
 from ..samplers.problem import Problem
 from ..samplers.search.best_of_n import walk
+from ..samplers.stability import largest_norm
 from ..samplers.steering import Steering
 from ..samplers.types import Kernel
 from .aside import aside
@@ -89,6 +91,7 @@ def sample_flow(
         guide.check()
     network = Network(model, extra_args, ledger)
     clock, times = network.clock, check_sigmas(sigmas, network.clock)
+    check_stable(kernel, times if times[-1] else times[:-1])
     source = AddressedNoise(
         extra_args.get("seed") or 0, tuple(x.shape[1:]), x.device, images=len(x)
     )
@@ -159,16 +162,18 @@ class VPSDEFlowSampler(io.ComfyNode):
                     max=20.0,
                     step=0.05,
                     tooltip="Strength of the fresh noise. 0 is the plain ODE; higher gives more "
-                    "different particles but less of what was already found. 3 is the paper's.",
+                    "different particles but less of what was already found. 3 is the paper's. "
+                    "euler_maruyama refuses a norm too high for the sigmas.",
                 ),
                 io.Combo.Input(
                     "kernel",
                     options=[*KERNELS, GLASS],
                     default="euler_maruyama",
-                    tooltip="Formula of one step. Euler–Maruyama is the paper's; eta keeps the "
-                    "noise level exact, which is cleaner at few steps. glass draws from the "
-                    "model's true transition, for glass_steps NFE each; interpolant, diffusion "
-                    "and diffusion_norm do not matter to it.",
+                    tooltip="Formula of one step. Euler–Maruyama is the paper's. eta keeps the "
+                    "noise level exact: cleaner at few steps, stable at any diffusion_norm. Only "
+                    "its noise level is exact: its bias halves when the steps double. glass draws "
+                    "from the model's true transition, for glass_steps NFE each; interpolant, "
+                    "diffusion and diffusion_norm do not matter to it.",
                 ),
                 io.Int.Input(
                     "glass_steps",
@@ -261,6 +266,25 @@ def check_step(guidance: Guidance, kernel: str, norm: float) -> None:
             f"diffusion_norm 0 given with guidance by the schedule {guidance.schedule}, wanted "
             "more than 0, or the schedule tempered: this one moves a step in proportion to its "
             "noise."
+        )
+
+
+def check_stable(kernel: Kernel, times: Sequence[float]) -> None:
+    """Refuse a diffusion_norm with which steps over these times, all above 0, would explode."""
+    if not isinstance(kernel, ChangePath):  # glass draws from the model's own law
+        return
+    step, diffusion = kernel.kernel, kernel.kernel.diffusion
+
+    def kernel_of(norm: float) -> Kernel:
+        return replace(kernel, kernel=replace(step, diffusion=replace(diffusion, norm=norm)))
+
+    largest = largest_norm(kernel_of, diffusion.norm, times)
+    if largest < diffusion.norm:
+        name = next(name for name, cls in KERNELS.items() if isinstance(step, cls))
+        raise ValueError(
+            f"The kernel {name} explodes with diffusion {diffusion.shape} on these sigmas: got "
+            f"diffusion_norm {diffusion.norm:g}, expected at most {largest:g}. Use that norm, or "
+            "the kernel eta."
         )
 
 

@@ -25,7 +25,8 @@ class EulerMaruyama:
     """The paper's step, h = t - s: x_s = x_t - h (u + (g^2/2) eps/sigma) + g sqrt(h) z, g at t.
 
     Where a derivative of the path is infinite (linear_vp at t = 1) the drift is taken over the
-    whole step instead, x0 and eps held, which is exact for that part.
+    whole step instead, x0 and eps held, which is exact for that part. An explicit step explodes
+    where g^2 h is too large for sigma: see stability.py.
     """
 
     title: ClassVar[str] = "Euler–Maruyama (the paper's)"
@@ -48,13 +49,15 @@ class EulerMaruyama:
 
 @dataclass(frozen=True)
 class Eta:
-    """x_s = alpha_s x0 + sqrt(sigma_s^2 - c^2) eps + c z, c = min(g sqrt(h), sigma_s): exact noise.
+    """x_s = alpha_s x0 + sqrt(sigma_s^2 - c^2) eps + c z, c = min(g sqrt(h), sigma_s).
 
     DDIM with eta (Song et al., arXiv 2010.02502, Eq. 12); Flow-CPS (Wang and Yu, arXiv 2509.05952)
-    uses the same step: the noise left in x_s is always sigma_s, so no residual noise stays behind.
+    uses the same step: the noise left in x_s is always sigma_s, so no residual noise stays behind
+    and no norm explodes. Exact in this noise level alone: the law of x_s has a bias of first order
+    in h, somewhat larger than Euler–Maruyama's. It halves when the steps double.
     """
 
-    title: ClassVar[str] = "Eta (exact marginals)"
+    title: ClassVar[str] = "Eta (exact noise level)"
     inner: ClassVar[int] = 0
 
     path: Interpolant

@@ -1,4 +1,7 @@
-"""Decoding in tiles, a clip in a few frames at a time, where memory has no room for more."""
+"""Decoding in tiles, a clip in a few frames at a time, where memory has no room for more; and that
+every decode is counted (Field 8)."""
+
+import pytest
 
 from .graphs import node
 from .runs import Runs, assert_counted
@@ -52,3 +55,36 @@ def test_a_picture_in_tiles(host):
     assert max(found["off"]) < 0.1 * found["spread"]
     first, second = (row["reward"] for row in report["trace"])
     assert first != second
+
+
+def counted(host, runs, whole, budget=6, **sampler):
+    """What a search reports as spent, and what its decoder counted."""
+    runs.vae = runs.node("ProbeCountingVAE", vae=whole, name=runs.own)
+    runs.sigmas = runs.schedule(2)
+    runs.graph[runs.sampler[0]]["inputs"] |= sampler
+    out = runs.run("search", budget=budget, init_particles=2, finish_steps=1, reward=runs.bright)
+    runs.graph["decoded"] = node(
+        "ProbeDecoded", images=[out[0], 1], whole=[out[0], 1], name=runs.own
+    )
+    shown = runs.show(host)
+    return shown["search"]["report"]["spent"], shown["decoded"]["asked"]
+
+
+@pytest.mark.parametrize("kind", ["none", "x0", "dps"])
+def test_decodes_are_those_that_the_decoder_counts(host, kind):
+    """Each gradient decodes twice: for the reward's own gradient, and on the way back."""
+    runs = Runs("FLUX.1 dev")
+    whole = [runs.node("FlowSearchDemoLoader", checkpoint="fast")[0], 2]
+    spent, asked = counted(host, runs, whole, guidance=kind)
+    assert asked == {name: spent[name] for name in ("decodes", "frames")}
+    assert spent["gradients"] == (0 if kind == "none" else 1)
+    assert spent["decodes"] == spent["rewards"] + 2 * spent["gradients"]
+
+
+def test_decodes_of_a_guided_clip_count_its_frames(host):
+    host.run({"files": node("ProbeTinyExtras")})
+    runs = Runs("Wan 2.1 T2V")
+    whole = runs.node("VAELoader", vae_name="clip.safetensors")
+    spent, asked = counted(host, runs, whole, guidance="x0")
+    assert asked == {name: spent[name] for name in ("decodes", "frames")}
+    assert spent["gradients"] == 1 and spent["frames"] > spent["decodes"] > spent["rewards"]

@@ -1,4 +1,4 @@
-"""A decoder without memory for more than a few frames or tiles at once; how pictures differ."""
+"""Decoders that count, or lack memory for more than a few tiles at once; how pictures differ."""
 
 import copy
 import json
@@ -25,6 +25,37 @@ class Short:
         if not fits:
             raise torch.OutOfMemoryError("CUDA out of memory in the decoder")
         return self.network.decode(latents, **options)
+
+
+class Counting:
+    """A VAE's network that counts the latents it decodes, and the frames that come of them."""
+
+    def __init__(self, network, counts):
+        self.network, self.counts = network, counts
+
+    def __getattr__(self, name):
+        return getattr(self.network, name)
+
+    def decode(self, latents, **options):
+        pictures = self.network.decode(latents, **options)
+        self.counts["decodes"] += len(pictures)
+        self.counts["frames"] += len(pictures) * (pictures.shape[2] if pictures.ndim == 5 else 1)
+        return pictures
+
+
+class CountingVAE:
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"vae": ("VAE",), "name": ("STRING", {})}}
+
+    RETURN_TYPES = ("VAE",)
+    FUNCTION = "run"
+    CATEGORY = "probe"
+
+    def run(self, vae, name):
+        counting, ASKED[name] = copy.copy(vae), {"decodes": 0, "frames": 0}
+        counting.first_stage_model = Counting(vae.first_stage_model, ASKED[name])
+        return (counting,)
 
 
 class ShortVAE:
@@ -67,4 +98,4 @@ class Decoded:
         return {"ui": {"probe": [json.dumps(shown)]}}
 
 
-NODES = {"ProbeShortVAE": ShortVAE, "ProbeDecoded": Decoded}
+NODES = {"ProbeShortVAE": ShortVAE, "ProbeCountingVAE": CountingVAE, "ProbeDecoded": Decoded}
