@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -166,3 +167,26 @@ def report(
         "top": top,
         "trace": trace.rows,
     }
+
+
+def describe_winners(told: dict[str, Any], root: Callable[[int], int]) -> None:
+    """Add to each winner of a report the `start` that it descends from.
+
+    One that is returned as it was scored, because its finish was worth less, also gets the
+    `finish_reward` of that.
+
+    Args:
+        root: id of a particle -> id of its start.
+    """
+    rows = {row["id"]: row for row in told["trace"]}
+    finishes: dict[int, dict[str, Any]] = {}
+    for row in told["trace"]:
+        if row["kind"] == "finish":
+            finishes.setdefault(row["parent"], row)
+    for winner in (told["best"], *told["top"]):
+        winner["start"] = root(winner["id"])
+        row = rows[winner["id"]]
+        judged_again = row["kind"] == "finish" and finishes[row["parent"]] is not row
+        source = row["parent"] if judged_again else row["id"]
+        if source in finishes:
+            winner["finish_reward"] = finishes[source]["reward"]

@@ -36,7 +36,7 @@ from .output import output_file
 from .panel import previewed
 from .progress import Progress
 from .replay import compare
-from .report import Trace, all_failed, decoded, report
+from .report import Trace, all_failed, decoded, describe_winners, report
 from .request import Request, check, plans
 from .reward import HostReward
 from .safekeeping import Safekeeping
@@ -187,6 +187,7 @@ class OneSearch:
         seed, ledger = request.noise.seed, self.ledger
         told = report(request.method, seed, settings, budget, ledger, self.trace, outcome, beside)
         told["spent"] |= {"micro_batch": self.batch.size, "lookahead": self.problem.lookahead}
+        describe_winners(told, self.book.root)
         told |= {"image": request.image} if request.image else {}
         told |= request.made_with | ({"warnings": self.warnings} if self.warnings else {})
         with aside("report how the best particle came about", self.logged):

@@ -19,7 +19,9 @@ AUTOMATIC = -1
 LOOK = 4  # evaluations from the first time to 0 that leave no blur worth the name
 SHARP = 0.06
 CLEAR = 0.75  # below this time plain models, too, predict well enough to choose by
-CLEAN = 0.01  # blur of a plain model's predictions from t = 0.5 down, which show no blur
+# Blur of few-step models' predictions at any time, and of a plain model's from t = 0.7 down, which
+# are as often exactly right as their finish (benchmarks/calibration.md).
+CLEAN = 0.03
 
 
 def blur(x0: Tensor, end: Tensor) -> float:

@@ -229,9 +229,9 @@ def check_finishes(setup: "Setup", events: list[SearchEvent], outcome: Outcome, 
 
 
 def sharp(was: Particles, now: Particles) -> bool:
-    """Whether a prediction misses less than a hundredth of what its finish varies by."""
+    """Whether a prediction misses less than 3 % of what its finish varies by."""
     a, b = was.clean[was.clean != now.clean], now.clean[was.clean != now.clean]
-    return not len(a) or float((a - b).square().mean() / b.var()) < 0.01
+    return not len(a) or float((a - b).square().mean() / b.var()) < 0.03
 
 
 def arithmetic(x: torch.Tensor, t: float) -> torch.Tensor:
