@@ -11,7 +11,9 @@ and what soft counts are: see ``colour_shapes``. c runs over the colours asked, 
 ``other_colours`` "forbid" over all other known colours too, asked 0. Not differentiable.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from typing import ClassVar
 
 import numpy as np
@@ -38,7 +40,8 @@ class ColourCount:
     counts: str = field(
         default="",
         metadata={
-            "tooltip": "Counts to ask for instead of those in the prompt. Empty: read the prompt.",
+            "tooltip": "Counts to ask for instead of those in the prompt. Empty: read the prompt, "
+            "in English.",
             "placeholder": "red: 3, blue: 2",
         },
     )
@@ -94,7 +97,12 @@ class ColourCount:
 
     def asked(self, prompt: str) -> dict[str, int]:
         """Counts per colour asked in the ``counts`` setting or, if that is empty, in ``prompt``."""
-        return counts_by_colour(self.counts if self.counts.strip() else prompt, COLOURS, ALIASES)
+        return self._read(self.counts if self.counts.strip() else prompt)
+
+    @cached_property
+    def _read(self) -> Callable[[str], dict[str, int]]:
+        """Reads a text once, and not for each picture."""
+        return lru_cache(maxsize=16)(lambda text: counts_by_colour(text, COLOURS, ALIASES))
 
     def _score(self, picture: np.ndarray, prompt: str) -> float:
         asked = self.asked(prompt)

@@ -11,8 +11,9 @@ or -S ("soft", at most 0, the one to follow the gradient of). RSS is the countin
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -56,7 +57,8 @@ class CountSettings:
     counts: str = field(
         default="",
         metadata={
-            "tooltip": "Counts to ask for instead of those in the prompt. Empty: read the prompt.",
+            "tooltip": "Counts to ask for instead of those in the prompt. Empty: read the prompt, "
+            "in English.",
             "placeholder": "airplanes: 6, camels: 7",
         },
     )
@@ -102,7 +104,7 @@ class CountSettings:
 
 @dataclass(frozen=True)
 class CountScorer:
-    """Counts what ``detector`` finds against what is asked."""
+    """Counts what ``detector`` finds against what is asked. A text is read once."""
 
     detector: Detector
     settings: CountSettings
@@ -115,7 +117,12 @@ class CountScorer:
     def asked(self, prompt: str) -> dict[str, int]:
         """Counts by class in the ``counts`` setting or, if that is empty, in ``prompt``."""
         given = self.settings.counts
-        return object_counts(given if given.strip() else prompt)
+        return self._read(given if given.strip() else prompt)
+
+    @cached_property
+    def _read(self) -> Callable[[str], dict[str, int]]:
+        """Reads a text once, and not for each picture."""
+        return lru_cache(maxsize=16)(object_counts)
 
     def check(self, prompt: str) -> None:
         asked = self.asked(prompt)

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from pack.rewards import REWARDS
+from pack.rewards import REWARDS, colour_count
 from pack.rewards.colour_shapes import colour_counts
 from pack.rewards.colours import COLOURS
 
@@ -215,3 +215,17 @@ def test_check_reads_the_widget_before_the_prompt():
         REWARDS["colour_count"]().load().check("a landscape")
     with pytest.raises(ValueError, match='"lots"'):
         REWARDS["colour_count"](counts="lots").load().check("two red balls")
+
+
+def test_a_prompt_is_read_once_and_not_for_each_picture(monkeypatch):
+    """Field 32."""
+    read = []
+    monkeypatch.setattr(
+        colour_count, "counts_by_colour", lambda text, *_: read.append(text) or {"red": 3}
+    )
+    scorer = REWARDS["colour_count"]().load()
+    scorer.check("three red balls")
+    images = torch.tensor(np.stack([draw(RED3_BLUE2)] * 3))
+    for _ in range(2):
+        scorer.score(images, ["three red balls"] * 3)
+    assert read == ["three red balls"]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 import torch
+from pack.rewards import object_counting
 from pack.rewards.object_counting import CountScorer, CountSettings
 
 from .counting import naive_counts
@@ -119,6 +120,19 @@ def test_counts_given_replace_the_prompt():
     given.check("a landscape")
     swapped = ALL[:, [1, 0, 2]]
     assert given.score(swapped, ["a landscape"] * 5).tolist() == [0.0, -1.0, -1.0, -5.0, 0.0]
+
+
+def test_a_prompt_is_read_once_and_not_for_each_picture(monkeypatch):
+    """Field 32."""
+    read = []
+    monkeypatch.setattr(
+        object_counting, "object_counts", lambda text: read.append(text) or {"dog": 1}
+    )
+    counter = scorer()
+    counter.check(PROMPT)
+    for _ in range(3):
+        counter.score(ALL, [PROMPT] * 5)
+    assert read == [PROMPT]
 
 
 def test_check(caplog):
