@@ -202,6 +202,12 @@ def landscape():
     return scoring(greys(51) | {"reward": loader("colour_count")}, prompt="a nice landscape")
 
 
+def foreign():
+    """Field 11."""
+    graph = greys(51) | {"reward": loader("colour_count")}
+    return scoring(graph, prompt="drei rote Bälle")
+
+
 def landscape_within():
     graph = greys(51) | {"reward": loader("colour_count"), "bright": loader("brightness")}
     graph["inner"] = combine("product", "bright", "reward")
@@ -211,6 +217,7 @@ def landscape_within():
 
 CASES = {
     "prompt": (landscape, "a nice landscape"),
+    "prompt in German": (foreign, '"drei" is not English; write for example'),
     "prompt of a part": (landscape_within, "a nice landscape"),
     "search prompt": (lambda: combined_search(prompt="a nice landscape"), "a nice landscape"),
     "negative product": (lambda: combined_search("product"), "wanted 0 or more"),
