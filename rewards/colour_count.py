@@ -11,8 +11,9 @@ and what soft counts are: see ``colour_shapes``. c runs over the colours asked, 
 ``other_colours`` "forbid" over all other known colours too, asked 0. Not differentiable.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import ClassVar
 
 import numpy as np
@@ -20,7 +21,6 @@ import torch
 
 from .colour_shapes import MIN_AREA, MIN_SATURATION, find_shapes
 from .colours import ALIASES, COLOURS
-from .memo import Memo
 from .prompt_counts import counts_by_colour
 from .types import Files, check_batch
 
@@ -98,12 +98,12 @@ class ColourCount:
 
     def asked(self, prompt: str) -> dict[str, int]:
         """Counts per colour asked in the ``counts`` setting or, if that is empty, in ``prompt``."""
-        return self._texts(self.counts if self.counts.strip() else prompt, _read)
+        return self._read(self.counts if self.counts.strip() else prompt)
 
     @cached_property
-    def _texts(self) -> Memo[dict[str, int]]:
-        """What was read, so that a text is read once and not for each picture."""
-        return Memo()
+    def _read(self) -> Callable[[str], dict[str, int]]:
+        """Reads a text once, and not for each picture."""
+        return lru_cache(maxsize=16)(lambda text: counts_by_colour(text, COLOURS, ALIASES))
 
     def _score(self, picture: np.ndarray, prompt: str) -> float:
         asked = self.asked(prompt)
@@ -115,7 +115,3 @@ class ColourCount:
         rss = int(np.square(wanted - shapes.counts)[judged].sum())
         soft = float(np.square(wanted - shapes.soft)[judged].sum())
         return 0.0 - (rss + self.tie_break * soft / (1.0 + soft))  # never -0.0
-
-
-def _read(text: str) -> dict[str, int]:
-    return counts_by_colour(text, COLOURS, ALIASES)

@@ -11,15 +11,15 @@ or -S ("soft", at most 0, the one to follow the gradient of). RSS is the countin
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Protocol
 
 import torch
 
 from .detections import Rule
-from .memo import Memo
 from .object_prompt import object_counts
 from .state_dict import check_complete
 from .types import check_batch
@@ -113,7 +113,6 @@ class CountScorer:
     detector: Detector
     settings: CountSettings
     rule: Rule
-    texts: Memo[dict[str, int]] = field(default_factory=Memo)
 
     @property
     def module(self) -> torch.nn.Module:
@@ -122,7 +121,12 @@ class CountScorer:
     def asked(self, prompt: str) -> dict[str, int]:
         """Counts by class in the ``counts`` setting or, if that is empty, in ``prompt``."""
         given = self.settings.counts
-        return self.texts(given if given.strip() else prompt, object_counts)
+        return self._read(given if given.strip() else prompt)
+
+    @cached_property
+    def _read(self) -> Callable[[str], dict[str, int]]:
+        """Reads a text once, and not for each picture."""
+        return lru_cache(maxsize=16)(object_counts)
 
     def check(self, prompt: str) -> None:
         asked = self.asked(prompt)
