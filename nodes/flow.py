@@ -118,6 +118,7 @@ class Network:
         self.watch = BlockWatch() if watched else None
         self.passing = Passing(extra_args["model_options"]) if watched else None
         self.doubt: Callable[[], None] | None = None
+        self.paid: set[float] = set()  # times at which the network was asked
         self.base = model.inner_model.inner_model
         self.clock = clock_of(self.base.model_sampling)
         self.keep = in_use()
@@ -177,11 +178,14 @@ class Network:
             raise OutOfMemory(str(error)) from None
         spent = ledger.nfe - before[0]
         self._check(x, x0)
+        if not spent and t in self.paid:
+            raise StepCache("an answer that the network was not asked for")
         if not spent:
             raise ValueError(
                 f"No conditioning is active at sigma {t:.4f}, wanted at least one at every sigma "
                 "of the schedule: is a timestep range too narrow, or is a cache on the model?"
             )
+        self.paid.add(t)
         ledger.cost = max(ledger.cost, math.ceil(spent / len(x)))
         if self.passing and self.passing.changed and self.doubt:
             ask, self.doubt = self.doubt, None

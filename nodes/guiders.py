@@ -32,6 +32,7 @@ KNOWN = (
     )),
 )  # fmt: skip
 CALLED = ("__call__", "outer_predict_noise", "predict_noise")  # between a sampler and the network
+ASKED = ("sampling_function", "calc_cond_batch", "cfg_function")  # by the host's guiders
 GUIDING = ("predict_noise", "calc_cond_batch")  # wrappers around more than the network
 LEAST = 3  # network rows of the shortest check of any other
 OBJECTS = ("model_sampling", "latent_format", "manual_cast_dtype")  # no part of the network
@@ -116,9 +117,10 @@ def source(value: Any) -> str | None:
 
 
 def host_guider(guider: Any) -> bool:
-    """Whether the host's own code answers a sampler's calls."""
-    names = [name for name in CALLED if hasattr(type(guider), name)]
-    own = all(source(getattr(type(guider), name)) in (*GUIDERS, PERP_NEG) for name in names)
+    """Whether the host's own code answers a sampler's calls, and no pack's has taken its place."""
+    called = [getattr(type(guider), name, None) for name in CALLED]
+    called += [getattr(comfy.samplers, name, None) for name in ASKED]
+    own = all(source(each) in (*GUIDERS, PERP_NEG) for each in called if each is not None)
     return own and not vars(guider).keys() & {*CALLED}
 
 

@@ -204,6 +204,7 @@ class Problem:
         (own,), (parent,), last = ids, particle.ids.tolist(), len(self.times)
         self.book.origins[own] = Origin(own, "finish", last, parent, nodes=nodes)
         x, x0, clean = particle.x, particle.x0, particle.clean
+        self.ledger.require(nodes)
         try:
             if nodes:
                 x, x0, t = self._roll(x, x0, t, nodes, self.end)
