@@ -21,6 +21,10 @@ SIGNS = ("cache", "rel_l1_thresh", "taylorseer", "spectrum")
 CLOSURES = 4  # wrappers around wrappers that are looked into
 
 
+class Mixed(ValueError):
+    """Of an answer to other candidates than those asked about."""
+
+
 class StepCache(ValueError):
     """Of a model that skips calls, by what shows it."""
 
@@ -43,15 +47,20 @@ def step_cache(patcher: Any, options: dict[str, Any]) -> str | None:
 def momentum(options: dict[str, Any]) -> float:
     """Of the host's APG: the share of the guidance before that it adds to a call's own."""
     for function in options.get("sampler_pre_cfg_function", ()):
-        cells = zip(_free(function), getattr(function, "__closure__", None) or (), strict=False)
-        for name, cell in cells:
-            if name == "momentum" and isinstance(cell.cell_contents, float | int):
-                return float(cell.cell_contents)
+        share = closed(function).get("momentum")
+        if isinstance(share, float | int):
+            return float(share)
     return 0.0
 
 
-def _free(function: Any) -> tuple[str, ...]:
-    return getattr(getattr(function, "__code__", None), "co_freevars", ())
+def closed(function: Any) -> dict[str, Any]:
+    """What a function closes over, by name."""
+    names = getattr(getattr(function, "__code__", None), "co_freevars", ())
+    found = {}
+    for name, cell in zip(names, getattr(function, "__closure__", None) or (), strict=False):
+        with contextlib.suppress(ValueError):  # an empty cell
+            found[name] = cell.cell_contents
+    return found
 
 
 def _names(patcher: Any, options: dict[str, Any]) -> Iterator[str]:

@@ -15,10 +15,11 @@ from comfy.sampler_helpers import get_additional_models
 from torch import Tensor
 
 from ..samplers.batching import OneAtATime, OutOfMemory
-from ..samplers.ledger import Ledger
-from .caches import BlockWatch, StepCache, momentum, step_cache
+from ..samplers.ledger import BudgetExceeded, Ledger
+from .caches import BlockWatch, Mixed, StepCache
 from .clock import Clock, clock_of
 from .memory import make_room, out_of_memory
+from .passing import Passing
 from .schema import brief
 
 log = logging.getLogger("flow_search")
@@ -102,62 +103,12 @@ def check_mask(mask: Tensor | None, samples: Tensor) -> None:
             )
 
 
-def check_guider(guider: Any) -> None:
-    """Refuse what would mix candidates: memory of calls, and conditions for several pictures."""
-    if cache := step_cache(guider.model_patcher, guider.model_options):
-        raise StepCache(cache)
-    if share := momentum(guider.model_options):
-        raise ValueError(
-            f"APG with momentum {share:g} is on this model, wanted 0 for a search: it would add "
-            "one candidate's guidance to another's."
-        )
-    axes = guider.model_patcher.get_model_object("latent_format").latent_dimensions
-    for cond in (cond for entries in guider.original_conds.values() for cond in entries):
-        check_single(cond, axes)
-        for hook in getattr(cond.get("hooks"), "hooks", ()):
-            if (count := len(hook.hook_keyframe.keyframes)) > 1:
-                raise ValueError(
-                    f"A hook with {count} keyframes was given, wanted one strength: keyframes only "
-                    "go forward, and a search goes back in time."
-                )
-
-
-def check_single(cond: dict[str, Any], axes: int) -> None:
-    """Refuse a condition whose parts were made for several pictures of `axes` dimensions."""
-    named = [(n, cond.get(n)) for n in ("cross_attn", "pooled_output", "concat_latent_image")]
-    named += [("reference_latents", latent) for latent in cond.get("reference_latents") or ()]
-    if "mask" in cond and cond["mask"].ndim > axes:  # without that axis it is for all
-        named.append(("mask", cond["mask"]))
-    control = cond.get("control")
-    while control is not None:
-        named.append(("a ControlNet's picture", control.cond_hint_original))
-        control = control.previous_controlnet
-    for name, value in named:
-        if isinstance(value, Tensor) and value.ndim > 1 and len(value) > 1:
-            raise ValueError(
-                f"A condition ({name}) made for {len(value)} pictures was given, wanted one for a "
-                "single picture: search one picture at a time."
-            )
-
-
-def nfe_per_particle(guider: Any) -> int:
-    """Network rows one latent costs: one per positive condition, and as many as the guider adds.
-
-    An upper bound where conditions are scheduled over time or areas.
-    """
-    conds = {name: len(entries) for name, entries in guider.original_conds.items()}
-    skips = not guider.model_options.get("disable_cfg1_optimization", False)
-    if skips and math.isclose(guider.cfg, 1.0) and set(conds) <= {"positive", "negative"}:
-        conds.pop("negative", None)
-    return max(1, sum(conds.values()))
-
-
 class Network:
     """x0 predictions of the host's model inside `guider.sample`, charged as they happen.
 
     `model` is the KSamplerX0Inpaint that a KSAMPLER hands to its function; all rows of one call
     share their time, as the host reads only the first one's. `watched`: a call that the network
-    itself did not answer is refused.
+    itself did not answer is refused, and `doubt` is called once, where a wrapper changes calls.
     """
 
     def __init__(
@@ -165,6 +116,9 @@ class Network:
     ) -> None:
         self.model, self.extra_args, self.ledger = model, extra_args, ledger
         self.watch = BlockWatch() if watched else None
+        self.passing = Passing(extra_args["model_options"]) if watched else None
+        self.doubt: Callable[[], None] | None = None
+        self.paid: set[float] = set()  # times at which the network was asked
         self.base = model.inner_model.inner_model
         self.clock = clock_of(self.base.model_sampling)
         self.keep = in_use()
@@ -179,8 +133,14 @@ class Network:
         )
 
     def _count(self, execute: Callable, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        ledger = self.ledger
         with self.lock:  # of several GPUs each has a thread of its own
-            self.ledger.charge(len(x), 1)
+            if ledger.nfe + len(x) > ledger.total:
+                raise BudgetExceeded(
+                    f"budget of {ledger.total} NFE exhausted: {ledger.nfe} spent, and a call of "
+                    f"{len(x)} asked for in the midst of a prediction."
+                )
+            ledger.charge(len(x), 1)
         if self.watch is None:
             return execute(x, *args, **kwargs)
         with self.watch(execute.class_obj.diffusion_model):
@@ -205,7 +165,7 @@ class Network:
             sigma = x.new_full((len(x),), self.clock.sigma(t))
             x0 = self.model(self.clock.outward(x, t), sigma, **self.extra_args)
         except Exception as error:
-            if isinstance(error, (mm.InterruptProcessingException, StepCache)):
+            if isinstance(error, (mm.InterruptProcessingException, StepCache, BudgetExceeded)):
                 raise
             refused = not out_of_memory(error)
             if refused and len(x) == 1:
@@ -217,13 +177,31 @@ class Network:
             mm.soft_empty_cache()
             raise OutOfMemory(str(error)) from None
         spent = ledger.nfe - before[0]
+        self._check(x, x0)
+        if not spent and t in self.paid:
+            raise StepCache("an answer that the network was not asked for")
         if not spent:
             raise ValueError(
                 f"No conditioning is active at sigma {t:.4f}, wanted at least one at every sigma "
                 "of the schedule: is a timestep range too narrow, or is a cache on the model?"
             )
+        self.paid.add(t)
         ledger.cost = max(ledger.cost, math.ceil(spent / len(x)))
+        if self.passing and self.passing.changed and self.doubt:
+            ask, self.doubt = self.doubt, None
+            ask()
         return x0
+
+    def _check(self, x: Tensor, x0: Tensor) -> None:
+        """Refuse an answer that the network had no part in, or that is not one a row."""
+        if self.passing and self.passing.skipped:
+            raise StepCache("a wrapper answered for the network")
+        if x0.shape != x.shape:
+            raise Mixed(
+                "The guider, or what is on its model, remembers earlier calls or mixes candidates: "
+                f"it answered candidates of shape {tuple(x.shape)} with {tuple(x0.shape)}, wanted "
+                "the same shape."
+            )
 
     def memory(self, shape: Sequence[int]) -> float:
         """Bytes that a call on one latent of this shape takes, as the host reckons: what goes with

@@ -159,6 +159,7 @@ def report(
             "rewards": ledger.rewards,
             "seconds": {"total": ledger.elapsed, **ledger.seconds},
             "gradients": ledger.gradients,
+            **({"check_nfe": ledger.checked} if ledger.checked else {}),
             **({"fallbacks": ledger.fallbacks} if ledger.fallbacks else {}),
             **beside,
         },

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..samplers.guidance import acts
+from ..samplers.lineage import Replay
 from ..samplers.lookahead import AUTOMATIC
 from ..samplers.run import Finish, StopRules, check_budget
 from ..samplers.schedules import split_window
@@ -18,15 +19,9 @@ from ..samplers.search.sop import SearchOverPaths
 from ..samplers.types import Prices, Search
 from .aside import aside
 from .clock import check_start, clock_of
-from .flow import (
-    check_guider,
-    check_latent,
-    check_mask,
-    check_pictures,
-    check_sigmas,
-    nfe_per_particle,
-)
+from .flow import check_latent, check_mask, check_pictures, check_sigmas
 from .gradient import check_gradient
+from .guiders import LEAST, check_guider, check_kind, known, nfe_per_particle
 from .replay import replays
 from .reward import HostReward
 from .sampler import FlowSampler, check_stable, kernel_of
@@ -84,6 +79,7 @@ class Request:
 def check(request: Request) -> list[float]:
     """Refuse bad input; returns the sigmas as floats."""
     kernel_of(request.sampler)
+    check_kind(request.guider)
     clock = clock_of(request.guider.model_patcher.get_model_object("model_sampling"))
     check_pictures(request.guider.model_patcher.model)
     samples = check_latent(request.latent_image)
@@ -98,11 +94,12 @@ def check(request: Request) -> list[float]:
     lead, inside = split_window(times[:-1], request.window_start, request.window_end)
     check_guidance(request, inside)
     check_kernel(request, inside, times[-1])
-    cost = nfe_per_particle(request.guider)
+    cost, sure = nfe_per_particle(request.guider), known(request.guider)
     inner, slope = request.sampler.kernel.inner, request.sampler.guidance.rows
     for own in plans(request, times):
         prices = Prices.of(len(lead), inner, own.lookahead, slope)
-        check_budget(own.search, len(inside), own.finish, own.budget, cost, prices)
+        asked = LEAST * cost if not isinstance(own.search, Replay) and not sure else 0
+        check_budget(own.search, len(inside), own.finish, own.budget, cost, prices, asked)
     return times
 
 

@@ -29,8 +29,10 @@ from .aside import aside, cancelled
 from .decode import frames, preview
 from .events import Events, Sender, client_id
 from .fingerprint import recognised
-from .flow import Network, mask_of, nfe_per_particle, stop_if_interrupted
+from .flow import Network, mask_of, stop_if_interrupted
 from .gallery import RESULT, THUMBNAIL, Gallery, shrink
+from .guider_check import check_answers
+from .guiders import nfe_per_particle
 from .objective import HostObjective
 from .output import output_file
 from .panel import previewed
@@ -243,6 +245,8 @@ class OneSearch:
             counts_itself=True,
             after_call=self._after_call,
         )
+        check_answers(request, network, problem, network.clock.inward(x, self.times[0]))
+        self.trace.spent = ledger.nfe
         for event in run(request.search, problem, request.finish, rules, self.outcome):
             self._show(event, final if event.kind == "finish" else scoring)
         self._settle(final)

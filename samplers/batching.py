@@ -67,6 +67,10 @@ class MicroBatch:
                 self.clock = None
         return torch.cat(done)
 
+    def alone(self) -> None:
+        """One row a call from now on."""
+        self.size, self.clock = 1, None
+
     def _timed(self, chunk: Tensor, ask: Callable[[Tensor], Tensor]) -> Tensor:
         if self.clock is None:
             return ask(chunk)

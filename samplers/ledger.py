@@ -23,6 +23,7 @@ class Ledger:
     cost: int = 1
     reserve: int = 0
     nfe: int = 0
+    checked: int = 0  # of them, those that showed whether the guider remembers
     network_calls: int = 0
     decodes: int = 0
     frames: int = 0  # pictures that the decodes gave; of a clip each of its frames

@@ -39,6 +39,14 @@ def clean(x0: Tensor, end: Tensor) -> bool:
     return blur(x0, end) < CLEAN
 
 
+def may_look(search: Search, problem: Problem) -> bool:
+    """Whether a look can change anything: the first choice is early, and the budget carries it."""
+    prices, steps = problem.prices, len(problem.times)
+    first = search.first_choice(steps)
+    needed = search.minimum(steps, replace(prices, score=LOOK)) + (LOOK if first else 0)
+    return (first == 0 or problem.times[first] >= CLEAR) and problem.left >= needed
+
+
 def decided(search: Search, problem: Problem) -> tuple[int, bool]:
     """LOOK where the problem's first particle is blurred, else 0; and whether what is scored is
     known to be a clean image.
@@ -48,11 +56,9 @@ def decided(search: Search, problem: Problem) -> tuple[int, bool]:
     it costs a method that ranks births nothing more where they are blurred, and LOOK otherwise.
     """
     prices, steps = problem.prices, len(problem.times)
-    first = search.first_choice(steps)
-    birth, spared = prices.birth, first == 0
+    birth, spared = prices.birth, search.first_choice(steps) == 0
     needed = search.minimum(steps, replace(prices, score=LOOK))
-    late = not spared and problem.times[first] < CLEAR
-    if late or problem.left < needed + (0 if spared else LOOK):
+    if not may_look(search, problem):
         return 0, False
     missed = blur(*problem.look(LOOK))
     if missed >= SHARP:  # not where it is not a number

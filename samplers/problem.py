@@ -14,7 +14,7 @@ from .batching import MicroBatch
 from .interpolants.linear import Linear
 from .judging import judged
 from .kernels import ODE
-from .ledger import Ledger
+from .ledger import BudgetExceeded, Ledger
 from .lineage import Book
 from .steering import Steering
 from .types import Denoiser, Interpolant, Kernel, Objective, Particles, Prices
@@ -204,9 +204,13 @@ class Problem:
         last = len(self.times)
         self.book.finish(ids[0], last, int(particle.ids), nodes)
         x, x0, clean = particle.x, particle.x0, particle.clean
-        if nodes:
-            x, x0, t = self._roll(x, x0, t, nodes, self.end)
-            clean = clean if self.end and self.lookahead else x0
+        self.ledger.require(nodes)
+        try:
+            if nodes:
+                x, x0, t = self._roll(x, x0, t, nodes, self.end)
+                clean = clean if self.end and self.lookahead else x0
+        except BudgetExceeded:  # dearer down there than foreseen: what was scored stays
+            self.book.finish(ids[0], last, int(particle.ids), 0)
         if not self.end:
             x = x0 = clean
         elif t == self.times[-1] and not self.kernel.inner:  # the plain sampler's own last step

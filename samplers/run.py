@@ -72,18 +72,26 @@ class _Halt(Exception):
 
 
 def check_budget(
-    search: Search, steps: int, finish: Finish, budget: int, cost: int, prices: Prices
+    search: Search,
+    steps: int,
+    finish: Finish,
+    budget: int,
+    cost: int,
+    prices: Prices,
+    checked: int = 0,
 ) -> None:
-    """Raise before any compute when `budget` NFE cannot carry the search and its finish."""
+    """Raise before any compute when `budget` NFE cannot carry the search and its finish, and the
+    `checked` NFE that show whether a guider remembers."""
     needed = search.minimum(steps, prices)
-    least = (needed + finish.rows()) * cost
+    least = (needed + finish.rows()) * cost + checked
     if budget < least:
         each = f", each counted {cost} times (CFG)" if cost > 1 else ""
+        asked = f", and {checked} to see whether the guider remembers calls" if checked else ""
         ahead = f" with a lookahead of {prices.score}" if prices.score else ""
         raise ValueError(
             f"budget of {budget} NFE given, wanted at least {least}: {needed} to search {steps} "
             f"steps{ahead} and {finish.rows()} to finish {finish.top_k} image(s) in "
-            f"{finish.steps} steps{each}."
+            f"{finish.steps} steps{each}{asked}."
         )
 
 

@@ -6,6 +6,7 @@ import torch
 
 from .decoding import NODES as DECODING
 from .gradients import NODES as GRADIENTS
+from .guiders import NODES as GUIDERS
 from .memory import NODES as MEMORY
 from .models import NODES as MODELS
 from .packed import NODES as PACKED
@@ -180,6 +181,7 @@ NODE_CLASS_MAPPINGS = {
     **TROUBLE,
     **VLM,
     **GRADIENTS,
+    **GUIDERS,
     "ProbeCountNetwork": CountNetwork,
     "ProbeExpand": Expand,
     "ProbeSeeds": Seeds,
