@@ -10,17 +10,24 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import torch
 
 from . import open_clip
 from .clip_config import PATCHES, PROJECTION, WORDS, file_config, own_activation, set_activation
+from .prompt_text import cleaned
 from .state_dict import check_complete, read_layout
 from .weights import Peek, Wanted, has_safetensors, read_config, reading, single_file
 
 if TYPE_CHECKING:
-    from transformers import CLIPConfig, CLIPModel, CLIPTokenizer, CLIPVisionModelWithProjection
+    from transformers import (
+        BatchEncoding,
+        CLIPConfig,
+        CLIPModel,
+        CLIPTokenizerFast,
+        CLIPVisionModelWithProjection,
+    )
 
 Model = TypeVar("Model", "CLIPModel", "CLIPVisionModelWithProjection")
 
@@ -75,15 +82,26 @@ def _width(seen: Peek) -> int | None:
     return seen.config.get("projection_dim")
 
 
-def load_model(path: Path, activation: str = "auto", layouts: Layouts = CLIP) -> "CLIPModel":
-    """The model at ``path``, float32, frozen, in evaluation mode.
+class Prepared(NamedTuple):
+    """A configuration, a file's tensors, None of a folder, and whether they came as open_clip's."""
+
+    config: "CLIPConfig"
+    state: dict[str, torch.Tensor] | None
+    open_clip: bool
+
+
+def load_model(
+    path: Path, activation: str = "auto", layouts: Layouts = CLIP
+) -> tuple["CLIPModel", bool]:
+    """The model at ``path``, float32, frozen, in evaluation mode, and whether it is open_clip's.
 
     ``activation`` "auto" takes the folder's own, or of a file the likely one: `own_activation`.
     """
     from transformers import CLIPModel
 
-    config, state = _prepare(path, activation, layouts)
-    return build_model(CLIPModel, path, layouts.wanted, config, state)
+    found = _prepare(path, activation, layouts)
+    model = build_model(CLIPModel, path, layouts.wanted, found.config, found.state)
+    return model, found.open_clip
 
 
 def load_image_model(
@@ -95,18 +113,29 @@ def load_image_model(
     class ImageTower(CLIPVisionModelWithProjection):
         _keys_to_ignore_on_load_unexpected = ("^text_", "^logit_scale")
 
-    config, state = _prepare(path, activation, layouts)
+    config, state, _ = _prepare(path, activation, layouts)
     # The tower's own projection_dim is wrong in LAION's folders.
     config.vision_config.projection_dim = config.projection_dim
     return build_model(ImageTower, path, layouts.wanted, config.vision_config, state)
 
 
-def load_tokenizer(path: Path, fallback: Path | None) -> "CLIPTokenizer":
+@dataclass(frozen=True)
+class CleaningTokenizer:
+    """Cleans a prompt as open_clip does, which knows no tokens by the names of ``ENDS``."""
+
+    tokenizer: "CLIPTokenizerFast"
+
+    def __call__(self, text: str, **options: object) -> "BatchEncoding":
+        return self.tokenizer(cleaned(text), split_special_tokens=True, **options)
+
+
+def load_tokenizer(path: Path, fallback: Path | None) -> "CLIPTokenizerFast":
     """The tokenizer in or beside ``path``, or else the one in the folder ``fallback``.
 
-    What lies beside a file may be another model's: CLIP's has both ``ENDS``.
+    What lies beside a file may be another model's: CLIP's has both ``ENDS``. It is the one that
+    PickScore and MPS were made with: the other one of transformers 4 asks for ftfy to be installed.
     """
-    from transformers import CLIPTokenizer
+    from transformers import CLIPTokenizerFast
 
     for folder in (path if path.is_dir() else path.parent, fallback):
         if folder is None:
@@ -114,7 +143,7 @@ def load_tokenizer(path: Path, fallback: Path | None) -> "CLIPTokenizer":
         with reading(folder, TOKENIZER):
             found = _vocabularies(folder)
             if found and all(end in words for end in ENDS for words in found):
-                return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+                return CLIPTokenizerFast.from_pretrained(folder, local_files_only=True)
     raise TOKENIZER.error(path, "has no tokenizer")
 
 
@@ -155,18 +184,16 @@ def build_model(
     return model.float().eval().requires_grad_(False)
 
 
-def _prepare(
-    path: Path, activation: str, layouts: Layouts
-) -> tuple["CLIPConfig", dict[str, torch.Tensor] | None]:
-    """The configuration, and a file's tensors, None of a folder."""
+def _prepare(path: Path, activation: str, layouts: Layouts) -> Prepared:
     file = single_file(path, layouts.wanted)
-    config, state = _file(file, layouts) if file else (_folder_config(path, layouts), None)
+    found = _file(file, layouts) if file else Prepared(_folder_config(path, layouts), None, False)
+    config = found.config
     if layouts.width not in (None, config.projection_dim):
         problem = f"is a CLIP with embeddings of {config.projection_dim} channels"
         raise layouts.wanted.error(path, problem)
     if activation != "auto":
         set_activation(config, activation)
-    return config, state
+    return found
 
 
 def _folder_config(path: Path, layouts: Layouts) -> "CLIPConfig":
@@ -182,7 +209,7 @@ def _folder_config(path: Path, layouts: Layouts) -> "CLIPConfig":
     return CLIPConfig(vision_config=vision.to_dict(), projection_dim=vision.projection_dim)
 
 
-def _file(path: Path, layouts: Layouts) -> tuple["CLIPConfig", dict[str, torch.Tensor]]:
+def _file(path: Path, layouts: Layouts) -> Prepared:
     """The configuration that a file's tensors tell, and these, named as transformers does."""
     number, state = read_layout(path, layouts.wanted, layouts.keys, layouts.open_clip)
     if number == 1:
@@ -190,6 +217,6 @@ def _file(path: Path, layouts: Layouts) -> tuple["CLIPConfig", dict[str, torch.T
     with reading(path.with_name("open_clip_config.json"), layouts.wanted):
         activation = own_activation(path, state, number == 1)
     try:
-        return file_config(state, activation), state
+        return Prepared(file_config(state, activation), state, number == 1)
     except KeyError as error:
         raise layouts.wanted.error(path, f"lacks the tensor {error.args[0]}") from error

@@ -28,7 +28,7 @@ from .types import Files, check_batch
 from .weights import Peek, Wanted, weights_file
 
 if TYPE_CHECKING:
-    from transformers import CLIPModel, CLIPTokenizer
+    from transformers import CLIPModel, CLIPTokenizerFast
 
 CONDITION = (
     "light, color, clarity, tone, style, ambiance, artistry, shape, face, hair, hands, limbs, "
@@ -77,7 +77,7 @@ class MpsScorer:
     """Pictures are scored on whatever device ``module`` is."""
 
     module: MpsModel
-    tokenizer: "CLIPTokenizer"
+    tokenizer: "CLIPTokenizerFast"
     scale: float
     threshold: float
     texts: Memo[tuple[torch.Tensor, ...]] = field(default_factory=Memo)

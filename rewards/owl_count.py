@@ -30,7 +30,7 @@ from .types import Files
 from .weights import Peek, Wanted
 
 if TYPE_CHECKING:
-    from transformers import CLIPTokenizer, Owlv2ForObjectDetection
+    from transformers import CLIPTokenizerFast, Owlv2ForObjectDetection
 
 log = logging.getLogger("flow_search")
 WANTED = Wanted(
@@ -62,7 +62,7 @@ class Owl:
     rows: ClassVar[int] = 8
 
     module: "Owlv2ForObjectDetection"
-    tokenizer: "CLIPTokenizer"
+    tokenizer: "CLIPTokenizerFast"
     texts: Memo[torch.Tensor] = field(default_factory=lambda: Memo(64))
 
     def check(self, labels: Sequence[str]) -> None:

@@ -120,6 +120,18 @@ def pictures_at_once(scorer: Scorer, usual: int) -> int:
     return max(usual, scorer.at_once) if isinstance(scorer, Elsewhere) else usual
 
 
+def check_characters(prompt: str) -> None:
+    """Raise ValueError if ``prompt`` holds half of a character, which no tokenizer takes."""
+    try:
+        prompt.encode("utf-8")
+    except UnicodeEncodeError as error:
+        code, place = ord(prompt[error.start]), error.start
+        raise ValueError(
+            f"the prompt holds half of a character (a lone surrogate, U+{code:X}) at place {place}, "
+            "wanted whole characters"
+        ) from None
+
+
 def check_batch(images: torch.Tensor, prompts: list[str]) -> None:
     """Raise ValueError unless ``images`` is (B, H, W, 3) and there are B prompts."""
     shape = tuple(images.shape)
