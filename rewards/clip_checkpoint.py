@@ -18,7 +18,8 @@ from . import open_clip
 from .clip_config import PATCHES, PROJECTION, WORDS, file_config, own_activation, set_activation
 from .prompt_text import cleaned
 from .state_dict import check_complete, read_layout
-from .weights import Peek, Wanted, has_safetensors, read_config, reading, single_file
+from .wanted import reading
+from .weights import Peek, Wanted, has_safetensors, read_config, single_file
 
 if TYPE_CHECKING:
     from transformers import (

@@ -13,7 +13,8 @@ import torch
 
 from .linear_head import head_keys, linear_head
 from .state_dict import below, building, check_complete, layers, read_state
-from .weights import Peek, Wanted, reading, weights_file
+from .wanted import reading
+from .weights import Peek, Wanted, weights_file
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -33,7 +33,8 @@ from .t5_answers import (
     read_tokenizer,
 )
 from .types import Files
-from .weights import Peek, Wanted, has_safetensors, look, reading
+from .wanted import reading
+from .weights import Peek, Wanted, has_safetensors, look
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

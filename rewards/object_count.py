@@ -21,7 +21,8 @@ from .memo import Memo
 from .object_counting import CountScorer, CountSettings, load_detector
 from .resize import resized
 from .types import Files
-from .weights import Peek, Wanted, reading
+from .wanted import reading
+from .weights import Peek, Wanted
 
 if TYPE_CHECKING:
     from transformers import BertTokenizerFast, GroundingDinoForObjectDetection

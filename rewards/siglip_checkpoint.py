@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from .state_dict import check_complete, read_state
-from .weights import Peek, Wanted, has_safetensors, look, reading, single_file
+from .wanted import reading
+from .weights import Peek, Wanted, has_safetensors, look, single_file
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, SiglipModel, SiglipVisionModel

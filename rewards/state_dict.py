@@ -9,7 +9,9 @@ from pathlib import Path
 
 import torch
 
-from .weights import Peek, Wanted, unpickled
+from .broken_files import reason
+from .quantisation import widened
+from .weights import Peek, Wanted, look, unpickled
 
 
 def read_state(path: Path, wanted: Wanted, *keys: str) -> dict[str, torch.Tensor]:
@@ -21,20 +23,25 @@ def read_layout(
     path: Path, wanted: Wanted, *layouts: tuple[str, ...]
 ) -> tuple[int, dict[str, torch.Tensor]]:
     """As `read_state`, of the first of ``layouts`` whose keys are found, and its number."""
+    look(path, wanted)
     try:
-        if path.suffix == ".safetensors":
+        if path.suffix.lower() == ".safetensors":
             from safetensors.torch import load_file
 
             state = load_file(path)
         else:
             state = unpickled(path, "cpu")
     except Exception as error:
-        raise wanted.error(path, f"cannot be read as weights ({type(error).__name__})") from error
-    seen = Peek(path, {}, {key: tuple(value.shape) for key, value in state.items()})
+        raise wanted.error(path, f"cannot be read as weights ({reason(path, error)})") from error
+    kinds = {key: str(value.dtype).removeprefix("torch.") for key, value in state.items()}
+    shapes = {key: tuple(value.shape) for key, value in state.items()}
+    seen = Peek(path, {}, shapes, kinds)
+    if seen.quantised:  # an old pickle tells so only now
+        raise wanted.error(path, f"is quantised ({seen.quantised})")
     for number, keys in enumerate(layouts):
         prefix = seen.prefix(*keys)
         if prefix is not None:
-            found = {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
+            found = {k[len(prefix) :]: widened(v) for k, v in state.items() if k.startswith(prefix)}
             return number, found
     raise wanted.error(path, f"looks like {seen.looks_like()}")
 

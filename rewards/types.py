@@ -127,7 +127,7 @@ def check_characters(prompt: str) -> None:
     except UnicodeEncodeError as error:
         code, place = ord(prompt[error.start]), error.start
         raise ValueError(
-            f"the prompt holds half of a character (a lone surrogate, U+{code:X}) at place {place}, "
+            f"the prompt holds half of a character (a lone surrogate, U+{code:X}) at {place}, "
             "wanted whole characters"
         ) from None
 
