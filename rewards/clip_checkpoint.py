@@ -6,7 +6,6 @@ Weights are safetensors, or pickles read with ``weights_only``. Every error is a
 sentence.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +15,14 @@ import torch
 
 from . import open_clip
 from .clip_config import PATCHES, PROJECTION, WORDS, file_config, own_activation, set_activation
+from .config_sizes import check_all_used, check_config, check_size
+from .json_files import TOKENIZER as TOKENIZER_LIMIT
+from .json_files import read_json
 from .prompt_text import cleaned
-from .state_dict import check_complete, read_layout
+from .shards import own_state, shapes_of
+from .state_dict import check_complete, read_layout, shapes_in
 from .wanted import reading
-from .weights import Peek, Wanted, has_safetensors, read_config, single_file
+from .weights import Peek, Wanted, has_safetensors, look, single_file
 
 if TYPE_CHECKING:
     from transformers import (
@@ -153,9 +156,9 @@ def _vocabularies(folder: Path) -> list[object]:
     whole, words = folder / "tokenizer.json", folder / "vocab.json"
     found = []
     if whole.is_file():
-        found.append(json.loads(whole.read_text(encoding="utf-8"))["model"]["vocab"])
+        found.append(read_json(whole, TOKENIZER_LIMIT)["model"]["vocab"])
     if words.is_file() and (folder / "merges.txt").is_file():
-        found.append(json.loads(words.read_text(encoding="utf-8")))
+        found.append(read_json(words, TOKENIZER_LIMIT))
     return found
 
 
@@ -167,6 +170,10 @@ def build_model(
     state: Mapping[str, torch.Tensor] | None,
 ) -> Model:
     """A model with the tensors ``state``, or if it is None, with those in the folder ``path``."""
+    seen = None if state is not None else look(path, wanted)
+    shapes = shapes_in(state) if seen is None else shapes_of(path, wanted, seen)
+    check_size(path, wanted, lambda: build(config), shapes)
+    state = state if seen is None else own_state(path, wanted, seen)
     try:
         model, report = build.from_pretrained(
             path if state is None else None,
@@ -182,6 +189,7 @@ def build_model(
     except Exception as error:
         raise wanted.error(path, f"cannot be loaded ({type(error).__name__})") from error
     check_complete(path, report["missing_keys"], wanted)
+    check_all_used(path, wanted, model, report["unexpected_keys"])
     return model.float().eval().requires_grad_(False)
 
 
@@ -200,13 +208,14 @@ def _prepare(path: Path, activation: str, layouts: Layouts) -> Prepared:
 def _folder_config(path: Path, layouts: Layouts) -> "CLIPConfig":
     from transformers import CLIPConfig, CLIPVisionConfig
 
-    kind = read_config(path).get("model_type")
-    if kind not in layouts.kinds:
-        raise layouts.wanted.error(path, f'holds a model of type "{kind}"')
+    seen = look(path, layouts.wanted)
+    if seen.kind not in layouts.kinds:
+        raise layouts.wanted.error(path, f'holds a model of type "{seen.kind}"')
+    check_config(path, seen.config, layouts.wanted, seen)
     with reading(path / "config.json", layouts.wanted):
-        if kind == "clip":
-            return CLIPConfig.from_pretrained(path, local_files_only=True)
-        vision = CLIPVisionConfig.from_pretrained(path, local_files_only=True)
+        if seen.kind == "clip":
+            return CLIPConfig.from_dict(dict(seen.config))
+        vision = CLIPVisionConfig.from_dict(dict(seen.config))
     return CLIPConfig(vision_config=vision.to_dict(), projection_dim=vision.projection_dim)
 
 
@@ -221,3 +230,5 @@ def _file(path: Path, layouts: Layouts) -> Prepared:
         return Prepared(file_config(state, activation), state, number == 1)
     except KeyError as error:
         raise layouts.wanted.error(path, f"lacks the tensor {error.args[0]}") from error
+    except Exception as error:  # of tensors of other shapes
+        raise layouts.wanted.error(path, f"cannot be loaded ({type(error).__name__})") from error

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import torch
 
+from .broken_files import reason
 from .json_files import read_json
-from .state_dict import read_state
+from .state_dict import read_state, shapes_in
 from .wanted import reading
-from .weights import Peek, Wanted
+from .weights import Peek, Wanted, unpickled
 
 WHOLE = ("model.safetensors", "pytorch_model.bin")
 NAMES = (*WHOLE, *(f"{name}.index.json" for name in WHOLE))  # what transformers looks for
@@ -21,6 +22,13 @@ def read_all(path: Path, wanted: Wanted) -> dict[str, torch.Tensor]:
 
 def weight_files(folder: Path, wanted: Wanted) -> list[Path]:
     """The weights of a Hugging Face folder: what its index names, or else all there are."""
+    files = _listed(folder, wanted)
+    if not files:
+        raise wanted.error(folder, "has no weights (*.safetensors or pytorch_model*.bin)")
+    return files
+
+
+def _listed(folder: Path, wanted: Wanted) -> list[Path]:
     for start, end in (("model", ".safetensors"), ("", ".safetensors"), ("pytorch_model", ".bin")):
         named = [file for file in sorted(folder.iterdir()) if file.name.lower().startswith(start)]
         indices = [file for file in named if file.name.lower().endswith(f"{end}.index.json")]
@@ -30,7 +38,7 @@ def weight_files(folder: Path, wanted: Wanted) -> list[Path]:
             raise wanted.error(folder, f"lacks {lost[0]}")
         if files:
             return files
-    raise wanted.error(folder, "has no weights (*.safetensors or pytorch_model*.bin)")
+    return []
 
 
 def _indexed(index: Path, wanted: Wanted) -> list[Path]:
@@ -47,3 +55,19 @@ def own_state(path: Path, wanted: Wanted, seen: Peek) -> dict[str, torch.Tensor]
     if seen.shapes is None or (not fp8 and any((path / name).is_file() for name in NAMES)):
         return None
     return read_all(path, wanted)
+
+
+def shapes_of(folder: Path, wanted: Wanted, seen: Peek) -> dict[str, tuple[int, ...]]:
+    """Shapes by key of a folder's weights, {} if it has none; pickles are read for it, but not
+    their values.
+    """
+    if seen.shapes is not None:
+        return dict(seen.shapes)
+    shapes = {}
+    for file in _listed(folder, wanted):
+        try:
+            shapes |= shapes_in(unpickled(file, "meta"))
+        except Exception as error:
+            why = f"cannot be read as weights ({reason(file, error)})"
+            raise wanted.error(file, why) from error
+    return shapes

@@ -6,14 +6,18 @@ code of its own is refused, as is a quantised one. Every error is a ValueError o
 
 import contextlib
 import importlib.util
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
+from .broken_files import reason
+from .config_sizes import check_all_used, check_config, check_size
+from .json_files import read_json
+from .shards import own_state
 from .state_dict import check_complete
+from .wanted import reading
 from .weights import Peek, Wanted, code_in, look
 
 if TYPE_CHECKING:
@@ -35,13 +39,13 @@ def is_vlm(seen: Peek) -> bool:
 
 def _refusal(seen: Peek) -> str | None:
     """What stands against a folder of a known kind."""
-    if "quantization_config" in seen.config:
-        return "is quantised"
+    if seen.quantised:
+        return f"is quantised ({seen.quantised})"
     for file in (seen.path / "config.json", *sorted(seen.path.glob("*_config.json"))):
         try:
-            told = json.loads(file.read_text(encoding="utf-8"))
-        except ValueError:
-            return f"has a {file.name} that cannot be read"
+            told = read_json(file)
+        except ValueError as error:
+            return f"has a {file.name} that cannot be read ({reason(file, error)})"
         if isinstance(told, dict) and (code := code_in(told)):
             return f"asks to run code of its own ({code} in {file.name})"
     return None
@@ -87,18 +91,31 @@ def load_model(path: Path, dtype: torch.dtype) -> tuple["PreTrainedModel", "Proc
     problem = _refusal(seen) or (None if seen.shapes else "has no safetensors")
     if problem:
         raise WANTED.error(path, problem)
+    check_config(path, seen.config, WANTED, seen)
+    with reading(path, WANTED):
+        config = transformers.CONFIG_MAPPING[seen.kind].from_dict(dict(seen.config))
+    model_class = transformers.AutoModelForImageTextToText._model_mapping[type(config)]
+    check_size(path, WANTED, lambda: model_class(config), dict(seen.shapes))
+    state = own_state(path, WANTED, seen)
     local = {"local_files_only": True, "trust_remote_code": False}
     dtypes = {"torch_dtype" if transformers.__version__.startswith("4.") else "dtype": dtype}
     try:
         with _no_num2words() if seen.kind == "smolvlm" else contextlib.nullcontext():
             processor = transformers.AutoProcessor.from_pretrained(path, **_fast(), **local)
-        model, report = transformers.AutoModelForImageTextToText.from_pretrained(
-            path, use_safetensors=True, output_loading_info=True, **dtypes, **local
+        model, report = model_class.from_pretrained(
+            path if state is None else None,
+            config=config,
+            state_dict=state,
+            use_safetensors=state is None,
+            output_loading_info=True,
+            **dtypes,
+            **local,
         )
     except Exception as error:  # of many kinds, by what is missing or broken
         said = str(error).strip().split("\n")[0].rstrip(".")
         raise WANTED.error(path, f"cannot be loaded ({said})") from error
     check_complete(path, report["missing_keys"], WANTED)
+    check_all_used(path, WANTED, model, report["unexpected_keys"])
     if not (template_of(processor) or seen.kind == "paligemma"):
         raise WANTED.error(path, "has no chat template")
     return model.eval().requires_grad_(False), processor
