@@ -4,7 +4,8 @@ from comfy_api.latest import ComfyExtension, io
 
 from .combine import CombineRewards
 from .demo import DemoFlowModelLoader
-from .reward import RewardModelLoader, register_reward_folder
+from .reward import RewardModelLoader
+from .reward_files import register_reward_folder
 from .routes import register_routes
 from .sampler import VPSDEFlowSampler
 from .scheduler import VPFlowScheduler

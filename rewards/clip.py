@@ -100,6 +100,7 @@ class ClipScore:
         metadata={
             "tooltip": "Folder or file of the CLIP model, under models/rewards.",
             "checkpoint": CLIP.fits,
+            "wanted": CLIP.wanted,
         },
     )
     scale: str = field(

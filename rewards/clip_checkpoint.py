@@ -36,6 +36,21 @@ if TYPE_CHECKING:
 Model = TypeVar("Model", "CLIPModel", "CLIPVisionModelWithProjection")
 
 PAGE = "https://huggingface.co/openai/clip-vit-large-patch14"
+# What else is published of it, by the names that people keep.
+REPOSITORIES = (
+    "yuvalkirstain/PickScore_v1",
+    *(f"openai/clip-vit-{name}" for name in ("base-patch16", "base-patch32")),
+    *(f"openai/clip-vit-{name}" for name in ("large-patch14", "large-patch14-336")),
+    "laion/CLIP-ViT-B-32-laion2B-s34B-b79K",
+    "laion/CLIP-ViT-B-16-laion2B-s34B-b88K",
+    "laion/CLIP-ViT-L-14-laion2B-s32B-b82K",
+    "laion/CLIP-ViT-H-14-laion2B-s32B-b79K",
+    "laion/CLIP-ViT-g-14-laion2B-s34B-b88K",
+    "laion/CLIP-ViT-bigG-14-laion2B-39B-b160k",
+    "facebook/metaclip-b32-400m",
+    "facebook/metaclip-l14-fullcc2.5b",
+    "facebook/metaclip-h14-fullcc2.5b",
+)
 TOKENIZER = Wanted("a tokenizer of CLIP (vocab.json and merges.txt, or tokenizer.json)", PAGE)
 ENDS = ("<|startoftext|>", "<|endoftext|>")
 MPS_KEY = "cross_model.layers.0.0.fn.to_q.weight"
@@ -64,13 +79,15 @@ class Layouts:
 
 
 CLIP = Layouts(
-    Wanted("a CLIP model, text and image towers, of transformers or open_clip", PAGE),
+    Wanted(
+        "a CLIP model, text and image towers, of transformers or open_clip", PAGE, REPOSITORIES
+    ),
     ("clip",),
     (PATCHES, PROJECTION, WORDS, "text_projection.weight", "logit_scale"),
     open_clip.KEYS,
 )
 IMAGE_TOWER = Layouts(
-    Wanted("a CLIP model, or its image tower with the projection", PAGE),
+    Wanted("a CLIP model, or its image tower with the projection", PAGE, REPOSITORIES),
     ("clip", "clip_vision_model"),
     (PATCHES, PROJECTION),
     open_clip.IMAGE_KEYS,
@@ -214,8 +231,8 @@ def _folder_config(path: Path, layouts: Layouts) -> "CLIPConfig":
     check_config(path, seen.config, layouts.wanted, seen)
     with reading(path / "config.json", layouts.wanted):
         if seen.kind == "clip":
-            return CLIPConfig.from_dict(dict(seen.config))
-        vision = CLIPVisionConfig.from_dict(dict(seen.config))
+            return CLIPConfig.from_dict(seen.config_copy())
+        vision = CLIPVisionConfig.from_dict(seen.config_copy())
     return CLIPConfig(vision_config=vision.to_dict(), projection_dim=vision.projection_dim)
 
 

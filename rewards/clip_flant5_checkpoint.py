@@ -26,6 +26,7 @@ State = dict[str, torch.Tensor]
 WANTED = Wanted(
     "CLIP-FlanT5 (T5, vision_tower and mm_projector together)",
     "https://huggingface.co/zhiqiulin/clip-flant5-xl",
+    ("zhiqiulin/clip-flant5-xl", "zhiqiulin/clip-flant5-xxl"),
 )
 PROJECTOR = "mm_projector."
 LAYOUTS = (("", "vision_tower.vision_tower."), ("t5.", "v."))  # of T5, of the vision tower

@@ -84,6 +84,7 @@ class ClipReference:
             "tooltip": "Folder or file of the CLIP model; ViT-B/16 of OpenAI for the style reward "
             "of the RBF paper. Only its image tower is loaded.",
             "checkpoint": IMAGE_TOWER.fits,
+            "wanted": IMAGE_TOWER.wanted,
         },
     )
     mode: str = field(

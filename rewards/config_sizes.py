@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import torch
+from torch.overrides import TorchFunctionMode
 
 from .shards import shapes_of
 from .state_dict import MOST_LAYERS, building, numbered
@@ -25,13 +26,28 @@ NAMES = re.compile(
     r"token|(^|_)ids?$|_index$|theta|(sliding|max)_window|max_position_embeddings|length$|vocab_size"
 )
 COUNTS = re.compile(r"(^|_)(layers|depths?|blocks)$")
+EPS = re.compile(r"_(eps|epsilon)$")
 WHOLE = re.compile(
     r"^(num_hidden_layers|num_layers|num_decoder_layers|(en|de)coder_layers|depths?|vocab_size|"
     r"num_(attention_|key_value_)?heads|(en|de)coder_attention_heads|(encoder_)?hidden_size|"
     r"(en|de)coder_ffn_dim|intermediate_size|image_size|patch_size|num_channels|num_queries|"
     r"max_position_embeddings|projection_dim|embed_dim|d_model|d_ff|d_kv|num_query_tokens|"
-    r"spatial_merge_size|temporal_patch_size|relative_attention_num_buckets)$"
+    r"max_text_len|positional_embedding_temperature|spatial_merge_size|temporal_patch_size|relative_attention_num_buckets)$"
 )
+
+
+class _RealSteps(TorchFunctionMode):
+    """Has `torch.linspace` make real numbers: transformers before 5 reads some as it builds."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., object],
+        types: object,
+        args: tuple[object, ...] = (),
+        kwargs: dict[str, object] | None = None,
+    ) -> object:
+        kwargs = kwargs or {}
+        return func(*args, **({"device": "cpu"} | kwargs if func is torch.linspace else kwargs))
 
 
 def check_config(path: Path, config: Mapping[str, object], wanted: Wanted, seen: Peek) -> None:
@@ -46,6 +62,10 @@ def check_config(path: Path, config: Mapping[str, object], wanted: Wanted, seen:
         asked = f"has a config.json that asks for {place} {_brief(value)}"
         if WHOLE.search(name) and value is not None and not _is_whole(value):
             raise wanted.error(path, f"{asked}, expected a whole number above 0")
+        if EPS.search(name) and not (_is_real(value) and 0.0 < value < 1.0):
+            raise wanted.error(path, f"{asked}, expected a number between 0 and 1")
+        if name.endswith("dropout") and not (_is_real(value) and 0.0 <= value <= 1.0):
+            raise wanted.error(path, f"{asked}, expected a number from 0 to 1")
         for number in () if NAMES.search(name) else _numbers(value):
             if COUNTS.search(name) and abs(number) > layers:
                 raise wanted.error(path, f"{asked}, where its weights have at most {layers} layers")
@@ -64,7 +84,7 @@ def check_size(
     """
     if not shapes:
         return
-    with building(path, wanted), torch.device("meta"):
+    with building(path, wanted), torch.device("meta"), _RealSteps():
         model = build()
     sizes = [math.prod(shape) for shape in shapes.values()]
     most = sum(sizes) + max(sizes, default=0) + SLACK
@@ -94,10 +114,13 @@ def _entries(config: object, before: str = "") -> Iterator[tuple[str, object]]:
 
 
 def _numbers(value: object) -> list[float]:
-    rows = value if isinstance(value, list) else [value]
-    return [n for n in rows if isinstance(n, int | float) and not isinstance(n, bool)] + (
-        [len(rows)] if isinstance(value, list) else []
-    )
+    if not isinstance(value, list):
+        return [value] if _is_real(value) else []
+    return [len(value), *filter(_is_real, value)]
+
+
+def _is_real(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _is_whole(value: object) -> bool:

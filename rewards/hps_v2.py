@@ -46,6 +46,7 @@ class HpsV2:
         metadata={
             "tooltip": "File or folder of HPS v2.1, under models/rewards.",
             "checkpoint": HPS.fits,
+            "wanted": HPS.wanted,
         },
     )
 

@@ -78,6 +78,7 @@ class HpsV3:
         metadata={
             "tooltip": "HPSv3.safetensors, under models/rewards.",
             "checkpoint": is_hps_v3,
+            "wanted": WANTED,
         },
     )
 

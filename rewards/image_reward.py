@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from .clip_pixels import clip_pixels, nan_shows
-from .image_reward_checkpoint import is_image_reward, load_parts, load_tokenizer
+from .image_reward_checkpoint import WANTED, is_image_reward, load_parts, load_tokenizer
 from .memo import Memo
 from .types import Files, check_batch, check_characters
 
@@ -94,6 +94,7 @@ class ImageReward:
             "tooltip": "ImageReward.pt, or its tensors as safetensors, under models/rewards, with "
             "the vocab.txt of bert-base-uncased beside it.",
             "checkpoint": is_image_reward,
+            "wanted": WANTED,
         },
     )
 

@@ -46,6 +46,7 @@ log = logging.getLogger("flow_search")
 WANTED = Wanted(
     "a folder with InstructBLIP-FlanT5 in Hugging Face layout",
     "https://huggingface.co/Salesforce/instructblip-flan-t5-xl",
+    ("Salesforce/instructblip-flan-t5-xl", "Salesforce/instructblip-flan-t5-xxl"),
 )
 LIMIT = 128  # tokens of a question, LAVIS's max_txt_len
 
@@ -105,7 +106,7 @@ def load_model(path: Path, dtype: torch.dtype) -> InstructBlip:
 
     seen, model_class = check_folder(path), transformers.InstructBlipForConditionalGeneration
     with reading(path / "config.json", WANTED):
-        config = transformers.InstructBlipConfig.from_dict(dict(seen.config))
+        config = transformers.InstructBlipConfig.from_dict(seen.config_copy())
     check_size(path, WANTED, lambda: model_class(config), shapes_of(path, WANTED, seen))
     state = own_state(path, WANTED, seen)
     key = "torch_dtype" if transformers.__version__.startswith("4.") else "dtype"
@@ -179,6 +180,7 @@ class InstructBlipScore:
         metadata={
             "tooltip": "Folder of InstructBLIP-FlanT5 xl or xxl, under models/rewards.",
             "checkpoint": is_instructblip,
+            "wanted": WANTED,
         },
     )
     score: str = form_field()

@@ -131,6 +131,7 @@ class Mps:
         metadata={
             "tooltip": "File or folder of MPS, under models/rewards, as safetensors.",
             "checkpoint": is_mps,
+            "wanted": WANTED,
         },
     )
     threshold: float = field(

@@ -164,7 +164,7 @@ def load_detector(path: Path, architecture: str, kind: str, wanted: Wanted) -> t
     check_config(path, seen.config, wanted, seen)
     model_class = getattr(transformers, architecture)
     with reading(path / "config.json", wanted):
-        config = model_class.config_class.from_dict(dict(seen.config))
+        config = model_class.config_class.from_dict(seen.config_copy())
     check_size(path, wanted, lambda: model_class(config), shapes_of(path, wanted, seen))
     state = own_state(path, wanted, seen)
     try:

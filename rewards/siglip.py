@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from .clip_pixels import nan_shows
 from .memo import Memo
 from .resize import resized
-from .siglip_checkpoint import is_siglip, load_model, resampling
+from .siglip_checkpoint import MODEL, is_siglip, load_model, resampling
 from .siglip_text import SiglipTokenizer, load_tokenizer
 from .types import Files, check_batch, check_characters
 
@@ -109,6 +109,7 @@ class SiglipScore:
             "tooltip": "Folder of the SigLIP model under models/rewards, or its weights file with "
             "the tokenizer (spiece.model or tokenizer.json) beside it. NaFlex is not supported.",
             "checkpoint": is_siglip,
+            "wanted": MODEL,
         },
     )
     scale: str = field(

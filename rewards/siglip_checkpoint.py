@@ -25,6 +25,16 @@ if TYPE_CHECKING:
 MODEL = Wanted(
     "SigLIP or SigLIP 2 in Hugging Face layout (text and vision tower, fixed resolution)",
     "https://huggingface.co/google/siglip2-so400m-patch14-384",
+    tuple(
+        f"google/{name}-patch{patch}-{size}"
+        for name in ("siglip-base", "siglip-large", "siglip2-base", "siglip2-large")
+        for patch, size in ((16, 224), (16, 256), (16, 384), (16, 512), (32, 256))
+    )
+    + tuple(
+        f"google/{name}-so400m-patch{patch}-{size}"
+        for name in ("siglip", "siglip2")
+        for patch, size in ((14, 224), (14, 384), (16, 256), (16, 384), (16, 512))
+    ),
 )
 TOWER = Wanted(
     "the vision tower of SigLIP so400m-patch14-384, alone or in the whole model",

@@ -29,6 +29,14 @@ WANTED = Wanted(
     "a folder with a vision-language model in safetensors (Qwen2-VL to Qwen3.5, SmolVLM2, "
     " PaliGemma or LLaVA, in Hugging Face layout)",
     "https://huggingface.co/Qwen/Qwen3-VL-2B-Instruct",
+    (
+        *(f"Qwen/Qwen2-VL-{size}-Instruct" for size in ("2B", "7B", "72B")),
+        *(f"Qwen/Qwen2.5-VL-{size}-Instruct" for size in ("3B", "7B", "32B", "72B")),
+        *(f"Qwen/Qwen3-VL-{size}-Instruct" for size in ("2B", "4B", "8B", "32B")),
+        *(f"HuggingFaceTB/SmolVLM2-{size}-Instruct" for size in ("256M-Video", "500M-Video")),
+        *("HuggingFaceTB/SmolVLM2-2.2B-Instruct", "llava-hf/llava-1.5-7b-hf"),
+        *("llava-hf/llava-1.5-13b-hf", "google/paligemma-3b-mix-224"),
+    ),
 )
 
 
@@ -93,7 +101,7 @@ def load_model(path: Path, dtype: torch.dtype) -> tuple["PreTrainedModel", "Proc
         raise WANTED.error(path, problem)
     check_config(path, seen.config, WANTED, seen)
     with reading(path, WANTED):
-        config = transformers.CONFIG_MAPPING[seen.kind].from_dict(dict(seen.config))
+        config = transformers.CONFIG_MAPPING[seen.kind].from_dict(seen.config_copy())
     model_class = transformers.AutoModelForImageTextToText._model_mapping[type(config)]
     check_size(path, WANTED, lambda: model_class(config), dict(seen.shapes))
     state = own_state(path, WANTED, seen)

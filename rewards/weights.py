@@ -5,6 +5,7 @@ read with ``weights_only``. A folder is a Hugging Face one: config.json beside i
 error is a ValueError of one sentence that says what the file looks like and what is wanted.
 """
 
+import copy
 import functools
 import json
 import zipfile
@@ -96,6 +97,10 @@ class Peek:
         """Whether a folder has no weights."""
         return self.path.is_dir() and not any(map(is_weights, self.path.iterdir()))
 
+    def config_copy(self) -> dict[str, object]:
+        """``config`` to make a configuration of: transformers 4 takes out what it reads."""
+        return copy.deepcopy(dict(self.config))
+
     @property
     def quantised(self) -> str:
         """How its numbers are packed, "" if they are plain or fp8 without scales."""
@@ -132,6 +137,8 @@ def _files(path: Path) -> list[Path]:
     config = path / "config.json"
     if path.is_dir() and (config.exists() or config.is_symlink()):
         return [config, *_weights(path)]
+    if path.is_dir() and is_weights(path):
+        return [path]
     if path.is_dir() or not (path.exists() or path.is_symlink()):
         raise Unreadable(path, "is neither a weights file nor a folder with a config.json")
     return [path]
