@@ -6,6 +6,7 @@ Each answer goes on from "cannot be read as weights (…)", and says what to do 
 import errno
 import os
 import stat
+import struct
 import zipfile
 from pathlib import Path
 
@@ -97,8 +98,8 @@ def reason(file: Path, error: Exception) -> str:
         return str(error)
     if isinstance(error, OSError) and error.errno is not None:
         return _unreachable(Path(error.filename or file), error)
-    said = str(error).lower()
-    if isinstance(error, EOFError) or "truncated" in said or "unexpected eof" in said:
+    ended = any(sign in str(error).lower() for sign in ("truncated", "unexpected eof"))
+    if ended or isinstance(error, EOFError | struct.error):
         return INCOMPLETE
     return (None if file.is_dir() else problem(file)) or type(error).__name__
 

@@ -64,7 +64,8 @@ def check_config(path: Path, config: Mapping[str, object], wanted: Wanted, seen:
             raise wanted.error(path, f"{asked}, expected a whole number above 0")
         if EPS.search(name) and not (_is_real(value) and 0.0 < value < 1.0):
             raise wanted.error(path, f"{asked}, expected a number between 0 and 1")
-        if name.endswith("dropout") and not (_is_real(value) and 0.0 <= value <= 1.0):
+        share = value is None or (_is_real(value) and 0.0 <= value <= 1.0)
+        if name.endswith("dropout") and not share:
             raise wanted.error(path, f"{asked}, expected a number from 0 to 1")
         for number in () if NAMES.search(name) else _numbers(value):
             if COUNTS.search(name) and abs(number) > layers:

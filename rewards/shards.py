@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from .broken_files import reason
-from .json_files import read_json
+from .json_files import is_plain, read_json
 from .state_dict import read_state, shapes_in
 from .wanted import reading
 from .weights import Peek, Wanted, unpickled
@@ -48,11 +48,12 @@ def _indexed(index: Path, wanted: Wanted) -> list[Path]:
 
 
 def own_state(path: Path, wanted: Wanted, seen: Peek) -> dict[str, torch.Tensor] | None:
-    """The tensors of the folder ``path`` where transformers would not read them: those in fp8, and
-    those in files whose names it does not look for. None where it does.
+    """The tensors of the folder ``path`` where transformers would not read them: in fp8, in files
+    whose names it does not look for, beside a config.json that it cannot read. None where it does.
     """
     fp8 = any(kind.startswith("float8") for kind in seen.dtypes.values())
-    if seen.shapes is None or (not fp8 and any((path / name).is_file() for name in NAMES)):
+    known = any((path / name).is_file() for name in NAMES)
+    if (known and not fp8 and is_plain(path / "config.json")) or not _listed(path, wanted):
         return None
     return read_all(path, wanted)
 

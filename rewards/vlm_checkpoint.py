@@ -14,7 +14,7 @@ import torch
 
 from .broken_files import reason
 from .config_sizes import check_all_used, check_config, check_size
-from .json_files import read_json
+from .json_files import plain, read_json
 from .shards import own_state
 from .state_dict import check_complete
 from .wanted import reading
@@ -109,7 +109,8 @@ def load_model(path: Path, dtype: torch.dtype) -> tuple["PreTrainedModel", "Proc
     dtypes = {"torch_dtype" if transformers.__version__.startswith("4.") else "dtype": dtype}
     try:
         with _no_num2words() if seen.kind == "smolvlm" else contextlib.nullcontext():
-            processor = transformers.AutoProcessor.from_pretrained(path, **_fast(), **local)
+            with plain(path) as folder:
+                processor = transformers.AutoProcessor.from_pretrained(folder, **_fast(), **local)
         model, report = model_class.from_pretrained(
             path if state is None else None,
             config=config,

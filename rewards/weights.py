@@ -8,6 +8,7 @@ error is a ValueError of one sentence that says what the file looks like and wha
 import copy
 import functools
 import json
+import os
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -135,11 +136,11 @@ def peek(path: Path) -> Peek:
 def _files(path: Path) -> list[Path]:
     """What is looked at: the file, or a folder's config.json and its weights."""
     config = path / "config.json"
-    if path.is_dir() and (config.exists() or config.is_symlink()):
+    if path.is_dir() and os.path.lexists(config):
         return [config, *_weights(path)]
     if path.is_dir() and is_weights(path):
         return [path]
-    if path.is_dir() or not (path.exists() or path.is_symlink()):
+    if path.is_dir() or not os.path.lexists(path):
         raise Unreadable(path, "is neither a weights file nor a folder with a config.json")
     return [path]
 
@@ -170,12 +171,13 @@ def _told(files: list[Path]) -> tuple[dict[str, tuple[int, ...]] | None, dict[st
     """The last three of a Peek, of all ``files`` together."""
     shapes, dtypes, short = {}, {}, ""
     for file in files:
+        prefix = f"{file.name}: " if len(files) > 1 else ""
         try:
             if file.suffix.lower() == ".safetensors":
                 head = read_header(file)
                 size = file.stat().st_size
                 if size < head.length:
-                    short = f"{file.name}: {incomplete(size, head.length)}"
+                    short = f"{prefix}{incomplete(size, head.length)}"
                 shapes, dtypes = shapes | head.shapes, dtypes | head.dtypes
             elif not zipfile.is_zipfile(file):  # torch.save before 1.6: must be read whole
                 return None, {}, ""
@@ -193,7 +195,7 @@ def look(path: Path, wanted: Wanted) -> Peek:
     """As `peek`, of what is about to be loaded: its errors say what is ``wanted``, and a folder
     that asks to run code of its own is refused.
     """
-    if not (path.exists() or path.is_symlink()):
+    if not os.path.lexists(path):
         raise wanted.error(path, "does not exist")
     try:
         seen = peek(path)
@@ -275,7 +277,7 @@ def single_file(path: Path, wanted: Wanted) -> Path | None:
     """
     if path.is_file():
         return path
-    bare = path.is_dir() and not (path / "config.json").is_file()
+    bare = path.is_dir() and not os.path.lexists(path / "config.json")
     if not bare and look(path, wanted).kind:
         return None
     files = _safetensors(path)
