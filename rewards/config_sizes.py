@@ -57,7 +57,7 @@ def check_config(path: Path, config: Mapping[str, object], wanted: Wanted, seen:
         return
     known = {number for shape in shapes.values() for number in shape}
     layers = min(max(LAYERS, numbered(shapes)), MOST_LAYERS)
-    for place, value in _entries(config):
+    for place, value in entries(config):
         name = place.rpartition(".")[2]
         asked = f"has a config.json that asks for {place} {_brief(value)}"
         if WHOLE.search(name) and value is not None and not _is_whole(value):
@@ -105,11 +105,11 @@ def check_all_used(path: Path, wanted: Wanted, model: torch.nn.Module, unused: l
             raise wanted.error(path, told)
 
 
-def _entries(config: object, before: str = "") -> Iterator[tuple[str, object]]:
+def entries(config: object, before: str = "") -> Iterator[tuple[str, object]]:
     """Plain values and lists in ``config`` at any depth, with where they are."""
     for name, value in config.items():
         if isinstance(value, Mapping):
-            yield from _entries(value, f"{before}{name}.")
+            yield from entries(value, f"{before}{name}.")
         else:
             yield f"{before}{name}", value
 

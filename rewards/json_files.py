@@ -12,7 +12,7 @@ from pathlib import Path
 
 from .broken_files import BrokenFile, problem
 
-CONFIG, TOKENIZER = 2_000_000, 64_000_000  # bytes: far more than any that is published
+CONFIG, TOKENIZER = 8_000_000, 64_000_000  # bytes: far more than any that is published
 DEEPEST = 40
 MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 READ = (  # by transformers and tokenizers, by these names alone

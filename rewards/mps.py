@@ -24,7 +24,7 @@ from .clip_pixels import clip_pixels, nan_shows
 from .config_sizes import check_size
 from .memo import Memo
 from .mps_blocks import CrossModel
-from .state_dict import below, check_complete, read_state, shapes_in
+from .state_dict import below, building, check_complete, read_state, shapes_in
 from .types import Files, check_batch
 from .weights import Peek, Wanted, weights_file
 
@@ -173,7 +173,8 @@ def load_mps(path: Path) -> MpsModel:
         raise WANTED.error(path, f"cannot be loaded ({type(error).__name__})") from error
     check_size(path, WANTED, lambda: CrossModel.of(cross), shapes_in(cross))
     blocks = CrossModel.of(cross)
-    missing = blocks.load_state_dict(cross, strict=False).missing_keys
+    with building(path, WANTED):
+        missing = blocks.load_state_dict(cross, strict=False).missing_keys
     # Upstream's norms have a bias of 0 only, which a file may leave out.
     check_complete(path, [key for key in missing if not key.endswith("norm.bias")], WANTED)
     model = build_model(CLIPModel, path, WANTED, config, clip)

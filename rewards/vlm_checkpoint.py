@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from .broken_files import reason
-from .config_sizes import check_all_used, check_config, check_size
+from .config_sizes import check_all_used, check_config, check_size, entries
 from .json_files import plain, read_json
 from .shards import own_state
 from .state_dict import check_complete
@@ -27,7 +27,7 @@ KINDS = ("llava", "llava_next", "llava_onevision", "paligemma", "smolvlm")
 KINDS += ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_5")
 WANTED = Wanted(
     "a folder with a vision-language model in safetensors (Qwen2-VL to Qwen3.5, SmolVLM2, "
-    " PaliGemma or LLaVA, in Hugging Face layout)",
+    "PaliGemma or LLaVA, in Hugging Face layout)",
     "https://huggingface.co/Qwen/Qwen3-VL-2B-Instruct",
     (
         *(f"Qwen/Qwen2-VL-{size}-Instruct" for size in ("2B", "7B", "72B")),
@@ -38,6 +38,13 @@ WANTED = Wanted(
         *("llava-hf/llava-1.5-13b-hf", "google/paligemma-3b-mix-224"),
     ),
 )
+
+
+SIDE = 4096  # of a picture as it is shown
+# What a processor says of that; Qwen's tell the pixels of the whole picture, at least and at most.
+SIDES = {"height": SIDE, "width": SIDE, "shortest_edge": 2**22, "longest_edge": 2**25}
+SIDES |= {"min_pixels": 2**22, "max_pixels": 2**25, "patch_size": SIDE, "merge_size": SIDE}
+SIDES |= {"size": SIDE, "crop_size": SIDE}
 
 
 def is_vlm(seen: Peek) -> bool:
@@ -57,6 +64,23 @@ def _refusal(seen: Peek) -> str | None:
         if isinstance(told, dict) and (code := code_in(told)):
             return f"asks to run code of its own ({code} in {file.name})"
     return None
+
+
+def _check_shown(path: Path, kind: str) -> None:
+    """Raise ValueError if the processor in ``path`` would make pictures of any size."""
+    for file in (path / name for name in ("preprocessor_config.json", "processor_config.json")):
+        if not file.is_file():
+            continue
+        with reading(file, WANTED):
+            told = list(entries(read_json(file)))
+        for place, number in told:
+            name = place.rpartition(".")[2]
+            if name not in SIDES or not isinstance(number, int | float):
+                continue
+            most = SIDES[name] if "pixels" in name or kind.startswith("qwen") else SIDE
+            if not (type(number) is int and 0 < number <= most):
+                problem = f"asks for {place} {number!r}, expected a whole number up to {most:,}"
+                raise WANTED.error(file, problem)
 
 
 def _fast() -> dict[str, object]:
@@ -100,6 +124,7 @@ def load_model(path: Path, dtype: torch.dtype) -> tuple["PreTrainedModel", "Proc
     if problem:
         raise WANTED.error(path, problem)
     check_config(path, seen.config, WANTED, seen)
+    _check_shown(path, seen.kind)
     with reading(path, WANTED):
         config = transformers.CONFIG_MAPPING[seen.kind].from_dict(seen.config_copy())
     model_class = transformers.AutoModelForImageTextToText._model_mapping[type(config)]
