@@ -6,7 +6,8 @@ from .aside import aside
 from .combine import CombineRewards
 from .demo import DemoFlowModelLoader
 from .journal import say_left_behind
-from .reward import RewardModelLoader, register_reward_folder
+from .reward import RewardModelLoader
+from .reward_files import register_reward_folder
 from .routes import register_routes
 from .sampler import VPSDEFlowSampler
 from .scheduler import VPFlowScheduler

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 from typing import Any
 
 import comfy.model_management as mm
@@ -11,8 +13,10 @@ from comfy.taesd.taesd import TAESD
 from PIL import Image
 from torch import Tensor
 
+from ..rewards import KINDS, rgb
 from .memory import fitted, let_go, out_of_memory
 
+log = logging.getLogger("flow_search")
 # Floats alive per pixel inside TAESD's last blocks: 64 channels of input, convolution, activation.
 TAESD_FLOATS = 4 * 64
 TILE, TILE_FRAMES = 128, 4  # pixels; latent frames
@@ -24,6 +28,23 @@ SHOWN = 4  # frames of a clip in its preview
 
 def decode(vae: Any, base: Any, x0: Tensor) -> Tensor:
     """Model-space latents (K,C,H,W) or (K,C,T,H,W) -> pictures (K,H,W,3) or (K,T,H,W,3)."""
+    return plain(decoded(vae, base, x0), "The decoder's pictures have")
+
+
+def plain(images: Tensor, whose: str) -> Tensor:
+    """Pictures (…,C) as (…,3); the log says once what became of other channels."""
+    if images.shape[-1] in KINDS:
+        say_once(f"{whose} {KINDS[images.shape[-1]]}")
+    return rgb(images)
+
+
+@functools.lru_cache(maxsize=64)
+def say_once(sentence: str) -> None:
+    log.info("%s.", sentence)
+
+
+def decoded(vae: Any, base: Any, x0: Tensor) -> Tensor:
+    """As `decode`, in the decoder's own channels."""
     latents = base.process_latent_out(x0)
     if latents.ndim == 4 and isinstance(getattr(vae, "first_stage_model", None), TAESD):
         try:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from dataclasses import Field, dataclass, replace
-from pathlib import Path, PureWindowsPath
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 import comfy.model_management as mm
 import comfy.model_patcher
 import comfy.sd1_clip
-import folder_paths
 import torch
 from comfy_api.latest import io
 from torch import Tensor
@@ -19,6 +16,7 @@ from torch import Tensor
 from ..rewards import (
     REWARDS,
     Files,
+    Reward,
     Scorer,
     fresh,
     load_scorer,
@@ -27,69 +25,10 @@ from ..rewards import (
     reads_clips,
     score_any,
 )
-from ..rewards.weights import SUFFIXES, Peek, peek
 from .http_hosts import allowed_hosts
 from .memory import fitted, load
+from .reward_files import Shelf, check_chosen, resolve
 from .schema import CATEGORY, FlowReward, build, chosen, combo, flat, nested, under
-
-FOLDER = "rewards"
-FOLDERS_OWN = ("model", "pytorch_model", "open_clip")  # how weights beside a config.json begin
-
-
-def register_reward_folder() -> None:
-    """models/rewards, beside what `extra_model_paths.yaml` adds under `rewards`."""
-    folder_paths.add_model_folder_path(FOLDER, os.path.join(folder_paths.models_dir, FOLDER))
-
-
-def checkpoints() -> list[str]:
-    """Weight files, and folders with a config.json, below the reward folders."""
-    found = set()
-    for name in folder_paths.get_filename_list(FOLDER):
-        if os.path.basename(name) == "config.json" and os.path.dirname(name):
-            found.add(os.path.dirname(name))
-        elif name.endswith(SUFFIXES):
-            found.add(name)
-    in_folders = {n for n in found if os.path.dirname(n) in found and _of_a_folder(n)}
-    return sorted(n.replace(os.sep, "/") for n in found - in_folders)
-
-
-def _of_a_folder(name: str) -> bool:
-    """Whether a file is what the config.json beside it tells of, and not another."""
-    return name.endswith(SUFFIXES) and os.path.basename(name).startswith(FOLDERS_OWN)
-
-
-def loadable(setting: Field) -> list[str]:
-    """The checkpoints that the family of this field can load."""
-    fits = setting.metadata["checkpoint"]
-    listed = [name for name in checkpoints() if _fits(fits, name)]
-    return ["", *listed] if setting.metadata.get("optional") else listed
-
-
-def _fits(fits: Callable[[Peek], bool], name: str) -> bool:
-    try:
-        seen = peek(resolve(name))
-        return not (seen.code or seen.bare) and fits(seen)
-    except Exception:  # unreadable, or nonsense in a config.json: no family lists it
-        return False
-
-
-def resolve(name: str) -> Path:
-    """The file or folder called `name` in one of the reward folders."""
-    folders = folder_paths.get_folder_paths(FOLDER)
-    parts = PureWindowsPath(name)  # of / and \ alike
-    if parts.anchor or ".." in parts.parts:
-        raise ValueError(
-            f"reward file {name!r} leads out of the reward folders, wanted a name below one of "
-            f"them ({', '.join(folders)})."
-        )
-    for folder in folders:
-        path = Path(folder) / name
-        if name and path.exists():
-            return path
-    raise ValueError(
-        f"reward file {name!r} is in none of the reward folders ({', '.join(folders)}), wanted one "
-        f"of: {', '.join(checkpoints()) or 'nothing is there yet'}."
-    )
 
 
 @dataclass(frozen=True)
@@ -205,6 +144,11 @@ def hosted(
     return HostReward(HostScorer(scorer, patcher, maximum), settings, gradient)
 
 
+def _needs(family: type[Reward]) -> bool:
+    """Whether it needs a file or a connection: a new node begins with one that does not."""
+    return any({"checkpoint", "socket"} & set(setting.metadata) for setting in fields(family))
+
+
 class RewardModelLoader(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -218,9 +162,9 @@ class RewardModelLoader(io.ComfyNode):
             inputs=[
                 combo(
                     "reward",
-                    REWARDS,
+                    dict(sorted(REWARDS.items(), key=lambda entry: _needs(entry[1]))),
                     "What counts as a good picture. Every candidate is scored once.",
-                    choices=loadable,
+                    choices=Shelf.look().loadable,
                 )
             ],
             outputs=[FlowReward.Output(display_name="reward")],
@@ -229,6 +173,7 @@ class RewardModelLoader(io.ComfyNode):
     @classmethod
     def execute(cls, reward: dict[str, Any] | None = None, **unknown: Any) -> io.NodeOutput:
         reward = chosen("reward", REWARDS, nested("reward", reward, unknown))
+        check_chosen(REWARDS[reward["reward"]], reward)
         wired = {name: value for name, value in reward.items() if isinstance(value, HostReward)}
         settings = build("reward", REWARDS, reward | {k: v.scorer for k, v in wired.items()})
         told = flat("reward", reward["reward"], settings)

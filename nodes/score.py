@@ -8,6 +8,7 @@ from typing import Any
 from comfy_api.latest import io
 from torch import Tensor
 
+from .decode import plain
 from .report import number
 from .reward import HostReward
 from .schema import CATEGORY, FlowReward, check_wired
@@ -36,8 +37,9 @@ def clips_of(images: Tensor, length: int) -> Tensor:
 
 def scored(reward: HostReward, images: Tensor, prompt: str) -> dict[str, Any]:
     """What the node tells of pictures or clips, as a JSON-ready dictionary."""
+    shown = plain(images, "Score Images: the pictures have")
     reward.check(prompt)
-    scores = reward.score(images, prompt).tolist()  # a call without a run: statistics over all
+    scores = reward.score(shown, prompt).tolist()  # a call without a run: statistics over all
     if not any(map(math.isfinite, scores)):
         kind = "clips" if images.ndim == 5 else "pictures"
         raise ValueError(
@@ -66,7 +68,10 @@ class ScoreImages(io.ComfyNode):
             "pictures, with or without a search.",
             search_aliases=["reward", "score", "rank", "sort images", "best of batch", "pick best"],
             inputs=[
-                io.Image.Input("images", tooltip="Pictures to score, a batch of any size."),
+                io.Image.Input(
+                    "images",
+                    tooltip="Pictures to score, a batch of any size. Alpha is put over white.",
+                ),
                 FlowReward.Input(
                     "reward", tooltip="From the Reward Model Loader or Combine Rewards."
                 ),

@@ -1,6 +1,7 @@
 """Rewards: images and prompts -> scores, higher is better. Importing this costs no model class."""
 
 from .aesthetic_v2_5 import AestheticV25
+from .channels import KINDS, rgb
 from .clip import ClipScore
 from .clip_flant5 import ClipFlanT5Score
 from .clip_reference import ClipReference
@@ -54,6 +55,7 @@ REWARDS: dict[str, type[Reward]] = {
 }
 
 __all__ = [
+    "KINDS",
     "MODES",
     "REWARDS",
     "CombinedScorer",
@@ -65,5 +67,6 @@ __all__ = [
     "maximum_of",
     "pictures_at_once",
     "reads_clips",
+    "rgb",
     "score_any",
 ]

@@ -15,7 +15,7 @@ import torch
 from .aesthetic import AestheticModel, AestheticScorer, load_head
 from .linear_head import head_keys
 from .siglip import siglip_pixels
-from .siglip_checkpoint import is_tower, load_tower
+from .siglip_checkpoint import TOWER, is_tower, load_tower
 from .types import Files
 from .weights import Peek, Wanted
 
@@ -49,6 +49,7 @@ class AestheticV25:
             "tooltip": "Folder or file of SigLIP so400m-patch14-384 under models/rewards; its "
             "vision tower alone (sigclip_vision_patch14_384) is enough.",
             "checkpoint": is_tower,
+            "wanted": TOWER,
         },
     )
     head: str = field(
@@ -56,6 +57,7 @@ class AestheticV25:
         metadata={
             "tooltip": "The head of the predictor, aesthetic_predictor_v2_5.pth.",
             "checkpoint": is_head,
+            "wanted": WANTED,
         },
     )
 

@@ -5,7 +5,8 @@
 CLIPScore is Hessel et al., arXiv 2104.08718 (there 2.5 max(cos, 0)); PickScore v1, arXiv
 2305.01569, is the same formula with its own weights, quoted with the scale (about 18 to 24). The
 cosine is in [-1, 1], about 0.1 to 0.4 in practice. Differentiable in the images. A batch changes a
-score by rounding only, about 1e-6.
+score by rounding only, about 1e-6. Prompts are read as upstream reads them: those of a file in
+open_clip's layout are cleaned first (``prompt_text``), those of transformers' are not.
 """
 
 import logging
@@ -16,22 +17,27 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 import torch.nn.functional as F
 
-from .clip_checkpoint import CLIP, load_model, load_tokenizer
+from .clip_checkpoint import CLIP, ENDS, CleaningTokenizer, load_model, load_tokenizer
 from .clip_pixels import clip_pixels, nan_shows
 from .memo import Memo
-from .types import Files, check_batch
+from .types import Files, check_batch, check_characters
 
 if TYPE_CHECKING:
-    from transformers import CLIPModel, CLIPTokenizer
+    from transformers import CLIPModel, CLIPTokenizerFast
 
 log = logging.getLogger("flow_search")
 
 
-def check_prompt(prompt: str, tokenizer: "CLIPTokenizer", length: int) -> None:
+def check_prompt(
+    prompt: str, tokenizer: "CLIPTokenizerFast | CleaningTokenizer", length: int
+) -> None:
     """Raise ValueError of an empty prompt, warn of one longer than ``length`` tokens."""
-    if not prompt.strip():
+    if not isinstance(tokenizer, CleaningTokenizer):
+        check_characters(prompt)
+    count = len(tokenizer(prompt)["input_ids"])
+    if not prompt.strip() or count <= len(ENDS):
         raise ValueError("the score needs a prompt to compare the picture with: got none")
-    if len(tokenizer(prompt)["input_ids"]) > length:
+    if count > length:
         log.warning("CLIP reads the first %d tokens of the prompt only", length)
 
 
@@ -40,7 +46,7 @@ class ClipScorer:
     """A loaded CLIP model. Pictures are scored on whatever device ``module`` is."""
 
     module: "CLIPModel"
-    tokenizer: "CLIPTokenizer"
+    tokenizer: "CLIPTokenizerFast | CleaningTokenizer"
     scale: float = 1.0
     pixels: Callable[[torch.Tensor, int], torch.Tensor] = clip_pixels
     texts: Memo[torch.Tensor] = field(default_factory=Memo)
@@ -94,6 +100,7 @@ class ClipScore:
         metadata={
             "tooltip": "Folder or file of the CLIP model, under models/rewards.",
             "checkpoint": CLIP.fits,
+            "wanted": CLIP.wanted,
         },
     )
     scale: str = field(
@@ -119,7 +126,8 @@ class ClipScore:
         """A model that brings no tokenizer uses ``files.tokenizers["clip"]``."""
         files = files or Files()
         path = files.find(self.checkpoint)
-        model = load_model(path, self.activation)
+        model, open_clip = load_model(path, self.activation)
         scale = model.logit_scale.exp().item() if self.scale == "logit_scale" else 1.0
         tokenizer = load_tokenizer(path, files.tokenizers.get("clip"))
+        tokenizer = CleaningTokenizer(tokenizer) if open_clip else tokenizer
         return ClipScorer(model.to(files.dtype(torch.float16)), tokenizer, scale)

@@ -1,12 +1,13 @@
 """The configuration of a CLIP model, read off the tensors of its state dict."""
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+
+from .json_files import read_json
 
 if TYPE_CHECKING:
     from transformers import CLIPConfig
@@ -72,7 +73,7 @@ def own_activation(path: Path, state: Mapping[str, torch.Tensor], open_clip: boo
     if not open_clip:
         quick = state[PROJECTION].shape[0] < 1024
     elif beside.is_file():
-        told = json.loads(beside.read_text(encoding="utf-8"))
+        told = read_json(beside)
         quick = told.get("model_cfg", {}).get("quick_gelu", False)
     else:
         quick = False

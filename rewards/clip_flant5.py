@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from .clip_flant5_checkpoint import find_parts, is_clip_flant5, read_projector, read_t5, read_vision
+from .clip_flant5_checkpoint import (
+    WANTED,
+    find_parts,
+    is_clip_flant5,
+    read_projector,
+    read_t5,
+    read_vision,
+)
 from .clip_pixels import clip_pixels, pad_square
 from .t5_answers import (
     PictureReader,
@@ -88,6 +95,7 @@ class ClipFlanT5Score:
         metadata={
             "tooltip": "Folder or file of CLIP-FlanT5 xl or xxl, under models/rewards.",
             "checkpoint": is_clip_flant5,
+            "wanted": WANTED,
         },
     )
     score: str = form_field()

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
+from .config_sizes import check_size
 from .shards import read_all
-from .state_dict import below, building, check_complete, layers
+from .state_dict import below, building, check_complete, layers, shapes_in
 from .t5_answers import prepare
 from .weights import Peek, Wanted, look
 
@@ -25,6 +26,7 @@ State = dict[str, torch.Tensor]
 WANTED = Wanted(
     "CLIP-FlanT5 (T5, vision_tower and mm_projector together)",
     "https://huggingface.co/zhiqiulin/clip-flant5-xl",
+    ("zhiqiulin/clip-flant5-xl", "zhiqiulin/clip-flant5-xxl"),
 )
 PROJECTOR = "mm_projector."
 LAYOUTS = (("", "vision_tower.vision_tower."), ("t5.", "v."))  # of T5, of the vision tower
@@ -102,7 +104,7 @@ def read_t5(path: Path, state: State) -> "T5ForConditionalGeneration":
     words = next((state[key] for key in (*SHARED, "embed_tokens.weight") if key in state), None)
     if words is None:
         raise WANTED.error(path, "lacks T5's embeddings (shared.weight)")
-    with torch.device("meta"):
+    with building(path, WANTED), torch.device("meta"):
         t5 = T5ForConditionalGeneration(t5_config(state))
     # Every name is given its own tensor: the model may have tied lm_head to the embeddings.
     state = state | dict.fromkeys(SHARED, words)
@@ -117,16 +119,18 @@ def read_vision(path: Path, state: State) -> "CLIPVisionModel":
     """The vision tower whose tensors are ``state``: OpenAI's, with heads 64 wide."""
     from transformers import CLIPVisionConfig, CLIPVisionModel
 
-    width, _, patch, _ = state[PATCHES].shape
-    config = CLIPVisionConfig(
-        hidden_size=width,
-        intermediate_size=len(state[FIRST]),
-        num_hidden_layers=layers(state, "vision_model.encoder.layers."),
-        num_attention_heads=width // 64,
-        patch_size=patch,
-        image_size=patch * math.isqrt(len(state[POSITIONS]) - 1),
-        hidden_act="quick_gelu",
-    )
+    with building(path, WANTED):
+        width, _, patch, _ = state[PATCHES].shape
+        config = CLIPVisionConfig(
+            hidden_size=width,
+            intermediate_size=len(state[FIRST]),
+            num_hidden_layers=layers(state, "vision_model.encoder.layers."),
+            num_attention_heads=width // 64,
+            patch_size=patch,
+            image_size=patch * math.isqrt(len(state[POSITIONS]) - 1),
+            hidden_act="quick_gelu",
+        )
+    check_size(path, WANTED, lambda: CLIPVisionModel(config), shapes_in(state))
     with building(path, WANTED):
         model, report = CLIPVisionModel.from_pretrained(
             None, config=config, state_dict=state, output_loading_info=True
@@ -137,8 +141,8 @@ def read_vision(path: Path, state: State) -> "CLIPVisionModel":
 
 def read_projector(path: Path, state: State) -> torch.nn.Module:
     """The MLP whose tensors are ``state``."""
-    first, second = (torch.nn.Linear(*state[f"{i}.weight"].shape[::-1]) for i in (0, 2))
-    mlp = torch.nn.Sequential(first, torch.nn.GELU(), second)
     with building(path, WANTED):
+        first, second = (torch.nn.Linear(*state[f"{i}.weight"].shape[::-1]) for i in (0, 2))
+        mlp = torch.nn.Sequential(first, torch.nn.GELU(), second)
         mlp.load_state_dict(state)
     return mlp

@@ -4,7 +4,8 @@
 
 Wu et al., arXiv 2306.09341. In [-1, 1], about 0.2 to 0.4; comparable between pictures of one prompt
 only. Tables of the paper show 100 times that. The whole picture counts: its longest edge becomes
-224, the rest is black. Differentiable in the images.
+224, the rest is black. Prompts are cleaned first, as its package does (``prompt_text``).
+Differentiable in the images.
 """
 
 from dataclasses import dataclass, field, replace
@@ -13,7 +14,7 @@ from typing import ClassVar
 import torch
 
 from .clip import ClipScorer
-from .clip_checkpoint import CLIP, load_model, load_tokenizer
+from .clip_checkpoint import CLIP, CleaningTokenizer, load_model, load_tokenizer
 from .clip_pixels import padded_pixels
 from .types import Files
 from .weights import Wanted
@@ -45,6 +46,7 @@ class HpsV2:
         metadata={
             "tooltip": "File or folder of HPS v2.1, under models/rewards.",
             "checkpoint": HPS.fits,
+            "wanted": HPS.wanted,
         },
     )
 
@@ -53,6 +55,7 @@ class HpsV2:
         files = files or Files()
         path = files.find(self.checkpoint)
         # Its activation is gelu, whatever a configuration beside it says.
-        model = load_model(path, "gelu", HPS).to(files.dtype(torch.float16))
-        tokenizer = load_tokenizer(path, files.tokenizers.get("clip"))
+        model, _ = load_model(path, "gelu", HPS)
+        model = model.to(files.dtype(torch.float16))
+        tokenizer = CleaningTokenizer(load_tokenizer(path, files.tokenizers.get("clip")))
         return ClipScorer(model, tokenizer, pixels=padded_pixels)

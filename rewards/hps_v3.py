@@ -17,7 +17,7 @@ from .hps_v3_model import WANTED, HpsV3Trunk, is_hps_v3, load_trunk
 from .hps_v3_prompt import AFTER, BEFORE, instruction
 from .memo import Memo
 from .qwen_pixels import qwen_patches
-from .types import Files, check_batch
+from .types import Files, check_batch, check_characters
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -35,6 +35,7 @@ class HpsV3Scorer:
     texts: Memo[tuple[torch.Tensor, ...]] = field(default_factory=Memo)
 
     def check(self, prompt: str) -> None:
+        check_characters(prompt)
         if not prompt.strip():
             raise ValueError("HPSv3 needs a prompt to judge the picture by: got none")
         if found := [token for token in self.tokenizer.get_added_vocab() if token in prompt]:
@@ -77,6 +78,7 @@ class HpsV3:
         metadata={
             "tooltip": "HPSv3.safetensors, under models/rewards.",
             "checkpoint": is_hps_v3,
+            "wanted": WANTED,
         },
     )
 

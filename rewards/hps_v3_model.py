@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from .config_sizes import check_size
 from .qwen_pixels import FRAMES, MERGE, PATCH
-from .state_dict import below, building, check_complete, layers, read_state
+from .state_dict import below, building, check_complete, layers, read_state, shapes_in
 from .weights import Peek, Wanted, weights_file
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ def load_trunk(path: Path, dtype: torch.dtype) -> HpsV3Trunk:
     state = read_state(weights_file(path, WANTED), WANTED, *KEYS)
     check_complete(path, set(NEEDED) - state.keys(), WANTED)
     visual, model, head = (below(state, name) for name in ("visual.", "model.", "rm_head."))
-    sight, text = infer_configs(state)
+    with building(path, WANTED):
+        sight, text = infer_configs(state)
     visual = _load(path, Qwen2VisionTransformerPretrainedModel, sight, visual, dtype)
     model = _load(path, Qwen2Model, text, model, dtype)
     with building(path, WANTED):
@@ -84,6 +86,7 @@ def _load(
     import transformers
 
     dtypes = {"torch_dtype" if transformers.__version__.startswith("4.") else "dtype": dtype}
+    check_size(path, WANTED, lambda: cls(config), shapes_in(state))
     with building(path, WANTED):
         model, report = cls.from_pretrained(
             None, config=config, state_dict=state, output_loading_info=True, **dtypes

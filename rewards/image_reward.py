@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from .clip_pixels import clip_pixels, nan_shows
-from .image_reward_checkpoint import is_image_reward, load_parts, load_tokenizer
+from .image_reward_checkpoint import WANTED, is_image_reward, load_parts, load_tokenizer
 from .memo import Memo
-from .types import Files, check_batch
+from .types import Files, check_batch, check_characters
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -55,6 +55,7 @@ class ImageRewardScorer:
     tokens: Memo[torch.Tensor] = field(default_factory=Memo)
 
     def check(self, prompt: str) -> None:
+        check_characters(prompt)
         if not prompt.strip():
             raise ValueError("ImageReward needs a prompt to judge the picture by: got none")
         if self.tokenizer.encode(prompt).overflowing:
@@ -93,6 +94,7 @@ class ImageReward:
             "tooltip": "ImageReward.pt, or its tensors as safetensors, under models/rewards, with "
             "the vocab.txt of bert-base-uncased beside it.",
             "checkpoint": is_image_reward,
+            "wanted": WANTED,
         },
     )
 

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from .config_sizes import check_size
 from .linear_head import head_keys, linear_head
-from .state_dict import below, building, check_complete, layers, read_state
-from .weights import Peek, Wanted, reading, weights_file
+from .state_dict import below, building, check_complete, layers, read_state, shapes_in
+from .wanted import reading
+from .weights import Peek, Wanted, weights_file
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -65,10 +67,10 @@ def load_parts(path: Path) -> tuple["BlipVisionModel", "BlipTextModel", torch.nn
     from transformers import BlipTextModel, BlipVisionModel
 
     state = read_state(weights_file(path, WANTED), WANTED, *KEYS)
-    vision = _tower(path, BlipVisionModel, vision_config(state), vision_state(state))
-    text = _tower(
-        path, BlipTextModel, text_config(state), text_state(state), add_pooling_layer=False
-    )
+    with building(path, WANTED):
+        seen, read = vision_config(state), text_config(state)
+    vision = _tower(path, BlipVisionModel, seen, vision_state(state))
+    text = _tower(path, BlipTextModel, read, text_state(state), add_pooling_layer=False)
     with building(path, WANTED):
         head = linear_head(state, "mlp.layers", HEAD_PLACES)
     return vision, text, head
@@ -81,6 +83,7 @@ def _tower(
     state: Mapping[str, torch.Tensor],
     **more: bool,
 ) -> "PreTrainedModel":
+    check_size(path, WANTED, lambda: build(config, **more), shapes_in(state))
     with building(path, WANTED):
         model, report = build.from_pretrained(
             None, config=config, state_dict=state, output_loading_info=True, **more

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from .clip_pixels import clip_pixels
-from .shards import weight_files
+from .config_sizes import check_all_used, check_config, check_size
+from .shards import own_state, shapes_of, weight_files
 from .state_dict import check_complete
 from .t5_answers import (
     PictureReader,
@@ -33,7 +34,8 @@ from .t5_answers import (
     read_tokenizer,
 )
 from .types import Files
-from .weights import Peek, Wanted, has_safetensors, look, reading
+from .wanted import reading
+from .weights import Peek, Wanted, has_safetensors, look
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -44,6 +46,7 @@ log = logging.getLogger("flow_search")
 WANTED = Wanted(
     "a folder with InstructBLIP-FlanT5 in Hugging Face layout",
     "https://huggingface.co/Salesforce/instructblip-flan-t5-xl",
+    ("Salesforce/instructblip-flan-t5-xl", "Salesforce/instructblip-flan-t5-xxl"),
 )
 LIMIT = 128  # tokens of a question, LAVIS's max_txt_len
 
@@ -85,30 +88,42 @@ class InstructBlip(PictureReader):
         return torch.cat([model.language_projection(read[:, :count]), asked], dim=1)
 
 
-def check_folder(path: Path) -> None:
-    """Raise unless ``path`` is a folder with all that its index names."""
+def check_folder(path: Path) -> Peek:
+    """What is in the folder ``path``; raise unless it is all that its index names, and the sizes
+    in its configuration are those of its weights.
+    """
     seen = look(path, WANTED)
     if not is_instructblip(seen):
         raise WANTED.error(path, f"looks like {seen.looks_like()}")
     weight_files(path, WANTED)
+    check_config(path, seen.config, WANTED, seen)
+    return seen
 
 
 def load_model(path: Path, dtype: torch.dtype) -> InstructBlip:
     """The model in the folder ``path``, frozen, in evaluation mode."""
     import transformers
 
+    seen, model_class = check_folder(path), transformers.InstructBlipForConditionalGeneration
+    with reading(path / "config.json", WANTED):
+        config = transformers.InstructBlipConfig.from_dict(seen.config_copy())
+    check_size(path, WANTED, lambda: model_class(config), shapes_of(path, WANTED, seen))
+    state = own_state(path, WANTED, seen)
     key = "torch_dtype" if transformers.__version__.startswith("4.") else "dtype"
     try:
-        model, report = transformers.InstructBlipForConditionalGeneration.from_pretrained(
-            path,
+        model, report = model_class.from_pretrained(
+            path if state is None else None,
+            config=config,
+            state_dict=state,
             local_files_only=True,
             trust_remote_code=False,
-            use_safetensors=has_safetensors(path),
+            use_safetensors=state is None and has_safetensors(path),
             output_loading_info=True,
             **{key: dtype},
         )
     except Exception as error:  # a file of any kind may lie there
         raise WANTED.error(path, f"cannot be loaded ({type(error).__name__})") from error
+    check_all_used(path, WANTED, model, report["unexpected_keys"])
     # transformers 5 has the embeddings stand in for an output layer that is missing.
     t5 = model.language_model
     tied = {"language_model.lm_head.weight"} if t5.lm_head.weight is t5.shared.weight else set()
@@ -165,6 +180,7 @@ class InstructBlipScore:
         metadata={
             "tooltip": "Folder of InstructBLIP-FlanT5 xl or xxl, under models/rewards.",
             "checkpoint": is_instructblip,
+            "wanted": WANTED,
         },
     )
     score: str = form_field()

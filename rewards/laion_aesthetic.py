@@ -27,7 +27,9 @@ HEAD = Wanted(
 )
 TOWER = replace(
     IMAGE_TOWER,
-    wanted=IMAGE_TOWER.wanted._replace(what="CLIP ViT-L/14 of OpenAI, or its image tower"),
+    wanted=IMAGE_TOWER.wanted._replace(
+        what="CLIP ViT-L/14 of OpenAI, or its image tower", others=()
+    ),
     width=768,
 )
 
@@ -53,6 +55,7 @@ class LaionAesthetic:
         metadata={
             "tooltip": "Folder or file of OpenAI's CLIP ViT-L/14, or one file with the head in it.",
             "checkpoint": TOWER.fits,
+            "wanted": TOWER.wanted,
         },
     )
     head: str = field(
@@ -61,6 +64,7 @@ class LaionAesthetic:
             "tooltip": "File of the predictor, sac+logos+ava1-l14-linearMSE. Empty: the checkpoint "
             "brings it.",
             "checkpoint": is_head,
+            "wanted": HEAD,
             "optional": True,
         },
     )

@@ -21,14 +21,15 @@ from .clip import check_prompt
 from .clip_checkpoint import MPS_KEY, build_model, load_tokenizer
 from .clip_config import PATCHES, PROJECTION, WORDS, file_config
 from .clip_pixels import clip_pixels, nan_shows
+from .config_sizes import check_size
 from .memo import Memo
 from .mps_blocks import CrossModel
-from .state_dict import below, check_complete, read_state
+from .state_dict import below, building, check_complete, read_state, shapes_in
 from .types import Files, check_batch
 from .weights import Peek, Wanted, weights_file
 
 if TYPE_CHECKING:
-    from transformers import CLIPModel, CLIPTokenizer
+    from transformers import CLIPModel, CLIPTokenizerFast
 
 CONDITION = (
     "light, color, clarity, tone, style, ambiance, artistry, shape, face, hair, hands, limbs, "
@@ -77,7 +78,7 @@ class MpsScorer:
     """Pictures are scored on whatever device ``module`` is."""
 
     module: MpsModel
-    tokenizer: "CLIPTokenizer"
+    tokenizer: "CLIPTokenizerFast"
     scale: float
     threshold: float
     texts: Memo[tuple[torch.Tensor, ...]] = field(default_factory=Memo)
@@ -130,6 +131,7 @@ class Mps:
         metadata={
             "tooltip": "File or folder of MPS, under models/rewards, as safetensors.",
             "checkpoint": is_mps,
+            "wanted": WANTED,
         },
     )
     threshold: float = field(
@@ -163,10 +165,16 @@ def load_mps(path: Path) -> MpsModel:
     state = read_state(weights_file(path, WANTED), WANTED, *KEYS)
     clip, cross = (below(state, f"{name}.") for name in ("model", "cross_model"))
     try:
-        config, blocks = file_config(clip, "gelu"), CrossModel.of(cross)
+        with torch.device("meta"):
+            config, _ = file_config(clip, "gelu"), CrossModel.of(cross)
     except KeyError as error:
         raise WANTED.error(path, f"lacks the tensor {error.args[0]}") from error
-    missing = blocks.load_state_dict(cross, strict=False).missing_keys
+    except Exception as error:  # of tensors of other shapes
+        raise WANTED.error(path, f"cannot be loaded ({type(error).__name__})") from error
+    check_size(path, WANTED, lambda: CrossModel.of(cross), shapes_in(cross))
+    blocks = CrossModel.of(cross)
+    with building(path, WANTED):
+        missing = blocks.load_state_dict(cross, strict=False).missing_keys
     # Upstream's norms have a bias of 0 only, which a file may leave out.
     check_complete(path, [key for key in missing if not key.endswith("norm.bias")], WANTED)
     model = build_model(CLIPModel, path, WANTED, config, clip)

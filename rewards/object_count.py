@@ -21,7 +21,8 @@ from .memo import Memo
 from .object_counting import CountScorer, CountSettings, load_detector
 from .resize import resized
 from .types import Files
-from .weights import Peek, Wanted, reading
+from .wanted import reading
+from .weights import Peek, Wanted
 
 if TYPE_CHECKING:
     from transformers import BertTokenizerFast, GroundingDinoForObjectDetection
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 WANTED = Wanted(
     "a folder of Grounding DINO in Hugging Face layout",
     "https://huggingface.co/IDEA-Research/grounding-dino-base",
+    ("IDEA-Research/grounding-dino-base", "IDEA-Research/grounding-dino-tiny"),
 )
 TOKENIZER = WANTED._replace(what="its tokenizer (vocab.txt or tokenizer.json)")
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -122,6 +124,7 @@ class ObjectCount(CountSettings):
         metadata={
             "tooltip": "Folder of Grounding DINO tiny or base, under models/rewards.",
             "checkpoint": is_grounding_dino,
+            "wanted": WANTED,
         },
     )
     side: int = field(

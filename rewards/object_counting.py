@@ -19,10 +19,13 @@ from typing import Protocol
 
 import torch
 
+from .config_sizes import check_all_used, check_config, check_size
 from .detections import Rule
 from .object_prompt import object_counts
+from .shards import own_state, shapes_of
 from .state_dict import check_complete
 from .types import check_batch
+from .wanted import reading
 from .weights import Wanted, has_safetensors, look
 
 log = logging.getLogger("flow_search")
@@ -169,15 +172,24 @@ def load_detector(path: Path, architecture: str, kind: str, wanted: Wanted) -> t
         raise wanted.error(path, f"looks like {seen.looks_like()}")
     if seen.config.get("use_pretrained_backbone"):
         raise wanted.error(path, "has part of its weights elsewhere, to be downloaded")
+    check_config(path, seen.config, wanted, seen)
+    model_class = getattr(transformers, architecture)
+    with reading(path / "config.json", wanted):
+        config = model_class.config_class.from_dict(seen.config_copy())
+    check_size(path, wanted, lambda: model_class(config), shapes_of(path, wanted, seen))
+    state = own_state(path, wanted, seen)
     try:
-        model, report = getattr(transformers, architecture).from_pretrained(
-            path,
+        model, report = model_class.from_pretrained(
+            path if state is None else None,
+            config=config,
+            state_dict=state,
             local_files_only=True,
             trust_remote_code=False,
-            use_safetensors=has_safetensors(path),
+            use_safetensors=state is None and has_safetensors(path),
             output_loading_info=True,
         )
     except Exception as error:  # of whatever reads that kind of file
         raise wanted.error(path, f"cannot be loaded ({type(error).__name__})") from error
     check_complete(path, report["missing_keys"], wanted)
+    check_all_used(path, wanted, model, report["unexpected_keys"])
     return model.float().eval().requires_grad_(False)

@@ -30,12 +30,13 @@ from .types import Files
 from .weights import Peek, Wanted
 
 if TYPE_CHECKING:
-    from transformers import CLIPTokenizer, Owlv2ForObjectDetection
+    from transformers import CLIPTokenizerFast, Owlv2ForObjectDetection
 
 log = logging.getLogger("flow_search")
 WANTED = Wanted(
     "a folder of OWLv2 in Hugging Face layout",
     "https://huggingface.co/google/owlv2-base-patch16-ensemble",
+    tuple(f"google/owlv2-{size}-ensemble" for size in ("base-patch16", "large-patch14")),
 )
 
 
@@ -62,7 +63,7 @@ class Owl:
     rows: ClassVar[int] = 8
 
     module: "Owlv2ForObjectDetection"
-    tokenizer: "CLIPTokenizer"
+    tokenizer: "CLIPTokenizerFast"
     texts: Memo[torch.Tensor] = field(default_factory=lambda: Memo(64))
 
     def check(self, labels: Sequence[str]) -> None:
@@ -116,6 +117,7 @@ class OwlCount(CountSettings):
         metadata={
             "tooltip": "Folder of OWLv2 base or large, under models/rewards.",
             "checkpoint": is_owl,
+            "wanted": WANTED,
         },
     )
     floor: float = setting(0.15, 0.01, 0.99, "A box with a lower score is nothing.")

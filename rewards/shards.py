@@ -1,12 +1,17 @@
 """The tensors of a checkpoint in several files."""
 
-import json
 from pathlib import Path
 
 import torch
 
-from .state_dict import read_state
-from .weights import Wanted, reading
+from .broken_files import reason
+from .json_files import is_plain, read_json
+from .state_dict import read_state, shapes_in
+from .wanted import reading
+from .weights import Peek, Wanted, unpickled
+
+WHOLE = ("model.safetensors", "pytorch_model.bin")
+NAMES = (*WHOLE, *(f"{name}.index.json" for name in WHOLE))  # what transformers looks for
 
 
 def read_all(path: Path, wanted: Wanted) -> dict[str, torch.Tensor]:
@@ -17,17 +22,53 @@ def read_all(path: Path, wanted: Wanted) -> dict[str, torch.Tensor]:
 
 def weight_files(folder: Path, wanted: Wanted) -> list[Path]:
     """The weights of a Hugging Face folder: what its index names, or else all there are."""
-    for name in ("model*.safetensors", "*.safetensors", "pytorch_model*.bin"):
-        indices = sorted(folder.glob(f"{name}.index.json"))
-        files = indices and _indexed(indices[0], wanted) or sorted(folder.glob(name))
+    files = _listed(folder, wanted)
+    if not files:
+        raise wanted.error(folder, "has no weights (*.safetensors or pytorch_model*.bin)")
+    return files
+
+
+def _listed(folder: Path, wanted: Wanted) -> list[Path]:
+    for start, end in (("model", ".safetensors"), ("", ".safetensors"), ("pytorch_model", ".bin")):
+        named = [file for file in sorted(folder.iterdir()) if file.name.lower().startswith(start)]
+        indices = [file for file in named if file.name.lower().endswith(f"{end}.index.json")]
+        files = [file for file in named if file.suffix.lower() == end]
+        files = (indices and _indexed(indices[0], wanted)) or files
         if lost := [file.name for file in files if not file.is_file()]:
             raise wanted.error(folder, f"lacks {lost[0]}")
         if files:
             return files
-    raise wanted.error(folder, "has no weights (*.safetensors or pytorch_model*.bin)")
+    return []
 
 
 def _indexed(index: Path, wanted: Wanted) -> list[Path]:
     with reading(index, wanted):
-        names = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+        names = read_json(index)["weight_map"].values()
         return [index.parent / Path(name).name for name in sorted(set(names))]
+
+
+def own_state(path: Path, wanted: Wanted, seen: Peek) -> dict[str, torch.Tensor] | None:
+    """The tensors of the folder ``path`` where transformers would not read them: in fp8, in files
+    whose names it does not look for, beside a config.json that it cannot read. None where it does.
+    """
+    fp8 = any(kind.startswith("float8") for kind in seen.dtypes.values())
+    known = any((path / name).is_file() for name in NAMES)
+    if (known and not fp8 and is_plain(path / "config.json")) or not _listed(path, wanted):
+        return None
+    return read_all(path, wanted)
+
+
+def shapes_of(folder: Path, wanted: Wanted, seen: Peek) -> dict[str, tuple[int, ...]]:
+    """Shapes by key of a folder's weights, {} if it has none; pickles are read for it, but not
+    their values.
+    """
+    if seen.shapes is not None:
+        return dict(seen.shapes)
+    shapes = {}
+    for file in _listed(folder, wanted):
+        try:
+            shapes |= shapes_in(unpickled(file, "meta"))
+        except Exception as error:
+            why = f"cannot be read as weights ({reason(file, error)})"
+            raise wanted.error(file, why) from error
+    return shapes

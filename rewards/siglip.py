@@ -18,9 +18,9 @@ import torch.nn.functional as F
 from .clip_pixels import nan_shows
 from .memo import Memo
 from .resize import resized
-from .siglip_checkpoint import is_siglip, load_model, resampling
+from .siglip_checkpoint import MODEL, is_siglip, load_model, resampling
 from .siglip_text import SiglipTokenizer, load_tokenizer
-from .types import Files, check_batch
+from .types import Files, check_batch, check_characters
 
 if TYPE_CHECKING:
     from transformers import SiglipModel
@@ -49,6 +49,7 @@ class SiglipScorer:
     texts: Memo[torch.Tensor] = field(default_factory=Memo)
 
     def check(self, prompt: str) -> None:
+        check_characters(prompt)
         ids, words = self.tokenizer.ids(prompt), self.module.config.text_config.vocab_size
         if not ids or not prompt.strip():
             raise ValueError(
@@ -108,6 +109,7 @@ class SiglipScore:
             "tooltip": "Folder of the SigLIP model under models/rewards, or its weights file with "
             "the tokenizer (spiece.model or tokenizer.json) beside it. NaFlex is not supported.",
             "checkpoint": is_siglip,
+            "wanted": MODEL,
         },
     )
     scale: str = field(

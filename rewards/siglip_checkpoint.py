@@ -5,7 +5,6 @@ and is refused. A single file holds the model's state dict; its configuration is
 of its tensors. Every error is a ValueError of one sentence.
 """
 
-import json
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,8 +12,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from .state_dict import check_complete, read_state
-from .weights import Peek, Wanted, has_safetensors, look, reading, single_file
+from .config_sizes import check_all_used, check_config, check_size
+from .json_files import read_json
+from .shards import own_state, shapes_of
+from .state_dict import check_complete, read_state, shapes_in
+from .wanted import reading
+from .weights import Peek, Wanted, has_safetensors, look, read_config, single_file
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, SiglipModel, SiglipVisionModel
@@ -22,6 +25,16 @@ if TYPE_CHECKING:
 MODEL = Wanted(
     "SigLIP or SigLIP 2 in Hugging Face layout (text and vision tower, fixed resolution)",
     "https://huggingface.co/google/siglip2-so400m-patch14-384",
+    tuple(
+        f"google/{name}-patch{patch}-{size}"
+        for name in ("siglip-base", "siglip-large", "siglip2-base", "siglip2-large")
+        for patch, size in ((16, 224), (16, 256), (16, 384), (16, 512), (32, 256))
+    )
+    + tuple(
+        f"google/{name}-so400m-patch{patch}-{size}"
+        for name in ("siglip", "siglip2")
+        for patch, size in ((14, 224), (14, 384), (16, 256), (16, 384), (16, 512))
+    ),
 )
 TOWER = Wanted(
     "the vision tower of SigLIP so400m-patch14-384, alone or in the whole model",
@@ -90,7 +103,7 @@ def resampling(path: Path, words: int) -> str:
     if not file.is_file():
         return own
     with reading(file, MODEL):
-        return RESAMPLING.get(json.loads(file.read_text(encoding="utf-8")).get("resample"), own)
+        return RESAMPLING.get(read_json(file).get("resample"), own)
 
 
 def load_model(path: Path) -> "SiglipModel":
@@ -184,6 +197,14 @@ def _built(
     state: dict[str, torch.Tensor] | None = None,
 ) -> "PreTrainedModel":
     """The model of ``state``, or without one of the folder ``path``."""
+    if state is None:
+        seen = look(path, wanted)
+        check_config(path, seen.config, wanted, seen)
+        shapes, state = shapes_of(path, wanted, seen), own_state(path, wanted, seen)
+        config = _config(path, wanted, model_class)
+    else:
+        shapes = shapes_in(state)
+    check_size(path, wanted, lambda: model_class(config), shapes)
     try:
         model, report = model_class.from_pretrained(
             path if state is None else None,
@@ -197,4 +218,17 @@ def _built(
     except Exception as error:  # a file of any kind may lie there
         raise wanted.error(path, f"has no weights that fit ({type(error).__name__})") from error
     check_complete(path, report["missing_keys"], wanted)
+    check_all_used(path, wanted, model, report["unexpected_keys"])
     return model.float().eval().requires_grad_(False)
+
+
+def _config(
+    path: Path, wanted: Wanted, model_class: "type[PreTrainedModel]"
+) -> "PretrainedConfig":
+    """The folder's configuration, or of a whole model its part for ``model_class``."""
+    told = read_config(path)
+    kind = model_class.config_class
+    if told.get("model_type") != kind.model_type:
+        told = told.get("vision_config", {})
+    with reading(path / "config.json", wanted):
+        return kind.from_dict(told)

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import torch
 
-from .weights import Wanted, reading
+from .wanted import reading
+from .weights import Wanted
 
 WANTED = Wanted(
     "the spiece.model or tokenizer.json of SigLIP, of SigLIP 2 its tokenizer.json",

@@ -9,7 +9,11 @@ from pathlib import Path
 
 import torch
 
-from .weights import Peek, Wanted, unpickled
+from .broken_files import reason
+from .quantisation import widened
+from .weights import Peek, Wanted, look, unpickled
+
+MOST_LAYERS = 512  # or other numbered parts: several times what any reward has
 
 
 def read_state(path: Path, wanted: Wanted, *keys: str) -> dict[str, torch.Tensor]:
@@ -21,20 +25,27 @@ def read_layout(
     path: Path, wanted: Wanted, *layouts: tuple[str, ...]
 ) -> tuple[int, dict[str, torch.Tensor]]:
     """As `read_state`, of the first of ``layouts`` whose keys are found, and its number."""
+    look(path, wanted)
     try:
-        if path.suffix == ".safetensors":
+        if path.suffix.lower() == ".safetensors":
             from safetensors.torch import load_file
 
             state = load_file(path)
         else:
             state = unpickled(path, "cpu")
     except Exception as error:
-        raise wanted.error(path, f"cannot be read as weights ({type(error).__name__})") from error
-    seen = Peek(path, {}, {key: tuple(value.shape) for key, value in state.items()})
+        raise wanted.error(path, f"cannot be read as weights ({reason(path, error)})") from error
+    kinds = {key: str(value.dtype).removeprefix("torch.") for key, value in state.items()}
+    shapes = shapes_in(state)
+    seen = Peek(path, {}, shapes, kinds)
+    if (count := numbered(shapes)) > MOST_LAYERS:
+        raise wanted.error(path, f"numbers {count:,} layers, expected at most {MOST_LAYERS}")
+    if seen.quantised:  # an old pickle tells so only now
+        raise wanted.error(path, f"is quantised ({seen.quantised})")
     for number, keys in enumerate(layouts):
         prefix = seen.prefix(*keys)
         if prefix is not None:
-            found = {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
+            found = {k[len(prefix) :]: widened(v) for k, v in state.items() if k.startswith(prefix)}
             return number, found
     raise wanted.error(path, f"looks like {seen.looks_like()}")
 
@@ -56,6 +67,22 @@ def below(state: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Ten
 def layers(state: Mapping[str, object], start: str) -> int:
     """How many numbered parts follow ``start`` in the keys."""
     return len({key[len(start) :].split(".")[0] for key in state if key.startswith(start)})
+
+
+def numbered(shapes: Mapping[str, object]) -> int:
+    """The most parts that are numbered at one place in the keys."""
+    places: dict[str, set[str]] = {}
+    for key in shapes:
+        parts = key.split(".")
+        for i, part in enumerate(parts):
+            if part.isdigit():
+                places.setdefault(".".join(parts[:i]), set()).add(part)
+    return max(map(len, places.values()), default=0)
+
+
+def shapes_in(state: Mapping[str, torch.Tensor]) -> dict[str, tuple[int, ...]]:
+    """Shapes by key."""
+    return {key: tuple(value.shape) for key, value in state.items()}
 
 
 def check_complete(path: Path, missing: object, wanted: Wanted) -> None:

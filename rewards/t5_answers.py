@@ -21,7 +21,8 @@ import torch
 from .memo import Memo
 from .sharp_logits import sharpen
 from .types import check_batch
-from .weights import Wanted, reading
+from .wanted import reading
+from .weights import Wanted
 from .yes_no import check_prompt, check_question
 
 if TYPE_CHECKING:

@@ -79,6 +79,7 @@ class TemporalConsistency:
             "tooltip": "Folder or file of the CLIP model, or of its image half alone, under "
             "models/rewards.",
             "checkpoint": IMAGE_TOWER.fits,
+            "wanted": IMAGE_TOWER.wanted,
         },
     )
     frames: int = frames_setting()

@@ -3,8 +3,9 @@
 A *reward* is a frozen dataclass of settings. Each field's ``metadata`` says how it is shown:
 ``tooltip``, ``min``, ``max``, ``step``, ``choices``, ``multiline``, ``placeholder``, ``advanced``;
 ``checkpoint: fits`` marks the name of a file or folder that ``load`` finds through its ``Files``;
-``fits(peek)`` tells from what a file holds (``weights.Peek``) whether it can be loaded, and with
-``optional: True`` the name may be empty. ``socket: "image"``, ``"clip"`` or ``"reward"`` (another
+``fits(peek)`` tells from what a file holds (``weights.Peek``) whether it can be loaded, ``wanted``
+(``weights.Wanted``) what it is and where to get it, and with ``optional: True`` the name may be
+empty. ``socket: "image"``, ``"clip"`` or ``"reward"`` (another
 Scorer) marks a value that comes over a wire, None if it is not connected.
 A *scorer* is what ``load`` returns; its score of an image depends on that image and its prompt
 alone, never on the rest of the batch. Higher is better, NaN in gives NaN out. Only a combination of
@@ -144,6 +145,18 @@ class CombineMode(Protocol):
 def pictures_at_once(scorer: Scorer, usual: int) -> int:
     """How many pictures to hand ``scorer`` in a call: ``usual``, or as many more as it wants."""
     return max(usual, scorer.at_once) if isinstance(scorer, Elsewhere) else usual
+
+
+def check_characters(prompt: str) -> None:
+    """Raise ValueError if ``prompt`` holds half of a character, which no tokenizer takes."""
+    try:
+        prompt.encode("utf-8")
+    except UnicodeEncodeError as error:
+        code, place = ord(prompt[error.start]), error.start
+        raise ValueError(
+            f"the prompt holds half of a character (a lone surrogate, U+{code:X}) at {place}, "
+            "wanted whole characters"
+        ) from None
 
 
 def check_batch(images: torch.Tensor, prompts: list[str]) -> None:

@@ -19,7 +19,14 @@ from .clip_pixels import pad_square
 from .resize import resizable
 from .sharp_logits import sharpen
 from .types import Files, check_batch
-from .vlm_checkpoint import image_token_of, is_vlm, keeps_gradients, load_model, template_of
+from .vlm_checkpoint import (
+    WANTED,
+    image_token_of,
+    is_vlm,
+    keeps_gradients,
+    load_model,
+    template_of,
+)
 from .yes_no import (
     Answers,
     check_prompt,
@@ -156,6 +163,7 @@ class VlmScore:
             "tooltip": "Folder of the model, with its processor and safetensors, under "
             "models/rewards. Models that only answer after thinking score badly.",
             "checkpoint": is_vlm,
+            "wanted": WANTED,
         },
     )
     form: str = form_field()

@@ -5,16 +5,22 @@ read with ``weights_only``. A folder is a Hugging Face one: config.json beside i
 error is a ValueError of one sentence that says what the file looks like and what is wanted.
 """
 
+import copy
 import functools
 import json
-import struct
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+import os
+import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
+
+from .broken_files import BrokenFile, problem, reason, weights_problem
+from .json_files import read_json
+from .quantisation import quantised
+from .safetensors_header import incomplete, read_header
+from .wanted import Unreadable, Wanted
 
 SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 WRAPPERS = ("state_dict", "model")
@@ -48,45 +54,20 @@ class NeedsPyTorch26(RuntimeError):
     """Before it, ``weights_only`` could be tricked into running code (CVE-2025-32434)."""
 
 
-class Unreadable(ValueError):
-    """What lies at ``path`` has a ``problem``."""
-
-    def __init__(self, path: Path, problem: str) -> None:
-        super().__init__(f"{path} {problem}.")
-        self.path, self.problem = path, problem
-
-
-class Wanted(NamedTuple):
-    """What a family loads, for its errors: a noun phrase, and the page to get it from."""
-
-    what: str
-    page: str
-
-    def error(self, path: Path, problem: str) -> ValueError:
-        """``path`` has a ``problem`` ("looks like SigLIP", "cannot be read")."""
-        return ValueError(f"{path} {problem}: {self.what} is wanted, to be had at {self.page}.")
-
-
-@contextmanager
-def reading(file: Path, wanted: Wanted) -> Iterator[None]:
-    """Whatever fails inside is that ``file`` cannot be read."""
-    try:
-        yield
-    except Exception as error:  # of whatever reads that kind of file
-        raise wanted.error(file, f"cannot be read ({type(error).__name__})") from error
-
-
 @dataclass(frozen=True)
 class Peek:
     """What a file or folder holds: ``config`` is a folder's config.json, {} of a file.
 
-    ``shapes`` are the shapes of its tensors by key; None of a file that cannot be told without
-    reading it whole (an old pickle), and of a folder's pickles.
+    ``shapes`` are the shapes of its tensors by key, ``dtypes`` their kinds of numbers, as torch
+    calls them; None and {} of a file that cannot be told without reading it whole (an old pickle),
+    and of a folder's pickles. ``short`` is said of files that end too early, "" if all are whole.
     """
 
     path: Path
     config: Mapping[str, object] = field(default_factory=dict)
     shapes: Mapping[str, tuple[int, ...]] | None = None
+    dtypes: Mapping[str, str] = field(default_factory=dict)
+    short: str = ""
 
     @property
     def kind(self) -> str:
@@ -115,7 +96,16 @@ class Peek:
     @property
     def bare(self) -> bool:
         """Whether a folder has no weights."""
-        return self.path.is_dir() and not any(p.suffix in SUFFIXES for p in self.path.iterdir())
+        return self.path.is_dir() and not any(map(is_weights, self.path.iterdir()))
+
+    def config_copy(self) -> dict[str, object]:
+        """``config`` to make a configuration of: transformers 4 takes out what it reads."""
+        return copy.deepcopy(dict(self.config))
+
+    @property
+    def quantised(self) -> str:
+        """How its numbers are packed, "" if they are plain or fp8 without scales."""
+        return quantised(self.config, self.shapes or {}, self.dtypes)
 
     def looks_like(self) -> str:
         """A noun phrase."""
@@ -127,42 +117,85 @@ class Peek:
         return f'a model of type "{self.kind}"'
 
 
+def is_weights(file: Path) -> bool:
+    """Whether a file is called as weights are."""
+    return file.suffix.lower() in SUFFIXES
+
+
 def peek(path: Path) -> Peek:
-    """Look at a file or folder; ValueError if it is neither weights nor a folder of weights."""
-    marker = path / "config.json" if path.is_dir() else path
-    if not marker.is_file():
+    """Look at a file or folder; Unreadable if it is neither weights nor a folder of weights."""
+    try:
+        files = _files(path)
+        _check_sound(path, files)
+        stats = [file.stat() for file in files]
+        return _peek(path, tuple((stat.st_mtime_ns, stat.st_size) for stat in stats))
+    except OSError as error:
+        raise Unreadable(path, f"cannot be read ({reason(path, error)})") from error
+
+
+def _files(path: Path) -> list[Path]:
+    """What is looked at: the file, or a folder's config.json and its weights."""
+    config = path / "config.json"
+    if path.is_dir() and os.path.lexists(config):
+        return [config, *_weights(path)]
+    if path.is_dir() and is_weights(path):
+        return [path]
+    if path.is_dir() or not os.path.lexists(path):
         raise Unreadable(path, "is neither a weights file nor a folder with a config.json")
-    told = [marker, *(_safetensors(path) if path.is_dir() else ())]
-    stats = [file.stat() for file in told]
-    return _peek(path, tuple((stat.st_mtime_ns, stat.st_size) for stat in stats))
+    return [path]
+
+
+def _check_sound(path: Path, files: list[Path]) -> None:
+    for file in files:
+        found = weights_problem(file) if is_weights(file) else problem(file)
+        if found and file.name == "config.json":
+            raise Unreadable(path, f"has a config.json that cannot be read ({found})")
+        if found:
+            raise Unreadable(file, f"cannot be read as weights ({found})")
 
 
 @functools.lru_cache(maxsize=4096)
 def _peek(path: Path, stamps: tuple[tuple[int, int], ...]) -> Peek:
     """``stamps`` tell a file that was changed from one that was seen."""
     if path.is_file():
-        return Peek(path, {}, _told(_file_shapes, path))
+        return Peek(path, {}, *_told([path]))
     try:
         config = read_config(path)
-    except (ValueError, RecursionError) as error:
-        raise Unreadable(path, "has a config.json that cannot be read") from error
-    return Peek(path, config, _folder_shapes(path))
+    except ValueError as error:
+        why = f"has a config.json that cannot be read ({reason(path / 'config.json', error)})"
+        raise Unreadable(path, why) from error
+    return Peek(path, config, *_told(_safetensors(path)))
 
 
-def _told(
-    shapes: Callable[[Path], dict[str, tuple[int, ...]] | None], file: Path
-) -> dict[str, tuple[int, ...]] | None:
-    try:
-        return shapes(file)
-    except Exception as error:  # a file of any kind may lie there
-        raise Unreadable(file, f"cannot be read as weights ({type(error).__name__})") from error
+def _told(files: list[Path]) -> tuple[dict[str, tuple[int, ...]] | None, dict[str, str], str]:
+    """The last three of a Peek, of all ``files`` together."""
+    shapes, dtypes, short = {}, {}, ""
+    for file in files:
+        prefix = f"{file.name}: " if len(files) > 1 else ""
+        try:
+            if file.suffix.lower() == ".safetensors":
+                head = read_header(file)
+                size = file.stat().st_size
+                if size < head.length:
+                    short = f"{prefix}{incomplete(size, head.length)}"
+                shapes, dtypes = shapes | head.shapes, dtypes | head.dtypes
+            elif not zipfile.is_zipfile(file):  # torch.save before 1.6: must be read whole
+                return None, {}, ""
+            else:
+                state = unpickled(file, "meta")
+                shapes |= {key: tuple(value.shape) for key, value in state.items()}
+                dtypes |= {k: str(v.dtype).removeprefix("torch.") for k, v in state.items()}
+        except Exception as error:  # a file of any kind may lie there
+            why = f"cannot be read as weights ({reason(file, error)})"
+            raise Unreadable(file, why) from error
+    return (shapes if files else None), dtypes, short
 
 
 def look(path: Path, wanted: Wanted) -> Peek:
     """As `peek`, of what is about to be loaded: its errors say what is ``wanted``, and a folder
     that asks to run code of its own is refused.
     """
-    if not path.exists():
+    if not os.path.lexists(path):
         raise wanted.error(path, "does not exist")
     try:
         seen = peek(path)
@@ -170,6 +203,10 @@ def look(path: Path, wanted: Wanted) -> Peek:
         raise wanted.error(error.path, error.problem) from error
     if seen.code:
         raise wanted.error(path, f"asks to run code of its own ({seen.code} in config.json)")
+    if seen.short:
+        raise wanted.error(path, f"cannot be read as weights ({seen.short})")
+    if seen.quantised:
+        raise wanted.error(path, f"is quantised ({seen.quantised})")
     return seen
 
 
@@ -189,17 +226,23 @@ def code_in(config: Mapping[str, object]) -> str:
 def read_config(path: Path) -> dict[str, object]:
     """The config.json of the folder ``path``, {} if there is none; ValueError if it is none."""
     file = path / "config.json"
-    config = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    config = read_json(file) if file.is_file() else {}
     if not isinstance(config, dict):
-        raise ValueError(f"{file} is no configuration")
+        raise BrokenFile("it is no configuration")
     return config
 
 
-def _safetensors(path: Path) -> list[Path]:
+def _weights(path: Path) -> list[Path]:
     """A folder's weights: beside those of a model other files may lie, a head's or another's."""
-    every = sorted(path.glob("*.safetensors"))
-    named = [file for file in every if file.name.startswith("model")]
-    return named or ([] if any(path.glob("pytorch_model*.bin")) else every)
+    found = [file for file in sorted(path.iterdir()) if is_weights(file)]
+    every = [file for file in found if file.suffix.lower() == ".safetensors"]
+    named = [file for file in every if file.name.lower().startswith("model")]
+    pickles = [file for file in found if file.name.lower().startswith("pytorch_model")]
+    return named or pickles or every
+
+
+def _safetensors(path: Path) -> list[Path]:
+    return [file for file in _weights(path) if file.suffix.lower() == ".safetensors"]
 
 
 def has_safetensors(path: Path) -> bool:
@@ -213,30 +256,6 @@ def has_safetensors(path: Path) -> bool:
 def _check_pickles() -> None:
     if tuple(int(part) for part in torch.__version__.split(".")[:2]) < (2, 6):
         raise NeedsPyTorch26
-
-
-def _folder_shapes(path: Path) -> dict[str, tuple[int, ...]] | None:
-    files = _safetensors(path)
-    return {k: s for file in files for k, s in _told(_header, file).items()} if files else None
-
-
-def _file_shapes(path: Path) -> dict[str, tuple[int, ...]] | None:
-    if path.suffix == ".safetensors":
-        return _header(path)
-    with open(path, "rb") as file:
-        if file.read(2) != b"PK":  # torch.save before 1.6: must be read whole
-            return None
-    return {key: tuple(value.shape) for key, value in unpickled(path, "meta").items()}
-
-
-def _header(path: Path) -> dict[str, tuple[int, ...]]:
-    """Shapes by key of a safetensors file, from its first bytes."""
-    with open(path, "rb") as file:
-        (length,) = struct.unpack("<Q", file.read(8).ljust(8, b"\0"))
-        if length > min(path.stat().st_size - 8, 100_000_000):
-            raise ValueError("not a safetensors header")
-        head = json.loads(file.read(length))
-    return {k: tuple(v["shape"]) for k, v in head.items() if k != "__metadata__"}
 
 
 def unpickled(path: Path, device: str) -> dict[str, torch.Tensor]:
@@ -258,7 +277,7 @@ def single_file(path: Path, wanted: Wanted) -> Path | None:
     """
     if path.is_file():
         return path
-    bare = path.is_dir() and not (path / "config.json").is_file()
+    bare = path.is_dir() and not os.path.lexists(path / "config.json")
     if not bare and look(path, wanted).kind:
         return None
     files = _safetensors(path)

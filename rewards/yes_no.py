@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 
 import torch
 
+from .types import check_characters
+
 YES = ("Yes", " Yes", "yes", " yes", "YES", " YES")
 NO = ("No", " No", "no", " no", "NO", " NO")
 
@@ -52,6 +54,7 @@ def check_question(question: str) -> None:
 
 def check_prompt(prompt: str) -> None:
     """Raise ValueError if there is nothing to ask about."""
+    check_characters(prompt)
     if not prompt.strip():
         raise ValueError("VQAScore needs a prompt to ask about: got none")
 

@@ -105,7 +105,7 @@ def test_a_header_that_the_file_ends_before(tmp_path):
     assert peek(header(tmp_path / "right.safetensors", text)).shapes == {"a": (0,)}
     for more in (1, 8):
         file = header(tmp_path / "cut.safetensors", text, len(text) + more)
-        assert "cannot be read as weights (ValueError)" in refusal(peek, file)
+        assert "cannot be read as weights (incomplete file, " in refusal(peek, file)
 
 
 def test_a_header_is_read_up_to_100_megabytes(tmp_path, monkeypatch):
@@ -114,4 +114,4 @@ def test_a_header_is_read_up_to_100_megabytes(tmp_path, monkeypatch):
     with open(file, "r+b") as opened:
         opened.truncate(200_000_000)
     monkeypatch.setattr(weights.json, "loads", lambda text: pytest.fail(f"read {len(text)}"))
-    assert "cannot be read as weights (ValueError)" in refusal(peek, file)
+    assert "cannot be read as weights (it has no header of safetensors)" in refusal(peek, file)

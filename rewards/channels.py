@@ -1,0 +1,32 @@
+"""Pictures with other channels than three, as the three that a reward looks at."""
+
+import torch
+
+KINDS = {
+    1: "one channel: it is shown as grey",
+    2: "grey and alpha: they are shown over white",
+    4: "alpha: it is shown over white",
+}
+
+
+def rgb(images: torch.Tensor) -> torch.Tensor:
+    """Pictures (…, C) in [0, 1] -> (…, 3), differentiable; those of three channels as they are.
+
+    Grey (1) becomes R = G = B. Alpha (the last of 2 or 4), cut to [0, 1], goes over white:
+    c * alpha + 1 - alpha.
+
+    Raises:
+        ValueError: there are other channels.
+    """
+    channels = images.shape[-1]
+    if channels == 3:
+        return images
+    if channels not in KINDS:
+        raise ValueError(
+            f"pictures of {channels} channels given, wanted 3 (RGB), 1 (grey), or 4 or 2 (with "
+            "alpha)."
+        )
+    if channels in (2, 4):
+        alpha = images[..., -1:].clamp(0.0, 1.0)
+        images = images[..., :-1] * alpha + (1.0 - alpha)
+    return images.expand(*images.shape[:-1], 3) if images.shape[-1] == 1 else images

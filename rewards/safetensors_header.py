@@ -1,0 +1,59 @@
+"""What a safetensors file holds, told from its first bytes: no tensor is read."""
+
+import json
+import math
+import struct
+from pathlib import Path
+from typing import NamedTuple
+
+from .broken_files import BrokenFile
+
+LIMIT = 100_000_000  # bytes of a header, as the package safetensors has it
+DTYPES = {  # by their names in a header: torch's names, bytes
+    "F64": ("float64", 8), "F32": ("float32", 4), "F16": ("float16", 2), "BF16": ("bfloat16", 2),
+    "I64": ("int64", 8), "I32": ("int32", 4), "I16": ("int16", 2), "I8": ("int8", 1),
+    "U64": ("uint64", 8), "U32": ("uint32", 4), "U16": ("uint16", 2), "U8": ("uint8", 1),
+    "BOOL": ("bool", 1), "F8_E4M3": ("float8_e4m3fn", 1), "F8_E5M2": ("float8_e5m2", 1),
+}  # fmt: skip
+
+
+class Header(NamedTuple):
+    """Shapes and kinds of numbers by key, and how many bytes the file must have."""
+
+    shapes: dict[str, tuple[int, ...]]
+    dtypes: dict[str, str]
+    length: int
+
+
+def read_header(file: Path) -> Header:
+    """The header of ``file``; BrokenFile, or another ValueError or
+    KeyError, if it has none or one that cannot be true."""
+    size = file.stat().st_size
+    with open(file, "rb") as opened:
+        (length,) = struct.unpack("<Q", opened.read(8).ljust(8, b"\0"))
+        if length > LIMIT:
+            raise BrokenFile("it has no header of safetensors")
+        if length > size - 8:
+            raise BrokenFile(incomplete(size, 8 + length))
+        head = json.loads(opened.read(length))
+    shapes, dtypes, ends = {}, {}, [0]
+    for key, entry in head.items():
+        if key != "__metadata__":
+            shapes[key], dtypes[key], end = _entry(entry)
+            ends.append(end)
+    return Header(shapes, dtypes, 8 + length + max(ends))
+
+
+def incomplete(size: int, wanted: int) -> str:
+    """What is said of a file of ``size`` bytes that should have ``wanted``."""
+    return f"incomplete file, {size:,} of {wanted:,} bytes: download it again"
+
+
+def _entry(entry: dict[str, object]) -> tuple[tuple[int, ...], str, int]:
+    shape, (begin, end) = tuple(entry["shape"]), entry["data_offsets"]
+    if not all(type(number) is int and number >= 0 for number in (*shape, begin, end)):
+        raise BrokenFile("it has a header that cannot be true")
+    name, width = DTYPES.get(entry["dtype"], (str(entry["dtype"]).lower(), None))
+    if width is not None and math.prod(shape) * width != end - begin:
+        raise BrokenFile("it has a header that cannot be true")
+    return shape, name, end
