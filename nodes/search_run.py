@@ -31,7 +31,6 @@ from .events import Events, Sender
 from .flow import Network, mask_of, nfe_per_particle, stop_if_interrupted
 from .gallery import RESULT, THUMBNAIL, Gallery, frames, shrink
 from .objective import HostObjective
-from .output import output_file
 from .panel import previewed
 from .progress import Progress
 from .replay import compare
@@ -104,8 +103,8 @@ def search_each(
                 found.append(one(noise[rows], samples[rows], mask_of(mask, samples, i)))
             except (Exception, mm.InterruptProcessingException) as error:
                 ended = [(f.images, f.report) for f in found]
-                paths = rescue([*ended, *one.unfinished(error)], error, node_id, prompt_id)
-                one.events.unfinished([output_file(path) for path in paths], one.ledger.nfe)
+                saved = rescue([*ended, *one.unfinished(error)], error, node_id, prompt_id)
+                one.events.unfinished(saved, one.ledger.nfe)
                 raise
     return found
 

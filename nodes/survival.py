@@ -17,7 +17,7 @@ from torch import Tensor
 from ..samplers.types import Particles
 from .decode import pixels
 from .metadata import keep
-from .output import stems
+from .output import output_file, stems
 
 PREFIX = "flow_search/unfinished"
 log = logging.getLogger("flow_search")
@@ -42,12 +42,13 @@ Part = tuple[Tensor, dict[str, Any]]  # pictures (N,H,W,3) of one search and its
 
 def rescue(
     parts: Sequence[Part], error: BaseException, node_id: str, prompt_id: str | None
-) -> list[str]:
-    """Save what there is and say where, in the log and in the error; returns the pictures' paths.
+) -> list[dict[str, str]]:
+    """Save what there is and say where, in the log and in the error. Raises nothing itself.
 
-    Raises nothing itself."""
+    Returns the pictures as the host's /view takes them."""
     try:
         found = [path for part in parts for path in save(*part, node_id, prompt_id)]
+        files = [output_file(path) for path in found]
     except Exception:
         log.exception("Flow Search could not save what it had found.")
         return []
@@ -56,7 +57,7 @@ def rescue(
         log.warning(line)
         if error.args == (str(error),):  # all that the error carries is its sentence
             error.args = (f"{error}\n{line}",)
-    return found
+    return files
 
 
 def save(images: Tensor, report: dict[str, Any], node_id: str, prompt_id: str | None) -> list[str]:
