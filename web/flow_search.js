@@ -10,7 +10,7 @@ import { ofOnePicture, pack, unpack, withResult } from "./lib/saved.js";
 import { sharesView } from "./lib/shares_view.js";
 import { carried, Store } from "./lib/store.js";
 import { texts } from "./lib/texts.js";
-import { dynamicNames, tooltip } from "./lib/tips.js";
+import { explain, withTips } from "./lib/tips.js";
 
 /** @typedef {import("./lib/store.js").Model} Model @typedef {import("./lib/store.js").FileRef} FileRef */
 
@@ -96,49 +96,8 @@ function restored(saved, node) {
 /** @param {?Model} model @returns {number} the least height of a panel that shows it */
 const room = (model) => (!model ? CLOSED : model.searches.length ? OPEN : NOTED);
 
-/**
- * The tooltip of a node's input, as its choices are now.
- * @param {any} node
- * @param {string} name
- */
-function tip(node, name) {
-  const chosen = (/** @type {string} */ choice) =>
-    node.widgets?.find((/** @type {any} */ widget) => widget.name === choice)?.value;
-  return tooltip(node.constructor.nodeData?.inputs ?? {}, name, chosen);
-}
-
-/**
- * Give an input that a choice has brought its tooltip. The host shows none on a box of text, which
- * is an element of the page.
- * @param {any} node
- * @param {{name: string}} input
- */
-function explain(node, { name }) {
-  const widget = node.widgets?.find((/** @type {any} */ widget) => widget.name === name);
-  if (!widget || !name.includes(".")) return;
-  widget.tooltip ??= tip(node, name);
-  if (widget.element) widget.element.title = widget.tooltip;
-}
-
-/**
- * A definition in which the host finds the tooltips of what choices bring. The classic renderer
- * looks there for the name below the pointer; all else that reads it finds no more than before.
- * @param {any} def
- */
-function withTips(def) {
-  const Definition = LiteGraph.registered_node_types[def.name]?.nodeData?.constructor;
-  if (!Definition) return def;
-  const made = new Definition(def);
-  for (const name of dynamicNames(made.inputs)) {
-    const get = () => {
-      const node = app.canvas?.node_over;
-      const asked = !LiteGraph.vueNodesMode && node?.comfyClass === def.name;
-      return asked ? { tooltip: tip(node, name) } : undefined;
-    };
-    Object.defineProperty(made.inputs, name, { get, enumerable: false, configurable: true });
-  }
-  return made;
-}
+/** @returns {any} the node below the pointer in the classic renderer */
+const hovered = () => (LiteGraph.vueNodesMode ? null : app.canvas?.node_over);
 
 /** @param {FileRef} file */
 const href = (file) => api.apiURL(`/view?${new URLSearchParams({ ...file })}`);
@@ -292,7 +251,10 @@ function extension() {
       api.addEventListener("reconnected", helloAgain);
     },
     beforeRegisterVueAppNodeDefs(/** @type {any[]} */ defs) {
-      defs.forEach((def, i) => def.name.startsWith(OURS) && defs.splice(i, 1, withTips(def)));
+      defs.forEach((def, i) => {
+        const known = LiteGraph.registered_node_types[def.name]?.nodeData;
+        if (def.name.startsWith(OURS) && known) defs[i] = withTips(def, known.constructor, hovered);
+      });
     },
     nodeCreated(/** @type {any} */ node) {
       if (!node.comfyClass?.startsWith(OURS)) return;

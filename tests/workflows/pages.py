@@ -258,7 +258,8 @@ def wan_video_frames(g: Graph) -> None:
     clipped = g.add("save", "CreateVideo", images=Output(found.node, 1), fps=16.0)
     g.add("save", "SaveVideo", box=(420, 420), video=clipped,
           filename_prefix="video/flow_search")  # fmt: skip
-    g.add("save", "FlowSearchReport", box=(420, 420), report=Output(found.node, 2))
+    pictures, told = Output(found.node, 1), Output(found.node, 2)
+    g.add("save", "FlowSearchReport", box=(420, 420), report=told, images=pictures)
     repackaged = f"{HUB}/Comfy-Org/Wan_2.1_ComfyUI_repackaged"
     g.note("load", (
         "## The best of four clips\n\nWan 2.1 draws four clips of 20 steps (CFG counts each twice, "

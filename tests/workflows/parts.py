@@ -58,4 +58,5 @@ def shown(g: Graph, found: Output, name: str) -> None:
     """The pictures saved, and what was tried."""
     g.add("save", "SaveImage", box=(420, 460), images=Output(found.node, 1),
           filename_prefix=name)  # fmt: skip
-    g.add("save", "FlowSearchReport", box=(420, 420), report=Output(found.node, 2))
+    pictures, told = Output(found.node, 1), Output(found.node, 2)
+    g.add("save", "FlowSearchReport", box=(420, 420), report=told, images=pictures)

@@ -164,4 +164,5 @@ def particles(g: Graph) -> None:
 @of("FlowSearchReport")
 def report(g: Graph) -> None:
     found = search(g, "FlowSearchRBF", folded, column="right", init_particles=5, paths=2)
-    right(g, "FlowSearchReport", 400, report=Output(found.node, 2))
+    pictures, told = Output(found.node, 1), Output(found.node, 2)
+    right(g, "FlowSearchReport", 400, report=told, images=pictures)

@@ -9,7 +9,7 @@ export const ENDS = /** @type {Record<string, string>} */ ({
 });
 
 const LONGEST = 2000; // characters of an error that are shown, and saved with a workflow
-const SAVED = /^Flow Search saved the best picture so far: /; // the panel links to it
+const SAVED = /^Flow Search saved /; // the panel links to it
 
 /**
  * What an `execution_error` says, without where the unfinished picture is.
