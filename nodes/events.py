@@ -79,11 +79,24 @@ class Events:
             return
         self._flush(kind, spent, budget)
 
-    def done(self, rows: list[dict[str, Any]], spent: int, budget: int, stopped: str) -> None:
-        """The search has ended: the last message, with all that waits."""
+    def done(
+        self,
+        rows: list[dict[str, Any]],
+        spent: int,
+        budget: int,
+        stopped: str,
+        best: int,
+        start: int,
+    ) -> None:
+        """The search has ended: the last message, with all that waits.
+
+        Args:
+            best: id of the particle that is the result.
+            start: id of the start that it descends from.
+        """
         self.rows += [dict(row) for row in rows]
         self.shown = -math.inf
-        self._flush("done", spent, budget, stopped=stopped)
+        self._flush("done", spent, budget, stopped=stopped, best=best, start=start)
 
     def unfinished(self, saved: list[dict[str, str]], spent: int) -> None:
         """The search was cancelled or failed; `saved` are the pictures that were kept of it."""

@@ -194,8 +194,11 @@ def _pictures(
         x = 90 + i * (SIDE + 12)
         picture = ImageOps.contain(picture, (SIDE, SIDE))
         sheet.paste(picture, (x, y + 40))
-        told = f"particle {row['id']}, reward {figure(row['reward'])}"
-        draw.text((x, y + 48 + picture.height), told, INK, small)
+        start = f", start {row['start']}" if "start" in row else ""
+        below = [f"particle {row['id']}{start}, reward {figure(row['reward'])}"]
+        if row.get("finish_reward") is not None:
+            below.append(f"kept unfinished: finish {figure(row['finish_reward'])}")
+        draw.text((x, y + 48 + picture.height), "\n".join(below), INK, small)
 
 
 def _places(rows: list[Row], floor: float) -> dict[int, tuple[float, float]]:

@@ -318,7 +318,8 @@ class OneSearch:
                 i = int(p.ids)
                 small = shrink(self.finished[i][0])
                 self.events.show(i, partial(self.gallery.message, i, small, size))
-        spent = self.ledger.nfe
-        self.events.done(watched, spent, self.request.budget, self.outcome.stopped)
+        best = int(top[0].ids)
+        told = self.ledger.nfe, self.request.budget, self.outcome.stopped
+        self.events.done(watched, *told, best, self.book.root(best))
         self._progress(pictures[0])
         self.bar.update_absolute((self.image + 1) * self.request.budget)

@@ -4,7 +4,16 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import { bestLine, bestPicture, bestRow, film, lineage, nearest, shares } from "../../web/lib/derive.js";
+import {
+  bestLine,
+  bestPicture,
+  bestRow,
+  film,
+  lineage,
+  lowerFinish,
+  nearest,
+  shares,
+} from "../../web/lib/derive.js";
 import { pack, PICTURES, ROWS, unpack } from "../../web/lib/saved.js";
 import { carried, emptySearch, fromReport, reduce, Store } from "../../web/lib/store.js";
 
@@ -99,11 +108,24 @@ test("rollover: a step's tries are within its quota, unused ones are handed on",
   assert.ok(found.some((share) => share.rolled > 0));
 });
 
-test("lineage goes from birth to the finished picture", () => {
+test("the result is what the server says, with what its finish scored", () => {
+  for (const name of Object.keys(GOLDEN)) {
+    const { report } = GOLDEN[name];
+    const live = reduced(name).searches[0];
+    for (const search of [live, fromReport(report, RUN).searches[0]]) {
+      assert.equal(bestRow(search).id, report.best.id);
+      assert.equal(search.start, report.best.start);
+      assert.equal(lowerFinish(search), report.best.finish_reward ?? null);
+    }
+  }
+  assert.ok(Object.values(GOLDEN).some(({ report }) => report.best.finish_reward !== undefined));
+});
+
+test("lineage goes from birth to the result", () => {
   const { report } = GOLDEN.rbf;
   const line = lineage(fromReport(report, RUN).searches[0], report.best.id);
   assert.equal(line[0].kind, "born");
-  assert.equal(line.at(-1).kind, "finish");
+  assert.equal(line.at(-1).id, report.best.id);
   line.slice(1).forEach((row, i) => assert.equal(row.parent, line[i].id));
 });
 

@@ -68,9 +68,12 @@ def told(parts, name):
         for row in rows if event.kind in ("accept", "exhaust", "finish") else []:
             out.show(row["id"], lambda i=row["id"]: {"id": i, "jpeg": "/9j/2Q==", "file": None})
         out.send(event.kind, rows, problem.ledger.nfe, budget)
-    out.done([], problem.ledger.nfe, budget, outcome.stopped)
+    best, root = int(outcome.top[0].ids), problem.book.root
+    out.show(best, lambda: {"id": best, "jpeg": "/9j/2Q==", "file": None})
+    out.done([], problem.ledger.nfe, budget, outcome.stopped, best, root(best))
     limits = {"nfe": budget, "seconds": None, "target_reward": None}
     made = reports.report(name, 7, {}, limits, problem.ledger, trace, outcome)
+    reports.describe_winners(made, root)
     made["spent"]["seconds"] = {part: 0.0 for part in made["spent"]["seconds"]}
     messages, sent[:] = list(sent), []
     return {"messages": messages, "report": made}
@@ -99,7 +102,7 @@ def test_messages_bundle_proposals_and_pictures(parts):
         now[0] = 10 + i / 1000
         out.show(i, lambda i=i: made.append(i) or {"id": i})
         out.send("propose", [{"id": i}], i, 1000)
-    out.done([], 1000, 1000, "budget")
+    out.done([], 1000, 1000, "budget", 999, 0)
     messages = [message["data"] for message in sent]
     assert len(messages) == 11
     assert [row["id"] for m in messages for row in m["rows"]] == list(range(1000))

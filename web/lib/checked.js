@@ -97,6 +97,9 @@ const SEARCH = record({
   budget: COUNT,
   spent: COUNT,
   stopped: maybe(text(64)),
+  maximum: maybe(finite),
+  best: maybe(COUNT),
+  start: maybe(COUNT),
   columns: tuple(...Object.values(ROW).map((check) => each(check, ROWS))),
   accepted: each(tuple(COUNT, maybe(COUNT)), ROWS),
   failed: each(tuple(COUNT, text(64)), ROWS),
@@ -108,10 +111,10 @@ const SEARCH = record({
 const REPORT = record({
   method: text(64),
   sigmas: SIGMAS,
-  budget: record({ nfe: COUNT }),
+  budget: record({ nfe: COUNT, maximum: maybe(finite) }),
   spent: record({ nfe: COUNT }),
   stopped: maybe(text(64)),
-  best: record({ id: COUNT }),
+  best: record({ id: COUNT, start: maybe(COUNT) }),
   trace: each(
     record({
       ...ROW,

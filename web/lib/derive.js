@@ -19,15 +19,31 @@ function better(a, b) {
 }
 
 /**
- * The best particle: of the finished ones where there are, else of all.
+ * The particle that is the result; until it is known the best of the finished ones where there are,
+ * else of all.
  * @param {Search} search
  * @returns {?(Row & {reward: number})}
  */
 export function bestRow(search) {
+  const result = search.best === null ? null : search.rows[search.places.get(search.best) ?? -1];
+  if (result && scored(result)) return result;
   const all = search.rows.filter(scored);
   const finished = all.filter((row) => row.kind === "finish");
   const among = finished.length ? finished : all;
   return among.reduce((best, row) => (best && !better(row, best) ? best : row), among[0] ?? null);
+}
+
+/**
+ * What the finish of the result scored, where the result was kept unfinished because that was less.
+ * @param {Search} search
+ * @returns {?number}
+ */
+export function lowerFinish(search) {
+  const result = search.best === null ? null : bestRow(search);
+  if (!result) return null;
+  const source = result.kind === "finish" ? result.parent : result.id;
+  const first = search.rows.find((row) => row.kind === "finish" && row.parent === source);
+  return first && first.id !== result.id && source !== null ? first.reward : null;
 }
 
 /**

@@ -4,7 +4,7 @@
  * `model`, `words`, `href` (FileRef -> URL) are set from outside; it says "stop" when asked to.
  */
 
-import { bestPicture, bestRow, film, isPerfect, lineage, shares } from "./derive.js";
+import { bestPicture, bestRow, film, isPerfect, lineage, lowerFinish, shares } from "./derive.js";
 import { DIALOG, fill, openPicture, wireDialog } from "./dialog.js";
 import { drawer, heading } from "./element.js";
 import { COLOURS, PANEL_STYLE } from "./style.js";
@@ -244,6 +244,7 @@ export function panelView() {
       const { words } = this;
       const none = this._model?.running ? words.noPicture : words.lostPicture;
       const row = bestRow(search);
+      const lower = lowerFinish(search);
       const shown = bestPicture(search);
       const image = this.get(".best img");
       image.hidden = !shown;
@@ -262,9 +263,15 @@ export function panelView() {
       this.shownBest = key;
       const facts = row
         ? [
-            [row.kind === "finish" ? words.winner : words.best, this.worth(search, row), "reward"],
+            [
+              row.kind === "finish" || row.id === search.best ? words.winner : words.best,
+              this.worth(search, row),
+              "reward",
+            ],
+            ...(lower === null ? [] : [[words.lower, figure(lower)]]),
             ...(row.watchdog != null ? [[words.watchdog, figure(row.watchdog)]] : []),
             [words.particle, String(row.id)],
+            ...(search.start === null ? [] : [[words.start, String(search.start)]]),
             [words.path, String(row.path)],
             [words.tried, String(shares(search).reduce((sum, share) => sum + share.tries, 0))],
           ]

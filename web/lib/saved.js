@@ -79,6 +79,7 @@ function packSearch(search, rows, pictures) {
     shares: shares(search).map((share) => [share.step, share.tries, share.base, share.rolled]),
     pictures: order.slice(0, pictures).map(({ picture: { id, jpeg, file } }) => ({ id, jpeg, file })),
     ...(search.maximum !== null && { maximum: search.maximum }),
+    ...(search.best !== null && { best: search.best, start: search.start }),
   };
 }
 
@@ -116,6 +117,8 @@ function unpackSearch(saved) {
     ...emptySearch(saved.budget, saved.method, saved.sigmas, saved.maximum ?? null),
     spent: saved.spent,
     stopped: saved.stopped,
+    best: saved.best ?? null, // absent from older files
+    start: saved.start ?? null,
     rows,
     places: new Map(rows.map((/** @type {Row} */ row, /** @type {number} */ i) => [row.id, i])),
     pictures: new Map(saved.pictures.map((/** @type {any} */ picture) => [picture.id, picture])),

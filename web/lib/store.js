@@ -21,15 +21,17 @@ export const VERSION = 1;
  *   particles tried at a step, the quota of its paths (0: without), and what was handed on to it
  * @typedef {{method: string, sigmas: number[], budget: number, spent: number, rows: Row[],
  *   places: Map<number, number>, pictures: Map<number, Picture>, stopped: ?string,
- *   shares: ?Share[], maximum: ?number}} Search places: of ids in rows; shares: told, where rows are
- *   left out; maximum: of the reward, where it has one
+ *   shares: ?Share[], maximum: ?number, best: ?number, start: ?number}} Search places: of ids in
+ *   rows; shares: told, where rows are left out; maximum: of the reward, where it has one; best: id
+ *   of the result, once it is known; start: the start that it descends from
  * @typedef {{node: string, prompt: ?string, workflow: ?string}} Run
  * @typedef {{run: Run, running: boolean, current: number, images: number, searches: Search[],
  *   ended: ?string, error: ?string, saved: FileRef[], lost: boolean}} Model images: of the batch;
  *   ended: why, if without a report; saved: unfinished pictures; lost: the connection
  * @typedef {{version: number, node_id: string, prompt_id?: ?string, workflow?: ?string,
  *   kind: string, image?: number, images?: number, rows: Row[], spent: number, budget: number,
- *   method?: string, sigmas?: number[], maximum?: ?number, stopped?: string, pictures?: Picture[],
+ *   method?: string, sigmas?: number[], maximum?: ?number, stopped?: string, best?: number,
+ *   start?: number, pictures?: Picture[],
  *   saved?: FileRef[]}} Message
  */
 
@@ -51,6 +53,8 @@ export function emptySearch(
     stopped: null,
     shares: null,
     maximum,
+    best: null,
+    start: null,
   };
 }
 
@@ -114,6 +118,8 @@ export function reduce(model, message) {
     spent: message.spent,
     pictures: withPictures(before.pictures, message.pictures ?? []),
     stopped: message.stopped ?? before.stopped,
+    best: message.best ?? before.best,
+    start: message.start ?? before.start,
   };
   const running = message.stopped === undefined || image + 1 < images;
   return { ...emptyModel(run), running, current: image, images, searches, saved };
@@ -141,6 +147,8 @@ export function fromReport(report, run, before = null, files = []) {
       spent: one.spent.nfe,
       pictures: withPictures(seen, best),
       stopped: one.stopped,
+      best: id,
+      start: one.best.start ?? null,
     };
   });
   return { ...emptyModel(run), images: reports.length, searches, error: report.error ?? null };
