@@ -4,6 +4,7 @@ import json
 
 import torch
 
+from .channels import NODES as CHANNELS
 from .decoding import NODES as DECODING
 from .gradients import NODES as GRADIENTS
 from .guiders import NODES as GUIDERS
@@ -173,6 +174,7 @@ class Expand:
 
 
 NODE_CLASS_MAPPINGS = {
+    **CHANNELS,
     **DECODING,
     **MEMORY,
     **MODELS,
