@@ -141,6 +141,7 @@ class OneSearch:
         self.warnings = list(request.warnings)
         self.finished: dict[int, Tensor | None] = {}
         self.kept: Kept | None = None
+        self.scored: Kept | None = None  # the best before anything was finished
         self.problem: Problem | None = None
         safe.begin(self.unfinished, self._saved)
 
@@ -165,9 +166,11 @@ class OneSearch:
     def unfinished(self, error: BaseException | None) -> list[Part]:
         """The best picture so far and its report, for a search that `error` ended, or that runs:
         in any thread, so what may change is copied."""
-        kept = self.kept
+        kept, top = self.kept, self.outcome.top
         if kept is None:
             return []
+        if self.scored and top and int(top[0].ids) == int(self.scored.particle.ids):
+            kept = self.scored  # it is clean, and its finish was worth less
         told = self._report(Outcome([kept.particle], "interrupt"))
         told["trace"] = [dict(row) for row in list(told["trace"])]
         if isinstance(error, Exception) and not cancelled(error):
@@ -290,6 +293,8 @@ class OneSearch:
         if event.kind == "finish":
             self.finished[int(event.particles.ids)] = picture
         better = ahead(self.kept, event, picture)
+        if better is not None and better.finished and not self.kept.finished:
+            self.scored = self.kept
         self.kept = better or self.kept
         return better is not None
 
