@@ -12,6 +12,7 @@ from typing import Any
 import folder_paths
 
 from ..rewards import REWARDS, Reward
+from ..rewards.wanted import Fitting
 from ..rewards.weights import Peek, is_weights, peek
 
 log = logging.getLogger("flow_search")
@@ -125,14 +126,23 @@ def check_chosen(family: type[Reward], value: Mapping[str, Any]) -> None:
         if "checkpoint" not in setting.metadata or setting.metadata.get("optional"):
             continue
         if value.get(setting.name) in (None, "", NOTHING):
-            what, page = setting.metadata["wanted"][:2]
-            folder = folder_paths.get_folder_paths(FOLDER)[0]
-            lying = list(Shelf.look().broken.values())[:2]
-            rest = f" What cannot be loaded: {'; '.join(lying)}." if lying else ""
             raise ValueError(
-                f"No `{setting.name}` is chosen for {family.title}: expected {what}. Get it at "
-                f"{page} and put it into {folder}.{rest}"
+                f"No `{setting.name}` is chosen for {family.title}: {_where(setting)}{_lying()}"
             )
+
+
+def _where(setting: Field) -> str:
+    folder, fits = folder_paths.get_folder_paths(FOLDER)[0], setting.metadata["checkpoint"]
+    if not isinstance(fits, Fitting):  # of a reward that does not say what it wants
+        return f"put a file for it into {folder}."
+    what, page = fits.wanted[:2]
+    return f"expected {what}. Get it at {page} and put it into {folder}."
+
+
+def _lying() -> str:
+    """What is there, but is not what it is called."""
+    lying = list(Shelf.look().broken.values())[:2]
+    return f" What cannot be loaded: {'; '.join(lying)}." if lying else ""
 
 
 def resolve(name: str) -> Path:

@@ -17,6 +17,7 @@ from .linear_head import head_keys
 from .siglip import siglip_pixels
 from .siglip_checkpoint import TOWER, is_tower, load_tower
 from .types import Files
+from .wanted import Fitting
 from .weights import Peek, Wanted
 
 NAME, PLACES = "scoring_head", (0, 2, 4, 6, 8)
@@ -48,16 +49,14 @@ class AestheticV25:
         metadata={
             "tooltip": "Folder or file of SigLIP so400m-patch14-384 under models/rewards; its "
             "vision tower alone (sigclip_vision_patch14_384) is enough.",
-            "checkpoint": is_tower,
-            "wanted": TOWER,
+            "checkpoint": Fitting(is_tower, TOWER),
         },
     )
     head: str = field(
         default="",
         metadata={
             "tooltip": "The head of the predictor, aesthetic_predictor_v2_5.pth.",
-            "checkpoint": is_head,
-            "wanted": WANTED,
+            "checkpoint": Fitting(is_head, WANTED),
         },
     )
 

@@ -9,6 +9,11 @@ KINDS = {
 }
 
 
+def has_alpha(images: torch.Tensor) -> bool:
+    """Whether the last channel of pictures (…, C) is alpha."""
+    return images.shape[-1] in (2, 4)
+
+
 def rgb(images: torch.Tensor) -> torch.Tensor:
     """Pictures (…, C) in [0, 1] -> (…, 3), differentiable; those of three channels as they are.
 
@@ -26,7 +31,7 @@ def rgb(images: torch.Tensor) -> torch.Tensor:
             f"pictures of {channels} channels given, wanted 3 (RGB), 1 (grey), or 4 or 2 (with "
             "alpha)."
         )
-    if channels in (2, 4):
+    if has_alpha(images):
         alpha = images[..., -1:].clamp(0.0, 1.0)
         images = images[..., :-1] * alpha + (1.0 - alpha)
     return images.expand(*images.shape[:-1], 3) if images.shape[-1] == 1 else images

@@ -21,6 +21,7 @@ from .clip_checkpoint import CLIP, ENDS, CleaningTokenizer, load_model, load_tok
 from .clip_pixels import clip_pixels, nan_shows
 from .memo import Memo
 from .types import Files, check_batch, check_characters
+from .wanted import Fitting
 
 if TYPE_CHECKING:
     from transformers import CLIPModel, CLIPTokenizerFast
@@ -99,8 +100,7 @@ class ClipScore:
         default="",
         metadata={
             "tooltip": "Folder or file of the CLIP model, under models/rewards.",
-            "checkpoint": CLIP.fits,
-            "wanted": CLIP.wanted,
+            "checkpoint": Fitting(CLIP.fits, CLIP.wanted),
         },
     )
     scale: str = field(

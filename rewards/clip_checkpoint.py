@@ -79,9 +79,7 @@ class Layouts:
 
 
 CLIP = Layouts(
-    Wanted(
-        "a CLIP model, text and image towers, of transformers or open_clip", PAGE, REPOSITORIES
-    ),
+    Wanted("a CLIP model, text and image towers, of transformers or open_clip", PAGE, REPOSITORIES),
     ("clip",),
     (PATCHES, PROJECTION, WORDS, "text_projection.weight", "logit_scale"),
     open_clip.KEYS,

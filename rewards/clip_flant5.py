@@ -32,6 +32,7 @@ from .t5_answers import (
     question_field,
 )
 from .types import Files
+from .wanted import Fitting
 
 if TYPE_CHECKING:
     from transformers import CLIPVisionModel, T5ForConditionalGeneration
@@ -94,8 +95,7 @@ class ClipFlanT5Score:
         default="",
         metadata={
             "tooltip": "Folder or file of CLIP-FlanT5 xl or xxl, under models/rewards.",
-            "checkpoint": is_clip_flant5,
-            "wanted": WANTED,
+            "checkpoint": Fitting(is_clip_flant5, WANTED),
         },
     )
     score: str = form_field()

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 import torch.nn.functional as F
 
-from .channels import rgb
+from .channels import has_alpha, rgb
 from .clip_checkpoint import IMAGE_TOWER, load_image_model
 from .clip_pixels import clip_pixels, nan_shows
 from .memo import Memo
 from .types import Files, check_batch
+from .wanted import Fitting
 
 if TYPE_CHECKING:
     from transformers import CLIPVisionModelWithProjection
@@ -84,8 +85,7 @@ class ClipReference:
         metadata={
             "tooltip": "Folder or file of the CLIP model; ViT-B/16 of OpenAI for the style reward "
             "of the RBF paper. Only its image tower is loaded.",
-            "checkpoint": IMAGE_TOWER.fits,
-            "wanted": IMAGE_TOWER.wanted,
+            "checkpoint": Fitting(IMAGE_TOWER.fits, IMAGE_TOWER.wanted),
         },
     )
     mode: str = field(
@@ -121,7 +121,8 @@ class ClipReference:
         files = files or Files()
         if self.reference is None:
             raise ValueError("no picture is connected to `reference`: one to be like is wanted")
-        reference = rgb(self.reference.detach().float().cpu())
+        colours = self.reference[..., :-1] if has_alpha(self.reference) else self.reference
+        reference = rgb(colours.detach().float().cpu())
         check_batch(reference, [""] * len(reference))
         if not (len(reference) and reference.isfinite().all()):
             raise ValueError(f"{len(reference)} reference pictures: finite ones are wanted")

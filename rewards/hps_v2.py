@@ -17,6 +17,7 @@ from .clip import ClipScorer
 from .clip_checkpoint import CLIP, CleaningTokenizer, load_model, load_tokenizer
 from .clip_pixels import padded_pixels
 from .types import Files
+from .wanted import Fitting
 from .weights import Wanted
 
 # Nothing tells it from other CLIP ViT-H/14, but their size.
@@ -45,8 +46,7 @@ class HpsV2:
         default="",
         metadata={
             "tooltip": "File or folder of HPS v2.1, under models/rewards.",
-            "checkpoint": HPS.fits,
-            "wanted": HPS.wanted,
+            "checkpoint": Fitting(HPS.fits, HPS.wanted),
         },
     )
 

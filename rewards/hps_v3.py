@@ -18,6 +18,7 @@ from .hps_v3_prompt import AFTER, BEFORE, instruction
 from .memo import Memo
 from .qwen_pixels import qwen_patches
 from .types import Files, check_batch, check_characters
+from .wanted import Fitting
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -77,8 +78,7 @@ class HpsV3:
         default="",
         metadata={
             "tooltip": "HPSv3.safetensors, under models/rewards.",
-            "checkpoint": is_hps_v3,
-            "wanted": WANTED,
+            "checkpoint": Fitting(is_hps_v3, WANTED),
         },
     )
 

@@ -18,6 +18,7 @@ from .clip_pixels import clip_pixels, nan_shows
 from .image_reward_checkpoint import WANTED, is_image_reward, load_parts, load_tokenizer
 from .memo import Memo
 from .types import Files, check_batch, check_characters
+from .wanted import Fitting
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -93,8 +94,7 @@ class ImageReward:
         metadata={
             "tooltip": "ImageReward.pt, or its tensors as safetensors, under models/rewards, with "
             "the vocab.txt of bert-base-uncased beside it.",
-            "checkpoint": is_image_reward,
-            "wanted": WANTED,
+            "checkpoint": Fitting(is_image_reward, WANTED),
         },
     )
 

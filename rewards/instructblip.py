@@ -34,7 +34,7 @@ from .t5_answers import (
     read_tokenizer,
 )
 from .types import Files
-from .wanted import reading
+from .wanted import Fitting, reading
 from .weights import Peek, Wanted, has_safetensors, look
 
 if TYPE_CHECKING:
@@ -179,8 +179,7 @@ class InstructBlipScore:
         default="",
         metadata={
             "tooltip": "Folder of InstructBLIP-FlanT5 xl or xxl, under models/rewards.",
-            "checkpoint": is_instructblip,
-            "wanted": WANTED,
+            "checkpoint": Fitting(is_instructblip, WANTED),
         },
     )
     score: str = form_field()

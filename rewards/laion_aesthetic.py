@@ -17,6 +17,7 @@ from .clip_checkpoint import IMAGE_TOWER, load_image_model
 from .clip_pixels import clip_pixels
 from .linear_head import head_keys
 from .types import Files
+from .wanted import Fitting
 from .weights import Peek, Wanted, look
 
 NAME, PLACES = "layers", (0, 2, 4, 6, 7)
@@ -54,8 +55,7 @@ class LaionAesthetic:
         default="",
         metadata={
             "tooltip": "Folder or file of OpenAI's CLIP ViT-L/14, or one file with the head in it.",
-            "checkpoint": TOWER.fits,
-            "wanted": TOWER.wanted,
+            "checkpoint": Fitting(TOWER.fits, TOWER.wanted),
         },
     )
     head: str = field(
@@ -63,8 +63,7 @@ class LaionAesthetic:
         metadata={
             "tooltip": "File of the predictor, sac+logos+ava1-l14-linearMSE. Empty: the checkpoint "
             "brings it.",
-            "checkpoint": is_head,
-            "wanted": HEAD,
+            "checkpoint": Fitting(is_head, HEAD),
             "optional": True,
         },
     )

@@ -26,6 +26,7 @@ from .memo import Memo
 from .mps_blocks import CrossModel
 from .state_dict import below, building, check_complete, read_state, shapes_in
 from .types import Files, check_batch
+from .wanted import Fitting
 from .weights import Peek, Wanted, weights_file
 
 if TYPE_CHECKING:
@@ -130,8 +131,7 @@ class Mps:
         default="",
         metadata={
             "tooltip": "File or folder of MPS, under models/rewards, as safetensors.",
-            "checkpoint": is_mps,
-            "wanted": WANTED,
+            "checkpoint": Fitting(is_mps, WANTED),
         },
     )
     threshold: float = field(

@@ -21,7 +21,7 @@ from .memo import Memo
 from .object_counting import CountScorer, CountSettings, load_detector
 from .resize import resized
 from .types import Files
-from .wanted import reading
+from .wanted import Fitting, reading
 from .weights import Peek, Wanted
 
 if TYPE_CHECKING:
@@ -123,8 +123,7 @@ class ObjectCount(CountSettings):
         default="",
         metadata={
             "tooltip": "Folder of Grounding DINO tiny or base, under models/rewards.",
-            "checkpoint": is_grounding_dino,
-            "wanted": WANTED,
+            "checkpoint": Fitting(is_grounding_dino, WANTED),
         },
     )
     side: int = field(

@@ -27,6 +27,7 @@ from .memo import Memo
 from .object_counting import CountScorer, CountSettings, load_detector, setting
 from .resize import resized
 from .types import Files
+from .wanted import Fitting
 from .weights import Peek, Wanted
 
 if TYPE_CHECKING:
@@ -116,8 +117,7 @@ class OwlCount(CountSettings):
         default="",
         metadata={
             "tooltip": "Folder of OWLv2 base or large, under models/rewards.",
-            "checkpoint": is_owl,
-            "wanted": WANTED,
+            "checkpoint": Fitting(is_owl, WANTED),
         },
     )
     floor: float = setting(0.15, 0.01, 0.99, "A box with a lower score is nothing.")

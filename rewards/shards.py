@@ -10,8 +10,7 @@ from .state_dict import read_state, shapes_in
 from .wanted import reading
 from .weights import Peek, Wanted, unpickled
 
-WHOLE = ("model.safetensors", "pytorch_model.bin")
-NAMES = (*WHOLE, *(f"{name}.index.json" for name in WHOLE))  # what transformers looks for
+WHOLE = ("model.safetensors", "pytorch_model.bin")  # what transformers looks for, or an index
 
 
 def read_all(path: Path, wanted: Wanted) -> dict[str, torch.Tensor]:
@@ -51,9 +50,11 @@ def own_state(path: Path, wanted: Wanted, seen: Peek) -> dict[str, torch.Tensor]
     """The tensors of the folder ``path`` where transformers would not read them: in fp8, in files
     whose names it does not look for, beside a config.json that it cannot read. None where it does.
     """
+    whole = any((path / name).is_file() for name in WHOLE)
+    files = [] if whole else _listed(path, wanted)  # all that an index names, else it says so
     fp8 = any(kind.startswith("float8") for kind in seen.dtypes.values())
-    known = any((path / name).is_file() for name in NAMES)
-    if (known and not fp8 and is_plain(path / "config.json")) or not _listed(path, wanted):
+    known = whole or any((path / f"{name}.index.json").is_file() for name in WHOLE)
+    if (known and not fp8 and is_plain(path / "config.json")) or not (whole or files):
         return None
     return read_all(path, wanted)
 

@@ -21,6 +21,7 @@ from .resize import resized
 from .siglip_checkpoint import MODEL, is_siglip, load_model, resampling
 from .siglip_text import SiglipTokenizer, load_tokenizer
 from .types import Files, check_batch, check_characters
+from .wanted import Fitting
 
 if TYPE_CHECKING:
     from transformers import SiglipModel
@@ -108,8 +109,7 @@ class SiglipScore:
         metadata={
             "tooltip": "Folder of the SigLIP model under models/rewards, or its weights file with "
             "the tokenizer (spiece.model or tokenizer.json) beside it. NaFlex is not supported.",
-            "checkpoint": is_siglip,
-            "wanted": MODEL,
+            "checkpoint": Fitting(is_siglip, MODEL),
         },
     )
     scale: str = field(

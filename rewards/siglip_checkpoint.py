@@ -222,9 +222,7 @@ def _built(
     return model.float().eval().requires_grad_(False)
 
 
-def _config(
-    path: Path, wanted: Wanted, model_class: "type[PreTrainedModel]"
-) -> "PretrainedConfig":
+def _config(path: Path, wanted: Wanted, model_class: "type[PreTrainedModel]") -> "PretrainedConfig":
     """The folder's configuration, or of a whole model its part for ``model_class``."""
     told = read_config(path)
     kind = model_class.config_class

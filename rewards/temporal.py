@@ -18,6 +18,7 @@ from .clip_checkpoint import IMAGE_TOWER, load_image_model
 from .clip_pixels import clip_pixels, nan_shows
 from .clips import as_clips, evenly_spaced, frames_setting
 from .types import Files
+from .wanted import Fitting
 
 if TYPE_CHECKING:
     from transformers import CLIPVisionModelWithProjection
@@ -78,8 +79,7 @@ class TemporalConsistency:
         metadata={
             "tooltip": "Folder or file of the CLIP model, or of its image half alone, under "
             "models/rewards.",
-            "checkpoint": IMAGE_TOWER.fits,
-            "wanted": IMAGE_TOWER.wanted,
+            "checkpoint": Fitting(IMAGE_TOWER.fits, IMAGE_TOWER.wanted),
         },
     )
     frames: int = frames_setting()

@@ -27,6 +27,7 @@ from .vlm_checkpoint import (
     load_model,
     template_of,
 )
+from .wanted import Fitting
 from .yes_no import (
     Answers,
     check_prompt,
@@ -162,8 +163,7 @@ class VlmScore:
         metadata={
             "tooltip": "Folder of the model, with its processor and safetensors, under "
             "models/rewards. Models that only answer after thinking score badly.",
-            "checkpoint": is_vlm,
-            "wanted": WANTED,
+            "checkpoint": Fitting(is_vlm, WANTED),
         },
     )
     form: str = form_field()

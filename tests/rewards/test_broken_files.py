@@ -250,6 +250,34 @@ def test_a_tokenizer_of_any_length_is_not_read(tmp_path):
     assert "tokenizer.json: it has 65,000,000 bytes, expected at most 64,000,000" in told
 
 
+def test_a_configuration_of_any_length_is_not_read(copied):
+    reward, files, folder = copied
+    with open(folder / "config.json", "ab") as file:
+        file.write(b" " * 8_000_000)
+    told = refusal(reward.load, files)
+    assert f"{folder} has a config.json that cannot be read (it has 8,00" in told
+
+
+def test_a_part_that_is_missing_is_named(copied):
+    """A download of a model in several files that ended early."""
+    reward, files, folder = copied
+    state = {}
+    for file in [*folder.glob("*.safetensors"), *folder.glob("*.index.json")]:
+        state |= load_file(file) if file.suffix == ".safetensors" else {}
+        file.unlink()
+    if not state:
+        pytest.skip("it has pickles, which test_clip_flant5_checkpoint.py takes away")
+    first, second = (f"model-0000{i}-of-00002.safetensors" for i in (1, 2))
+    keys = sorted(state)
+    save_file({key: state[key] for key in keys[:-3]}, folder / first, {"format": "pt"})
+    places = {key: first if key in keys[:-3] else second for key in keys}
+    told = {"metadata": {"total_size": 1}, "weight_map": places}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(told))
+    assert f"lacks {second}" in refusal(reward.load, files)
+    save_file({key: state[key] for key in keys[-3:]}, folder / second, {"format": "pt"})
+    assert reward.load(files)
+
+
 @pytest.mark.parametrize("depth", [41, 900, 100_000])
 def test_a_configuration_nested_too_deep(copied, depth):
     reward, files, folder = copied

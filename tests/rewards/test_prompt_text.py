@@ -49,8 +49,9 @@ def load(family, path):
 def test_models_in_the_layout_of_open_clip_clean(family, tmp_path):
     file = save(open_clip_state(1024), tmp_path / "open_clip.safetensors")
     scorer = load(family, file)
-    assert scorer.tokenizer("a dog’s &amp; B")["input_ids"] == (
-        scorer.tokenizer("a dog's & b")["input_ids"]
+    assert (
+        scorer.tokenizer("a dog’s &amp; B")["input_ids"]
+        == (scorer.tokenizer("a dog's & b")["input_ids"])
     )
     plain = load_tokenizer(file, None)
     assert scorer.tokenizer("dog’s")["input_ids"] == plain("dog's")["input_ids"]
