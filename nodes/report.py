@@ -170,6 +170,16 @@ def report(
     }
 
 
+def unspent(stopped: str, nfe: int, budget: int) -> list[str]:
+    """The sentence for a search that its budget stopped with a tenth of it or more left."""
+    if stopped != "budget" or nfe > 0.9 * budget:
+        return []
+    return [
+        f"{budget - nfe} of {budget} NFE are left: they carry no other candidate to its end, with "
+        "each call reckoned at the dearest seen."
+    ]
+
+
 def describe_winners(told: dict[str, Any], root: Callable[[int], int]) -> None:
     """Add to each winner of a report the `start` that it descends from.
 

@@ -38,7 +38,7 @@ from .output import output_file
 from .panel import previewed
 from .progress import Progress
 from .replay import compare
-from .report import Trace, all_failed, decoded, describe_winners, report
+from .report import Trace, all_failed, decoded, describe_winners, report, unspent
 from .request import Request, check, plans
 from .reward import HostReward
 from .safekeeping import Safekeeping
@@ -159,6 +159,7 @@ class OneSearch:
             disable_pbar=True,
             seed=request.noise.seed,
         )
+        self.warnings += unspent(self.outcome.stopped, self.ledger.nfe, request.budget)
         with aside("compare the replay with its report"):
             self.warnings += compare(request.search, float(self.outcome.top[0].reward))
         return Found(latent, self.images, self._report(self.outcome))

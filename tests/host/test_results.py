@@ -79,6 +79,17 @@ def test_conditions_on_disjoint_ranges_leave_nothing_unspent(host, method):
     assert spent > 60 - 12 or shown["report"]["stopped"] != "budget"
 
 
+def test_what_is_left_of_a_budget_is_said(host):
+    """Field 7: four steps of 10 NFE carry two trajectories, and no third."""
+    graph = particles(search(name="left", steps=4, budget=10, finish_steps=0), "best_of_n")
+    report = host.probe(graph)["report"]
+    assert report["spent"]["nfe"] == 8 and report["stopped"] == "budget"
+    assert report["warnings"] == [
+        "2 of 10 NFE are left: they carry no other candidate to its end, with each call reckoned "
+        "at the dearest seen."
+    ]
+
+
 @pytest.mark.parametrize("steps", [1, 2])
 def test_few_steps_spend_the_budget(host, steps):
     """Field 7: with one step RBF has nothing but starts to spend it on."""

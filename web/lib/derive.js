@@ -34,6 +34,15 @@ export function bestRow(search) {
 }
 
 /**
+ * Whether a search that its budget stopped left a tenth of it or more: it had to reckon each call at
+ * the dearest that it saw, and what was left did not carry another one.
+ * @param {Search} search
+ */
+export function isUnspent({ stopped, spent, budget }) {
+  return stopped === "budget" && spent <= 0.9 * budget;
+}
+
+/**
  * What the finish of the result scored, where the result was kept unfinished because that was less.
  * @param {Search} search
  * @returns {?number}

@@ -4,7 +4,7 @@
  * `model`, `words`, `href` (FileRef -> URL) are set from outside; it says "stop" when asked to.
  */
 
-import { bestPicture, bestRow, film, isPerfect, lineage, lowerFinish, shares } from "./derive.js";
+import { bestPicture, bestRow, film, isPerfect, isUnspent, lineage, lowerFinish, shares } from "./derive.js";
 import { DIALOG, fill, openPicture, wireDialog } from "./dialog.js";
 import { drawer, heading } from "./element.js";
 import { COLOURS, PANEL_STYLE } from "./style.js";
@@ -199,7 +199,8 @@ export function panelView() {
     why(model, search) {
       const known = /** @type {Record<string, string>} */ (/** @type {unknown} */ (this.words));
       const highest = search && search.stopped === "target" && search.rows.some((row) => isPerfect(search, row));
-      const why = model.error ? "error" : (model.ended ?? search?.stopped ?? "unknown");
+      const stopped = search && isUnspent(search) ? "unspent" : search?.stopped;
+      const why = model.error ? "error" : (model.ended ?? stopped ?? "unknown");
       return highest && !model.ended ? this.words.highest : (known[why] ?? this.words.unknown);
     }
 
