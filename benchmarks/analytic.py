@@ -28,8 +28,10 @@ from page import chart, put  # noqa: E402
 from world import Setting  # noqa: E402
 
 from pack.samplers.batching import MicroBatch  # noqa: E402  isort: skip
-from pack.samplers.ledger import Ledger  # noqa: E402  isort: skip
-from pack.samplers.problem import Problem  # noqa: E402  isort: skip
+from pack.samplers.flow import Flow  # noqa: E402  isort: skip
+from pack.samplers.purse import Purse  # noqa: E402  isort: skip
+from pack.samplers.search.rounds import minimum  # noqa: E402  isort: skip
+from pack.samplers.task import Task  # noqa: E402  isort: skip
 from pack.samplers.resampling import RESAMPLERS  # noqa: E402  isort: skip
 from pack.samplers.run import Finish, Outcome, StopRules, check_budget, run  # noqa: E402  isort: skip
 from pack.samplers.search.smc import SMC, TEMPERINGS  # noqa: E402  isort: skip
@@ -116,20 +118,18 @@ PARTS = {
 }
 
 
-def problem(setting: Setting, part: Part, seed: int) -> Problem:
+def new_task(setting: Setting, part: Part, seed: int) -> Task:
     noise, times = Noise(seed), setting.times()[1]
-    return Problem(
+    flow = Flow(
         part.denoiser,
         setting.transition(),
         times,
         start=lambda ids: times[0] * noise(ids),
         noise=noise,
         uniform=noise.uniform,
-        objective=part.objective,
-        lookahead=setting.lookahead,
-        ledger=Ledger(total=setting.budget),
-        batch=MicroBatch(1_000_000),
     )
+    purse, batch = Purse(total=setting.budget), MicroBatch(1_000_000)
+    return Task(flow, purse, part.objective, lookahead=setting.lookahead, batch=batch)
 
 
 # ---- what each method finds
@@ -173,9 +173,10 @@ def find(job: tuple[str, Setting, int]) -> dict[str, list[float]] | None:
     part, found = PARTS[name], {"reward": [], "last": []}
     finish = Finish(setting.finish).after(setting.lookahead)
     for seed in range(seeds):
-        task, search, outcome = problem(setting, part, seed), setting.search(), Outcome()
+        task, search, outcome = new_task(setting, part, seed), setting.search(), Outcome()
         try:
-            check_budget(search, len(task.times), finish, setting.budget, 1, task.prices)
+            needed = minimum(search, len(task.times), task.prices)
+            check_budget(needed, len(task.times), finish, setting.budget, 1, task.prices)
         except ValueError:
             return None
         steps = [
@@ -267,7 +268,7 @@ def sample_law(job: tuple[SMC, int, int]) -> list[tuple[float, float, float]]:
     search, n, runs = job
     found = []
     for seed in range(runs):
-        *_, last, _ = search.run(problem(replace(LAW, budget=n * LAW.steps), TILTED, seed))
+        *_, last, _ = search.run(new_task(replace(LAW, budget=n * LAW.steps), TILTED, seed))
         found.append(moments(last.particles.x0, last.log_w))
     return found
 

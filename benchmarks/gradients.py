@@ -28,12 +28,14 @@ import held_out  # noqa: E402
 import torch  # noqa: E402
 from pack.demo.scenes import COLOURS  # noqa: E402
 from pack.demo.text import parse  # noqa: E402
+from pack.samplers.flow import Flow  # noqa: E402
 from pack.samplers.guidance import GUIDANCES, TorchGradients, pull  # noqa: E402
-from pack.samplers.ledger import Ledger  # noqa: E402
 from pack.samplers.noise import AddressedNoise  # noqa: E402
-from pack.samplers.problem import Problem  # noqa: E402
+from pack.samplers.purse import Purse  # noqa: E402
 from pack.samplers.run import Finish, Outcome, StopRules, run  # noqa: E402
+from pack.samplers.search.rounds import minimum  # noqa: E402
 from pack.samplers.steering import Steering  # noqa: E402
+from pack.samplers.task import Task  # noqa: E402
 from page import put  # noqa: E402
 from torch import Tensor  # noqa: E402
 from torch.profiler import ProfilerActivity, profile  # noqa: E402
@@ -93,29 +95,28 @@ def find(world: World, prompt: str, row: Row, seed: int) -> tuple[Tensor, dict[s
     if row.strength:
         guidance = GUIDANCES[row.guidance](row.strength, row.schedule)
         steering = Steering(guidance, TorchGradients(value, denoise))
-    problem = Problem(
+    flow = Flow(
         denoise,
         setting.transition(),
         times,
         start=lambda ids: times[0] * noise(ids),
         noise=noise,
         uniform=noise.uniform,
-        objective=value,
-        steering=steering,
-        ledger=Ledger(),
     )
+    purse = Purse()
+    task = Task(flow, purse, value, steering=steering)
     finish = Finish(setting.finish, 1)
-    least = setting.search().minimum(len(times), problem.prices) + finish.rows()
-    problem.ledger.total = least if row.method == "alone" else row.budget
+    least = minimum(setting.search(), len(times), task.prices) + finish.rows()
+    purse.total = least if row.method == "alone" else row.budget
     begin = time.process_time()
-    list(run(setting.search(), problem, finish, StopRules(), outcome))
+    list(run(setting.search(), task, finish, StopRules(), outcome))
     seconds, picture = time.process_time() - begin, world.decode(outcome.top[0].clean)[0]
     return picture, {
         "reward": float(outcome.top[0].reward),
         "exact": judge(picture, prompt)["exact"],
         "agree": held_out.agreement(picture, prompt),
-        "nfe": problem.ledger.nfe,
-        "gradients": problem.ledger.gradients,
+        "nfe": purse.nfe,
+        "gradients": purse.counts["gradients"],
         "seconds": seconds,
     }
 

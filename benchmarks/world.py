@@ -32,18 +32,21 @@ from pack.rewards.colour_count import ColourCount  # noqa: E402
 from pack.rewards.colour_shapes import colour_counts  # noqa: E402
 from pack.samplers.change_path import ChangePath  # noqa: E402
 from pack.samplers.diffusions import Diffusion  # noqa: E402
+from pack.samplers.flow import Flow  # noqa: E402
 from pack.samplers.glass import Glass  # noqa: E402
 from pack.samplers.interpolants import INTERPOLANTS  # noqa: E402
 from pack.samplers.interpolants.linear import Linear  # noqa: E402
 from pack.samplers.kernels import KERNELS  # noqa: E402
-from pack.samplers.ledger import Ledger  # noqa: E402
 from pack.samplers.lookahead import AUTOMATIC, LOOK, SHARP, blur  # noqa: E402
 from pack.samplers.noise import AddressedNoise  # noqa: E402
-from pack.samplers.problem import Problem  # noqa: E402
+from pack.samplers.purse import Prices, Purse  # noqa: E402
+from pack.samplers.replay import Book  # noqa: E402
 from pack.samplers.run import Finish, Outcome, StopRules, check_budget, run  # noqa: E402
 from pack.samplers.schedules import model_times, split_window  # noqa: E402
 from pack.samplers.search import SEARCHES  # noqa: E402
-from pack.samplers.types import Denoiser, Kernel, Objective, Prices, Search  # noqa: E402
+from pack.samplers.search.rounds import Search, minimum  # noqa: E402
+from pack.samplers.task import Task  # noqa: E402
+from pack.samplers.types import Denoiser, Kernel, Objective  # noqa: E402
 
 SHAPE = (16, 16, 16)
 
@@ -120,27 +123,27 @@ class World:
         lead, times = setting.times()
         first = (lead or times)[0]
         noise, outcome = AddressedNoise(seed, SHAPE), Outcome()
-        problem = Problem(
+        flow = Flow(
             denoise,
             setting.transition(),
             times,
             lead=lead,
-            lookahead=setting.lookahead,
             start=lambda ids: first * noise(ids),
             noise=noise,
             uniform=noise.uniform,
-            objective=objective,
-            ledger=Ledger(total=setting.budget),
         )
+        purse, book = Purse(total=setting.budget), Book()
+        task = Task(flow, purse, objective, lookahead=setting.lookahead, on_made=book.add)
         search, finish = setting.search(), Finish(setting.finish, setting.top_k)
         finish = finish.after(setting.lookahead)
-        check_budget(search, len(times), finish, setting.budget, 1, problem.prices)
-        events = list(run(search, problem, finish, StopRules(), outcome))
+        needed = minimum(search, len(times), task.prices)
+        check_budget(needed, len(times), finish, setting.budget, 1, task.prices)
+        events = list(run(search, task, finish, StopRules(), outcome, book.root))
         best = outcome.top[0]
         picture = self.decode(best.clean)[0]
         return picture, judge(picture, prompt) | {
             "reward": float(best.reward),
-            "nfe": problem.ledger.nfe,
+            "nfe": purse.nfe,
             "accepted": sum(e.kind == "accept" for e in events),
         }
 

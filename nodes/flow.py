@@ -15,7 +15,7 @@ from comfy.sampler_helpers import get_additional_models
 from torch import Tensor
 
 from ..samplers.batching import OneAtATime, OutOfMemory
-from ..samplers.ledger import BudgetExceeded, Ledger
+from ..samplers.purse import BudgetExceeded, Purse
 from .caches import BlockWatch, Mixed, StepCache
 from .clock import Clock, clock_of
 from .memory import make_room, out_of_memory
@@ -112,9 +112,9 @@ class Network:
     """
 
     def __init__(
-        self, model: Any, extra_args: dict[str, Any], ledger: Ledger, watched: bool = False
+        self, model: Any, extra_args: dict[str, Any], purse: Purse, watched: bool = False
     ) -> None:
-        self.model, self.extra_args, self.ledger = model, extra_args, ledger
+        self.model, self.extra_args, self.purse = model, extra_args, purse
         self.watch = BlockWatch() if watched else None
         self.passing = Passing(extra_args["model_options"]) if watched else None
         self.doubt: Callable[[], None] | None = None
@@ -133,14 +133,14 @@ class Network:
         )
 
     def _count(self, execute: Callable, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        ledger = self.ledger
+        purse = self.purse
         with self.lock:  # of several GPUs each has a thread of its own
-            if ledger.nfe + len(x) > ledger.total:
+            if purse.nfe + len(x) > purse.total:
                 raise BudgetExceeded(
-                    f"budget of {ledger.total} NFE exhausted: {ledger.nfe} spent, and a call of "
+                    f"budget of {purse.total} NFE exhausted: {purse.nfe} spent, and a call of "
                     f"{len(x)} asked for in the midst of a prediction."
                 )
-            ledger.charge(len(x), 1)
+            purse.charge(len(x), 1)
         if self.watch is None:
             return execute(x, *args, **kwargs)
         with self.watch(execute.class_obj.diffusion_model):
@@ -159,8 +159,8 @@ class Network:
         return self._predict(x, t)
 
     def _predict(self, x: Tensor, t: float) -> Tensor:
-        ledger = self.ledger
-        before = ledger.nfe, ledger.network_calls
+        purse = self.purse
+        before = purse.nfe, purse.network_calls
         try:
             sigma = x.new_full((len(x),), self.clock.sigma(t))
             x0 = self.model(self.clock.outward(x, t), sigma, **self.extra_args)
@@ -170,13 +170,13 @@ class Network:
             refused = not out_of_memory(error)
             if refused and len(x) == 1:
                 raise
-            ledger.nfe, ledger.network_calls = before  # a call that gave nothing is not spent
+            purse.refund(*before)  # a call that gave nothing is not spent
             if refused:  # some backends take one row at a time; asked so, they say if it was that
                 log.warning("%d candidates at once failed (%s): one at a time now.", len(x), error)
                 raise OneAtATime(str(error)) from error
             mm.soft_empty_cache()
             raise OutOfMemory(str(error)) from None
-        spent = ledger.nfe - before[0]
+        spent = purse.nfe - before[0]
         self._check(x, x0)
         if not spent and t in self.paid:
             raise StepCache("an answer that the network was not asked for")
@@ -186,7 +186,7 @@ class Network:
                 "of the schedule: is a timestep range too narrow, or is a cache on the model?"
             )
         self.paid.add(t)
-        ledger.cost = max(ledger.cost, math.ceil(spent / len(x)))
+        purse.raise_cost(math.ceil(spent / len(x)))
         if self.passing and self.passing.changed and self.doubt:
             ask, self.doubt = self.doubt, None
             ask()
@@ -206,7 +206,7 @@ class Network:
     def memory(self, shape: Sequence[int]) -> float:
         """Bytes that a call on one latent of this shape takes, as the host reckons: what goes with
         it (reference pictures, a ControlNet) counts, once for each of its network rows."""
-        known = tuple(shape), self.ledger.cost
+        known = tuple(shape), self.purse.cost
         if known not in self.reckoned:
             self.reckoned[known] = self._memory(*known)
         return self.reckoned[known]

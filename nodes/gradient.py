@@ -231,8 +231,8 @@ class HostGradients:
 
     def through_network(self, x: Tensor, t: float, cotangent: Tensor) -> Tensor:
         """When memory runs out: the Jacobian of x0 guidance, now and later, if that is allowed."""
-        ledger = self.objective.ledger
-        if not ledger.fallbacks:
+        purse = self.objective.purse
+        if not purse.counts["fallbacks"]:
             try:
                 return self._pulled(x, t, cotangent)
             except Exception as error:
@@ -241,7 +241,7 @@ class HostGradients:
             if not self.fall_back:
                 raise told
             log.warning("%s Falling back on x0 guidance.", told)
-        ledger.fallbacks += len(x)
+        purse.counts["fallbacks"] += len(x)
         return unit_jacobian(t) * cotangent
 
     def _refused(self, error: Exception, x: Tensor) -> RuntimeError:

@@ -25,11 +25,12 @@ from torch import Tensor
 from ..samplers.batching import MicroBatch, OneAtATime, OutOfMemory
 from ..samplers.interpolants.linear import Linear
 from ..samplers.kernels import ODE
-from ..samplers.ledger import BudgetExceeded
-from ..samplers.lineage import Replay
 from ..samplers.lookahead import AUTOMATIC, LOOK, may_look
-from ..samplers.problem import Problem
+from ..samplers.purse import BudgetExceeded
+from ..samplers.replay import Replay
 from ..samplers.run import check_budget
+from ..samplers.search.rounds import minimum
+from ..samplers.task import Task
 from .caches import Mixed, StepCache
 from .flow import Network
 from .guiders import LEAST, known, looks_across
@@ -69,18 +70,18 @@ class GuiderCheck:
 
     def __call__(self, x: Tensor, rows: int) -> None:
         """Refuse a guider that remembers, for no more than `rows` network rows of x (1,*D)."""
-        ledger, before = self.network.ledger, self.network.ledger.nfe
+        purse, before = self.network.purse, self.network.purse.nfe
         if rows < LEAST:
             raise BudgetExceeded(
-                f"budget of {ledger.total} NFE given, {before} of it spent, wanted {LEAST} rows to "
+                f"budget of {purse.total} NFE given, {before} of it spent, wanted {LEAST} rows to "
                 "see whether a wrapper on the model remembers calls."
             )
-        ledger.cost = 1  # what the rows cost is seen
+        purse.begin_check()  # what the rows cost is seen
         try:
-            with ledger.timed("network"):
+            with purse.timed("network"):
                 self._ask_all(x, rows >= self.rows)
         finally:
-            ledger.checked += ledger.nfe - before
+            purse.end_check(before)
 
     def _ask_all(self, x: Tensor, whole: bool) -> None:
         first = self._ask(x, self.times[0])
@@ -155,11 +156,11 @@ class GuiderCheck:
         return None
 
     def _ask(self, x: Tensor, t: float) -> Answer:
-        ledger = self.network.ledger
-        before = ledger.nfe
+        purse = self.network.purse
+        before = purse.nfe
         x0 = self.network(x, t)
         self.after_call()
-        return Answer(x, t, x0, (ledger.nfe - before) // len(x))
+        return Answer(x, t, x0, (purse.nfe - before) // len(x))
 
     def _step(self, known: Answer, s: float) -> Tensor:
         return ODE(Linear())(known.x, known.x0, known.t, s).mean
@@ -208,40 +209,41 @@ class GuiderCheck:
         return self.network.clock.sigma(t)
 
 
-def check_answers(request: Request, network: Network, problem: Problem, x: Tensor) -> None:
+def check_answers(request: Request, network: Network, task: Task, x: Tensor) -> None:
     """Before a search from x (1,*D): ask its guider, unless it is known; where it is, what wraps
     the network is asked once it changes a call.
 
     A replay goes one particle's way, and is not asked.
     """
-    search, finish, ledger, batch = request.search, request.finish, problem.ledger, problem.batch
+    search, finish, purse, batch = request.search, request.finish, task.purse, task.batch
     if looks_across(request.guider):
         batch.alone()
     if isinstance(search, Replay):
         return
-    times, steps = [*problem.lead, *problem.times], len(problem.times)
-    ledger.reserve = finish.rows()
-    between = sigmas_between(request, problem)
-    check = GuiderCheck(network, batch, times, between, problem.after_call)
+    times, steps = [*task.flow.lead, *task.times], len(task.times)
+    purse.reserve(finish.rows())
+    between = sigmas_between(request, task)
+    check = GuiderCheck(network, batch, times, between, task.on_call)
+    needed = minimum(search, steps, task.prices)
     if known(request.guider):
-        network.doubt = lambda: check(x, int(problem.left))
+        network.doubt = lambda: check(x, int(task.left))
         return
-    check(x, int(problem.left) - search.minimum(steps, problem.prices))
-    spent = ledger.nfe
-    check_budget(search, steps, finish, request.budget, ledger.cost, problem.prices, spent)
+    check(x, int(task.left) - needed)
+    spent = purse.nfe
+    check_budget(needed, steps, finish, request.budget, purse.cost, task.prices, spent)
 
 
-def sigmas_between(request: Request, problem: Problem) -> list[float]:
+def sigmas_between(request: Request, task: Task) -> list[float]:
     """The sigmas between the given ones that finish, lookahead or kernel ask for: of the lowest
     way down, the first and the last."""
-    t, end, nodes = problem.times[-1], 0.0, problem.lookahead
+    t, end, nodes = task.times[-1], 0.0, task.lookahead
     if nodes == AUTOMATIC:
-        nodes = LOOK if may_look(request.search, problem) else 0
+        nodes = LOOK if may_look(request.search, task) else 0
     if request.finish.rows() and request.finish.steps >= nodes:
-        nodes, end = request.finish.steps, problem.end
+        nodes, end = request.finish.steps, task.flow.end
     if nodes > 0:
         ends = dict.fromkeys((1, nodes))
         return [end + (t - end) * (1.0 - i / (nodes + 1)) for i in ends]
-    if problem.kernel.inner > 1 and len(problem.times) > 1:
-        return [0.5 * (problem.times[0] + problem.times[1])]
+    if task.flow.kernel.inner > 1 and len(task.times) > 1:
+        return [0.5 * (task.times[0] + task.times[1])]
     return []

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..samplers.batching import MicroBatch
-from ..samplers.ledger import Ledger
+from ..samplers.purse import Purse
 from .aside import aside
 from .decode import decode
 from .flow import Network, in_use
@@ -53,12 +53,12 @@ class HostObjective:
         reward: HostReward,
         prompt: str,
         network: Network,
-        ledger: Ledger,
+        purse: Purse,
         batch: MicroBatch,
         remember: int = 1,
     ) -> None:
         self.vae, self.reward, self.prompt = vae, reward, prompt
-        self.network, self.ledger, self.batch = network, ledger, batch
+        self.network, self.purse, self.batch = network, purse, batch
         self.keep = in_use()
         self.remember = remember
         self.pictures: dict[int, Tensor] = {}
@@ -130,7 +130,7 @@ class HostObjective:
 
     def decode(self, x0: Tensor) -> Tensor:
         """Pictures of x0, charged."""
-        with self.ledger.timed("decode"):
+        with self.purse.timed("decode"):
             parts = [decode(self.vae, self.network.base, part) for part in x0.split(self.at_once)]
         images = torch.cat(parts)
         self.charge(images)
@@ -139,8 +139,8 @@ class HostObjective:
 
     def charge(self, images: Tensor) -> None:
         """Book pictures (K,H,W,3) or clips (K,T,H,W,3) that were decoded."""
-        self.ledger.decodes += len(images)
-        self.ledger.frames += images.shape[:-3].numel()
+        self.purse.counts["decodes"] += len(images)
+        self.purse.counts["frames"] += images.shape[:-3].numel()
 
     def judge(self, images: Tensor) -> Tensor:
         """(K,) scores of pictures or clips as a call gives them, float64 on the CPU, charged."""
@@ -149,10 +149,10 @@ class HostObjective:
         count = int(sound.sum())
         if count:
             finite = images if count == len(images) else images[sound.to(images.device)]
-            with self.ledger.timed("reward"):
+            with self.purse.timed("reward"):
                 given = score(self.reward, finite, self.prompt).cpu().double()
             scores[sound] = torch.where(given.isfinite(), given, torch.nan)
-            self.ledger.rewards += count
+            self.purse.counts["rewards"] += count
         return scores
 
     def restore(self, x0: Tensor, times: int = 1) -> None:

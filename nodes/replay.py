@@ -11,8 +11,8 @@ from typing import Any
 import folder_paths
 from PIL import Image, UnidentifiedImageError
 
-from ..samplers.lineage import Replay
-from ..samplers.types import Search
+from ..samplers.replay import Replay
+from ..samplers.search import Search
 from .json_values import parse, short
 from .metadata import KEY
 from .report import read, reports_in

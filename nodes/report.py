@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..samplers.ledger import Ledger
+from ..samplers.purse import Purse
 from ..samplers.run import Outcome
 from ..samplers.types import SCORED, Particles, SearchEvent
 from .json_values import parse, short
@@ -25,7 +25,7 @@ def number(value: float) -> float | None:
 class Trace:
     """One row a scored particle, in the order evaluated; `first` is the search's first step.
 
-    `failed` tells by id why a particle has no score: the problem's own book. With a watchdog the
+    `failed` tells by id why a particle has no score: the task's own book. With a watchdog the
     rows are `watched`: they have the entry that it fills in, null where it has no score. `quota`,
     in the rows of particles that a path with a quota moved to, is what it may try from there.
     """
@@ -131,17 +131,17 @@ def report(
     seed: int,
     settings: dict[str, Any],
     budget: dict[str, Any],
-    ledger: Ledger,
+    purse: Purse,
     trace: Trace,
     outcome: Outcome,
-    watchdog: Ledger | None = None,
+    watchdog: Purse | None = None,
 ) -> dict[str, Any]:
     """The report as a JSON-ready dictionary; `watchdog` is what that spent."""
     rows = [trace.by_id[int(p.ids)] for p in outcome.top]
     top = [{k: row[k] for k in ("id", "path", "reward", "watchdog") if k in row} for row in rows]
     beside = {}
     if watchdog is not None:
-        counts = {"decodes": watchdog.decodes, "rewards": watchdog.rewards}
+        counts = {"decodes": watchdog.counts["decodes"], "rewards": watchdog.counts["rewards"]}
         seconds = {part: watchdog.seconds[part] for part in ("decode", "reward")}
         beside = {"watchdog": counts | {"seconds": seconds}}
     return {
@@ -152,15 +152,15 @@ def report(
         "sigmas": trace.times,
         "budget": budget,
         "spent": {
-            "nfe": ledger.nfe,
-            "network_calls": ledger.network_calls,
-            "decodes": ledger.decodes,
-            "frames": ledger.frames,
-            "rewards": ledger.rewards,
-            "seconds": {"total": ledger.elapsed, **ledger.seconds},
-            "gradients": ledger.gradients,
-            **({"check_nfe": ledger.checked} if ledger.checked else {}),
-            **({"fallbacks": ledger.fallbacks} if ledger.fallbacks else {}),
+            "nfe": purse.nfe,
+            "network_calls": purse.network_calls,
+            "decodes": purse.counts["decodes"],
+            "frames": purse.counts["frames"],
+            "rewards": purse.counts["rewards"],
+            "seconds": {"total": purse.elapsed, **purse.seconds},
+            "gradients": purse.counts["gradients"],
+            **({"check_nfe": purse.checked} if purse.checked else {}),
+            **({"fallbacks": purse.counts["fallbacks"]} if purse.counts["fallbacks"] else {}),
             **beside,
         },
         "stopped": outcome.stopped,

@@ -10,13 +10,12 @@ import torch
 from torch import Tensor
 
 from ..samplers.guidance import acts
-from ..samplers.lineage import Replay
 from ..samplers.lookahead import AUTOMATIC
+from ..samplers.purse import Prices
+from ..samplers.replay import Replay
 from ..samplers.run import Finish, StopRules, check_budget
 from ..samplers.schedules import split_window
-from ..samplers.search.smc import SMC
-from ..samplers.search.sop import SearchOverPaths
-from ..samplers.types import Prices, Search
+from ..samplers.search.rounds import Search, minimum
 from .aside import aside
 from .clock import check_start, clock_of
 from .flow import check_latent, check_mask, check_pictures, check_sigmas
@@ -98,8 +97,11 @@ def check(request: Request) -> list[float]:
     inner, slope = request.sampler.kernel.inner, request.sampler.guidance.rows
     for own in plans(request, times):
         prices = Prices.of(len(lead), inner, own.lookahead, slope)
-        asked = LEAST * cost if not isinstance(own.search, Replay) and not sure else 0
-        check_budget(own.search, len(inside), own.finish, own.budget, cost, prices, asked)
+        if isinstance(own.search, Replay):  # which is not asked
+            needed, asked = own.search.rows(len(inside), prices), 0
+        else:
+            needed, asked = minimum(own.search, len(inside), prices), 0 if sure else LEAST * cost
+        check_budget(needed, len(inside), own.finish, own.budget, cost, prices, asked)
     return times
 
 
@@ -125,8 +127,9 @@ def plans(request: Request, times: list[float]) -> list[Request]:
 
 
 def check_kernel(request: Request, times: list[float], end: float) -> None:
-    """Refuse a kernel that explodes on the search's own steps; sop and a replay take none anew."""
-    if request.replay or isinstance(request.search, SearchOverPaths):
+    """Refuse a kernel that explodes on the search's own steps; a method whose steps are the ODE's,
+    and a replay, take none anew."""
+    if request.replay or not request.search.guided:
         return
     lands = end > 0.0 and not request.finish.steps  # the last step, then, is the kernel's
     check_stable(request.sampler.kernel, [*times, end] if lands else times)
@@ -135,24 +138,25 @@ def check_kernel(request: Request, times: list[float], end: float) -> None:
 def check_guidance(request: Request, times: list[float]) -> None:
     """Refuse guidance that the method has no use for."""
     guidance, search = request.sampler.guidance, request.search
-    if guidance.strength and isinstance(search, SearchOverPaths):
+    if guidance.strength and not search.guided:
         raise ValueError(
-            "guidance given for the method sop, wanted another method: its steps are the ODE's, "
-            "which guidance does not move."
+            f"guidance given for the method {request.method}, wanted another method: its steps are "
+            "the ODE's, which guidance does not move."
         )
-    if not (guidance.strength and isinstance(search, SMC)):
+    if not (guidance.strength and search.weighted):
         return
     if not request.sampler.stochastic:
         raise ValueError(
-            "diffusion_norm 0 given for guided smc, wanted more than 0: its weights are those of a "
-            "random draw."
+            f"diffusion_norm 0 given for guided {request.method}, wanted more than 0: its weights "
+            "are those of a random draw."
         )
     zero, kernel = torch.zeros(1, 1), request.sampler.kernel
     for t, s in pairwise(times):
         step = kernel(zero, zero, t, s)
         if acts(guidance, step) and not step.std:
             raise ValueError(
-                f"A step from {t:.4f} to {s:.4f} that draws no noise was given for guided smc, "
+                f"A step from {t:.4f} to {s:.4f} that draws no noise was given for guided "
+                f"{request.method}, "
                 "wanted noise at every step that guidance moves (schedule relative, another "
                 "diffusion, or other sigmas): its weights are those of a random draw."
             )

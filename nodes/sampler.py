@@ -13,17 +13,17 @@ from torch import Tensor
 from ..samplers.batching import MicroBatch
 from ..samplers.change_path import ChangePath
 from ..samplers.diffusions import SHAPES, Diffusion
+from ..samplers.flow import Flow
 from ..samplers.glass import Glass
 from ..samplers.guidance import GUIDANCES, NEEDS_NOISE, Guidance
 from ..samplers.interpolants import INTERPOLANTS
 from ..samplers.interpolants.linear import Linear
 from ..samplers.kernels import KERNELS
-from ..samplers.ledger import Ledger
 from ..samplers.noise import AddressedNoise
-from ..samplers.problem import Problem
-from ..samplers.search.best_of_n import walk
+from ..samplers.purse import Purse
 from ..samplers.stability import largest_norm
 from ..samplers.steering import Steering
+from ..samplers.task import Task
 from ..samplers.types import Kernel
 from .aside import aside
 from .flow import Network, check_sigmas, stop_if_interrupted
@@ -55,9 +55,9 @@ class Guide:
         check_gradient(self.guidance, self.reward)
         self.reward.check(self.prompt)
 
-    def steering(self, network: Network, ledger: Ledger, batch: MicroBatch) -> Steering:
+    def steering(self, network: Network, purse: Purse, batch: MicroBatch) -> Steering:
         reward = self.reward.fresh()
-        objective = HostObjective(self.vae, reward, self.prompt, network, ledger, batch)
+        objective = HostObjective(self.vae, reward, self.prompt, network, purse, batch)
         return steering(self.guidance, objective, network)
 
 
@@ -85,17 +85,17 @@ def sample_flow(
     guide: Guide,
 ) -> Tensor:
     """The plain sampler: a search of width 1 for each image of the batch."""
-    ledger, batch = Ledger(), MicroBatch(may_split=False)  # masks and conditions belong to rows
+    purse, batch = Purse(), MicroBatch(may_split=False)  # masks and conditions belong to rows
     guided = guide.guidance.strength > 0.0
     if guided:
         guide.check()
-    network = Network(model, extra_args, ledger)
+    network = Network(model, extra_args, purse)
     clock, times = network.clock, check_sigmas(sigmas, network.clock)
     check_stable(kernel, times if times[-1] else times[:-1])
     source = AddressedNoise(
         extra_args.get("seed") or 0, tuple(x.shape[1:]), x.device, images=len(x)
     )
-    problem = Problem(
+    flow = Flow(
         denoiser=network,
         kernel=kernel,
         times=times[:-1],
@@ -103,20 +103,23 @@ def sample_flow(
         start=lambda ids: clock.inward(x, times[0])[list(ids)],
         noise=network.noise(source),
         uniform=source.uniform,
-        ledger=ledger,
+    )
+    task = Task(
+        flow,
+        purse,
         batch=batch,
-        steering=guide.steering(network, ledger, batch) if guided else None,
+        steering=guide.steering(network, purse, batch) if guided else None,
         counts_itself=True,
-        after_call=stop_if_interrupted,
+        on_call=stop_if_interrupted,
     )
     logged: set[str] = set()
-    for i, particles in enumerate(walk(problem, problem.born(len(x), score=False), score=False)):
+    for i, particles in enumerate(task.walk(task.born(len(x), score=False), score=False)):
         if callback is not None:
             sigma, y = sigmas[i], clock.outward(particles.x, times[i])
             shown = {"x": y, "denoised": particles.x0, "sigma_hat": sigma}
             with aside("show a step of the sampler", logged):
                 callback(shown | {"i": i, "sigma": sigma})
-    return clock.outward(problem.land(particles), problem.end)
+    return clock.outward(task.land(particles), flow.end)
 
 
 class FlowSampler(KSAMPLER):

@@ -18,12 +18,13 @@ from torch import Tensor
 
 from ..rewards import maximum_of
 from ..samplers.batching import MicroBatch, device_clock
-from ..samplers.ledger import Ledger
-from ..samplers.lineage import Book, entries
+from ..samplers.flow import Flow
 from ..samplers.noise import AddressedNoise
-from ..samplers.problem import Problem
+from ..samplers.purse import Purse
+from ..samplers.replay import Book, entries
 from ..samplers.run import Outcome, run
 from ..samplers.schedules import split_window
+from ..samplers.task import Task
 from ..samplers.types import SCORED, Particles, SearchEvent
 from .aside import aside, cancelled
 from .decode import frames, preview
@@ -130,7 +131,7 @@ class OneSearch:
         self.gallery = Gallery(events.sender.node_id)
         clock = device_clock(mm.get_torch_device())
         cost = nfe_per_particle(request.guider)
-        self.ledger = Ledger(request.budget, cost, wait=clock or (lambda: None))
+        self.purse = Purse(request.budget, cost, wait=clock or (lambda: None))
         window = request.window_start, request.window_end
         self.lead, self.inside = split_window(times[:-1], *window)
         self.batch = MicroBatch(request.micro_batch, clock=clock)
@@ -142,7 +143,6 @@ class OneSearch:
         self.finished: dict[int, Tensor | None] = {}
         self.kept: Kept | None = None
         self.scored: Kept | None = None  # the best before anything was finished
-        self.problem: Problem | None = None
         safe.begin(self.unfinished, self._saved)
 
     def __call__(self, noise: Tensor, samples: Tensor, mask: Tensor | None) -> Found:
@@ -159,7 +159,7 @@ class OneSearch:
             disable_pbar=True,
             seed=request.noise.seed,
         )
-        self.warnings += unspent(self.outcome.stopped, self.ledger.nfe, request.budget)
+        self.warnings += unspent(self.outcome.stopped, self.purse.nfe, request.budget)
         with aside("compare the replay with its report"):
             self.warnings += compare(request.search, float(self.outcome.top[0].reward))
         return Found(latent, self.images, self._report(self.outcome))
@@ -181,7 +181,7 @@ class OneSearch:
     def _saved(self, paths: list[str]) -> None:
         """Pictures of this search, or of those before it, were saved as it ended early."""
         files = [file for file in map(output_file, paths) if file is not None]
-        self.events.unfinished(files, self.ledger.nfe)
+        self.events.unfinished(files, self.purse.nfe)
 
     def _report(self, outcome: Outcome) -> dict[str, Any]:
         request = self.request
@@ -189,10 +189,10 @@ class OneSearch:
         budget = {"nfe": request.budget, "seconds": rules.seconds, "target_reward": rules.target}
         budget |= {} if self.maximum is None else {"maximum": self.maximum}
         settings = request.all_settings(self.logged)
-        beside = self.watchdog.objective.ledger if self.watchdog is not None else None
-        seed, ledger = request.noise.seed, self.ledger
-        told = report(request.method, seed, settings, budget, ledger, self.trace, outcome, beside)
-        told["spent"] |= {"micro_batch": self.batch.size, "lookahead": self.problem.lookahead}
+        beside = self.watchdog.objective.purse if self.watchdog is not None else None
+        seed, purse = request.noise.seed, self.purse
+        told = report(request.method, seed, settings, budget, purse, self.trace, outcome, beside)
+        told["spent"] |= {"micro_batch": self.batch.size, "lookahead": self.outcome.lookahead}
         describe_winners(told, self.book.root)
         told |= {"image": request.image} if request.image else {}
         told |= request.made_with | ({"warnings": self.warnings} if self.warnings else {})
@@ -209,55 +209,59 @@ class OneSearch:
         callback: Any = None,
         disable: bool | None = None,
     ) -> Tensor:
-        request, ledger = self.request, self.ledger
-        network = Network(model, extra_args, ledger, watched=True)
+        request, purse = self.request, self.purse
+        network = Network(model, extra_args, purse, watched=True)
         address = request.noise.seed, tuple(x.shape[1:]), x.device, request.image
         source = AddressedNoise(*address)
 
-        def objective(vae: Any, reward: HostReward, ledger: Ledger) -> HostObjective:
+        def objective(vae: Any, reward: HostReward, purse: Purse) -> HostObjective:
             kept = 1 if request.watchdog is None else request.watchdog.at_once
             batch = self.batch
-            return HostObjective(vae, reward, request.prompt, network, ledger, batch, kept)
+            return HostObjective(vae, reward, request.prompt, network, purse, batch, kept)
 
         reward = request.reward.fresh()
-        final = scoring = objective(request.vae, reward, ledger)
+        final = scoring = objective(request.vae, reward, purse)
         if request.preview_vae is not None:
-            scoring = objective(request.preview_vae, reward, ledger)
+            scoring = objective(request.preview_vae, reward, purse)
         rules = request.rules
         if request.watchdog is not None:
-            beside = objective(scoring.vae, request.watchdog.fresh(), Ledger())
+            beside = objective(scoring.vae, request.watchdog.fresh(), Purse())
             self.watchdog = Watchdog(beside, self.trace)
             rules = replace(rules, beside=self.watchdog.pace)
-        problem = self.problem = Problem(
+        flow = Flow(
             denoiser=network,
             kernel=request.sampler.kernel,
             times=self.inside,
             lead=self.lead,
             end=self.times[-1],
-            lookahead=request.lookahead,
-            steering=steering(request.sampler.guidance, scoring, network),
             centre=network.centre(self.times[0]),
             start=network.starts(x, self.times[0], source),
             noise=network.noise(source),
             uniform=source.uniform,
-            objective=scoring,
-            final_objective=final,
-            ledger=ledger,
+        )
+        task = Task(
+            flow,
+            purse,
+            scoring,
+            final,
+            lookahead=request.lookahead,
+            steering=steering(request.sampler.guidance, scoring, network),
             batch=self.batch,
             failed=self.trace.failed,
-            book=self.book,
             counts_itself=True,
-            after_call=self._after_call,
+            on_call=self._after_call,
+            on_made=self.book.add,
         )
-        check_answers(request, network, problem, network.clock.inward(x, self.times[0]))
-        self.trace.spent = ledger.nfe
-        for event in run(request.search, problem, request.finish, rules, self.outcome):
+        check_answers(request, network, task, network.clock.inward(x, self.times[0]))
+        self.trace.spent = purse.nfe
+        found = run(request.search, task, request.finish, rules, self.outcome, self.book.root)
+        for event in found:
             self._show(event, final if event.kind == "finish" else scoring)
         self._settle(final)
         best = self.outcome.top[0]
-        if not problem.end:
+        if not flow.end:
             return best.clean
-        return network.clock.outward(best.x, problem.end)  # another sampler goes on from there
+        return network.clock.outward(best.x, flow.end)  # another sampler goes on from there
 
     def _after_call(self) -> None:
         stop_if_interrupted()
@@ -273,7 +277,7 @@ class OneSearch:
             objective.restore(event.particles.clean)
         with aside("show a picture in the panel", self.logged):
             self._picture(event, rows, better, objective.small)
-        self.events.send(event.kind, rows, self.ledger.nfe, self.request.budget)
+        self.events.send(event.kind, rows, self.purse.nfe, self.request.budget)
         if better:
             self._progress(self.kept.picture)
             self.safe.better(self.kept.finished)
@@ -304,7 +308,7 @@ class OneSearch:
         with aside("make a preview", self.logged):
             if picture is not None and previewed(client_id()):
                 shown = "JPEG", preview(picture), args.preview_size
-        done = self.image * self.request.budget + self.ledger.nfe
+        done = self.image * self.request.budget + self.purse.nfe
         self.bar.update_absolute(done, self.bar.total, shown)
 
     def _settle(self, final: HostObjective) -> None:
@@ -325,7 +329,7 @@ class OneSearch:
                 small = shrink(self.finished[i][0])
                 self.events.show(i, partial(self.gallery.message, i, small, size))
         best = int(top[0].ids)
-        told = self.ledger.nfe, self.request.budget, self.outcome.stopped
+        told = self.purse.nfe, self.request.budget, self.outcome.stopped
         self.events.done(watched, *told, best, self.book.root(best))
         self._progress(pictures[0])
         self.bar.update_absolute((self.image + 1) * self.request.budget)

@@ -19,7 +19,7 @@ class Watchdog:
 
     The search learns nothing of it. A picture is scored while it is at hand: the best are of those
     seen since the search last moved, `HostObjective.kept` of them. Any other (one survivor of
-    many, a far brother) is decoded again. What this costs is in the ledger of `objective`, which is
+    many, a far brother) is decoded again. What this costs is in the purse of `objective`, which is
     not the search's. A failed particle is not scored.
     """
 
@@ -31,8 +31,8 @@ class Watchdog:
 
     def pace(self) -> float:
         """Seconds that a picture at hand has taken so far."""
-        ledger = self.objective.ledger
-        return ledger.seconds["reward"] / max(1, ledger.rewards)
+        purse = self.objective.purse
+        return purse.seconds["reward"] / max(1, purse.counts["rewards"])
 
     def see(self, event: SearchEvent, rows: Rows, pictures: dict[int, Tensor]) -> Rows:
         """Follow the search: an event, its trace rows, the pictures that its objective remembers.

@@ -12,8 +12,8 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from .problem import Problem
-from .types import Search
+from .search.rounds import Search, first_choice, minimum
+from .task import Task
 
 AUTOMATIC = -1
 LOOK = 4  # evaluations from the first time to 0 that leave no blur worth the name
@@ -39,31 +39,26 @@ def clean(x0: Tensor, end: Tensor) -> bool:
     return blur(x0, end) < CLEAN
 
 
-def may_look(search: Search, problem: Problem) -> bool:
+def may_look(search: Search, task: Task) -> bool:
     """Whether a look can change anything: the first choice is early, and the budget carries it."""
-    prices, steps = problem.prices, len(problem.times)
-    first = search.first_choice(steps)
-    needed = search.minimum(steps, replace(prices, score=LOOK)) + (LOOK if first else 0)
-    return (first == 0 or problem.times[first] >= CLEAR) and problem.left >= needed
+    prices, steps = task.prices, len(task.times)
+    first = first_choice(search, steps)
+    needed = minimum(search, steps, replace(prices, score=LOOK)) + prices.birth + LOOK
+    return (first == 0 or task.times[first] >= CLEAR) and task.left >= needed
 
 
-def decided(search: Search, problem: Problem) -> tuple[int, bool]:
-    """LOOK where the problem's first particle is blurred, else 0; and whether what is scored is
-    known to be a clean image.
+def decided(search: Search, task: Task) -> tuple[int, bool]:
+    """LOOK where the task's first particle is blurred, else 0; and whether what is scored is known
+    to be a clean image.
 
     0 without a look for methods that only choose between what is nearly clean, and where the budget
-    does not carry a search with LOOK. The look is what that particle's birth would ask for, so that
-    it costs a method that ranks births nothing more where they are blurred, and LOOK otherwise.
+    does not carry a search with LOOK. A look costs a birth and LOOK evaluations.
     """
-    prices, steps = problem.prices, len(problem.times)
-    birth, spared = prices.birth, search.first_choice(steps) == 0
-    needed = search.minimum(steps, replace(prices, score=LOOK))
-    if not may_look(search, problem):
+    prices, steps = task.prices, len(task.times)
+    needed = minimum(search, steps, replace(prices, score=LOOK))
+    if not may_look(search, task):
         return 0, False
-    missed = blur(*problem.look(LOOK))
-    if missed >= SHARP:  # not where it is not a number
-        problem.spare(birth + LOOK if spared else birth)
-        if problem.left >= needed:  # a model may cost more than was foreseen
-            return LOOK, True
-    problem.spare(birth)
-    return 0, missed < SHARP
+    missed = blur(*task.look(LOOK))
+    if missed >= SHARP and task.left >= needed:  # a model may cost more than was foreseen
+        return LOOK, True
+    return 0, missed < SHARP  # not where it is not a number

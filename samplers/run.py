@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from .leaders import Leaders
-from .ledger import BudgetExceeded, Ledger
 from .lookahead import AUTOMATIC, clean, decided
-from .problem import Problem
-from .types import SCORED, Particles, Prices, Search, SearchEvent
+from .purse import BudgetExceeded, Prices, Purse
+from .replay import Replay
+from .search.rounds import Search, minimum
+from .task import Task
+from .types import SCORED, Particles, SearchEvent
 
 ROUNDING = 1e-6  # of a score: what may lack at the maximum
 Stopped = Literal["budget", "target", "time", "interrupt", "done"]
@@ -39,7 +41,7 @@ class StopRules:
     `ROUNDING`, after `seconds`, its finish included, or when `asked` says that the user wants no
     more. None: never.
 
-    `beside` tells the seconds that each finished particle costs beside the search's own ledger."""
+    `beside` tells the seconds that each finished particle costs beside the search's own purse."""
 
     target: float | None = None
     seconds: float | None = None
@@ -61,10 +63,12 @@ def at_maximum(reward: float, maximum: float) -> bool:
 
 @dataclass
 class Outcome:
-    """What a search found: `top` best first, one row each, and why it stopped."""
+    """What a search found: `top` best first, one row each, and why it stopped; the `lookahead` that
+    its particles were scored with."""
 
     top: list[Particles] = field(default_factory=list)
     stopped: Stopped = "budget"
+    lookahead: int = 0
 
 
 class _Halt(Exception):
@@ -72,7 +76,7 @@ class _Halt(Exception):
 
 
 def check_budget(
-    search: Search,
+    needed: int,
     steps: int,
     finish: Finish,
     budget: int,
@@ -80,9 +84,14 @@ def check_budget(
     prices: Prices,
     checked: int = 0,
 ) -> None:
-    """Raise before any compute when `budget` NFE cannot carry the search and its finish, and the
-    `checked` NFE that show whether a guider remembers."""
-    needed = search.minimum(steps, prices)
+    """Raise before any compute when `budget` NFE cannot carry a search and its finish.
+
+    Args:
+        needed: network rows of the search.
+        steps: times at which it works.
+        cost: NFE of one row.
+        checked: NFE that show whether a guider remembers.
+    """
     least = (needed + finish.rows()) * cost + checked
     if budget < least:
         each = f", each counted {cost} times (CFG)" if cost > 1 else ""
@@ -96,11 +105,12 @@ def check_budget(
 
 
 def run(
-    search: Search,
-    problem: Problem,
+    search: Search | Replay,
+    task: Task,
     finish: Finish,
     rules: StopRules,
     outcome: Outcome,
+    root: Callable[[int], int] = lambda particle: particle,
 ) -> Iterator[SearchEvent]:
     """Yield the search's events, then those of the finish; `outcome` always holds the best so far.
 
@@ -108,19 +118,47 @@ def run(
     place whatever stopped the search. Stop rules are looked at after every network call. An
     automatic lookahead is decided first, and stands for a finish that is no longer. A search that
     ends with budget left for another one begins again, with new particles.
+
+    Args:
+        root: id of a particle -> id of the start that it descends from.
     """
-    ledger, clean = problem.ledger, problem.lookahead > 0
-    ledger.reserve = finish.rows()
-    if problem.lookahead == AUTOMATIC:
-        problem.lookahead, clean = decided(search, problem)
-        finish = finish.after(problem.lookahead, problem.end)
-        ledger.reserve = finish.rows()
-    leaders = Leaders(finish.top_k, problem.book.root)
-    yield from _searched(search, problem, finish, rules, outcome, leaders)
-    ledger.reserve = 0
-    if finish.steps or problem.end or problem.final_objective is not problem.objective:
-        ended = _Finishing(problem, finish, clean, leaders, outcome)
-        yield from ended.run(lambda: _stop(rules, outcome, finish, ledger) in (None, "target"))
+    clean, ahead = task.lookahead > 0, task.lookahead
+    task.purse.reserve(finish.rows())
+    if ahead == AUTOMATIC:
+        ahead, clean = decided(search, task)
+        finish = finish.after(ahead, task.flow.end)
+        task.purse.reserve(finish.rows())
+    outcome.lookahead, leaders = ahead, Leaders(finish.top_k, root)
+    watched = _Watched(task.on_call, rules, outcome, finish, task.purse)
+    task = replace(task, lookahead=ahead, on_call=watched)
+    yield from _searched(search, task, watched, leaders)
+    task.purse.reserve(0)
+    if finish.steps or task.flow.end or task.final_objective is not task.objective:
+        yield from _Finishing(task, finish, clean, leaders, outcome, root).run(watched)
+
+
+@dataclass
+class _Watched:
+    """Follows each network call: ends the search when a stop rule holds."""
+
+    on_call: Callable[[], None]
+    rules: StopRules
+    outcome: Outcome
+    finish: Finish
+    purse: Purse
+    searching: bool = True
+
+    def __call__(self) -> None:
+        self.on_call()
+        if self.searching and self.outcome.top:
+            self.halt()
+
+    def halt(self) -> None:
+        if stopped := self.stopped():
+            raise _Halt(stopped)
+
+    def stopped(self) -> Stopped | None:
+        return _stop(self.rules, self.outcome, self.finish, self.purse)
 
 
 @dataclass
@@ -133,68 +171,53 @@ class _Finishing:
     lasts.
     """
 
-    problem: Problem
+    task: Task
     finish: Finish
     clean: bool
     leaders: Leaders
     outcome: Outcome
+    root: Callable[[int], int]
 
     def __post_init__(self) -> None:
-        self.results = Leaders(self.finish.top_k, self.problem.book.root)
+        self.results = Leaders(self.finish.top_k, self.root)
 
-    def run(self, may_go_on: Callable[[], bool]) -> Iterator[SearchEvent]:
+    def run(self, watched: _Watched) -> Iterator[SearchEvent]:
         for particle in self.leaders.best:
             yield from self._end(particle)
         for particle in self.leaders.spares:
             best = self.results.best[0].reward
-            room = 0 < self.finish.steps <= self.problem.left
-            if best >= particle.reward or not room or not may_go_on():
+            room = 0 < self.finish.steps <= self.task.left
+            if best >= particle.reward or not room or watched.stopped() not in (None, "target"):
                 return
             yield from self._end(particle)
 
     def _end(self, particle: Particles) -> Iterator[SearchEvent]:
-        problem, nodes = self.problem, int(min(self.finish.steps, self.problem.left))
-        last = problem.finish(particle, nodes)
-        yield SearchEvent("finish", last, problem.ledger.nfe)
-        worse = last.reward < particle.reward and nodes and not problem.end
+        task, nodes = self.task, int(min(self.finish.steps, self.task.left))
+        last = task.finish(particle, nodes)
+        yield SearchEvent("finish", last, task.purse.nfe)
+        worse = last.reward < particle.reward and nodes and not task.flow.end
         if worse and (self.clean or clean(particle.clean, last.clean)):
-            if problem.final_objective is not problem.objective:  # to be judged by the same
-                particle = problem.finish(particle, 0)
-                yield SearchEvent("finish", particle, problem.ledger.nfe)
+            if task.final_objective is not task.objective:  # to be judged by the same
+                particle = task.finish(particle, 0)
+                yield SearchEvent("finish", particle, task.purse.nfe)
             last = max(particle, last, key=lambda one: float(one.reward))
         self.results.add(last)
         self.outcome.top = self.results.best
 
 
 def _searched(
-    search: Search,
-    problem: Problem,
-    finish: Finish,
-    rules: StopRules,
-    outcome: Outcome,
-    leaders: Leaders,
+    search: Search | Replay, task: Task, watched: _Watched, leaders: Leaders
 ) -> Iterator[SearchEvent]:
     """The search's events until it is done, spent or stopped."""
-    own_call = problem.after_call
-
-    def halt() -> None:
-        if stopped := _stop(rules, outcome, finish, problem.ledger):
-            raise _Halt(stopped)
-
-    def after_call() -> None:
-        own_call()
-        if outcome.top:
-            halt()
-
-    problem.after_call = after_call
+    outcome = watched.outcome
     try:
-        for event in _rounds(search, problem):
+        for event in _rounds(search, task):
             if event.kind in SCORED:
                 leaders.add(event.particles)
                 outcome.top = leaders.best
             yield event
             outcome.stopped = "done" if event.kind == "done" else "budget"
-            halt()
+            watched.halt()
     except _Halt as reason:
         (outcome.stopped,) = reason.args
     except BudgetExceeded:  # a model that costs more than foreseen
@@ -202,38 +225,41 @@ def _searched(
             raise
         outcome.stopped = "budget"
     finally:
-        problem.after_call = own_call
+        watched.searching = False
 
 
-def _rounds(search: Search, problem: Problem) -> Iterator[SearchEvent]:
+def _rounds(search: Search | Replay, task: Task) -> Iterator[SearchEvent]:
     """The search again and again, as long as what it left of the budget carries it whole: its
     particles may have cost less than foreseen, or its steps may have had no use for more."""
-    left, event = math.inf, None
-    while event is None or event.kind != "done":
-        for event in search.run(problem):
+    left = math.inf
+    while True:
+        event = None
+        for event in search.run(task):
             yield event
-        if not search.minimum(len(problem.times), problem.prices) <= problem.left < left:
+        if event is None or event.kind == "done":
             return
-        left = problem.left
+        if not minimum(search, len(task.times), task.prices) <= task.left < left:
+            return
+        left = task.left
 
 
-def _stop(rules: StopRules, outcome: Outcome, finish: Finish, ledger: Ledger) -> Stopped | None:
+def _stop(rules: StopRules, outcome: Outcome, finish: Finish, purse: Purse) -> Stopped | None:
     if rules.asked():
         return "interrupt"
     if rules.reached(float(outcome.top[0].reward)):
         return "target"
     if rules.seconds is not None:
-        last = _finish_seconds(finish, ledger) + rules.beside() * finish.top_k
-        if ledger.elapsed + last >= rules.seconds:
+        last = _finish_seconds(finish, purse) + rules.beside() * finish.top_k
+        if purse.elapsed + last >= rules.seconds:
             return "time"
     return None
 
 
-def _finish_seconds(finish: Finish, ledger: Ledger) -> float:
+def _finish_seconds(finish: Finish, purse: Purse) -> float:
     """What the finish is likely to take of the search's own, at the pace so far; gradients count,
     as NFE do."""
-    seconds = ledger.seconds
+    seconds = purse.seconds
     evaluations = seconds["network"] + seconds["gradient"]
-    network = evaluations / max(1, ledger.nfe) * finish.rows() * ledger.cost
-    pictures = (seconds["decode"] + seconds["reward"]) / max(1, ledger.rewards)
+    network = evaluations / max(1, purse.nfe) * finish.rows() * purse.cost
+    pictures = (seconds["decode"] + seconds["reward"]) / max(1, purse.counts["rewards"])
     return network + pictures * finish.top_k

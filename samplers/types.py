@@ -6,15 +6,12 @@ particle, has meaning here. Scores are higher-is-better; a failed particle score
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 
 import torch
 from torch import Tensor
-
-if TYPE_CHECKING:
-    from .problem import Problem
 
 Denoiser = Callable[[Tensor, float], Tensor]  # (x (K,*D), t) -> x0 (K,*D)
 Objective = Callable[[Tensor], Tensor]  # x0 (K,*D) -> (K,) float32, higher is better
@@ -61,38 +58,6 @@ class Kernel(Protocol):
     @property
     def inner(self) -> int: ...
     def __call__(self, x: Tensor, x0: Tensor, t: float, s: float) -> Transition: ...
-
-
-@dataclass(frozen=True)
-class Prices:
-    """Network rows one particle costs: `birth` from noise, `child` by one transition, and `score`
-    more when it is scored (the lookahead); `slope` once it has children, for the gradient that
-    guides them."""
-
-    birth: int = 1
-    child: int = 1
-    score: int = 0
-    slope: int = 0
-
-    @classmethod
-    def of(cls, lead: int, inner: int, lookahead: int, slope: int = 0) -> Prices:
-        """Of a search after `lead` times with a kernel of `inner` evaluations; an automatic
-        lookahead (-1) at the least that it may come to."""
-        return cls(lead + 1, max(1, inner), max(0, lookahead), slope)
-
-    @property
-    def born(self) -> int:
-        """A new particle, scored."""
-        return self.birth + self.score
-
-    @property
-    def step(self) -> int:
-        """A child, scored."""
-        return self.child + self.score
-
-    def walk(self, steps: int) -> int:
-        """A whole trajectory over `steps` times, scored at its end."""
-        return self.birth + (steps - 1) * (self.child + self.slope) + self.score
 
 
 @dataclass(frozen=True)
@@ -163,16 +128,28 @@ class SearchEvent:
     log_w: Tensor | None = None
 
 
-class Search(Protocol):
-    """A search method: a frozen dataclass of settings whose `run` is a generator.
+Origins = Literal["born", "propose", "ode", "renoise", "finish"]
 
-    `minimum(steps, prices)` is the smallest number of network rows it can work with on `steps`
-    times; `run` raises nothing for lack of budget once that many are there, unless particles fail.
-    `first_choice(steps)` is the step of the first particles that it chooses between.
+
+@dataclass(frozen=True)
+class Made:
+    """How some particles came about, for whoever keeps their lineage.
+
+    born: evaluated at the first time; propose: by the search's kernel; ode: by the plain step;
+    renoise: back up to `step`; finish: in `nodes` evaluations.
+
+    Args:
+        ids, parents: of each particle; parent -1: none. Of born ones the parent is the particle
+            of whose start they are neighbours.
+        step: index of their time.
+        places: (rows, row) of each in its network calls.
+        radius: of neighbours of another start; 1: a new start.
     """
 
-    title: ClassVar[str]
-
-    def first_choice(self, steps: int) -> int: ...
-    def minimum(self, steps: int, prices: Prices) -> int: ...
-    def run(self, problem: Problem) -> Iterator[SearchEvent]: ...
+    kind: Origins
+    ids: Sequence[int]
+    parents: Sequence[int]
+    step: int
+    places: Sequence[tuple[int, int]]
+    radius: float = 1.0
+    nodes: int = 0

@@ -56,7 +56,7 @@ def test_the_search(skeleton, monkeypatch):
     small = searches.Setup(SEARCHES["mine"](), 4, fixed={"steering": steering})
     events, outcome, task = small.run()
     assert [event.kind for event in events] == ["born"] + 3 * ["propose"]
-    assert task.ledger.nfe == small.minimum == 28 and len(outcome.top) == 1
+    assert task.purse.nfe == small.minimum == 28 and len(outcome.top) == 1
 
 
 def test_the_reward(skeleton, monkeypatch):

@@ -1,9 +1,9 @@
 """Search methods, each a generator that reads as its paper's algorithm box."""
 
-from ..types import Search
 from .best_of_n import BestOfN
 from .code import CoDe
 from .rbf import RolloverBudgetForcing
+from .rounds import Search
 from .smc import SMC
 from .sop import SearchOverPaths
 from .svdd import SVDD

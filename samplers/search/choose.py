@@ -1,12 +1,11 @@
-"""What branching methods share: spreading a budget over rounds, and picking each path's best."""
+"""What branching methods share: their paths, and picking the best of each."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator
+from typing import Protocol
 
-import torch
-
-from ..problem import Problem
-from ..types import Particles
+from ..task import Task
+from ..types import Particles, SearchEvent
+from .rounds import Search, tries
 
 PATHS = {
     "min": 1,
@@ -16,21 +15,27 @@ PATHS = {
 }
 
 
-def shares(rows: int, prices: Sequence[int], paths: int) -> list[int]:
-    """Children per path in each round, one at least, so that sum_i paths n_i prices_i <= rows.
+class Choice(Protocol):
+    """Picks one particle of each path, of its children or of the parents before them."""
 
-    As even as can be; what a further child everywhere cannot use goes to the first rounds that it
-    pays for, until it pays for none.
+    def __call__(self, children: Particles, before: Particles | None, task: Task) -> Particles: ...
+
+
+def best_of_blocks(search: Search, task: Task, choose: Choice) -> Iterator[SearchEvent]:
+    """In every round as many descendants of each path's particle as the budget buys; one goes on.
+
+    The first descendants are newborn. The steps within a round are walked by each on its own.
     """
-    width = max(1, rows // (paths * sum(prices)))
-    left = rows - width * paths * sum(prices)
-    counts = [width] * len(prices)
-    while left >= paths * min(prices):
-        for i, price in enumerate(prices):
-            more = int(left >= paths * price)
-            left -= more * paths * price
-            counts[i] += more
-    return counts
+    parents: Particles | None = None
+    rounds = search.rounds(len(task.times))
+    for block, n in zip(rounds, tries(search, task), strict=True):
+        single = block.bottom - block.top <= (0 if parents is None else 1)
+        children = task.brood(parents, n, search.paths, score=single)
+        if not single:
+            *_, children = task.walk(children, last=block.bottom)
+        yield SearchEvent("propose" if block.bottom else "born", children, task.purse.nfe)
+        parents = choose(children, parents, task)
+        yield SearchEvent("accept", parents, task.purse.nfe)
 
 
 def groups(particles: Particles, paths: int) -> list[Particles]:
@@ -53,18 +58,3 @@ def best_each(particles: Particles, paths: int, before: Particles | None = None)
         best = best_alive(own)
         chosen.append(old[old.best()] if best is None else best)
     return Particles.cat(chosen)
-
-
-def repeated(parents: Particles, n: int) -> Particles:
-    """Each parent n times, parent by parent."""
-    return parents[torch.arange(len(parents)).repeat_interleave(n)]
-
-
-def brood(
-    problem: Problem, parents: Particles | None, n: int, paths: int, score: bool = True
-) -> Particles:
-    """n candidates for each path: children of its parent, or newborn where there is none yet."""
-    if parents is not None:
-        return problem.propose(repeated(parents, n), score=score)
-    born = problem.born(n * paths, score=score)
-    return replace(born, paths=torch.arange(paths).repeat_interleave(n))

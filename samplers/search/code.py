@@ -2,16 +2,17 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import ClassVar
 
-from ..problem import Problem
-from ..types import Particles, Prices, SearchEvent
-from .best_of_n import walk
-from .choose import PATHS, best_each, brood, shares
+from ..task import Task
+from ..types import Particles, SearchEvent
+from .choose import PATHS, best_each, best_of_blocks
+from .rounds import Method, Round
 
 
 @dataclass(frozen=True)
-class CoDe:
+class CoDe(Method):
     """Singh et al., arXiv 2502.00968: per path K children run `block` steps on their own, then the
     one with the highest reward goes on. block 1 is SVDD, one block over all steps best of N.
 
@@ -36,32 +37,13 @@ class CoDe:
                 f"block {self.block} and paths {self.paths} given, wanted at least 1 of each."
             )
 
-    def first_choice(self, steps: int) -> int:
-        return min(self.block, steps) - 1
+    def rounds(self, steps: int) -> list[Round]:
+        ends = [*range(self.block - 1, steps - 1, self.block), steps - 1]
+        blocks = [Round(top, bottom, "parent") for top, bottom in pairwise(ends)]
+        return [Round(0, ends[0], "noise"), *blocks]
 
-    def minimum(self, steps: int, prices: Prices) -> int:
-        return self.paths * sum(self._prices(steps, prices)) + self._slopes(steps, prices)
+    def run(self, task: Task) -> Iterator[SearchEvent]:
+        yield from best_of_blocks(self, task, self._best)
 
-    def _slopes(self, steps: int, prices: Prices) -> int:
-        """Rows of the gradients that the candidates of one block share."""
-        return self.paths * prices.slope * ((steps - 1) // self.block)
-
-    def _prices(self, steps: int, prices: Prices) -> list[int]:
-        """Rows of one child in each block."""
-        sizes = [min(self.block, steps - first) for first in range(0, steps, self.block)]
-        each = [n * prices.child + (n - 1) * prices.slope + prices.score for n in sizes]
-        each[0] += prices.birth - prices.child
-        return each
-
-    def run(self, problem: Problem) -> Iterator[SearchEvent]:
-        ledger, b, steps = problem.ledger, self.paths, len(problem.times)
-        each = self._prices(steps, problem.prices)
-        parents: Particles | None = None
-        left = int(problem.left) - self._slopes(steps, problem.prices)
-        for block, k in enumerate(shares(left, each, b)):
-            first, last = block * self.block, min((block + 1) * self.block, steps) - 1
-            children = brood(problem, parents, k, b, score=last == first)
-            *_, children = walk(problem, children, last=last)
-            yield SearchEvent("propose" if last else "born", children, ledger.nfe)
-            parents = best_each(children, b)
-            yield SearchEvent("accept", parents, ledger.nfe)
+    def _best(self, children: Particles, before: Particles | None, task: Task) -> Particles:
+        return best_each(children, self.paths)

@@ -1,15 +1,15 @@
 """Rollover Budget Forcing."""
 
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import torch
 
-from ..problem import Problem
-from ..types import Particles, Prices, SearchEvent
-from .choose import best_alive
+from ..task import Task
+from ..types import Particles, SearchEvent
+from .choose import best_alive, groups
+from .rounds import Method, Round
 
 
 @dataclass
@@ -17,23 +17,54 @@ class _Path:
     """Where one path stands: its parent and what it has tried from there."""
 
     parent: Particles
-    record: float  # highest reward the path has moved to or, at the last step, seen
-    quota: int
+    record: float  # r*: the highest reward it has moved to or, at the last step, seen
+    allowed: int  # Q: children it may try from its parent
+    quota: int  # what each step adds to that
+    last_step: int
     share: int = 0  # children that the budget still buys it
-    drawn: int = 0
-    best: Particles | None = None  # of the children drawn from `parent`
+    tried: int = 0
+    best: Particles | None = None  # of the children tried
 
-    def move(self, child: Particles, quota: int) -> None:
-        self.parent, self.quota, self.drawn, self.best = child, quota, 0, None
+    @property
+    def at_the_end(self) -> bool:
+        """Whether its children are at the last step, to which it does not move."""
+        return int(self.parent.steps) >= self.last_step - 1
 
-    def room(self, last_step: int) -> int:
-        """Children the path may still try from its parent."""
-        final = int(self.parent.steps) == last_step - 1
-        return sys.maxsize if final else self.quota - self.drawn
+    def room(self, at_once: int) -> int:
+        """Children to try next."""
+        left = self.share if self.at_the_end else min(self.share, self.allowed - self.tried)
+        return min(at_once, left)
+
+    def move(self, child: Particles, allowed: int) -> None:
+        self.parent, self.allowed, self.tried, self.best = child, allowed, 0, None
+
+    def judge(self, children: Particles, nfe: int) -> Iterator[SearchEvent]:
+        """Algorithm 2, of children of the parent in order, up to the first that is moved to."""
+        self.tried += len(children)
+        self.share -= len(children)
+        for child in (children[i] for i in range(len(children))):
+            if not child.alive:
+                continue
+            if self.best is None or child.reward > self.best.reward:
+                self.best = child
+            if child.reward > self.record:  # what is left of the quota rolls over
+                self.record, moves = float(child.reward), not self.at_the_end
+                if moves:
+                    self.move(child, self.allowed - self.tried + self.quota)
+                yield SearchEvent("accept", child, nfe, self.allowed)
+                if moves:
+                    return
+        if self.tried != self.allowed or self.at_the_end:
+            return
+        if self.best is None:  # there is nothing to go on from: as many tries again
+            self.allowed += self.quota
+        else:  # the quota is used up: on with the best, the record stays
+            self.move(self.best, self.quota)
+            yield SearchEvent("exhaust", self.parent, nfe, self.allowed)
 
 
 @dataclass(frozen=True)
-class RolloverBudgetForcing:
+class RolloverBudgetForcing(Method):
     """Kim et al., arXiv 2503.19385, Algorithm 2, as its released code decides (all paths in step).
 
     Each path starts at the best of its initial particles, r* its reward, and may try `quota`
@@ -99,77 +130,43 @@ class RolloverBudgetForcing:
             if getattr(self, name) < value:
                 raise ValueError(f"{name} {getattr(self, name)} given, wanted at least {value}.")
 
-    def first_choice(self, steps: int) -> int:
-        return 0
+    def rounds(self, steps: int) -> list[Round]:
+        """The initial particles, then `quota` (at least one) children at each transition."""
+        children = (Round(i, i + 1, "parent", max(1, self.quota)) for i in range(steps - 1))
+        return [Round(0, 0, "noise", self.init_particles), *children]
 
-    def minimum(self, steps: int, prices: Prices) -> int:
-        """All initial particles, then `quota` (at least one) children per transition and path."""
-        children = (steps - 1) * max(1, self.quota)
-        born = self.paths * self.init_particles * prices.born
-        return born + self.paths * children * prices.step + self._slopes(steps, prices)
+    def run(self, task: Task) -> Iterator[SearchEvent]:
+        n, purse, price = self.init_particles * self.paths, task.purse, task.prices
+        slopes = self.paths * task.last_step * price.slope  # of the parents' gradients
+        free = int(task.left) - n * price.born - slopes
+        even = free // (len(task.times) * self.paths * price.step)
+        quota = self.quota or max(1, even)
 
-    def _slopes(self, steps: int, prices: Prices) -> int:
-        """Rows of the gradients: one a path and step that it draws from."""
-        return self.paths * (steps - 1) * prices.slope
-
-    def run(self, problem: Problem) -> Iterator[SearchEvent]:
-        ledger, prices = problem.ledger, problem.prices
-        per_path, n_paths = self.init_particles, self.paths
-        slopes = self._slopes(len(problem.times), prices)
-        kept = int(problem.left) - per_path * n_paths * prices.born - slopes
-        quota = self.quota or max(1, kept // (len(problem.times) * n_paths * prices.step))
-
-        born = problem.born(per_path * n_paths)
-        born = replace(born, paths=torch.arange(len(born)) // per_path)
-        yield SearchEvent("born", born, ledger.nfe)
+        born = task.brood(None, self.init_particles, self.paths)
+        yield SearchEvent("born", born, purse.nfe)
         paths = []
-        for own in (born[i : i + per_path] for i in range(0, len(born), per_path)):
+        for own in groups(born, self.paths):
             parent = best_alive(own) or own[0]
-            paths.append(_Path(parent, float(parent.reward), quota))
-            yield SearchEvent("accept", parent, ledger.nfe, quota)
+            path = _Path(parent, float(parent.reward), quota, quota, task.last_step)
+            paths.append(path)
+            yield SearchEvent("accept", parent, purse.nfe, quota)
+        if not task.last_step:
+            yield from self._more_starts(task)
+            return
 
-        while not problem.last_step and (n := min(len(born), int(problem.left // prices.born))):
-            more = problem.born(n)
-            more = replace(more, paths=torch.arange(n) // per_path)
-            yield SearchEvent("born", more, ledger.nfe)
-
-        children = max(0, int((problem.left - slopes) // prices.step))
+        children = max(0, int((task.left - slopes) // price.step))
         for i, path in enumerate(paths):
-            path.share = children // n_paths + (i < children % n_paths)
-        while problem.last_step and any(path.share for path in paths):
-            counts = [
-                min(self.speculation, path.room(problem.last_step), path.share) for path in paths
-            ]
-            parents = [path.parent for path, n in zip(paths, counts, strict=True) for _ in range(n)]
-            children = problem.propose(Particles.cat(parents))
-            yield SearchEvent("propose", children, ledger.nfe)
-            for path, n in zip(paths, counts, strict=True):
-                yield from self._judge(path, children[:n], quota, problem)
-                children = children[n:]
+            path.share = children // self.paths + (i < children % self.paths)
+        while any(path.share for path in paths):
+            counts = [path.room(self.speculation) for path in paths]
+            rows = torch.arange(self.paths).repeat_interleave(torch.tensor(counts))
+            children = task.propose(Particles.cat([path.parent for path in paths])[rows])
+            yield SearchEvent("propose", children, purse.nfe)
+            for path, own in zip(paths, groups(children, self.paths), strict=True):
+                yield from path.judge(own, purse.nfe)
 
-    def _judge(
-        self, path: _Path, children: Particles, quota: int, problem: Problem
-    ) -> Iterator[SearchEvent]:
-        """Consume the children of one parent in order, up to the first that the path moves to."""
-        path.drawn += len(children)
-        path.share -= len(children)
-        for i in range(len(children)):
-            child = children[i]
-            if not child.alive:
-                continue
-            if path.best is None or child.reward > path.best.reward:
-                path.best = child
-            if child.reward > path.record:
-                path.record = float(child.reward)
-                moves = int(child.steps) < problem.last_step
-                if moves:
-                    path.move(child, path.quota - path.drawn + quota)
-                yield SearchEvent("accept", child, problem.ledger.nfe, path.quota)
-                if moves:
-                    return
-        if path.drawn == path.quota and int(path.parent.steps) < problem.last_step - 1:
-            if path.best is None:  # there is nothing to go on from: as many tries again
-                path.quota += quota
-                return
-            path.move(path.best, quota)
-            yield SearchEvent("exhaust", path.parent, problem.ledger.nfe, path.quota)
+    def _more_starts(self, task: Task) -> Iterator[SearchEvent]:
+        """On a single time there is no step to draw children at."""
+        while n := min(self.init_particles * self.paths, task.purse.buys(task.prices.born)):
+            more = replace(task.born(n), paths=torch.arange(n) // self.init_particles)
+            yield SearchEvent("born", more, task.purse.nfe)

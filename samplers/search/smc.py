@@ -9,15 +9,16 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ..problem import Problem
 from ..resampling import RESAMPLERS, ess
-from ..types import Particles, Prices, SearchEvent
+from ..task import Task
+from ..types import Particles, SearchEvent
+from .rounds import Method, Round, minimum
 
 TEMPERINGS = ("none", "linear")
 
 
 @dataclass(frozen=True)
-class SMC:
+class SMC(Method):
     """Particles of law p(x_t) exp(b_k r(x0|t)/lambda) at every step k (Wu et al., arXiv 2306.17775;
     Kim et al., arXiv 2501.05803): log_w += (b_k r_k - b_(k-1) r_(k-1))/lambda, and resampling when
     the effective sample size falls below a share of the particles.
@@ -28,6 +29,7 @@ class SMC:
     another law q than the kernel's p: log_w gains log p/q, and the law stays what it was.
     """
 
+    weighted: ClassVar[bool] = True
     title: ClassVar[str] = "SMC (resampled particles)"
 
     temperature: float = field(
@@ -79,31 +81,28 @@ class SMC:
                     f"{name} {getattr(self, name)!r} given, wanted one of {', '.join(known)}."
                 )
 
-    def first_choice(self, steps: int) -> int:
-        return 0
+    def rounds(self, steps: int) -> list[Round]:
+        return [Round(0, 0, "noise"), *(Round(i, i + 1, "survivors") for i in range(steps - 1))]
 
-    def minimum(self, steps: int, prices: Prices) -> int:
-        return prices.born + (steps - 1) * (prices.step + prices.slope)
-
-    def run(self, problem: Problem) -> Iterator[SearchEvent]:
-        ledger, prices, last = problem.ledger, problem.prices, problem.last_step
-        n = int(problem.left) // self.minimum(last + 1, prices)
-        particles = problem.born(n)
+    def run(self, task: Task) -> Iterator[SearchEvent]:
+        purse, last = task.purse, task.last_step
+        n = purse.buys(minimum(self, last + 1, task.prices))
+        particles = task.born(n)
         log_w = self._potential(particles, 0, last)
-        yield SearchEvent("born", particles, ledger.nfe, log_w=log_w)
+        yield SearchEvent("born", particles, purse.nfe, log_w=log_w)
         for step in range(1, last + 1):
             if log_w.isfinite().any() and ess(log_w) < self.ess_threshold * n:
-                rows = RESAMPLERS[self.resampling](log_w, n, problem.uniforms(n))
+                rows = RESAMPLERS[self.resampling](log_w, n, task.uniforms(n))
                 particles, log_w = particles[rows], torch.zeros_like(log_w)
-                yield SearchEvent("resample", particles, ledger.nfe, log_w=log_w)
+                yield SearchEvent("resample", particles, purse.nfe, log_w=log_w)
             before = self._potential(particles, step - 1, last)
-            particles = problem.propose(particles)
-            gain = self._potential(particles, step, last) - before + problem.log_ratio(particles)
+            particles = task.propose(particles)
+            gain = self._potential(particles, step, last) - before + task.log_ratio(particles)
             # A failed child has no weight, nor has the child of a failed parent.
             sound = before.isfinite() & particles.reward.isfinite()
             log_w = torch.where(sound, log_w + gain, -torch.inf)
-            yield SearchEvent("propose", particles, ledger.nfe, log_w=log_w)
-        yield SearchEvent("accept", particles[particles.best()], ledger.nfe)
+            yield SearchEvent("propose", particles, purse.nfe, log_w=log_w)
+        yield SearchEvent("accept", particles[particles.best()], purse.nfe)
 
     def _potential(self, particles: Particles, step: int, last: int) -> Tensor:
         """b_k r_k / lambda, (K,)."""

@@ -6,15 +6,15 @@ from typing import ClassVar
 
 import torch
 
-from ..kernels import ODE
-from ..problem import Problem
-from ..types import Particles, Prices, SearchEvent
-from .best_of_n import WAVE, walk
-from .choose import best_each, repeated, shares
+from ..task import Task
+from ..types import Particles, SearchEvent
+from .best_of_n import WAVE
+from .choose import best_each
+from .rounds import Method, Round, tries
 
 
 @dataclass(frozen=True)
-class SearchOverPaths:
+class SearchOverPaths(Method):
     """Ma et al., arXiv 2501.09732, Sec. 3.2: solve the ODE from noise to step `backward`; then,
     round by round, K times per path: go `forward` steps back up by fresh noise, q(x_T | x_t), and
     `backward` > forward steps down the ODE; the copy with the highest reward goes on.
@@ -24,6 +24,7 @@ class SearchOverPaths:
     the paper: the first way down is tried K times, too, from K noises.
     """
 
+    guided: ClassVar[bool] = False  # its steps are the ODE's
     title: ClassVar[str] = "Search over paths (SoP)"
 
     paths: int = field(
@@ -56,42 +57,30 @@ class SearchOverPaths:
                 "wanted at least 1, at least 1 and more than forward."
             )
 
-    def _rounds(self, steps: int) -> list[tuple[int, int]]:
-        """(top, bottom) step of every round; the first begins at pure noise."""
-        rounds = [(0, min(self.backward, steps - 1))]
-        while (at := rounds[-1][1]) < steps - 1:
-            top = at - self.forward
-            rounds.append((top, min(top + self.backward, steps - 1)))
+    def rounds(self, steps: int) -> list[Round]:
+        rounds = [Round(0, min(self.backward, steps - 1), "noise", ode=True)]
+        while (bottom := rounds[-1].bottom) < steps - 1:
+            top = bottom - self.forward
+            bottom = min(top + self.backward, steps - 1)
+            rounds.append(Round(top, bottom, "renoised", ode=True))
         return rounds
 
-    def _prices(self, steps: int, prices: Prices) -> list[int]:
-        """Rows of one try in each round."""
-        each = [bottom - top + 1 + prices.score for top, bottom in self._rounds(steps)]
-        each[0] += prices.birth - 1
-        return each
-
-    def first_choice(self, steps: int) -> int:
-        return min(self.backward, steps - 1)
-
-    def minimum(self, steps: int, prices: Prices) -> int:
-        return self.paths * sum(self._prices(steps, prices))
-
-    def run(self, problem: Problem) -> Iterator[SearchEvent]:
-        ledger, b, ode = problem.ledger, self.paths, ODE(problem.path)
-        (_, first), *rounds = self._rounds(len(problem.times))
-        each = self._prices(len(problem.times), problem.prices)
-        k, *others = shares(int(problem.left), each, b)
+    def run(self, task: Task) -> Iterator[SearchEvent]:
+        purse, ode = task.purse, task.flow.ode
+        first, *others = self.rounds(len(task.times))
+        n, *counts = tries(self, task)
         ends: list[Particles] = []
-        for paths in torch.arange(b).repeat_interleave(k).split(WAVE):
-            born = replace(problem.born(len(paths), score=not first), paths=paths)
-            *_, end = walk(problem, born, kernel=ode, last=first)
-            yield SearchEvent("propose" if first else "born", end, ledger.nfe)
+        for paths in torch.arange(self.paths).repeat_interleave(n).split(WAVE):
+            born = replace(task.born(len(paths), score=not first.bottom), paths=paths)
+            *_, end = task.walk(born, kernel=ode, last=first.bottom)
+            yield SearchEvent("propose" if first.bottom else "born", end, purse.nfe)
             ends.append(end)
-        parents = best_each(Particles.cat(ends), b)
-        yield SearchEvent("accept", parents, ledger.nfe)
-        for (top, bottom), k in zip(rounds, others, strict=True):
-            copies = problem.renoise(repeated(parents, k), top)
-            *_, children = walk(problem, copies, kernel=ode, last=bottom)
-            yield SearchEvent("propose", children, ledger.nfe)
-            parents = best_each(children, b)
-            yield SearchEvent("accept", parents, ledger.nfe)
+        parents = best_each(Particles.cat(ends), self.paths)
+        yield SearchEvent("accept", parents, purse.nfe)
+        for block, n in zip(others, counts, strict=True):
+            rows = torch.arange(self.paths).repeat_interleave(n)
+            copies = task.renoise(parents[rows], block.top)
+            *_, children = task.walk(copies, kernel=ode, last=block.bottom)
+            yield SearchEvent("propose", children, purse.nfe)
+            parents = best_each(children, self.paths)
+            yield SearchEvent("accept", parents, purse.nfe)

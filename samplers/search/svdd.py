@@ -6,13 +6,14 @@ from typing import ClassVar
 
 import torch
 
-from ..problem import Problem
-from ..types import Particles, Prices, SearchEvent
-from .choose import PATHS, best_each, brood, groups, shares
+from ..task import Task
+from ..types import Particles, SearchEvent
+from .choose import PATHS, best_each, best_of_blocks, groups
+from .rounds import Method, Round
 
 
 @dataclass(frozen=True)
-class SVDD:
+class SVDD(Method):
     """Li et al., arXiv 2408.08252, Algorithm 1 (SVDD-PM): per path and step K children, of which
     one goes on, drawn with probability exp(r/alpha)/sum exp(r/alpha); alpha = 0: the best.
 
@@ -41,28 +42,17 @@ class SVDD:
                 "number of at least 0."
             )
 
-    def first_choice(self, steps: int) -> int:
-        return 0
+    def rounds(self, steps: int) -> list[Round]:
+        return [Round(0, 0, "noise"), *(Round(i, i + 1, "parent") for i in range(steps - 1))]
 
-    def minimum(self, steps: int, prices: Prices) -> int:
-        return self.paths * (prices.born + (steps - 1) * (prices.step + prices.slope))
+    def run(self, task: Task) -> Iterator[SearchEvent]:
+        yield from best_of_blocks(self, task, self._choose)
 
-    def run(self, problem: Problem) -> Iterator[SearchEvent]:
-        ledger, prices, b = problem.ledger, problem.prices, self.paths
-        each = [prices.born, *[prices.step] * problem.last_step]
-        parents: Particles | None = None
-        slopes = b * problem.last_step * prices.slope
-        for step, k in enumerate(shares(int(problem.left) - slopes, each, b)):
-            children = brood(problem, parents, k, b)
-            yield SearchEvent("propose" if step else "born", children, ledger.nfe)
-            parents = self._choose(children, parents, problem)
-            yield SearchEvent("accept", parents, ledger.nfe)
-
-    def _choose(self, children: Particles, before: Particles | None, problem: Problem) -> Particles:
+    def _choose(self, children: Particles, before: Particles | None, task: Task) -> Particles:
         best = best_each(children, self.paths, before)
         if len(children) == self.paths or self.alpha == 0.0:
             return best
-        chosen, uniforms = [], problem.uniforms(self.paths)
+        chosen, uniforms = [], task.uniforms(self.paths)
         for i, (own, u) in enumerate(zip(groups(children, self.paths), uniforms, strict=True)):
             if not own.reward.isfinite().any():
                 chosen.append(best[i])

@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import ClassVar
 
-from ..problem import Problem
-from ..types import Particles, Prices, SearchEvent
+from ..task import Task
+from ..types import Particles, SearchEvent
+from .rounds import Method, Round
 
 
 @dataclass(frozen=True)
-class VerifierThreshold:
+class VerifierThreshold(Method):
     """Sundaresha et al., arXiv 2512.08985: at every step draw candidates one by one and move to the
     first whose reward reaches `threshold`; the budget goes where this takes long.
 
@@ -36,31 +37,28 @@ class VerifierThreshold:
         if not isfinite(self.threshold):
             raise ValueError(f"threshold {self.threshold} given, wanted a finite number.")
 
-    def first_choice(self, steps: int) -> int:
-        return 0
+    def rounds(self, steps: int) -> list[Round]:
+        return [Round(0, 0, "noise"), *(Round(i, i + 1, "parent") for i in range(steps - 1))]
 
-    def minimum(self, steps: int, prices: Prices) -> int:
-        return prices.born + (steps - 1) * (prices.step + prices.slope)
-
-    def run(self, problem: Problem) -> Iterator[SearchEvent]:
-        ledger, prices = problem.ledger, problem.prices
+    def run(self, task: Task) -> Iterator[SearchEvent]:
+        purse, prices = task.purse, task.prices
         parent: Particles | None = None
-        for step in range(problem.last_step + 1):
-            later = (problem.last_step - step) * (prices.step + prices.slope)
-            price = prices.step if step else prices.born
-            steps = problem.last_step - step + 1
-            slopes = (steps if step else steps - 1) * prices.slope
-            share = max(1, (problem.left - slopes) // (price * steps))
+        rounds = self.rounds(len(task.times))
+        for step, now in enumerate(rounds):
+            later = sum(r.price(prices) + r.shared(prices) for r in rounds[step + 1 :])
+            slopes = sum(r.shared(prices) for r in rounds[step:])
+            price = now.price(prices)
+            share = max(1, (task.left - slopes) // (price * len(rounds[step:])))
             best: Particles | None = None
-            while best is None or (share > 0 and problem.left - later >= price):
-                child = problem.propose(parent) if step else problem.born(1)
-                yield SearchEvent("propose" if step else "born", child, ledger.nfe)
+            while best is None or (share > 0 and task.left - later >= price):
+                child = task.propose(parent) if step else task.born(1)
+                yield SearchEvent("propose" if step else "born", child, purse.nfe)
                 share -= 1
                 if child.alive and (best is None or child.reward > best.reward):
                     best = child
                 if float(child.reward) >= self.threshold:
                     break
             parent = best
-            yield SearchEvent("accept", parent, ledger.nfe)
+            yield SearchEvent("accept", parent, purse.nfe)
         if float(parent.reward) >= self.threshold:
-            yield SearchEvent("done", parent, ledger.nfe)
+            yield SearchEvent("done", parent, purse.nfe)

@@ -6,13 +6,13 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from ..problem import Problem
-from ..types import Particles, Prices, SearchEvent
-from .best_of_n import walk
+from ..task import Task
+from ..types import Particles, SearchEvent
+from .rounds import Method, Round
 
 
 @dataclass(frozen=True)
-class ZeroOrder:
+class ZeroOrder(Method):
     """Ma et al., arXiv 2501.09732, Sec. 3.1: whole trajectories from `neighbours` noises, then from
     as many neighbours of the best noise so far, sqrt(1 - r^2) z + r z', and so on; each neighbour
     is standard normal itself. The best noise is never run twice.
@@ -46,24 +46,20 @@ class ZeroOrder:
                 "and a number above 0 and at most 1."
             )
 
-    def first_choice(self, steps: int) -> int:
-        return steps - 1
+    def rounds(self, steps: int) -> list[Round]:
+        return [Round(0, steps - 1, "noise")]
 
-    def minimum(self, steps: int, prices: Prices) -> int:
-        return prices.walk(steps)
-
-    def run(self, problem: Problem) -> Iterator[SearchEvent]:
-        price = problem.prices.walk(len(problem.times))
+    def run(self, task: Task) -> Iterator[SearchEvent]:
+        (only,), purse = self.rounds(len(task.times)), task.purse
         pivot: Tensor | None = None
         best: Particles | None = None
-        while n := min(self.neighbours, int(problem.left // price)):
-            ids, starts = problem.starts(n, around=pivot, radius=self.radius)
-            family = [] if best is None else [int(best.ids)] * n
-            born = problem.born_from(ids, starts, family, score=not problem.last_step)
-            *_, ends = walk(problem, born)
-            kind = "propose" if problem.last_step else "born"
-            yield SearchEvent(kind, ends, problem.ledger.nfe)
+        while n := min(self.neighbours, purse.buys(only.price(task.prices))):
+            ids, starts = task.starts(n, around=pivot, radius=self.radius)
+            family, radius = ([], 1.0) if best is None else ([int(best.ids)] * n, self.radius)
+            born = task.born_from(ids, starts, family, score=not task.last_step, radius=radius)
+            *_, ends = task.walk(born)
+            yield SearchEvent("propose" if task.last_step else "born", ends, purse.nfe)
             row = ends.best()
             if best is None or ends.reward[row] > best.reward:
                 best, pivot = ends[row], starts[row : row + 1]
-                yield SearchEvent("accept", best, problem.ledger.nfe)
+                yield SearchEvent("accept", best, purse.nfe)

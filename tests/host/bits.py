@@ -93,14 +93,17 @@ WIRES = (  # what else a search of one image is given
 )  # fmt: skip
 
 
+def is_object(value):
+    return isinstance(value, dict)
+
+
 def clean(report):
     """A report without what differs from run to run."""
     report = copy.deepcopy(report)
     for one in (report, *report.get("batch", [])):
-        one["spent"].pop("seconds", None)
-        for part in one["spent"].values():
-            if isinstance(part, dict):
-                part.pop("seconds", None)
+        for part in (one["spent"], *filter(is_object, one["spent"].values())):
+            if "seconds" in part:
+                part["seconds"] = dict.fromkeys(part["seconds"], 0.0)
     return report
 
 

@@ -46,7 +46,8 @@ def judge(scored, x0, remember=1):
     ours = objective_of(scored, remember)
     scores = ours(x0).tolist()
     kept = {row: list(picture.shape) for row, picture in ours.pictures.items()}
-    return {"scores": scores, "charged": [ours.ledger.decodes, ours.ledger.rewards], "kept": kept}
+    charged = [ours.purse.counts[name] for name in ("decodes", "rewards")]
+    return {"scores": scores, "charged": charged, "kept": kept}
 
 
 def watch(scored, x0, moves):
@@ -67,7 +68,7 @@ def watch(scored, x0, moves):
         for to in moves.get(i, ()):
             event = SearchEvent("exhaust", every[to], i)
             dog.see(event, trace.add(event), tries.pictures)
-            told.append([dog.objective.ledger.decodes, trace.by_id[to]["watchdog"]])
+            told.append([dog.objective.purse.counts["decodes"], trace.by_id[to]["watchdog"]])
     return told
 
 

@@ -55,13 +55,13 @@ def mid_sample():
     seen = []
 
     def sample(model_k, x, sigmas, extra_args, **ignored):
-        ledger = search_run.Ledger(total=10)
+        purse = search_run.Purse(total=10)
         ours = objective.HostObjective(
             anything,
             None,
             "",
-            search_run.Network(model_k, extra_args, ledger),
-            ledger,
+            search_run.Network(model_k, extra_args, purse),
+            purse,
             search_run.MicroBatch(),
         )
         seen.append(model_k(x, x.new_full((1,), 0.9), **extra_args))
@@ -84,12 +84,12 @@ def reckoned():
     own.set_conds(conditioning_set_values(text, {"reference_latents": [LATENT, LATENT]}))
 
     def sample(model_k, x, sigmas, extra_args, **ignored):
-        network = search_run.Network(model_k, extra_args, search_run.Ledger(total=10))
+        network = search_run.Network(model_k, extra_args, search_run.Purse(total=10))
         conds = model_k.inner_model.conds
         seen["ours"] = network.memory(x.shape[1:])
         seen["host"] = comfy.sampler_helpers.estimate_memory(model, x.shape, conds)[1]
         seen["bare"] = network.base.memory_required(x.shape)
-        network.ledger.cost = 2
+        network.purse.cost = 2
         seen["twice"] = network.memory(x.shape[1:])
         return x
 

@@ -6,7 +6,7 @@ import json
 import signal
 from pathlib import Path
 
-from pack.samplers.lineage import entries
+from pack.samplers.replay import entries
 
 GOLDEN = json.loads(
     (Path(__file__).resolve().parents[1] / "web" / "golden_events.json").read_text("utf-8")
@@ -31,11 +31,12 @@ NASTY = (
 def reported(report, method, setup, lineage=True):
     """The report of a search of tests/samplers on its setup."""
     events, outcome, task = setup.run()
-    trace = report.Trace([*task.lead, *task.times, task.end], len(task.lead), failed=task.failed)
+    times = [*task.flow.lead, *task.times, task.flow.end]
+    trace = report.Trace(times, len(task.flow.lead), failed=task.failed)
     for event in events:
         trace.add(event)
     limits = {"nfe": setup.total, "seconds": None, "target_reward": None}
-    made = report.report(method, 7, {"prompt": "a"}, limits, task.ledger, trace, outcome)
+    made = report.report(method, 7, {"prompt": "a"}, limits, task.purse, trace, outcome)
     if lineage:
         made["lineage"] = entries(task.book.lineage(made["best"]["id"]))
     return made

@@ -6,10 +6,10 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pack.samplers.lineage import Replay
+from pack.samplers.purse import Prices
+from pack.samplers.replay import Replay
 from pack.samplers.run import Finish
 from pack.samplers.search import SEARCHES
-from pack.samplers.types import Prices
 
 from ..samplers.setups import EACH, NEVER, Setup, pinned, setups
 from .reports import GOLDEN, NASTY, changed, lose, places, put, repeat, reported, text, within
@@ -36,7 +36,7 @@ def taken(parts, report_text):
             parts.report_chart.chart(report)
             try:
                 replay = Replay.of(report.get("lineage", []), report["best"]["path"])
-                replay.minimum(len(report["sigmas"]) - 1, Prices())
+                replay.rows(len(report["sigmas"]) - 1, Prices())
             except ValueError as error:
                 sentence(error)
     return reports

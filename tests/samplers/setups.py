@@ -12,20 +12,22 @@ from pack.samplers.glass import Glass
 from pack.samplers.interpolants.linear import Linear
 from pack.samplers.kernels import ODE, Eta, EulerMaruyama
 from pack.samplers.leaders import SPARES
-from pack.samplers.problem import Problem
+from pack.samplers.purse import Prices
+from pack.samplers.replay import Replay
 from pack.samplers.resampling import RESAMPLERS
 from pack.samplers.run import Finish, Outcome, StopRules, run
 from pack.samplers.search import SEARCHES
 from pack.samplers.search.code import CoDe
 from pack.samplers.search.rbf import RolloverBudgetForcing
+from pack.samplers.search.rounds import Search, minimum
 from pack.samplers.search.smc import SMC, TEMPERINGS
 from pack.samplers.search.sop import SearchOverPaths
 from pack.samplers.search.svdd import SVDD
 from pack.samplers.search.threshold import VerifierThreshold
 from pack.samplers.search.zero_order import ZeroOrder
-from pack.samplers.types import Particles, Prices, Search, SearchEvent
+from pack.samplers.types import Particles, SearchEvent
 
-from .world import problem
+from .world import Kept, new_task
 
 NO_FINISH, NO_RULES = Finish(), StopRules()
 SCORED = ("born", "propose")  # kinds of the events before the finish whose particles are new
@@ -100,7 +102,7 @@ class Setup:
     cost: int = 1
     micro_batch: int = 0
     seed: int = 0
-    fixed: dict[str, Any] = field(default_factory=dict)  # further arguments of world.problem
+    fixed: dict[str, Any] = field(default_factory=dict)  # further arguments of world.new_task
 
     @property
     def prices(self) -> Prices:
@@ -110,7 +112,9 @@ class Setup:
 
     @property
     def minimum(self) -> int:
-        return self.search.minimum(self.steps, self.prices)
+        if isinstance(self.search, Replay):
+            return self.search.rows(self.steps, self.prices)
+        return minimum(self.search, self.steps, self.prices)
 
     @property
     def least(self) -> int:
@@ -120,21 +124,21 @@ class Setup:
     def total(self) -> int:
         return self.least + self.extra
 
-    def problem(self, **settings: Any) -> Problem:
+    def task(self, **settings: Any) -> Kept:
         every = grid(self.lead + self.steps)
         own = dict(budget=self.total, seed=self.seed, cost=self.cost, micro_batch=self.micro_batch)
-        return problem(
+        return new_task(
             KERNELS[self.kernel],
             every[self.lead :],
             lead=every[: self.lead],
-            lookahead=self.lookahead,
-            **own | self.fixed | settings,
+            **own | {"lookahead": self.lookahead} | self.fixed | settings,
         )
 
-    def run(self, task: Problem | None = None, rules: StopRules = NO_RULES, **settings: Any):
-        """(events, outcome, problem) of a whole run; on `task` if it is given."""
-        task, outcome = task or self.problem(**settings), Outcome()
-        return list(run(self.search, task, self.finish, rules, outcome)), outcome, task
+    def run(self, task: Kept | None = None, rules: StopRules = NO_RULES, **settings: Any):
+        """(events, outcome, task) of a whole run; on `task` if it is given."""
+        task, outcome = task or self.task(**settings), Outcome()
+        events = run(self.search, task, self.finish, rules, outcome, task.book.root)
+        return list(events), outcome, task
 
 
 @st.composite
@@ -155,7 +159,7 @@ def setups(draw, name: str, **fixed: Any) -> Setup:
     return Setup(**{n: draw(s) for n, s in fields.items() if n not in fixed}, **fixed)
 
 
-def root(task: Problem, particle: int) -> int:
+def root(task: Kept, particle: int) -> int:
     """The start that a particle goes back to, step by step."""
     origin = task.book.origins[particle]
     while origin.parent >= 0 and not (origin.kind == "born" and origin.radius == 1.0):
@@ -163,7 +167,7 @@ def root(task: Problem, particle: int) -> int:
     return origin.id
 
 
-def standing(events: list[SearchEvent], task: Problem) -> tuple[list, list]:
+def standing(events: list[SearchEvent], task: Kept) -> tuple[list, list]:
     """(reward, id) of all scored particles, best first: the best of each start; the others.
 
     By reward, then the later step, then the earlier id. One that failed stands for no start.
@@ -182,19 +186,19 @@ def standing(events: list[SearchEvent], task: Problem) -> tuple[list, list]:
     return firsts, others
 
 
-def ranked(events: list[SearchEvent], k: int, task: Problem) -> list[int]:
+def ranked(events: list[SearchEvent], k: int, task: Kept) -> list[int]:
     """Ids of the k best, one of each start where there are as many."""
     firsts, others = standing(events, task)
     return [row[2] for row in sorted((firsts + others)[:k])]
 
 
-def source(task: Problem, particle: Particles) -> int:
+def source(task: Kept, particle: Particles) -> int:
     """The scored particle that a result is, or is the finish of."""
     origin = task.book.origins[int(particle.ids)]
     return origin.parent if origin.kind == "finish" else origin.id
 
 
-def check_finishes(setup: "Setup", events: list[SearchEvent], outcome: Outcome, task: Problem):
+def check_finishes(setup: "Setup", events: list[SearchEvent], outcome: Outcome, task: Kept):
     """The leaders were finished, then the next best while none is worth what that was scored; the
     best of them are the result, each as it was scored if that was clean and worth more."""
     searched = [event for event in events if event.kind != "finish"]

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from pack.samplers.batching import AUTOMATIC, MicroBatch, OneAtATime, device_clock
-from pack.samplers.lineage import Padded
+from pack.samplers.replay import Padded
 from pack.samplers.search import SEARCHES
 from pack.samplers.search.best_of_n import BestOfN
 from pack.samplers.search.code import CoDe
@@ -28,8 +28,8 @@ def test_micro_batches_change_no_bit(name, data, size):
     setup = data.draw(setups(name, micro_batch=0, fixed={"denoiser": arithmetic}))
     whole, parts = (setup.run(micro_batch=rows) for rows in (10**6, size))
     assert_same_run(whole, parts)
-    assert parts[2].ledger.network_calls >= whole[2].ledger.network_calls
-    assert parts[2].ledger.nfe == whole[2].ledger.nfe
+    assert parts[2].purse.network_calls >= whole[2].purse.network_calls
+    assert parts[2].purse.nfe == whole[2].purse.nfe
 
 
 @pytest.mark.parametrize("search", [SVDD(paths=3), CoDe(paths=3, block=1), SMC()])
@@ -37,7 +37,7 @@ def test_all_paths_share_a_call(search):
     """One call a step, whatever the paths and their children."""
     steps = 5
     _, _, task = Setup(search, steps, extra=60).run(micro_batch=10**6)
-    assert task.ledger.network_calls == steps and task.ledger.nfe > 6 * steps
+    assert task.purse.network_calls == steps and task.purse.nfe > 6 * steps
 
 
 def test_paths_of_rbf_that_stand_at_one_step_share_a_call():
@@ -47,7 +47,7 @@ def test_paths_of_rbf_that_stand_at_one_step_share_a_call():
     _, _, task = Setup(search, 4).run(
         objective=lambda x0: torch.full((len(x0),), -float(next(worse))), micro_batch=10**6
     )
-    assert task.ledger.network_calls == 1 + 3 * 2 and task.ledger.nfe == 6 + 3 * 3 * 2
+    assert task.purse.network_calls == 1 + 3 * 2 and task.purse.nfe == 6 + 3 * 3 * 2
 
 
 @each_method
@@ -66,7 +66,7 @@ def test_out_of_memory_halves_the_micro_batch_and_changes_nothing(name, data, ro
     setup = data.draw(setups(name, micro_batch=0))
     whole, cut = setup.run(denoiser=counter), setup.run(denoiser=cramped)
     assert_same_run(whole, cut)
-    assert cut[2].ledger.nfe == counter.rows * setup.cost
+    assert cut[2].purse.nfe == counter.rows * setup.cost
     assert cut[2].batch.size <= room if refused else cut[2].batch.size == AUTOMATIC
 
 
@@ -134,11 +134,11 @@ def test_where_nothing_can_be_split_the_error_is_the_callers_to_know(error, rows
     def full(x, t):
         raise error
 
-    task = Setup(BestOfN(), 3, extra=9).problem(denoiser=full)
+    task = Setup(BestOfN(), 3, extra=9).task(denoiser=full)
     task.batch = MicroBatch(may_split=may_split)
     with pytest.raises(type(error)):
         task.born(rows)
-    assert task.ledger.nfe == 0
+    assert task.purse.nfe == 0
 
 
 class Device:
@@ -221,7 +221,7 @@ def test_a_measured_micro_batch_changes_no_bit(name, data, once):
     device = Device(once, 1.0 - once)
     measured = setup.run(denoiser=device.denoise, batch=device.batch())
     assert_same_run(setup.run(), measured)
-    assert sum(device.sizes) * setup.cost == measured[2].ledger.nfe
+    assert sum(device.sizes) * setup.cost == measured[2].purse.nfe
 
 
 def test_the_clock_waits_for_the_device(monkeypatch):

@@ -7,8 +7,8 @@ import math
 
 import pytest
 import torch
-from pack.samplers.ledger import Ledger
 from pack.samplers.lookahead import AUTOMATIC
+from pack.samplers.purse import Purse
 from pack.samplers.run import Finish, Outcome, StopRules, run
 from pack.samplers.search import SEARCHES
 from pack.samplers.search.best_of_n import BestOfN
@@ -40,7 +40,7 @@ def spoiling(task, at=0.5):
     the search."""
 
     def judge(x0):
-        after = task.ledger.reserve == 0
+        after = task.purse.reserved == 0
         return torch.full((len(x0),), -9.0) if after else x0.mean(1)
 
     return judge
@@ -48,7 +48,7 @@ def spoiling(task, at=0.5):
 
 def run_spoilt(setup, final=None, rules=None, **settings):
     """A run whose finishes all disappoint; `final`: the objective of the finish is another."""
-    task = setup.problem(**settings)
+    task = setup.task(**settings)
     task.objective = task.final_objective = spoiling(task)
     if final:
         task.final_objective = final
@@ -76,7 +76,7 @@ def test_what_the_look_found_sharp_is_clean():
 
     setup = Setup(RolloverBudgetForcing(2), 4, 40, lookahead=AUTOMATIC, finish=Finish(2, 1))
     events, outcome, task = run_spoilt(setup, denoiser=sharp)
-    assert task.lookahead == 0 and finishes(events)
+    assert outcome.lookahead == 0 and finishes(events)
     assert float(outcome.top[0].reward) == max(scored(events).values())
 
 
@@ -92,21 +92,21 @@ def test_a_blurred_prediction_is_never_returned_for_its_finish():
     """Field 3: the next best are finished instead, until the budget or the spares are gone."""
     setup = Setup(RolloverBudgetForcing(8), 4, 0, finish=Finish(2, 1))
     free = 2 * 3 + 1  # as if the search had stopped with so much left: three more finishes
-    task = setup.problem()
+    task = setup.task()
     task.objective = task.final_objective = spoiling(task)
     least = setup.minimum
-    task.ledger = Ledger(total=least + 2 + free)
+    task.purse = Purse(total=least + 2 + free)
     events, outcome = [], Outcome()
     rules = StopRules(asked=lambda: False, target=-100.0)  # reached by the births
-    for event in run(setup.search, task, setup.finish, rules, outcome):
+    for event in run(setup.search, task, setup.finish, rules, outcome, task.book.root):
         events.append(event)
     assert outcome.stopped == "target"
     ended = finishes(events)
-    room = (task.ledger.total - 8) // 2
+    room = (task.purse.total - 8) // 2
     assert len(ended) == min(room, 5) and all(float(p.reward) == -9.0 for p in ended)
     ranks = [scored(events)[int(p.parents)] for p in ended]
     assert ranks == sorted(ranks, reverse=True) and len(set(ranks)) == len(ranks)
-    assert task.ledger.nfe <= task.ledger.total
+    assert task.purse.nfe <= task.purse.total
 
 
 @pytest.mark.parametrize("stopped", ["interrupt", "time"])
@@ -172,7 +172,7 @@ def test_a_neighbour_of_a_start_is_no_other_start():
 def test_a_failed_start_does_not_push_out_a_sound_copy():
     """Field 28: two of three starts fail; the copies of the third are returned."""
     setup = Setup(SVDD(), 4, 40, finish=Finish(0, 3))
-    task = setup.problem()
+    task = setup.task()
     task.objective = task.final_objective = lambda x0: torch.where(
         torch.arange(len(x0)) == 0, x0.mean(1), torch.nan
     )
@@ -188,15 +188,15 @@ def test_what_a_model_costs_less_than_foreseen_is_spent(name, cost):
     """Field 7: conditions on disjoint ranges; foreseen `cost` a row, charged 1."""
 
     def cheap(x, t):
-        task.ledger.charge(len(x), 1)
+        task.purse.charge(len(x), 1)
         return denoise(x, t)
 
     setup = Setup(EACH[name], 4, 40, cost=cost, finish=Finish(1, 1))
-    task = setup.problem(denoiser=(counter := Counter(cheap)))
+    task = setup.task(denoiser=(counter := Counter(cheap)))
     task.counts_itself = True
     events, outcome, _ = setup.run(task)
-    left = setup.total - task.ledger.nfe
-    assert counter.rows == task.ledger.nfe
+    left = setup.total - task.purse.nfe
+    assert counter.rows == task.purse.nfe
     assert left < (setup.minimum + setup.finish.rows()) * cost
     assert outcome.stopped == "budget"
 
@@ -210,4 +210,4 @@ def test_one_step_spends_its_budget(name, budget):
     if budget < setup.minimum:
         pytest.skip(f"{name} needs {setup.minimum}")
     events, outcome, task = setup.run(budget=budget)
-    assert task.ledger.nfe == budget and outcome.stopped == "budget"
+    assert task.purse.nfe == budget and outcome.stopped == "budget"

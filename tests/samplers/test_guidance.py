@@ -22,16 +22,15 @@ from pack.samplers.guidance import (
 from pack.samplers.interpolants.linear import Linear
 from pack.samplers.interpolants.vp import VP
 from pack.samplers.kernels import Eta, EulerMaruyama
-from pack.samplers.problem import Problem
 from pack.samplers.search import SEARCHES
-from pack.samplers.search.best_of_n import walk
+from pack.samplers.search.rounds import minimum
 from pack.samplers.search.smc import SMC
 from pack.samplers.steering import Steering
 from pack.samplers.types import Transition
 
 from . import test_smc_law as law
 from .setups import EACH, NO_FINISH, Setup, assert_same_run, pinned, setups
-from .world import MODES, WIDTH, Counter, denoise, problem
+from .world import MODES, WIDTH, Counter, denoise, new_task, task_of
 
 GUIDED = [name for name in SEARCHES if name != "sop"]  # which moves by the ODE alone
 LAM = 2.0  # the reward of these tests is -x0, at this temperature
@@ -75,7 +74,7 @@ def ends(kernel, times, n, gradients):
     def normal(ids):
         return torch.randn(1, n, generator=generator, dtype=torch.float64)
 
-    task = Problem(
+    task = task_of(
         denoiser=denoise,
         kernel=kernel,
         times=times,
@@ -83,7 +82,7 @@ def ends(kernel, times, n, gradients):
         noise=normal,
         steering=Steering(DPS(1.0 / LAM, "theory"), gradients),
     )
-    *_, last = walk(task, task.born(1, score=False), score=False)
+    *_, last = task.walk(task.born(1, score=False), score=False)
     return last.x0[0]
 
 
@@ -137,7 +136,7 @@ def test_smc_draws_from_the_same_law_whatever_guides_it(kind, schedule, monkeypa
     """Guidance by a gradient that is not the value's: log p/q in the weights makes up for it."""
     strength = 1.0 / LAM if schedule == "theory" else 0.4
     steering = Steering(GUIDANCES[kind](strength, schedule), torch_gradients())
-    monkeypatch.setattr(law, "Problem", _guided_problem(steering))
+    monkeypatch.setattr(law, "task_of", _guided_problem(steering))
     monkeypatch.setattr(law, "REPEATS", 8)
     runs = law.repeats(SMC(LAM, ess_threshold=0.9), steps=12)
     wanted = law.exact(law.END, LAM)
@@ -149,9 +148,9 @@ def test_smc_draws_from_the_same_law_whatever_guides_it(kind, schedule, monkeypa
 
 def _guided_problem(steering):
     def make(**settings):
-        settings["ledger"].total *= 2  # through_network counts
-        task = Problem(**settings | {"steering": steering, "batch": MicroBatch(may_split=False)})
-        task.ledger.total = law.COUNT * SMC().minimum(len(settings["times"]), task.prices)
+        settings["purse"].total *= 2  # through_network counts
+        task = task_of(**settings | {"steering": steering, "batch": MicroBatch(may_split=False)})
+        task.purse.total = law.COUNT * minimum(SMC(), len(settings["times"]), task.prices)
         return task
 
     return make
@@ -166,7 +165,7 @@ def test_no_strength_is_no_guidance_bit_for_bit(name, kind, schedule):
     assert none.rows == 0
     run = setup.run(steering=none)
     assert_same_run(setup.run(), run)
-    assert run[2].ledger.gradients == 0
+    assert run[2].purse.counts["gradients"] == 0
 
 
 @pytest.mark.parametrize("name", GUIDED)
@@ -184,12 +183,12 @@ def test_every_gradient_is_paid_for_once_a_parent(name, data):
     kernel = data.draw(st.sampled_from(["euler_maruyama", "eta"]))
     fixed = {"steering": steering, "denoiser": counter}
     setup = data.draw(setups(name, kernel=kernel, cost=1, finish=NO_FINISH, fixed=fixed))
-    proposed = _spy(task := setup.problem())
+    proposed = _spy(task := setup.task())
     events = list(setup.search.run(task))  # raises where the budget was not reckoned well
     assert max(int(event.particles.steps.max()) for event in events) == setup.steps - 1
-    assert task.ledger.nfe == counter.rows <= setup.total
+    assert task.purse.nfe == counter.rows <= setup.total
     parents = {i for ids in proposed for i in ids}
-    assert task.ledger.gradients == len(parents)
+    assert task.purse.counts["gradients"] == len(parents)
 
 
 def _spy(task):
@@ -264,7 +263,7 @@ def test_children_of_a_gradient_that_is_not_finite_are_drawn_unguided(caplog):
         return torch.where(x == 0.0, x, 1.0 + 0.0 * x)
 
     def children(steering):
-        task = problem(
+        task = new_task(
             KERNELS["eta"], [0.9, 0.5], shape=(1,), denoiser=hold, steering=steering
         )  # fmt: skip
         born = task.born_from(task._new_ids(2), torch.tensor([[0.0], [1.0]]))

@@ -3,26 +3,27 @@
 import pytest
 import torch
 from hypothesis import assume, given
-from pack.samplers.lineage import Replay, entries
 from pack.samplers.lookahead import AUTOMATIC, CLEAR, LOOK, SHARP, blur
 from pack.samplers.noise import AddressedNoise
+from pack.samplers.replay import Replay, entries
 from pack.samplers.run import Finish
 from pack.samplers.search import SEARCHES
+from pack.samplers.search.rounds import first_choice as first_choice_of
 from pack.samplers.search.sop import SearchOverPaths
 
 from .setups import EACH, Setup, assert_same_run, pinned, same, setups
 from .world import denoise
 
-EARLY = [name for name, search in SEARCHES.items() if search().first_choice(6) < 2]
+EARLY = [name for name, search in SEARCHES.items() if first_choice_of(search(), 6) < 2]
 
 
 def first_choice(setup):
-    return setup.search.first_choice(setup.steps)
+    return first_choice_of(setup.search, setup.steps)
 
 
 def looks(setup):
     """Whether it chooses between particles that may be blurred."""
-    return first_choice(setup) == 0 or setup.problem().times[first_choice(setup)] >= CLEAR
+    return first_choice(setup) == 0 or setup.task().times[first_choice(setup)] >= CLEAR
 
 
 def sharp(x, t):
@@ -42,17 +43,14 @@ def crowded(x, t):
 
 def automatic(setup, **settings):
     """(events, outcome, problem) of the setup's run with an automatic lookahead."""
-    task = setup.problem(**settings)
-    task.lookahead = AUTOMATIC
-    return setup.run(task)
+    return setup.run(setup.task(**settings | {"lookahead": AUTOMATIC}))
 
 
 def with_look(setup, ahead):
-    """The setup told its lookahead, and what an automatic one spends in vain."""
-    spared = first_choice(setup) == 0
+    """The setup told its lookahead, and what an automatic one spends on the look."""
     needed = Setup(**vars(setup) | {"lookahead": LOOK})
-    vain = LOOK if ahead == 0 or not spared else 0
-    total = needed.least + (0 if spared else LOOK) * setup.cost + setup.extra
+    vain = setup.prices.birth + LOOK
+    total = needed.least + vain * setup.cost + setup.extra
     told = Setup(**vars(setup) | {"lookahead": ahead, "finish": setup.finish.after(ahead)})
     return Setup(**vars(told) | {"extra": total - told.least}), vain * setup.cost
 
@@ -60,7 +58,7 @@ def with_look(setup, ahead):
 @pytest.mark.parametrize("name", EARLY)
 @pytest.mark.parametrize("model, ahead", [(blurred, LOOK), (sharp, 0)])
 def test_it_is_the_search_that_was_decided(name, model, ahead):
-    """Bit for bit, its looks in vain apart."""
+    """Bit for bit, the look apart."""
 
     @pinned(40)
     @given(setups(name, lookahead=0, fixed={"shape": (4,)}))
@@ -69,13 +67,13 @@ def test_it_is_the_search_that_was_decided(name, model, ahead):
         told, vain = with_look(setup, ahead)
         asked = Setup(**vars(told) | {"finish": setup.finish})
         events, outcome, task = automatic(asked, budget=told.total, denoiser=model)
-        assert task.lookahead == ahead
+        assert outcome.lookahead == ahead
         wanted, found, other = told.run(budget=told.total - vain, denoiser=model)
         for a, b in zip(events, wanted, strict=True):
             assert (a.kind, a.spent, a.quota) == (b.kind, b.spent + vain, b.quota)
             assert same(a.particles, b.particles)
         assert all(same(a, b) for a, b in zip(outcome.top, found.top, strict=True))
-        assert task.ledger.nfe == other.ledger.nfe + vain <= told.total
+        assert task.purse.nfe == other.purse.nfe + vain <= told.total
 
     check()
 
@@ -90,7 +88,7 @@ def test_without_the_budget_or_the_use_nothing_is_spent_on_it(name):
         carries = with_look(setup, LOOK)[0].total - setup.extra
         budget = carries - 1 if looks(setup) else carries + setup.extra
         ran = automatic(setup, budget=budget, denoiser=blurred)
-        assert ran[2].lookahead == 0
+        assert ran[1].lookahead == 0
         assert_same_run(ran, setup.run(budget=budget, denoiser=blurred))
 
     check()
@@ -102,7 +100,7 @@ def test_a_late_choice_needs_no_look(steps, ahead):
     setup = Setup(SearchOverPaths(forward=1, backward=2), steps, extra=200)
     assert looks(setup) == bool(ahead)
     _, outcome, task = automatic(setup, denoiser=blurred)
-    assert task.lookahead == ahead and outcome.top
+    assert outcome.lookahead == ahead and outcome.top
 
 
 @pytest.mark.parametrize("name", EARLY)
@@ -110,15 +108,16 @@ def test_a_model_that_turns_out_dear_is_not_looked_ahead_with(name):
     """It charges three times what was foreseen from the second call on."""
 
     def charging(x, t):
-        task.ledger.charge(len(x) * (3 if task.ledger.network_calls else 1), 1)
+        task.purse.charge(len(x) * (3 if task.purse.network_calls else 1), 1)
         return blurred(x, t)
 
     setup = Setup(EACH[name], 6)
     told, _ = with_look(setup, LOOK)
-    task = setup.problem(budget=told.total, denoiser=charging, counts_itself=True)
-    task.lookahead = AUTOMATIC
+    task = setup.task(
+        budget=told.total, denoiser=charging, counts_itself=True, lookahead=AUTOMATIC
+    )
     _, outcome, _ = setup.run(task)
-    assert task.lookahead == 0 and outcome.top
+    assert outcome.lookahead == 0 and outcome.top
 
 
 @pytest.mark.parametrize("name", EARLY)
@@ -126,11 +125,11 @@ def test_the_winner_comes_again(name):
     """What was looked at went through the network alone."""
     setup = Setup(EACH[name], 6, extra=200, finish=Finish(2))
     events, outcome, task = automatic(setup, denoiser=crowded)
-    assert task.lookahead == LOOK
+    assert outcome.lookahead == LOOK
     born = [e.particles for e in events if e.kind == "born"]
     for particle in (outcome.top[0], *(p[i] for p in born for i in range(len(p)))):
         lineage = entries(task.book.lineage(int(particle.ids)))
-        replay = Replay.of(lineage, int(particle.paths), lookahead=task.lookahead)
+        replay = Replay.of(lineage, int(particle.paths), lookahead=outcome.lookahead)
         again = Setup(replay, 6, lookahead=replay.lookahead, finish=Finish(replay.nodes))
         assert torch.equal(again.run(denoiser=crowded)[1].top[0].clean, particle.clean)
 
@@ -143,7 +142,7 @@ def test_what_is_not_finite_is_no_blur():
 
     setup = Setup(SEARCHES["svdd"](), 3, 200)
     events, outcome, task = automatic(setup, denoiser=broken)
-    assert task.lookahead == 0 and task.failed == {0: "network"}
+    assert outcome.lookahead == 0 and task.failed == {0: "network"}
     assert outcome.top
 
 
@@ -162,5 +161,5 @@ def test_what_a_mask_keeps_does_not_count():
 
 
 def test_a_mixture_of_two_modes_is_blurred_at_first():
-    first = Setup(SEARCHES["svdd"](), 3, 200, lookahead=LOOK).problem().born(1)
+    first = Setup(SEARCHES["svdd"](), 3, 200, lookahead=LOOK).task().born(1)
     assert blur(first.x0, first.clean) > SHARP

@@ -9,12 +9,11 @@ from pack.samplers.interpolants.linear import Linear
 from pack.samplers.interpolants.vp import VP
 from pack.samplers.kernels import ODE
 from pack.samplers.noise import AddressedNoise
-from pack.samplers.problem import Problem
 from pack.samplers.search.best_of_n import BestOfN
 from pack.samplers.types import Particles
 
 from .setups import KERNELS, Setup
-from .world import MODES, WIDTH
+from .world import MODES, WIDTH, task_of
 
 
 def test_noise_has_an_address():
@@ -59,7 +58,7 @@ def test_markov_renoising_keeps_the_law(path, t, high):
     x0, e1 = torch.randn(2, n, 1, generator=generator, dtype=torch.float64)
     mode = torch.rand(n, 1, generator=generator, dtype=torch.float64) < MODES[0][1]
     x0 = torch.where(mode, MODES[0][0], MODES[1][0]) + WIDTH * x0
-    task = Problem(
+    task = task_of(
         denoiser=lambda x, t: x,
         kernel=ODE(path),
         times=[high, t],
@@ -81,14 +80,14 @@ def test_markov_renoising_keeps_the_law(path, t, high):
 
 
 def test_renoised_copies_know_their_origin_and_are_paid_unscored():
-    task = Setup(BestOfN(), 4, extra=99).problem(objective=None)
+    task = Setup(BestOfN(), 4, extra=99).task(objective=None)
     parents = at_step(torch.ones(3, 3), 2)[[2, 0, 0]]
-    first, before = task._next_id, task.ledger.nfe
+    (first,), before = task._new_ids(1), task.purse.nfe
     copies = task.renoise(parents, 1)
-    assert copies.ids.tolist() == [first, first + 1, first + 2]
+    assert copies.ids.tolist() == [first + 1, first + 2, first + 3]
     assert copies.parents.tolist() == [2, 0, 0] and copies.paths.tolist() == [3, 3, 3]
     assert copies.steps.tolist() == [1, 1, 1] and copies.reward.isnan().all()
-    assert task.ledger.nfe - before == 3
+    assert task.purse.nfe - before == 3
     assert len(copies.x.unique(dim=0)) == 3
     with pytest.raises(ValueError, match="unpack"):
         task.renoise(Particles.cat([copies, parents]), 0)
@@ -99,7 +98,7 @@ def test_renoised_copies_know_their_origin_and_are_paid_unscored():
 def test_neighbours_have_the_law_of_a_start(centre, radius):
     """Of one start 400 wide: its neighbours at any radius, standard normal about the centre."""
     noise, sigma, n = AddressedNoise(2, (400,)), 0.9, 50
-    task = Problem(
+    task = task_of(
         denoiser=lambda x, t: x,
         kernel=KERNELS["ode"],
         times=[sigma],
@@ -130,7 +129,7 @@ def test_neighbours_have_the_law_of_a_start(centre, radius):
 
 
 def test_a_neighbour_at_radius_one_is_a_start():
-    task, other = (Setup(BestOfN()).problem() for _ in range(2))
+    task, other = (Setup(BestOfN()).task() for _ in range(2))
     _, around = task.starts(1)
     other.starts(1)
     (ids, x), (others, y) = task.starts(4, around, 1.0), other.starts(4)

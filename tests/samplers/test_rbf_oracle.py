@@ -8,13 +8,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pack.samplers.ledger import Ledger
-from pack.samplers.problem import Problem
+from pack.samplers.purse import Prices, Purse
 from pack.samplers.run import Finish, Outcome, StopRules, check_budget, run
 from pack.samplers.search.rbf import RolloverBudgetForcing
-from pack.samplers.types import Prices, Transition
+from pack.samplers.search.rounds import minimum
+from pack.samplers.types import Transition
 
 from .rbf_oracle import Row, automatic_quota, best_of_current_step, reference
+from .world import task_of
 
 INF = math.inf
 NO_FINISH = Finish()
@@ -68,7 +69,7 @@ def cases(min_steps=2, most=25):
     )
 
 
-def problem_of(case, budget, cost=1):
+def task_for(case, budget, cost=1):
     """A latent is (own id, id of the latent it was drawn from, time): it says whence it came."""
     times = [1.0 - i / case.steps for i in range(case.steps)]
     first = case.init * case.paths
@@ -95,14 +96,14 @@ def problem_of(case, budget, cost=1):
             values.append(case.reward(path, k))
         return torch.tensor(values, dtype=torch.float64)
 
-    return Problem(
+    return task_of(
         denoiser=denoise,
         kernel=kernel,
         times=times,
         start=lambda ids: column(ids, times[0]),
         noise=column,
         objective=objective,
-        ledger=Ledger(total=budget, cost=cost),
+        purse=Purse(total=budget, cost=cost),
     )
 
 
@@ -112,10 +113,10 @@ def search_of(case, quota=0):
 
 def ours(case, budget, quota=0, cost=1, finish=NO_FINISH):
     """Our run as the oracle's rows, and what it found. `budget` in NFE, finish included."""
-    problem, outcome = problem_of(case, budget, cost), Outcome()
+    task, outcome = task_for(case, budget, cost), Outcome()
     last = case.steps - 1
     rows, start, now = {}, {}, {}
-    for event in run(search_of(case, quota), problem, finish, StopRules(), outcome):
+    for event in run(search_of(case, quota), task, finish, StopRules(), outcome, task.book.root):
         p = event.particles
         if event.kind in ("born", "propose"):
             now = {}
@@ -124,7 +125,7 @@ def ours(case, budget, quota=0, cost=1, finish=NO_FINISH):
             ):
                 parent = int(p.parents[i]) if event.kind == "propose" else None
                 assert parent is None or p.x[i, 1] == parent
-                assert float(p.x[i, 2]) == float(p.x0[i, 2]) == problem.times[step]
+                assert float(p.x[i, 2]) == float(p.x0[i, 2]) == task.times[step]
                 nfe = event.spent // cost - (len(p) - 1 - i)
                 allowance = start.get(path, 0)
                 rows[number] = [number, path, step, parent, float(p.reward[i]), "stay", None]
@@ -215,11 +216,12 @@ def test_one_nfe_less_repeats_the_reference(case):
 def test_the_smallest_budget_reaches_the_last_step(case, quota, cost):
     finish = Finish(2, 3)
     least = (case.least(quota) + finish.rows()) * cost
-    check_budget(search_of(case, quota), case.steps, finish, least, cost, Prices())
+    needed = minimum(search_of(case, quota), case.steps, Prices())
+    check_budget(needed, case.steps, finish, least, cost, Prices())
     rows, _ = ours(case, least, quota, cost, finish)
     assert {row.path for row in rows if row.step == case.steps - 1} == set(range(case.paths))
     with pytest.raises(ValueError, match=rf"{least - 1} NFE given, wanted at least {least}:"):
-        check_budget(search_of(case, quota), case.steps, finish, least - 1, cost, Prices())
+        check_budget(needed, case.steps, finish, least - 1, cost, Prices())
 
 
 @pinned(200)

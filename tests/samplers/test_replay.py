@@ -4,11 +4,11 @@ import pytest
 import torch
 from hypothesis import given
 from pack.samplers.batching import MicroBatch, OneAtATime
-from pack.samplers.lineage import Origin, Padded, Replay, entries
+from pack.samplers.purse import Prices
+from pack.samplers.replay import Origin, Padded, Replay, entries
 from pack.samplers.run import Finish
 from pack.samplers.search import SEARCHES
 from pack.samplers.search.best_of_n import BestOfN
-from pack.samplers.types import Prices
 
 from .setups import Setup, pinned, setups
 
@@ -38,8 +38,8 @@ def test_the_winner_comes_again(name):
         for name in ("x", "x0", "clean", "reward", "paths", "steps"):
             assert torch.equal(getattr(one, name), getattr(other, name)), name
         assert again.stopped == "done"
-        rows = replay.minimum(setup.steps, setup.prices) + replay.nodes
-        assert repeated.ledger.nfe == rows * setup.cost
+        rows = replay.rows(setup.steps, setup.prices) + replay.nodes
+        assert repeated.purse.nfe == rows * setup.cost
         assert sum(event.kind in ("born", "propose") for event in events) == 1
         if setup.finish.rows():
             assert int(one.ids) == int(other.ids)
@@ -62,9 +62,9 @@ def test_what_was_measured_on_the_way_comes_again():
 def test_calls_of_its_own_cost_a_handful():
     setup = Setup(BestOfN(), extra=200, micro_batch=1, finish=Finish(2))
     _, outcome, task = setup.run(denoiser=crowded)
-    assert task.ledger.nfe > 200
+    assert task.purse.nfe > 200
     *_, (_, again, repeated) = replayed(setup, outcome, task)
-    assert repeated.ledger.nfe == setup.steps + 2
+    assert repeated.purse.nfe == setup.steps + 2
     assert torch.equal(outcome.top[0].x, again.top[0].x)
 
 
@@ -82,7 +82,7 @@ def test_where_the_calls_of_then_have_no_room_it_goes_alone(error, caplog):
     assert max(origin.rows for origin in replay.way) > 1
     again = Setup(**vars(setup) | {"search": replay, "finish": Finish(replay.nodes), "extra": 0})
     _, found, spent = again.run(denoiser=small)
-    assert "the last bits differ" in caplog.text and spent.ledger.nfe == len(replay.way)
+    assert "the last bits differ" in caplog.text and spent.purse.nfe == len(replay.way)
     torch.testing.assert_close(found.top[0].x, best.x, atol=0.2, rtol=0.0)
 
 
@@ -116,4 +116,4 @@ def test_what_is_no_lineage_is_refused(lineage, said):
 
 def test_its_price_is_that_of_the_calls():
     way = (Origin(0, "born", rows=4, row=1), Origin(5, "propose", 1, 0, rows=2))
-    assert Replay(way).minimum(3, Prices(birth=2, child=3, score=1)) == 4 * 2 + 2 * 3 + 2
+    assert Replay(way).rows(3, Prices(birth=2, child=3, score=1)) == 4 * 2 + 2 * 3 + 2

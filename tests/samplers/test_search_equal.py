@@ -4,7 +4,7 @@ import pytest
 import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from pack.samplers.search.best_of_n import WAVE, BestOfN, walk
+from pack.samplers.search.best_of_n import WAVE, BestOfN
 from pack.samplers.search.code import CoDe
 from pack.samplers.search.rbf import RolloverBudgetForcing
 from pack.samplers.search.smc import SMC
@@ -44,9 +44,9 @@ IEEE = {"denoiser": arithmetic}
 
 def plain(setup, **settings):
     """The sampler without a search: its one particle at the last time, and what it spent."""
-    task = setup.problem(**settings)
-    *_, last = walk(task, task.born(1, score=False), score=False)
-    return last, task.ledger.nfe
+    task = setup.task(**settings)
+    *_, last = task.walk(task.born(1, score=False), score=False)
+    return last, task.purse.nfe
 
 
 @pytest.mark.parametrize("search", OF_WIDTH_ONE.values(), ids=OF_WIDTH_ONE)
@@ -67,7 +67,7 @@ def test_a_search_of_width_one_is_the_plain_sampler(search, steps, kernel, lead,
     assert last.ids.tolist() == one.ids.tolist() == [steps - 1]
     assert last.parents.tolist() == one.parents.tolist()
     scored = sum(event.kind in SCORED for event in events)
-    assert task.ledger.nfe == nfe + scored * ahead == setup.total
+    assert task.purse.nfe == nfe + scored * ahead == setup.total
 
 
 @pytest.mark.parametrize("forward", [4, 9])
@@ -79,7 +79,7 @@ def test_search_over_paths_that_turns_back_nowhere_is_the_ode(forward, kernel):
     last = events[-1].particles
     assert torch.equal(last.x, one.x) and torch.equal(last.x0, one.x0)
     assert last.ids.tolist() == one.ids.tolist()
-    assert [event.kind for event in events] == ["propose", "accept"] and task.ledger.nfe == nfe
+    assert [event.kind for event in events] == ["propose", "accept"] and task.purse.nfe == nfe
 
 
 @pinned(25)
@@ -158,8 +158,8 @@ def test_without_resampling_smc_is_so_many_plain_samples(data):
     smc = SMC(ess_threshold=0.0)
     setup = data.draw(setups("smc", search=smc, lookahead=0, finish=NO_FINISH, fixed=IEEE))
     events, _, _ = setup.run()
-    task = setup.problem()
+    task = setup.task()
     born = task.born(len(events[0].particles))
-    for event, wanted in zip(events, walk(task, born), strict=False):
+    for event, wanted in zip(events, task.walk(born), strict=False):
         assert torch.equal(event.particles.x, wanted.x)
         assert event.particles.ids.tolist() == wanted.ids.tolist()

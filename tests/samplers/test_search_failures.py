@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pack.samplers.guidance import DPS, TorchGradients
 from pack.samplers.judging import judged
-from pack.samplers.ledger import BudgetExceeded
+from pack.samplers.purse import BudgetExceeded
 from pack.samplers.run import Outcome, run
 from pack.samplers.search import SEARCHES
 from pack.samplers.search.rbf import RolloverBudgetForcing
@@ -107,7 +107,7 @@ def test_a_step_whose_only_try_failed_is_tried_again(search, extra):
         return denoise(x, t) * (math.nan if t < first and tried[t] % 2 else 1.0)
 
     setup = Setup(search, steps=4, extra=extra, finish=NO_FINISH)
-    first = setup.problem().times[0]
+    first = setup.task().times[0]
     events, outcome, task = setup.run(denoiser=every_other, objective=lambda x0: -x0.norm(dim=1))
     drawn = [event.particles for event in events if event.kind == "propose"]
     assert [(int(p.steps), int(p.parents)) for p in drawn[:5]] == [
@@ -132,12 +132,12 @@ def test_if_all_fails_it_still_ends(name, data, cause):
     )
     assert outcome.stopped == "budget" and outcome.top
     assert all(float(p.reward) == -INF for p in outcome.top)
-    assert counter.rows * setup.cost == task.ledger.nfe <= setup.total
+    assert counter.rows * setup.cost == task.purse.nfe <= setup.total
 
 
 def test_the_wrong_number_of_scores_is_refused():
     with pytest.raises(ValueError, match=r"objective returned shape \(3, 1\), wanted \(3,\)"):
-        Setup(EACH["rbf"]).problem(objective=lambda x0: x0[:, :1]).born(3)
+        Setup(EACH["rbf"]).task(objective=lambda x0: x0[:, :1]).born(3)
 
 
 def test_scores_of_a_gpu_that_has_no_float64():
@@ -154,33 +154,33 @@ def test_a_model_that_costs_more_than_foreseen_ends_by_the_budget(name, data, de
     """The denoiser charges the ledger itself, more from some call on."""
 
     def charging(x, t):
-        times = dear if task.ledger.network_calls >= cheap_calls else 1
-        task.ledger.charge(len(x) * times * setup.cost, 1)
+        times = dear if task.purse.network_calls >= cheap_calls else 1
+        task.purse.charge(len(x) * times * setup.cost, 1)
         return denoise(x, t)
 
     setup = data.draw(setups(name, finish=NO_FINISH, micro_batch=1))
-    task, outcome = setup.problem(denoiser=charging), Outcome()
+    task, outcome = setup.task(denoiser=charging), Outcome()
     task.counts_itself = True
     try:
         events = list(run(setup.search, task, NO_FINISH, NO_RULES, outcome))
         assert events and outcome.stopped in ("budget", "done") and outcome.top
     except BudgetExceeded:
         assert not outcome.top
-    assert task.ledger.nfe < setup.total + dear * setup.cost
+    assert task.purse.nfe < setup.total + dear * setup.cost
 
 
 def test_a_guided_search_that_costs_more_than_foreseen_ends_by_the_budget():
     """After the births nothing is left of what the gradients were to cost."""
     setup = Setup(RolloverBudgetForcing(init_particles=3), steps=5, finish=NO_FINISH)
-    task, outcome = setup.problem(), Outcome()
+    task, outcome = setup.task(), Outcome()
     task.steering = Steering(DPS(1.0), TorchGradients(lambda x0: x0.mean(1), denoise))
-    task.counts_itself, task.ledger.total = True, 11
+    task.counts_itself, task.purse.total = True, 11
 
     def charging(x, t):
-        task.ledger.charge(2 * len(x), 1)
-        task.ledger.cost = 2
+        task.purse.charge(2 * len(x), 1)
+        task.purse.cost = 2
         return denoise(x, t)
 
-    task.denoiser = charging
+    task.change(denoiser=charging)
     list(run(setup.search, task, NO_FINISH, NO_RULES, outcome))
-    assert outcome.stopped == "budget" and outcome.top and task.ledger.nfe == 6
+    assert outcome.stopped == "budget" and outcome.top and task.purse.nfe == 6

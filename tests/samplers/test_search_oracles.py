@@ -6,16 +6,17 @@ from dataclasses import dataclass
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pack.samplers.purse import Prices
 from pack.samplers.run import Outcome, StopRules, run
 from pack.samplers.search.best_of_n import BestOfN
 from pack.samplers.search.code import CoDe
 from pack.samplers.search.rbf import RolloverBudgetForcing
+from pack.samplers.search.rounds import minimum
 from pack.samplers.search.smc import SMC
 from pack.samplers.search.sop import SearchOverPaths
 from pack.samplers.search.svdd import SVDD
 from pack.samplers.search.threshold import VerifierThreshold
 from pack.samplers.search.zero_order import ZeroOrder
-from pack.samplers.types import Prices
 
 from . import oracles
 from .setups import NO_FINISH, pinned
@@ -36,7 +37,7 @@ extras = st.one_of(st.integers(0, 6), st.integers(0, 60))
 
 def assert_decides_as(oracle, search, world, extra, *settings):
     price = Prices(world.lead + 1, world.inner or 1, world.ahead)
-    rows = search.minimum(world.steps, price) + extra
+    rows = minimum(search, world.steps, price) + extra
     book = oracles.Book(
         rows,
         world.steps,
@@ -48,14 +49,14 @@ def assert_decides_as(oracle, search, world, extra, *settings):
         world.times[world.lead :],
     )
     oracle(book, *settings)
-    task, outcome = world.problem(rows * world.cost + world.seed % world.cost), Outcome()
+    task, outcome = world.task(rows * world.cost + world.seed % world.cost), Outcome()
     events = list(run(search, task, NO_FINISH, StopRules(), outcome))
 
     told = [
         (e.kind, e.spent // world.cost, tuple(e.particles.ids.tolist()), e.quota) for e in events
     ]
     assert told == [event[:4] for event in book.events]
-    assert events[-1].spent == task.ledger.nfe
+    assert events[-1].spent == task.purse.nfe
     for event, (*_, log_w) in zip(events, book.events, strict=True):
         assert (event.log_w is None) == (log_w is None)
         assert log_w is None or event.log_w.tolist() == pytest.approx(log_w, rel=1e-9, abs=1e-9)

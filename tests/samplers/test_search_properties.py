@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from pack.samplers.ledger import BudgetExceeded, Ledger
+from pack.samplers.purse import BudgetExceeded, Purse
 from pack.samplers.run import check_budget
 from pack.samplers.search import SEARCHES
 from pack.samplers.search.best_of_n import BestOfN
@@ -24,6 +24,11 @@ from .world import Counter, denoise
 each_method = pytest.mark.parametrize("name", SEARCHES)
 
 
+def walk(price, steps):
+    """Rows of a whole trajectory over `steps` times, scored at its end."""
+    return price.birth + (steps - 1) * (price.child + price.slope) + price.score
+
+
 def cheapest(setup):
     """Rows of the least that the search could still have bought: a particle, or on each path one
     more child in some round. More than that must not stay unspent."""
@@ -34,7 +39,7 @@ def cheapest(setup):
         case VerifierThreshold():
             return price.step if steps > 1 else price.born
         case BestOfN() | ZeroOrder():
-            return price.walk(steps)
+            return walk(price, steps)
         case SMC():
             return price.born + (steps - 1) * price.step
         case SVDD():
@@ -42,7 +47,7 @@ def cheapest(setup):
         case CoDe():
             sizes = [min(search.block, steps - at) for at in range(0, steps, search.block)]
             later = [n * price.child + price.score for n in sizes[1:]]
-            return search.paths * min([price.walk(sizes[0]), *later])
+            return search.paths * min([walk(price, sizes[0]), *later])
         case SearchOverPaths():
             at = min(search.backward, steps - 1)
             rounds = [price.birth + at + price.score]
@@ -60,20 +65,20 @@ def test_the_books_balance(name, data):
     setup = data.draw(setups(name))
     counter, calls, scored = Counter(), [], []
 
-    def after_call():
-        calls.append((task.ledger.reserve, task.ledger.nfe))
+    def on_call():
+        calls.append((task.purse.reserved, task.purse.nfe))
 
     def objective(x0):
         scored.extend(x0)
         return x0.mean(1)
 
-    check_budget(setup.search, setup.steps, setup.finish, setup.total, setup.cost, setup.prices)
-    task = setup.problem(denoiser=counter, objective=objective, after_call=after_call)
+    check_budget(setup.minimum, setup.steps, setup.finish, setup.total, setup.cost, setup.prices)
+    task = setup.task(denoiser=counter, objective=objective, on_call=on_call)
     events, outcome, _ = setup.run(task)
     spent = [event.spent for event in events]
     assert spent == sorted(spent) and all(nfe <= setup.total for nfe in spent)
-    assert spent[-1] == task.ledger.nfe == counter.rows * setup.cost
-    assert task.ledger.network_calls == counter.calls == len(calls)
+    assert spent[-1] == task.purse.nfe == counter.rows * setup.cost
+    assert task.purse.network_calls == counter.calls == len(calls)
 
     searched = [event for event in events if event.kind != "finish"]
     finished = [event.particles for event in events if event.kind == "finish"]
@@ -101,7 +106,7 @@ def test_the_books_balance(name, data):
 @given(st.data())
 def test_the_minimum_reaches_the_last_step_and_one_less_is_refused(name, data):
     setup = data.draw(setups(name, extra=0, micro_batch=0))
-    ask = setup.search, setup.steps, setup.finish
+    ask = setup.minimum, setup.steps, setup.finish
     check_budget(*ask, setup.least, setup.cost, setup.prices)
     said = f"budget of {setup.least - 1} NFE given, wanted at least {setup.least}: {setup.minimum} "
     with pytest.raises(ValueError, match=said) as refused:
@@ -111,7 +116,7 @@ def test_the_minimum_reaches_the_last_step_and_one_less_is_refused(name, data):
 
     events, _, _ = setup.run()
     found = [event.particles for event in events if event.kind in SCORED]
-    paths = getattr(setup.search, "paths", 1)
+    paths = setup.search.paths
     reached = {p for rows in found for p in rows.paths[rows.steps == setup.steps - 1].tolist()}
     assert reached == set(range(paths))
     exact = not isinstance(setup.search, (RolloverBudgetForcing, VerifierThreshold))
@@ -134,7 +139,7 @@ def test_chunks_leave_every_path_its_last_step(paths, quota, chunk, extra):
 @pytest.mark.parametrize("act", ["born", "propose", "renoise", "finish"])
 def test_overspending_raises_before_the_network_is_asked(act):
     counter = Counter()
-    task = Setup(BestOfN(), 4, cost=2, micro_batch=1).problem(budget=9, denoiser=counter)
+    task = Setup(BestOfN(), 4, cost=2, micro_batch=1).task(budget=9, denoiser=counter)
     three, before = task.born(3), counter.rows
     ask = {
         "born": lambda: task.born(2),
@@ -144,7 +149,7 @@ def test_overspending_raises_before_the_network_is_asked(act):
     }[act]
     with pytest.raises(BudgetExceeded, match="budget of 9 NFE exhausted: [68] spent, [24] asked"):
         ask()
-    assert task.ledger.nfe == 2 * counter.rows <= 9
+    assert task.purse.nfe == 2 * counter.rows <= 9
     assert counter.rows == before or act == "finish"  # which is paid from its reserve, row by row
 
 
@@ -153,14 +158,14 @@ def test_what_a_particle_needs_is_asked_for_at_once(lead, kernel, ahead):
     """Not one row goes to the network for a particle that cannot be paid to its score."""
     setup = Setup(BestOfN(), 4, kernel=kernel, lead=lead, lookahead=ahead)
     price, counter = setup.prices, Counter()
-    task = setup.problem(budget=2 * price.born + 2 * price.step - 1, denoiser=counter)
+    task = setup.task(budget=2 * price.born + 2 * price.step - 1, denoiser=counter)
     with pytest.raises(BudgetExceeded):
-        task.born(task.ledger.total // price.born + 1)
+        task.born(task.purse.total // price.born + 1)
     assert counter.rows == 0
     parents = task.born(2)
     with pytest.raises(BudgetExceeded):
         task.propose(parents)
-    assert counter.rows == 2 * price.born == task.ledger.nfe
+    assert counter.rows == 2 * price.born == task.purse.nfe
     task.propose(parents[0])
     assert counter.rows == 2 * price.born + price.step
 
@@ -190,19 +195,20 @@ def test_no_two_particles_start_alike(name, data):
             births.extend(map(tuple, x.tolist()))
         return denoise(x, t)
 
-    task = setup.problem(denoiser=spy)
-    first = task.lead[0] if setup.lead else task.times[0]
+    task = setup.task(denoiser=spy)
+    first = task.flow.lead[0] if setup.lead else task.times[0]
     if setup.kernel.endswith("glass") and not setup.lead:
-        task.kernel = Setup(BestOfN()).problem().kernel  # it asks its parents' latents again
+        plain = Setup(BestOfN()).task().flow.kernel
+        task.change(kernel=plain)  # the other asks its parents' latents again
     setup.run(task)
     assert len(births) == len(set(births)) > 0
 
 
 def test_a_ledger_without_end_is_never_spent():
-    ledger = Ledger()
-    ledger.charge(10**9, 1)
-    ledger.require(10**9)
-    assert ledger.left == math.inf
+    purse = Purse()
+    purse.charge(10**9, 1)
+    purse.require(10**9)
+    assert purse.left == math.inf
 
 
 @pytest.mark.parametrize(

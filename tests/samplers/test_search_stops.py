@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pack.samplers import ledger
+from pack.samplers import purse
 from pack.samplers.run import Finish, Outcome, StopRules, run
 from pack.samplers.search import SEARCHES
 
@@ -38,8 +38,8 @@ def ids(outcome):
 @given(st.data(), st.integers(1, 4))
 def test_the_best_is_never_lost(name, data, k):
     setup = data.draw(setups(name, finish=Finish(0, k)))
-    task, outcome, events = setup.problem(), Outcome(), []
-    for event in run(setup.search, task, setup.finish, NO_RULES, outcome):
+    task, outcome, events = setup.task(), Outcome(), []
+    for event in run(setup.search, task, setup.finish, NO_RULES, outcome, task.book.root):
         events.append(event)
         assert ids(outcome) == ranked(events, k, task)
 
@@ -49,8 +49,8 @@ def test_the_best_is_never_lost(name, data, k):
 @given(st.data(), st.integers(0, 30))
 def test_closing_early_leaves_the_best_so_far(name, data, stop):
     setup = data.draw(setups(name))
-    task, outcome = setup.problem(), Outcome()
-    events = run(setup.search, task, setup.finish, NO_RULES, outcome)
+    task, outcome = setup.task(), Outcome()
+    events = run(setup.search, task, setup.finish, NO_RULES, outcome, task.book.root)
     seen = list(islice(events, stop))
     events.close()
     finished = [int(event.particles.parents) for event in seen if event.kind == "finish"]
@@ -61,7 +61,7 @@ def test_closing_early_leaves_the_best_so_far(name, data, stop):
         assert set(results) <= set(finished)
     else:
         assert results == ranked(seen, setup.finish.top_k, task)
-    assert task.ledger.nfe == (seen[-1].spent if seen else 0)
+    assert task.purse.nfe == (seen[-1].spent if seen else 0)
 
 
 class Interrupt(Exception):
@@ -75,18 +75,17 @@ def test_an_interrupted_network_call_leaves_the_best_so_far(name, data, call):
     setup = data.draw(setups(name, extra=30, finish=NO_FINISH, micro_batch=1))
 
     def interrupt():
-        if task.ledger.network_calls == call:
+        if task.purse.network_calls == call:
             raise Interrupt
 
-    task, outcome, seen = setup.problem(after_call=interrupt), Outcome(), []
+    task, outcome, seen = setup.task(on_call=interrupt), Outcome(), []
     try:
-        for event in run(setup.search, task, setup.finish, NO_RULES, outcome):
+        for event in run(setup.search, task, setup.finish, NO_RULES, outcome, task.book.root):
             seen.append(event)
-        assert task.ledger.network_calls < call
+        assert task.purse.network_calls < call
     except Interrupt:
-        assert task.ledger.network_calls == call
+        assert task.purse.network_calls == call
     assert ids(outcome) == ranked(seen, 1, task)
-    assert task.after_call is interrupt
 
 
 @each_method
@@ -99,14 +98,14 @@ def test_asked_to_stop_it_stops_after_one_more_call_and_finishes(name, data, whe
     def asked():
         return len(calls) >= when
 
-    task = setup.problem(after_call=lambda: calls.append(task.ledger.nfe))
+    task = setup.task(on_call=lambda: calls.append(task.purse.nfe))
     events, outcome, _ = setup.run(task, StopRules(asked=asked))
     searched = [event for event in events if event.kind != "finish"]
     finished = [event.particles for event in events if event.kind == "finish"]
     whole, _, _ = setup.run()
     assert [e.spent for e in searched] == [e.spent for e in whole[: len(searched)]]
     first = searched[0].spent
-    in_search = [nfe for nfe in calls if nfe <= task.ledger.nfe - len(finished) * finish_nfe(setup)]
+    in_search = [nfe for nfe in calls if nfe <= task.purse.nfe - len(finished) * finish_nfe(setup)]
     if outcome.stopped == "interrupt":
         # No call but those that lead to the first score follows the wish to stop.
         assert all(nfe <= first for nfe in in_search[when:])
@@ -131,18 +130,18 @@ def test_the_time_limit_keeps_seconds_for_the_finish(name, data, seconds):
         clock[0] += len(x)
         return denoise(x, t)
 
-    real, ledger.time = ledger.time, SimpleNamespace(perf_counter=lambda: clock[0])
+    real, purse.time = purse.time, SimpleNamespace(perf_counter=lambda: clock[0])
     try:
-        task = setup.problem(denoiser=slow)
-        task.ledger.started = 0.0
+        task = setup.task(denoiser=slow)
+        task.purse.started = 0.0
         events, outcome, _ = setup.run(task, StopRules(seconds=float(seconds)))
     finally:
-        ledger.time = real
+        purse.time = real
     searched = [event for event in events if event.kind != "finish"]
     first, reserve = searched[0].spent, setup.finish.rows()
     widest = setup.micro_batch or 16
     if outcome.stopped == "time":
-        spent = task.ledger.nfe - sum(e.kind == "finish" for e in events) * setup.finish.steps
+        spent = task.purse.nfe - sum(e.kind == "finish" for e in events) * setup.finish.steps
         assert spent + reserve >= seconds
         assert spent == first or spent + reserve < seconds + widest
     else:
@@ -156,7 +155,7 @@ def test_the_finish_is_foreseen_at_the_pace_of_network_and_pictures():
     setup = Setup(EACH["best_of_n"], 1, extra=30, finish=Finish(3, 2), micro_batch=1)
     cases = ((38.0, 0.0, 4), (40.0, 0.0, 4), (40.1, 0.0, 5), (0.0, 0.0, 1), (41.0, 1.5, 4))
     for seconds, beside, particles in (*cases, (43.1, 1.5, 5)):
-        task = setup.problem()
+        task = setup.task()
         clock = [0.0]
 
         def denoiser(x, t, clock=clock):
@@ -164,22 +163,23 @@ def test_the_finish_is_foreseen_at_the_pace_of_network_and_pictures():
             return x
 
         def objective(x0, clock=clock, task=task):
-            with task.ledger.timed("decode"):
+            with task.purse.timed("decode"):
                 clock[0] += 2.0 * len(x0)
-            with task.ledger.timed("reward"):
+            with task.purse.timed("reward"):
                 clock[0] += 1.0 * len(x0)
-            task.ledger.rewards += len(x0)
+            task.purse.counts["rewards"] += len(x0)
             return x0.mean(1)
 
-        task.denoiser, task.objective, task.final_objective = denoiser, objective, objective
-        task.ledger.started = 0.0
-        real, ledger.time = ledger.time, SimpleNamespace(perf_counter=lambda c=clock: c[0])
+        task.change(denoiser=denoiser)
+        task.objective = task.final_objective = objective
+        task.purse.started = 0.0
+        real, purse.time = purse.time, SimpleNamespace(perf_counter=lambda c=clock: c[0])
         try:
             search = SEARCHES["threshold"](9.0)
             outcome, rules = Outcome(), StopRules(seconds=seconds, beside=lambda s=beside: s)
             events = list(run(search, task, setup.finish, rules, outcome))
         finally:
-            ledger.time = real
+            purse.time = real
         assert sum(e.kind == "born" for e in events) == particles, seconds
         assert outcome.stopped == "time"
 
@@ -253,14 +253,14 @@ def test_field_24_what_rounding_leaves_of_a_perfect_score_is_perfect(reward, rea
 
 def test_a_threshold_that_is_reached_ends_the_search():
     events, outcome, task = Setup(SEARCHES["threshold"](-9.0), extra=20).run()
-    assert (events[-1].kind, outcome.stopped, task.ledger.nfe) == ("done", "done", 5)
+    assert (events[-1].kind, outcome.stopped, task.purse.nfe) == ("done", "done", 5)
 
 
 def test_the_finish_is_judged_by_the_final_objective_and_ranks_the_result():
     setup = Setup(EACH["rbf"], extra=20, finish=Finish(0, 4))
     events, outcome, task = setup.run(final_objective=lambda x0: -x0.mean(1))
     finished = [event.particles for event in events if event.kind == "finish"]
-    assert len(finished) == 4 and task.ledger.nfe == setup.total
+    assert len(finished) == 4 and task.purse.nfe == setup.total
     assert all(float(p.reward) == pytest.approx(-float(p.x0.mean())) for p in finished)
     rewards = [float(p.reward) for p in outcome.top]
     assert rewards == sorted((float(p.reward) for p in finished), reverse=True)

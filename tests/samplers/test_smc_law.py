@@ -10,13 +10,12 @@ import pytest
 import torch
 from pack.samplers.batching import MicroBatch
 from pack.samplers.glass import Glass
-from pack.samplers.ledger import Ledger
-from pack.samplers.problem import Problem
+from pack.samplers.purse import Purse
 from pack.samplers.resampling import RESAMPLERS
 from pack.samplers.search.smc import SMC, TEMPERINGS
 
 from .setups import KERNELS
-from .world import MODES, WIDTH, denoise
+from .world import MODES, WIDTH, denoise, task_of
 
 LAM, END, COUNT, REPEATS = 2.0, 0.3, 400, 12
 POWERS = (1, 2)  # moments of x compared
@@ -38,7 +37,7 @@ def weighted(search, kernel, steps, seed, lam_of_weights=None):
     def normal(ids):
         return torch.randn(len(ids), 1, generator=generator, dtype=torch.float64)
 
-    task = Problem(
+    task = task_of(
         denoiser=denoise,
         kernel=kernel,
         times=[1.0 + (END - 1.0) * i / (steps - 1) for i in range(steps)],
@@ -46,7 +45,7 @@ def weighted(search, kernel, steps, seed, lam_of_weights=None):
         noise=normal,
         uniform=lambda i, n: torch.rand(n, generator=generator, dtype=torch.float64),
         objective=lambda x0: -x0[:, 0],
-        ledger=Ledger(total=COUNT * (1 + (steps - 1) * max(1, kernel.inner))),
+        purse=Purse(total=COUNT * (1 + (steps - 1) * max(1, kernel.inner))),
         batch=MicroBatch(COUNT),
     )
     events = list(search.run(task))

@@ -1,4 +1,4 @@
-"""A problem without pictures whose latents say whence they came.
+"""A task without pictures whose latents say whence they came.
 
 A latent is (value, value of the latent it was drawn from, its time, the time of the last question):
 a particle's noise is its own number, so the value of a newborn or a child of the kernel is its id,
@@ -11,8 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
-from pack.samplers.ledger import Ledger
-from pack.samplers.problem import Problem
+from pack.samplers.flow import Flow
+from pack.samplers.purse import Purse
+from pack.samplers.task import Task
 from pack.samplers.types import Particles, Transition
 
 
@@ -54,10 +55,16 @@ def denoise(x, t):
 
 
 @dataclass
-class Traced(Problem):
-    """A Problem that remembers every particle it made, by id."""
+class Traced(Task):
+    """A Task that remembers every particle it made, by id, and the ids it gave."""
 
     made: dict[int, Particles] = field(default_factory=dict)
+    given: list[int] = field(default_factory=list)
+
+    def _new_ids(self, n: int) -> list[int]:
+        ids = super()._new_ids(n)
+        self.given += ids
+        return ids
 
     def born_from(self, *args, **settings) -> Particles:
         return self._remember(super().born_from(*args, **settings))
@@ -112,24 +119,23 @@ class World:
     def times(self) -> list[float]:
         return [1.0 - i / (self.lead + self.steps) for i in range(self.lead + self.steps)]
 
-    def problem(self, budget: int) -> Traced:
+    def task(self, budget: int) -> Traced:
         """`budget` in NFE. The k-th row of one call to the objective belongs to its k-th id."""
         times = self.times
 
         def objective(x0):
-            ids = range(task._next_id - len(x0), task._next_id)
+            ids = task.given[-len(x0) :]
             return torch.tensor([self.reward(i) for i in ids], dtype=torch.float64)
 
-        task = Traced(
+        flow = Flow(
             denoiser=denoise,
             kernel=Inner(self.inner) if self.inner else Step(),
             times=times[self.lead :],
             lead=times[: self.lead],
-            lookahead=self.ahead,
             start=lambda ids: column(ids, times[0]),
             noise=column,
             uniform=lambda i, n: torch.tensor(self.uniform(i, n), dtype=torch.float64),
-            objective=objective,
-            ledger=Ledger(total=budget, cost=self.cost),
         )
+        purse = Purse(total=budget, cost=self.cost)
+        task = Traced(flow, purse, objective, lookahead=self.ahead)
         return task

@@ -5,12 +5,15 @@ reversed sign of a reward or of a step shows.
 """
 
 import math
+from dataclasses import dataclass, field, fields, replace
 
 import torch
 from pack.samplers.batching import MicroBatch
-from pack.samplers.ledger import Ledger
+from pack.samplers.flow import Flow
 from pack.samplers.noise import AddressedNoise
-from pack.samplers.problem import Problem
+from pack.samplers.purse import Purse
+from pack.samplers.replay import Book
+from pack.samplers.task import Task
 
 MODES = ((-1.0, 0.3), (2.0, 0.7))
 WIDTH = 0.2
@@ -47,19 +50,48 @@ class Counter:
         return self.denoiser(x, t)
 
 
-def problem(kernel, times, *, budget=math.inf, objective=None, seed=0, shape=(3,), **settings):
-    """A Problem on the mixture with `shape` independent dimensions a particle."""
+@dataclass
+class Kept(Task):
+    """A task whose particles' lineage is kept."""
+
+    book: Book = field(default_factory=Book)
+
+    def __post_init__(self):
+        super().__post_init__()
+        self.on_made = self.book.add
+
+    def change(self, **flow):
+        """Have parts of the flow be others."""
+        self.flow = replace(self.flow, **flow)
+        super().__post_init__()
+
+
+FLOW = [f.name for f in fields(Flow)]
+
+
+def task_of(**settings):
+    """A task from the fields of Flow and of Task."""
+    flow = {name: settings.pop(name) for name in FLOW if name in settings}
+    settings.setdefault("purse", Purse())
+    return Kept(flow=Flow(**flow), **settings)
+
+
+def new_task(kernel, times, *, budget=math.inf, objective=None, seed=0, shape=(3,), **settings):
+    """A task on the mixture with `shape` independent dimensions a particle; `settings` are those of
+    Flow and Task."""
     noise, first = AddressedNoise(seed, shape), [*settings.get("lead", ()), *times][0]
     batch = MicroBatch(settings.pop("micro_batch", 0))
-    return Problem(
-        denoiser=settings.pop("denoiser", denoise),
+    own = {
+        "denoiser": denoise,
+        "start": lambda ids: first * noise(ids),
+        "noise": noise,
+        "uniform": noise.uniform,
+    }
+    return task_of(
         kernel=kernel,
         times=times,
-        start=lambda ids: first * noise(ids),
-        noise=noise,
-        uniform=noise.uniform,
+        purse=Purse(total=budget, cost=settings.pop("cost", 1)),
         batch=settings.pop("batch", batch),
         objective=objective or (lambda x0: x0.mean(1).float()),
-        ledger=Ledger(total=budget, cost=settings.pop("cost", 1)),
-        **settings,
+        **own | settings,
     )

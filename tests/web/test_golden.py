@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
+from pack.samplers.replay import Book
 from pack.samplers.run import Finish, Outcome, StopRules, run
 from pack.samplers.search.best_of_n import BestOfN
 from pack.samplers.search.rbf import RolloverBudgetForcing
@@ -60,19 +61,21 @@ def told(parts, name):
     ticks = itertools.count(1)
     sender = events.Sender("22:9", "prompt-1", "workflow-1")
     out = events.Events(sender, clock=lambda: 0.04 * next(ticks))
-    problem, outcome = world.problem(budget), Outcome()
-    trace = reports.Trace([*world.times, 0.0], failed=problem.failed)
+    task, outcome = world.task(budget), Outcome()
+    book = Book()
+    task.on_made = book.add
+    trace = reports.Trace([*world.times, 0.0], failed=task.failed)
     out.start(name, trace.times, budget)
-    for event in run(search, problem, Finish(2, 2), StopRules(), outcome):
+    for event in run(search, task, Finish(2, 2), StopRules(), outcome, book.root):
         rows = trace.add(event)
         for row in rows if event.kind in ("accept", "exhaust", "finish") else []:
             out.show(row["id"], lambda i=row["id"]: {"id": i, "jpeg": "/9j/2Q==", "file": None})
-        out.send(event.kind, rows, problem.ledger.nfe, budget)
-    best, root = int(outcome.top[0].ids), problem.book.root
+        out.send(event.kind, rows, task.purse.nfe, budget)
+    best, root = int(outcome.top[0].ids), book.root
     out.show(best, lambda: {"id": best, "jpeg": "/9j/2Q==", "file": None})
-    out.done([], problem.ledger.nfe, budget, outcome.stopped, best, root(best))
+    out.done([], task.purse.nfe, budget, outcome.stopped, best, root(best))
     limits = {"nfe": budget, "seconds": None, "target_reward": None}
-    made = reports.report(name, 7, {}, limits, problem.ledger, trace, outcome)
+    made = reports.report(name, 7, {}, limits, task.purse, trace, outcome)
     reports.describe_winners(made, root)
     made["spent"]["seconds"] = {part: 0.0 for part in made["spent"]["seconds"]}
     messages, sent[:] = list(sent), []

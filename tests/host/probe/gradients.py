@@ -40,26 +40,26 @@ class Gradients:
         own = type(sampler).__module__.rpartition(".")[0]
         parts = [importlib.import_module(f"{own}.{n}") for n in ("gradient", "objective", "flow")]
         pack = importlib.import_module(f"{own.rpartition('.')[0]}.samplers.batching")
-        ledger = importlib.import_module(f"{own.rpartition('.')[0]}.samplers.ledger").Ledger()
+        purse = importlib.import_module(f"{own.rpartition('.')[0]}.samplers.purse").Purse()
         shown = {}
 
         def sample(model, x, sigmas, extra_args, callback=None, disable=None):
             gradient, objective, flow = parts
-            network, t = flow.Network(model, extra_args, ledger), float(sigmas[1])
+            network, t = flow.Network(model, extra_args, purse), float(sigmas[1])
             held = [p.requires_grad for p in network.base.parameters()]
-            judge = objective.HostObjective(vae, reward, "", network, ledger, pack.MicroBatch())
+            judge = objective.HostObjective(vae, reward, "", network, purse, pack.MicroBatch())
             children = network.base.diffusion_model.children()
             blocks = [b for m in children if isinstance(m, torch.nn.ModuleList) for b in m]
             before = network(x, t)
             pulled = gradient.HostGradients(judge, network, False)
             cotangent = pulled.at_x0(before)
-            rows, runs = ledger.nfe, []
+            rows, runs = purse.nfe, []
             hook = last_linear(blocks).register_forward_hook(
                 lambda *call: runs.append(torch.is_grad_enabled())
             )
             slope = pulled.through_network(x, t, cotangent)
             hook.remove()
-            shown["rows"], shown["runs"] = ledger.nfe - rows, runs
+            shown["rows"], shown["runs"] = purse.nfe - rows, runs
             ways = {"x": (slope, lambda to: judge(network(to, t)), x)}
             ways["x0"] = (cotangent, judge, before)
             for name, (found, value, at) in ways.items():

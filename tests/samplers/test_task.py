@@ -1,19 +1,19 @@
-"""What a problem does for a search: births along the lead, re-noising, lookahead, the finish."""
+"""What a task does for a search: births along the lead, re-noising, lookahead, the finish."""
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from pack.samplers.ledger import BudgetExceeded, Ledger
-from pack.samplers.problem import Problem
+from pack.samplers.purse import BudgetExceeded, Prices, Purse
 from pack.samplers.run import Finish
 from pack.samplers.schedules import split_window
-from pack.samplers.search.best_of_n import BestOfN, walk
+from pack.samplers.search.best_of_n import BestOfN
 from pack.samplers.search.rbf import RolloverBudgetForcing
-from pack.samplers.types import Particles, Prices
+from pack.samplers.search.rounds import Round
+from pack.samplers.types import Particles
 
 from .setups import KERNELS, Setup, arithmetic, grid, pinned, same
-from .world import Counter, problem
+from .world import Counter, new_task, task_of
 
 
 def euler(x, x0, t, s):
@@ -57,7 +57,7 @@ def test_an_empty_window_is_refused(start, end):
 )
 def test_times_that_do_not_fall_are_refused(times, lead, end):
     with pytest.raises(ValueError, match="sigmas .* given, wanted at least one value in"):
-        Problem(
+        task_of(
             denoiser=None,
             kernel=None,
             times=times,
@@ -72,10 +72,10 @@ def test_times_that_do_not_fall_are_refused(times, lead, end):
 def test_the_lead_is_crossed_by_the_ode(lead):
     """Born as the plain ODE sampler comes there, whatever the kernel; steps count from there."""
     counter = Counter(arithmetic)
-    late = Setup(BestOfN(), 3, 99, "eta", lead).problem(denoiser=counter)
+    late = Setup(BestOfN(), 3, 99, "eta", lead).task(denoiser=counter)
     born = late.born(2)
-    whole = Setup(BestOfN(), 3 + lead, 99, "ode").problem(denoiser=arithmetic)
-    *_, same_there = walk(whole, whole.born(2), last=lead)
+    whole = Setup(BestOfN(), 3 + lead, 99, "ode").task(denoiser=arithmetic)
+    *_, same_there = whole.walk(whole.born(2), last=lead)
     torch.testing.assert_close(born.x, same_there.x)
     assert born.steps.tolist() == [0, 0]
     assert counter.rows == 2 * (lead + 1) == 2 * late.prices.birth
@@ -96,7 +96,7 @@ def test_the_lookahead_is_the_end_of_the_ode_and_what_is_scored(ahead, kernel, l
         return x0.sum(1)
 
     setup = Setup(BestOfN(), 3, 99, kernel, lead, ahead)
-    task = setup.problem(denoiser=spy, objective=objective)
+    task = setup.task(denoiser=spy, objective=objective)
     born = task.born(2)
     child = task.propose(born)
     for p, own in ((born, seen[0]), (child, seen[1])):
@@ -116,7 +116,7 @@ def test_the_lookahead_is_the_end_of_the_ode_and_what_is_scored(ahead, kernel, l
 
 
 def test_rows_of_several_steps_look_ahead_each_from_its_own_time():
-    task = Setup(BestOfN(), 4, 99, lookahead=2).problem(denoiser=arithmetic)
+    task = Setup(BestOfN(), 4, 99, lookahead=2).task(denoiser=arithmetic)
     born = task.born(2)
     mixed = Particles.cat([born[0], task.propose(born)[1], born[1]])
     children = task.propose(mixed)
@@ -138,7 +138,7 @@ def test_after_such_a_lookahead_the_result_is_what_was_scored():
     setup = Setup(BestOfN(), 3, 40, lookahead=2, finish=Finish(2, 3).after(2))
     events, outcome, task = setup.run()
     assert all(event.kind != "finish" for event in events)
-    assert len(outcome.top) == 3 and task.ledger.reserve == 0
+    assert len(outcome.top) == 3 and task.purse.reserved == 0
     for p in outcome.top:
         assert float(p.reward) == float(p.clean.mean(1).float())
 
@@ -150,7 +150,7 @@ def test_the_finish_is_euler_on_even_times_down_to_zero():
         asked.append(t)
         return arithmetic(x, t)
 
-    task = Setup(BestOfN(), 4, 99).problem(denoiser=spy)
+    task = Setup(BestOfN(), 4, 99).task(denoiser=spy)
     particle = task.propose(task.born(1))
     t, x, x0 = grid(4)[1], particle.x, particle.x0
     last = task.finish(particle, 3)
@@ -164,11 +164,11 @@ def test_the_finish_is_euler_on_even_times_down_to_zero():
 
 
 def test_a_finish_of_no_steps_judges_again_what_was_scored():
-    task = Setup(BestOfN(), 2, 9, lookahead=1).problem(final_objective=lambda x0: -x0.sum(1))
+    task = Setup(BestOfN(), 2, 9, lookahead=1).task(final_objective=lambda x0: -x0.sum(1))
     particle = task.born(1)
-    before = task.ledger.nfe
+    before = task.purse.nfe
     last = task.finish(particle, 0)
-    assert task.ledger.nfe == before and torch.equal(last.clean, particle.clean)
+    assert task.purse.nfe == before and torch.equal(last.clean, particle.clean)
     assert float(last.reward) == -float(particle.clean.sum())
 
 
@@ -176,11 +176,11 @@ def test_the_finish_takes_what_too_dear_a_model_left():
     """Eight rows foreseen, five gone at birth: three for the best, none for the second."""
 
     def dear(x, t):
-        task.ledger.charge(5 if len(x) == 2 else 1, 1)
+        task.purse.charge(5 if len(x) == 2 else 1, 1)
         return arithmetic(x, t)
 
     setup = Setup(RolloverBudgetForcing(init_particles=2), 1, finish=Finish(3, 2))
-    task = setup.problem(denoiser=dear)
+    task = setup.task(denoiser=dear)
     task.counts_itself = True
     events, outcome, _ = setup.run(task)
     born, finished = events[0].particles, [e for e in events if e.kind == "finish"]
@@ -193,21 +193,21 @@ def test_the_finish_takes_what_too_dear_a_model_left():
 @pytest.mark.parametrize("kernel", sorted(KERNELS))
 def test_the_plain_sampler_lands_where_it_is_told(kernel):
     """At 0 the last x0; above, where one more step of the kernel would have gone."""
-    clean = Setup(BestOfN(), 3, 99, kernel).problem(denoiser=arithmetic)
-    *_, last = walk(clean, clean.born(2, score=False), score=False)
-    before = clean.ledger.nfe
-    assert torch.equal(clean.land(last), last.x0) and clean.ledger.nfe == before
+    clean = Setup(BestOfN(), 3, 99, kernel).task(denoiser=arithmetic)
+    *_, last = clean.walk(clean.born(2, score=False), score=False)
+    before = clean.purse.nfe
+    assert torch.equal(clean.land(last), last.x0) and clean.purse.nfe == before
     noisy, longer = (
-        problem(KERNELS[kernel], grid(4)[:n], denoiser=arithmetic, end=end, shape=(3,))
+        new_task(KERNELS[kernel], grid(4)[:n], denoiser=arithmetic, end=end, shape=(3,))
         for n, end in ((3, grid(4)[3]), (4, 0.0))
     )
-    *_, third = walk(noisy, noisy.born(2, score=False), score=False)
-    *_, fourth = walk(longer, longer.born(2, score=False), score=False)
+    *_, third = noisy.walk(noisy.born(2, score=False), score=False)
+    *_, fourth = longer.walk(longer.born(2, score=False), score=False)
     assert torch.equal(noisy.land(third), fourth.x)
 
 
 def test_particles_are_chosen_by_row():
-    p = Setup(BestOfN(), 2, 9).problem().born(4)
+    p = Setup(BestOfN(), 2, 9).task().born(4)
     assert p[1].ids.tolist() == [1] and p[[3, 1]].ids.tolist() == [3, 1]
     assert p[1:3].ids.tolist() == [1, 2] and len(p) == 4
     assert same(Particles.cat([p[:1], p[1:]]), p)
@@ -217,25 +217,26 @@ def test_particles_are_chosen_by_row():
 def test_prices_add_up():
     price = Prices(birth=3, child=4, score=2)
     assert (price.born, price.step) == (5, 6)
-    assert price.walk(1) == 5 and price.walk(4) == 3 + 3 * 4 + 2
-    assert Setup(BestOfN(), kernel="glass", lead=2, lookahead=1).problem().prices == Prices(3, 2, 1)
+    assert Round(0, 0, "noise").price(price) == 5
+    assert Round(0, 3, "noise").price(price) == 3 + 3 * 4 + 2
+    assert Setup(BestOfN(), kernel="glass", lead=2, lookahead=1).task().prices == Prices(3, 2, 1)
 
 
 def test_a_budget_counts_whole_rows():
-    ledger = Ledger(total=11, cost=2, reserve=2)
-    assert ledger.left == 3
-    ledger.charge(6, 3)
-    assert ledger.left == 0
-    ledger.charge(4, 2)
-    assert ledger.left == 0
+    purse = Purse(total=11, cost=2, reserved=2)
+    assert purse.left == 3
+    purse.charge(6, 3)
+    assert purse.left == 0
+    purse.charge(4, 2)
+    assert purse.left == 0
 
 
 def test_the_reserve_is_kept_and_named():
-    ledger = Ledger(total=11, cost=2, reserve=2, nfe=1)
-    ledger.require(3)
+    purse = Purse(total=11, cost=2, reserved=2, nfe=1)
+    purse.require(3)
     with pytest.raises(BudgetExceeded, match="11 NFE exhausted: 1 spent, 8 asked, 4 kept for the"):
-        ledger.require(4)
-    ledger.reserve = 0
-    ledger.require(5)
+        purse.require(4)
+    purse.reserve(0)
+    purse.require(5)
     with pytest.raises(BudgetExceeded, match="1 spent, 12 asked.$"):
-        ledger.require(6)
+        purse.require(6)

@@ -9,17 +9,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor
 
 from .batching import MicroBatch, OneAtATime, OutOfMemory
-from .kernels import ODE
-from .types import Particles, Prices, SearchEvent
-
-if TYPE_CHECKING:
-    from .problem import Problem
+from .purse import Prices
+from .task import Task
+from .types import Made, Particles, SearchEvent
 
 log = logging.getLogger("flow_search")
 Kind = Literal["start", "born", "propose", "ode", "renoise", "finish"]
@@ -39,9 +37,7 @@ STARTS = 1000  # of them, noises alone, which cost nothing
 class Origin:
     """One particle's birth: row `row` of `rows` in its network calls.
 
-    start: the noise alone, about which the next is a neighbour at `radius`; born: evaluated at the
-    first time; propose: by the search's kernel; ode: by the plain step; renoise: back to `step`;
-    finish: in `nodes` evaluations.
+    start: the noise alone, about which the next is a neighbour at `radius`; the others as in Made.
     """
 
     id: int
@@ -56,38 +52,19 @@ class Origin:
 
 @dataclass
 class Book:
-    """The origins of a problem's particles, by id, and the start that each goes back to."""
+    """The origins of a search's particles, by id, and the start that each goes back to."""
 
     origins: dict[int, Origin] = field(default_factory=dict)
-    radii: dict[int, float] = field(default_factory=dict)  # of neighbours of another start
     roots: dict[int, int] = field(default_factory=dict)
 
-    def add(
-        self,
-        kind: Kind,
-        ids: Sequence[int],
-        parents: Sequence[int],
-        step: int,
-        batch: MicroBatch,
-    ) -> None:
-        """Particles that went through the network together."""
-        for i, parent, (rows, row) in zip(ids, parents, batch.places(len(ids)), strict=True):
-            radius = self.radii.get(i, 1.0)
-            self._enter(Origin(i, kind, step, parent, rows, row, radius))
-
-    def finish(self, particle: int, step: int, parent: int, nodes: int) -> None:
-        """A particle that is the finish of `parent` in `nodes` evaluations."""
-        self._enter(Origin(particle, "finish", step, parent, nodes=nodes))
-
-    def follow(self, start: Origin, before: int) -> None:
-        """A start, or the birth there, as the neighbour of the start `before` (-1: of none)."""
-        known = self.origins.get(start.id, start)
-        self._enter(replace(known, kind="born", parent=before))
-
-    def _enter(self, origin: Origin) -> None:
-        self.origins[origin.id] = origin
-        fresh = origin.parent < 0 or (origin.kind == "born" and origin.radius >= 1.0)
-        self.roots[origin.id] = origin.id if fresh else self.root(origin.parent)
+    def add(self, made: Made) -> None:
+        """What a task tells of new particles."""
+        for i, parent, (rows, row) in zip(made.ids, made.parents, made.places, strict=True):
+            self.origins[i] = Origin(
+                i, made.kind, made.step, parent, rows, row, made.radius, made.nodes
+            )
+            fresh = parent < 0 or (made.kind == "born" and made.radius >= 1.0)
+            self.roots[i] = i if fresh else self.root(parent)
 
     def root(self, particle: int) -> int:
         """The id of the start that a particle descends from, itself if it is one.
@@ -140,6 +117,8 @@ class Replay:
     """
 
     title: ClassVar[str] = "Replay"
+    guided: ClassVar[bool] = True
+    weighted: ClassVar[bool] = False
 
     way: tuple[Origin, ...]
     path: int = 0
@@ -167,10 +146,8 @@ class Replay:
         """Evaluations of the finish."""
         return self.end.nodes if self.end else 0
 
-    def first_choice(self, steps: int) -> int:
-        return steps - 1
-
-    def minimum(self, steps: int, prices: Prices) -> int:
+    def rows(self, steps: int, prices: Prices) -> int:
+        """Network rows that it takes on `steps` times, the finish left out."""
         if (last := max(origin.step for origin in self.way)) >= steps:
             raise ValueError(
                 f"The lineage of the replay goes on to step {last}: expected less than {steps}, "
@@ -181,29 +158,30 @@ class Replay:
         calls = sum(origin.rows * each[origin.kind] for origin in self.way)
         return calls + slopes + self.way[-1].rows * prices.score
 
-    def run(self, problem: Problem) -> Iterator[SearchEvent]:
+    def run(self, task: Task) -> Iterator[SearchEvent]:
         particle: Particles | None = None
         x: Tensor | None = None
         before = -1  # the start that the next is a neighbour of
         for origin in self.way:
-            problem.resume(origin.id, Padded(rows=origin.rows, row=origin.row))
+            place = origin.rows, origin.row
+            task.resume(origin.id, Padded(rows=origin.rows, row=origin.row))
             score = origin is self.way[-1]
             if origin.kind in ("start", "born"):
-                ids, x = problem.starts(1, around=x, radius=origin.radius)
+                ids, x = task.starts(1, around=x, radius=origin.radius)
                 if origin.kind == "born":
-                    particle = problem.born_from(ids, x, score=score)
+                    particle = task.born_from(ids, x, score=score)
                     particle = replace(particle, paths=torch.tensor([self.path]))
-                problem.book.follow(origin, before)
+                task.on_made(Made("born", ids, [before], 0, [place], origin.radius))
                 before = origin.id
             elif origin.kind == "renoise":
-                particle = problem.renoise(particle, origin.step)
+                particle = task.renoise(particle, origin.step)
             else:
-                plain = ODE(problem.path) if origin.kind == "ode" else None
-                particle = problem.propose(particle, score=score, kernel=plain)
-        yield SearchEvent("propose", particle, problem.ledger.nfe)
+                plain = task.flow.ode if origin.kind == "ode" else None
+                particle = task.propose(particle, score=score, kernel=plain)
+        yield SearchEvent("propose", particle, task.purse.nfe)
         if self.end:
-            problem.resume(self.end.id, MicroBatch())
-        yield SearchEvent("done", particle, problem.ledger.nfe)
+            task.resume(self.end.id, MicroBatch())
+        yield SearchEvent("done", particle, task.purse.nfe)
 
 
 def origins(lineage: Any) -> list[Origin]:
