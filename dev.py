@@ -33,18 +33,20 @@ if sys.version_info < (3, 10):  # noqa: UP036 (this file still parses with 3.8)
              "get one from python.org and run dev.py with it.")  # fmt: skip
 
 ROOT = Path(__file__).resolve().parent
-# demo/ under a name of its own: were ROOT on sys.path, `nodes` would hide the host's.
-parts = importlib.machinery.ModuleSpec("flow_search_demo", None, is_package=True)
-parts.submodule_search_locations = [str(ROOT / "demo")]
-sys.modules.setdefault("flow_search_demo", importlib.util.module_from_spec(parts))
+# tools/ under a name of its own: were ROOT on sys.path, `nodes` would hide the host's.
+parts = importlib.machinery.ModuleSpec("flow_search_tools", None, is_package=True)
+parts.submodule_search_locations = [str(ROOT / "tools")]
+sys.modules.setdefault("flow_search_tools", importlib.util.module_from_spec(parts))
 
-from flow_search_demo import client, installing, serving  # noqa: E402
-from flow_search_demo.installing import Host, cache_dir  # noqa: E402
-from flow_search_demo.processes import WINDOWS, Fail, say, tail  # noqa: E402
+from flow_search_tools import client, installing, serving  # noqa: E402
+from flow_search_tools.installing import Host, cache_dir  # noqa: E402
+from flow_search_tools.processes import WINDOWS, Fail, say, tail  # noqa: E402
 
 
 def demo(host: Host, extra: list[str]) -> int:
-    workflow = json.loads((ROOT / "example_workflows" / "flow_search_demo.json").read_text("utf-8"))
+    workflow = json.loads(
+        (ROOT / "example_workflows" / "flow_search_demo.json").read_text("utf-8")
+    )
     results = cache_dir() / "output"
     results.mkdir(parents=True, exist_ok=True)
     out = Path(tempfile.mkdtemp(prefix=time.strftime("%Y-%m-%d_%H%M%S_"), dir=results))

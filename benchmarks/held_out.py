@@ -12,8 +12,8 @@ import torch.nn.functional as F
 import world  # noqa: F401 - gives the checkout its import name
 from pack.demo.scenes import COLOURS, SHAPES
 from pack.demo.text import parse
-from pack.rewards.colours import COLOURS as NAMED
-from pack.rewards.colours import name_pixels
+from pack.rewards.count.colours import COLOURS as NAMED
+from pack.rewards.count.colours import name_pixels
 from scipy import ndimage
 
 LEAST_AREA = 40  # pixels of 128 x 128; a drawn shape has 177 or more

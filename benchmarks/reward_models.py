@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 import transformers as tf
 import world  # noqa: F401  (gives the checkout the name pack)
-from pack.rewards.mps_blocks import CrossModel
+from pack.rewards.preference.mps_blocks import CrossModel
 from torch import nn
 
 Part = Callable[[], tuple[nn.Module, Callable[[], object] | None]]

@@ -27,9 +27,9 @@ from pack.demo.data import load_decoder  # noqa: E402
 from pack.demo.scenes import COLOURS, held_out_prompts  # noqa: E402
 from pack.demo.taesd import narrowed  # noqa: E402
 from pack.demo.text import encode, parse  # noqa: E402
-from pack.demo.train_flux import load_flux  # noqa: E402
-from pack.rewards.colour_count import ColourCount  # noqa: E402
-from pack.rewards.colour_shapes import colour_counts  # noqa: E402
+from pack.demo.training.train_flux import load_flux  # noqa: E402
+from pack.rewards.count.colour_count import ColourCount  # noqa: E402
+from pack.rewards.count.colour_shapes import colour_counts  # noqa: E402
 from pack.samplers.change_path import ChangePath  # noqa: E402
 from pack.samplers.diffusions import Diffusion  # noqa: E402
 from pack.samplers.flow import Flow  # noqa: E402

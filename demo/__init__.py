@@ -1,2 +1,1 @@
-"""The demo model: a tiny FLUX, its autoencoder and text encoder, and the scripts that
-trained them."""
+"""The demo model: a tiny FLUX, its autoencoder and text encoder."""

@@ -12,8 +12,8 @@ from typing import Any
 import folder_paths
 
 from ..rewards import REWARDS, Reward
-from ..rewards.wanted import Fitting
-from ..rewards.weights import Peek, is_weights, peek
+from ..rewards.files.wanted import Fitting
+from ..rewards.files.weights import Peek, is_weights, peek
 
 log = logging.getLogger("flow_search")
 FOLDER = "rewards"

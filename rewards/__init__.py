@@ -1,31 +1,31 @@
 """Rewards: images and prompts -> scores, higher is better. Importing this costs no model class."""
 
-from .aesthetic_v2_5 import AestheticV25
 from .channels import KINDS, rgb
-from .clip import ClipScore
-from .clip_flant5 import ClipFlanT5Score
-from .clip_reference import ClipReference
-from .clips import reads_clips, score_any
-from .colour_count import ColourCount
+from .clips.frames import reads_clips, score_any
+from .clips.temporal import TemporalConsistency
+from .clips.video import Video
 from .combine import MODES, CombinedScorer, fresh
-from .host_vlm import HostVlmScore
-from .hps_v2 import HpsV2
-from .hps_v3 import HpsV3
-from .image_reward import ImageReward
-from .image_statistics import Brightness, Colourfulness, Sharpness
-from .instructblip import InstructBlipScore
-from .jpeg_size import JpegCompressibility, JpegIncompressibility
-from .laion_aesthetic import LaionAesthetic
+from .count.colour_count import ColourCount
+from .count.object_count import ObjectCount
+from .count.owl_count import OwlCount
+from .likeness.clip import ClipScore
+from .likeness.clip_reference import ClipReference
+from .likeness.siglip import SiglipScore
 from .loading import load_scorer
-from .mps import Mps
-from .object_count import ObjectCount
-from .owl_count import OwlCount
-from .siglip import SiglipScore
-from .temporal import TemporalConsistency
+from .pixels.image_statistics import Brightness, Colourfulness, Sharpness
+from .pixels.jpeg_size import JpegCompressibility, JpegIncompressibility
+from .preference.aesthetic_v2_5 import AestheticV25
+from .preference.hps_v2 import HpsV2
+from .preference.hps_v3 import HpsV3
+from .preference.image_reward import ImageReward
+from .preference.laion_aesthetic import LaionAesthetic
+from .preference.mps import Mps
+from .question.clip_flant5 import ClipFlanT5Score
+from .question.host_vlm import HostVlmScore
+from .question.http.vqa_http import VqaHttp
+from .question.instructblip import InstructBlipScore
+from .question.vlm import VlmScore
 from .types import Files, Reward, Scorer, maximum_of, pictures_at_once
-from .video import Video
-from .vlm import VlmScore
-from .vqa_http import VqaHttp
 
 REWARDS: dict[str, type[Reward]] = {
     "aesthetic_v2_5": AestheticV25,

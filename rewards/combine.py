@@ -14,7 +14,7 @@ from typing import ClassVar
 
 import torch
 
-from .clips import as_clips, reads_clips, score_any
+from .clips.frames import as_clips, reads_clips, score_any
 from .types import CombineMode, Learns, Scorer, maximum_of, pictures_at_once
 
 log = logging.getLogger("flow_search")

@@ -60,7 +60,7 @@ def test_the_search(skeleton, monkeypatch):
 
 
 def test_the_reward(skeleton, monkeypatch):
-    monkeypatch.setitem(REWARDS, "mine", skeleton("A reward", "rewards"))
+    monkeypatch.setitem(REWARDS, "mine", skeleton("A reward", "rewards.pixels"))
     images = torch.rand(5, 16, 16, 3, generator=torch.Generator().manual_seed(0))
     rewards.test_settings_are_declared("mine")
     rewards.test_scores_do_not_depend_on_the_batch("mine", images)

@@ -36,7 +36,7 @@ def comfy():
 @torch.inference_mode()
 def test_flux(comfy, name: str):
     from pack.demo.text import encode
-    from pack.demo.train_flux import load_flux
+    from pack.demo.training.train_flux import load_flux
 
     patcher = comfy.sd.load_diffusion_model(
         str(DEMO / f"{name}.safetensors"), {"dtype": torch.float32}

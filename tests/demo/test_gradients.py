@@ -5,8 +5,8 @@ import torch
 from pack.demo.data import load_decoder
 from pack.demo.taesd import narrowed
 from pack.demo.text import encode
-from pack.demo.train_flux import load_flux
-from pack.rewards.image_statistics import colourfulness, sharpness
+from pack.demo.training.train_flux import load_flux
+from pack.rewards.pixels.image_statistics import colourfulness, sharpness
 from pack.samplers.guidance import DPS, TorchGradients
 
 from .test_flux_twin import DEMO

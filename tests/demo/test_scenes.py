@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 from pack.demo import scenes
-from pack.rewards.colour_shapes import colour_counts
+from pack.rewards.count.colour_shapes import colour_counts
 
 
 def _generator(seed: int = 0) -> torch.Generator:

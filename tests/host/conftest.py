@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
-from pack.demo.client import Client, ComfyError
-from pack.demo.installing import lock
-from pack.demo.serving import free_port, link
+from pack.tools.client import Client, ComfyError
+from pack.tools.installing import lock
+from pack.tools.serving import free_port, link
 
 ROOT = Path(__file__).resolve().parents[2]
 ODD_NAME = "weird.name-1"

@@ -18,7 +18,7 @@ import server
 import torch
 from comfy_extras.nodes_model_advanced import ModelSamplingFlux
 from pack.nodes import decode, demo, objective, reward, sampler, search, search_run
-from pack.rewards import colour_count
+from pack.rewards.count import colour_count
 from pack.samplers.search.rbf import RolloverBudgetForcing
 
 import nodes

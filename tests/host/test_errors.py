@@ -1,7 +1,7 @@
 """Bad input gives one clear sentence, before compute where it can, and the server goes on."""
 
 import pytest
-from pack.demo.client import ComfyError
+from pack.tools.client import ComfyError
 
 from .graphs import node, search, with_input
 

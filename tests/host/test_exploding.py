@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from pack.demo.client import ComfyError
+from pack.tools.client import ComfyError
 
 from .graphs import node, particles, plain, search, with_input
 

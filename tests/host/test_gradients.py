@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from pack.demo.client import ComfyError
+from pack.tools.client import ComfyError
 
 from .graphs import node, particles, plain, search, with_input
 from .runs import Runs

@@ -7,7 +7,7 @@ what it took to see that is counted. The host's own are not asked.
 import json
 
 import pytest
-from pack.demo.client import ComfyError
+from pack.tools.client import ComfyError
 
 from .graphs import node, search, with_input
 from .runs import Runs, assert_counted

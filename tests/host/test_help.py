@@ -8,7 +8,7 @@ import json
 import re
 
 import pytest
-from pack.demo.client import to_api
+from pack.tools.client import to_api
 from PIL import Image
 
 from ..workflows.smallest import build

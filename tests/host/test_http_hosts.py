@@ -4,7 +4,7 @@ import json
 import urllib.request
 
 import pytest
-from pack.demo.client import ComfyError
+from pack.tools.client import ComfyError
 
 from ..rewards.over_http.vlm_server import serve
 from .graphs import node, search

@@ -1,8 +1,8 @@
 """Every search method, kernel and look through the HTTP API of a running ComfyUI."""
 
 import pytest
-from pack.demo.client import ComfyError
 from pack.samplers.search import SEARCHES
+from pack.tools.client import ComfyError
 
 from .graphs import SIZE, particles, plain, search, with_input
 

@@ -6,7 +6,7 @@ The first section of benchmarks/models.md is the table of what these tests saw.
 import re
 
 import pytest
-from pack.demo.client import ComfyError
+from pack.tools.client import ComfyError
 
 from .conftest import HOST
 from .graphs import node

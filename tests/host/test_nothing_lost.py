@@ -11,7 +11,7 @@ import sys
 
 import numpy as np
 import pytest
-from pack.demo.client import to_api
+from pack.tools.client import to_api
 from PIL import Image
 
 from .conftest import ROOT

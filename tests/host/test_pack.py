@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from pack.demo.client import to_api
+from pack.tools.client import to_api
 
 from .conftest import serving
 from .standins import small

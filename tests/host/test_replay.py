@@ -10,7 +10,7 @@ import struct
 import zlib
 
 import pytest
-from pack.demo.client import ComfyError
+from pack.tools.client import ComfyError
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 

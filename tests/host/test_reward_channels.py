@@ -1,7 +1,7 @@
 """Field 17: pictures with alpha or of one channel, in Score Images and from a decoder."""
 
 import pytest
-from pack.demo.client import ComfyError
+from pack.tools.client import ComfyError
 
 from .graphs import node, search
 from .test_reward_nodes import brightness, greys, scoring

@@ -7,9 +7,9 @@ import subprocess
 
 import pytest
 import torch
-from pack.demo.client import ComfyError
-from pack.demo.serving import link
 from pack.rewards import REWARDS
+from pack.tools.client import ComfyError
+from pack.tools.serving import link
 from safetensors.torch import save_file
 
 from ..rewards.test_broken_files import POINTER

@@ -1,7 +1,7 @@
 """Score Images and Combine Rewards, through the HTTP API of a running ComfyUI."""
 
 import pytest
-from pack.demo.client import ComfyError
+from pack.tools.client import ComfyError
 
 from ..rewards.test_clip import build as build_clip
 from .graphs import CAPTION, node, particles, search, with_input

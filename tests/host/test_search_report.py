@@ -13,7 +13,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from pack.demo.client import ComfyError
+from pack.tools.client import ComfyError
 from PIL import Image
 
 from .graphs import node, particles, search, with_input

@@ -10,8 +10,8 @@ import urllib.request
 import numpy as np
 import pytest
 import torch
-from pack.demo.client import ComfyError
 from pack.rewards import REWARDS
+from pack.tools.client import ComfyError
 from PIL import Image
 
 from .graphs import CAPTION, SIZE, node, search, with_input

@@ -7,7 +7,7 @@ import os
 import re
 
 import pytest
-from pack.demo.client import ComfyError
+from pack.tools.client import ComfyError
 
 from .graphs import node, search, with_input
 from .page import check_section, table

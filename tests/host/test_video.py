@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pack.demo.client import ComfyError
+from pack.tools.client import ComfyError
 
 from ..rewards.test_temporal import build
 from .graphs import search

@@ -7,7 +7,7 @@ import json
 
 import numpy as np
 import pytest
-from pack.demo.client import ComfyError
+from pack.tools.client import ComfyError
 from PIL import Image, ImageSequence
 
 from .graphs import node

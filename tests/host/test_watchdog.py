@@ -1,7 +1,7 @@
 """The watchdog: told for accepted and returned candidates, without any effect on the search."""
 
 import pytest
-from pack.demo.client import ComfyError
+from pack.tools.client import ComfyError
 
 from .graphs import CAPTION, node, particles, search, with_input
 from .test_reward_nodes import combine, loader, scoring

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from pack.demo.client import to_api, variants
+from pack.tools.client import to_api, variants
 from PIL import Image
 
 from ..rewards.over_http.vlm_server import serve

@@ -11,7 +11,7 @@ import alone  # noqa: F401  isort: skip
 import comfy.text_encoders.qwen_image
 import torch
 import transformers
-from pack.rewards.host_vlm import HostVlmScore
+from pack.rewards.question.host_vlm import HostVlmScore
 from probe.vlm import SIGHT, TEXT, build
 
 PROMPTS = ["a red cat", "two blue dogs"]

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 from pack.rewards import REWARDS, Scorer
-from pack.rewards.aesthetic_v2_5 import is_head
-from pack.rewards.siglip_checkpoint import WORDS, is_tower
-from pack.rewards.weights import peek
+from pack.rewards.files.weights import peek
+from pack.rewards.likeness.siglip_checkpoint import WORDS, is_tower
+from pack.rewards.preference.aesthetic_v2_5 import is_head
 from PIL import Image
 
 from .tiny_siglip import SIZE, read, save

@@ -9,8 +9,8 @@ import sys
 import pytest
 import torch
 from pack.rewards import REWARDS, Files
-from pack.rewards.state_dict import read_state
-from pack.rewards.weights import Wanted, peek
+from pack.rewards.files.state_dict import read_state
+from pack.rewards.files.weights import Wanted, peek
 from safetensors.torch import load_file, save_file
 
 from .families import FOLDER, LOCAL, made

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 from pack.rewards import REWARDS, Files, Scorer
-from pack.rewards.clip_config import infer_config
-from pack.rewards.clip_pixels import clip_pixels
-from pack.rewards.open_clip import from_open_clip
-from pack.rewards.weights import peek
+from pack.rewards.files.weights import peek
+from pack.rewards.likeness.clip_config import infer_config
+from pack.rewards.likeness.clip_pixels import clip_pixels
+from pack.rewards.likeness.open_clip import from_open_clip
 from PIL import Image
 
 from .tiny_clip import PROMPTS, WORDS, open_clip_state, pictures, renamed, save, write_tokenizer

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 from pack.rewards import REWARDS, Files, Scorer
-from pack.rewards.clip_flant5 import AFTER, BEFORE
-from pack.rewards.clip_pixels import pad_square
-from pack.rewards.t5_answers import load_tokenizer, prepare
+from pack.rewards.likeness.clip_pixels import pad_square
+from pack.rewards.question.clip_flant5 import AFTER, BEFORE
+from pack.rewards.question.t5_answers import load_tokenizer, prepare
 
 from . import tiny_t5
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 import torch
-from pack.rewards.clip_flant5_checkpoint import is_clip_flant5, t5_config
-from pack.rewards.weights import peek
+from pack.rewards.files.weights import peek
+from pack.rewards.question.clip_flant5_checkpoint import is_clip_flant5, t5_config
 
 from . import tiny_t5
 from .test_clip_flant5 import PROMPTS, images, load

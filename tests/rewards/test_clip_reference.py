@@ -6,7 +6,7 @@ import shutil
 import pytest
 import torch
 from pack.rewards import REWARDS, Files
-from pack.rewards.weights import peek
+from pack.rewards.files.weights import peek
 from safetensors.torch import load_file, save_file
 
 from .test_clip import build, processed

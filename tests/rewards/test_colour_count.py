@@ -3,9 +3,10 @@ import math
 import numpy as np
 import pytest
 import torch
-from pack.rewards import REWARDS, colour_count
-from pack.rewards.colour_shapes import colour_counts
-from pack.rewards.colours import COLOURS
+from pack.rewards import REWARDS
+from pack.rewards.count import colour_count
+from pack.rewards.count.colour_shapes import colour_counts
+from pack.rewards.count.colours import COLOURS
 
 from .scenes import GROUND, PALETTE, draw, random_scene
 

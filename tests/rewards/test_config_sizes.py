@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 from pack.rewards import REWARDS, Files
-from pack.rewards.config_sizes import check_config
-from pack.rewards.weights import Peek
+from pack.rewards.files.config_sizes import check_config
+from pack.rewards.files.weights import Peek
 from safetensors.torch import load_file, save_file
 
 from .families import FOLDER, LOCAL

@@ -10,11 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from pack.rewards.colours import ALIASES, COLOURS
-from pack.rewards.count_lexicon import ARTICLES, AUXILIARIES, DETERMINERS
-from pack.rewards.number_words import number_value
-from pack.rewards.object_prompt import object_counts, singular
-from pack.rewards.prompt_counts import counts_by_colour
+from pack.rewards.count.colours import ALIASES, COLOURS
+from pack.rewards.count.count_lexicon import ARTICLES, AUXILIARIES, DETERMINERS
+from pack.rewards.count.number_words import number_value
+from pack.rewards.count.object_prompt import object_counts, singular
+from pack.rewards.count.prompt_counts import counts_by_colour
 
 TABLE = Path(__file__).with_name("fixtures") / "counting_prompts.txt"
 

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from pack.rewards.detections import Rule, intersections
+from pack.rewards.count.detections import Rule, intersections
 
 from .counting import naive_counts
 

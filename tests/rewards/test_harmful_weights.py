@@ -4,9 +4,9 @@ import json
 
 import pytest
 import torch
-from pack.rewards import weights
-from pack.rewards.state_dict import read_state
-from pack.rewards.weights import peek
+from pack.rewards.files import weights
+from pack.rewards.files.state_dict import read_state
+from pack.rewards.files.weights import peek
 from safetensors.torch import save_file
 
 from .weights_files import SHAPES, STATE, WANTED, Evil, header, refusal

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from pack.rewards import Scorer
-from pack.rewards.host_vlm import HostVlmScore
+from pack.rewards.question.host_vlm import HostVlmScore
 
 WORDS = ["<bos>", "<image>", "Yes", " Yes", "yes", "No", " No", "no", "other"]
 

@@ -5,8 +5,8 @@ import json
 import pytest
 import torch
 from pack.rewards import REWARDS, Files
-from pack.rewards.clip_pixels import MEAN, STD, padded_pixels
-from pack.rewards.weights import peek
+from pack.rewards.files.weights import peek
+from pack.rewards.likeness.clip_pixels import MEAN, STD, padded_pixels
 
 from .test_clip import FIXTURE
 from .tiny_clip import PROMPTS, open_clip_state, pictures, renamed, save, shown
@@ -26,7 +26,7 @@ def build(path, layout="open_clip"):
     file = save(state, path / "model.safetensors")
     if layout != "folder":
         return file
-    from pack.rewards.clip_config import infer_config
+    from pack.rewards.likeness.clip_config import infer_config
 
     # A folder may say quick_gelu for want of anything better.
     transformers.CLIPConfig(**infer_config(state)).save_pretrained(path)

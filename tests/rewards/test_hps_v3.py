@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 from pack.rewards import Files, Scorer
-from pack.rewards.hps_v3 import AREA, HpsV3, is_hps_v3
-from pack.rewards.hps_v3_prompt import AFTER, BEFORE, instruction
-from pack.rewards.qwen_pixels import fit, qwen_patches
-from pack.rewards.weights import peek
+from pack.rewards.files.weights import peek
+from pack.rewards.preference.hps_v3 import AREA, HpsV3, is_hps_v3
+from pack.rewards.preference.hps_v3_prompt import AFTER, BEFORE, instruction
+from pack.rewards.question.qwen_pixels import fit, qwen_patches
 from PIL import Image
 
 from .tiny_hps_v3 import PROMPTS, SIZES, build, picture, state

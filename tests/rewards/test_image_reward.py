@@ -10,8 +10,12 @@ import numpy as np
 import pytest
 import torch
 from pack.rewards import REWARDS, Scorer
-from pack.rewards.image_reward_checkpoint import is_image_reward, text_config, vision_config
-from pack.rewards.weights import peek
+from pack.rewards.files.weights import peek
+from pack.rewards.preference.image_reward_checkpoint import (
+    is_image_reward,
+    text_config,
+    vision_config,
+)
 from PIL import Image
 
 FIXTURE = Path(__file__).parent / "fixtures" / "image_reward.json"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from pack.rewards import REWARDS
-from pack.rewards.image_statistics import colourfulness, mean_luma, sharpness
+from pack.rewards.pixels.image_statistics import colourfulness, mean_luma, sharpness
 
 
 def picture(seed=0, size=12, dtype=torch.float64):

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 from pack.rewards import REWARDS, Files, Scorer
-from pack.rewards.instructblip import is_instructblip
-from pack.rewards.weights import peek
+from pack.rewards.files.weights import peek
+from pack.rewards.question.instructblip import is_instructblip
 
 from . import tiny_t5
 from .tiny_instructblip import CONFIG, IMAGE, QUERIES, build, new_model, new_state, write

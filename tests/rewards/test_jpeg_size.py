@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from pack.rewards import REWARDS
-from pack.rewards.jpeg_size import jpeg_bytes
+from pack.rewards.pixels.jpeg_size import jpeg_bytes
 from PIL import Image
 
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 from pack.rewards import REWARDS, Files
-from pack.rewards.clip_config import infer_config
-from pack.rewards.weights import peek
+from pack.rewards.files.weights import peek
+from pack.rewards.likeness.clip_config import infer_config
 
 from .test_clip import processed
 from .tiny_clip import PROMPTS, fill, open_clip_state, pictures, renamed, save, shown

@@ -3,8 +3,8 @@
 import pytest
 import torch
 from pack.rewards import MODES, REWARDS, CombinedScorer, maximum_of
+from pack.rewards.clips.video import VideoScorer
 from pack.rewards.types import Bounded
-from pack.rewards.video import VideoScorer
 
 ZERO = ("brightness", "clip_reference", "colour_count", "object_count", "object_count_owl")
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 from pack.rewards import REWARDS, Files
-from pack.rewards.mps import CONDITION
-from pack.rewards.weights import peek
+from pack.rewards.files.weights import peek
+from pack.rewards.preference.mps import CONDITION
 
 from .test_clip import FIXTURE
 from .tiny_clip import LENGTH, PROMPTS, mps_state, pictures, save, shown

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 from pack.rewards import REWARDS, Scorer
-from pack.rewards.object_count import dino_pixels, is_grounding_dino, shown_size
-from pack.rewards.weights import peek
+from pack.rewards.count.object_count import dino_pixels, is_grounding_dino, shown_size
+from pack.rewards.files.weights import peek
 from PIL import Image
 
 from .counting import naive_counts, spread

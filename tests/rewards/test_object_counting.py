@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 import torch
-from pack.rewards import object_counting
-from pack.rewards.object_counting import CountScorer, CountSettings
+from pack.rewards.count import object_counting
+from pack.rewards.count.object_counting import CountScorer, CountSettings
 
 from .counting import naive_counts
 

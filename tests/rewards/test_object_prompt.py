@@ -1,5 +1,5 @@
 import pytest
-from pack.rewards.object_prompt import object_counts, singular
+from pack.rewards.count.object_prompt import object_counts, singular
 
 
 @pytest.mark.parametrize(

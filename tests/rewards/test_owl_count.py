@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 from pack.rewards import REWARDS, Files, Scorer
-from pack.rewards.owl_count import is_owl, owl_pixels
-from pack.rewards.weights import peek
+from pack.rewards.count.owl_count import is_owl, owl_pixels
+from pack.rewards.files.weights import peek
 from PIL import Image
 
 from .counting import naive_counts, spread

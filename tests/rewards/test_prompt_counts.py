@@ -1,6 +1,6 @@
 import pytest
-from pack.rewards.colours import ALIASES, COLOURS
-from pack.rewards.prompt_counts import NUMBERS, counts_by_colour
+from pack.rewards.count.colours import ALIASES, COLOURS
+from pack.rewards.count.prompt_counts import NUMBERS, counts_by_colour
 
 
 def read(text):

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 from pack.rewards import Files
-from pack.rewards.state_dict import read_state
-from pack.rewards.weights import peek
+from pack.rewards.files.state_dict import read_state
+from pack.rewards.files.weights import peek
 from safetensors.torch import load_file, save_file
 
 from .families import LOCAL, made
@@ -152,7 +152,7 @@ def test_what_tells_it_in_a_file(suffix, tmp_path):
 
 def test_every_number_of_fp8_is_kept():
     """bfloat16 has as many digits and as wide a range."""
-    from pack.rewards.quantisation import widened
+    from pack.rewards.files.quantisation import widened
 
     for kind in FP8:
         every = torch.arange(256, dtype=torch.uint8).view(kind)

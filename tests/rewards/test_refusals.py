@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 import transformers
-from pack.rewards.weights import SUFFIXES
+from pack.rewards.files.weights import SUFFIXES
 from safetensors.torch import load_file, save_file
 
 from .families import LOCAL, made

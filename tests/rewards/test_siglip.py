@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 from pack.rewards import REWARDS, Scorer
-from pack.rewards.siglip import siglip_pixels
-from pack.rewards.siglip_checkpoint import (
+from pack.rewards.files.weights import Peek, peek
+from pack.rewards.likeness.siglip import siglip_pixels
+from pack.rewards.likeness.siglip_checkpoint import (
     KEYS,
     LENGTH,
     PATCHES,
@@ -20,7 +21,6 @@ from pack.rewards.siglip_checkpoint import (
     load_tower,
     resampling,
 )
-from pack.rewards.weights import Peek, peek
 from PIL import Image
 
 from .tiny_siglip import LENGTHS, SIZE, build, gemma_tokenizer, read, save

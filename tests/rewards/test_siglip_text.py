@@ -1,7 +1,7 @@
 """SigLIP's tokens, and SigLIP 2's, on tiny vocabularies."""
 
 import pytest
-from pack.rewards.siglip_text import load_tokenizer
+from pack.rewards.likeness.siglip_text import load_tokenizer
 
 from .tiny_siglip import LENGTHS, LETTERS, gemma_tokenizer, spiece_tokenizer
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from pack.rewards import REWARDS, Files, Scorer, reads_clips
-from pack.rewards.weights import peek
+from pack.rewards.files.weights import peek
 from PIL import Image
 
 transformers = pytest.importorskip("transformers")
@@ -143,7 +143,7 @@ def test_range_and_direction(tower, clips):
 
 
 def test_negative_cosines_are_not_cut(tower, clips):
-    from pack.rewards.temporal import consistency
+    from pack.rewards.clips.temporal import consistency
 
     f = torch.tensor([[[1.0, 0.0], [-2.0, 0.0], [0.0, 3.0]]])
     assert consistency(f).tolist() == pytest.approx([(-1.0 + -1.0 + 0.0 + 0.0) / 4])

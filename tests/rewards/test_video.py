@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from pack.rewards import MODES, REWARDS, CombinedScorer, Scorer, fresh, reads_clips, score_any
-from pack.rewards.clips import evenly_spaced
+from pack.rewards.clips.frames import evenly_spaced
 from pack.rewards.combine import WARMUP
 
 NAN = float("nan")

@@ -8,8 +8,8 @@ import pytest
 import torch
 import transformers
 from pack.rewards import Files, Scorer
-from pack.rewards.vlm import VlmScore
-from pack.rewards.vlm_checkpoint import _fast, _no_num2words, keeps_gradients
+from pack.rewards.question.vlm import VlmScore
+from pack.rewards.question.vlm_checkpoint import _fast, _no_num2words, keeps_gradients
 from PIL import Image
 
 from .test_resize import OnCpu, OnMps

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from pack.rewards.vlm_checkpoint import KINDS, is_vlm
-from pack.rewards.weights import peek
+from pack.rewards.files.weights import peek
+from pack.rewards.question.vlm_checkpoint import KINDS, is_vlm
 
 from .test_vlm import HERE, load
 from .tiny_vlm import BUILDERS

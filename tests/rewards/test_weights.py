@@ -5,8 +5,8 @@ from collections import OrderedDict
 
 import pytest
 import torch
-from pack.rewards.state_dict import check_complete, read_layout, read_state
-from pack.rewards.weights import LOOKS_LIKE, PREFIXES, Peek, peek, single_file
+from pack.rewards.files.state_dict import check_complete, read_layout, read_state
+from pack.rewards.files.weights import LOOKS_LIKE, PREFIXES, Peek, peek, single_file
 from safetensors.torch import save_file
 
 from .weights_files import SHAPES, STATE, WANTED, header, refusal

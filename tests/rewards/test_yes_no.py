@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from pack.rewards.yes_no import Answers, check_question, find_answers
+from pack.rewards.question.yes_no import Answers, check_question, find_answers
 
 TOKENS = {"Yes": 5, " Yes": 3, "yes": 5, "No": 1, "no": 0, "YES": None}
 

@@ -5,7 +5,7 @@ import struct
 
 import pytest
 import torch
-from pack.rewards.weights import Wanted
+from pack.rewards.files.weights import Wanted
 
 WANTED = Wanted("a thing", "https://example.org/thing")
 STATE = {"a.weight": torch.arange(6.0).view(2, 3), "b": torch.tensor(7.0)}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from pack.rewards import http_calls as calls
+from pack.rewards.question.http import calls as calls
 
 from .asking import SECRET
 

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from pack.rewards import REWARDS
-from pack.rewards.http_calls import trusted
+from pack.rewards.question.http.calls import trusted
 
 from .asking import (
     PROMPT,
@@ -201,7 +201,7 @@ def test_a_key_is_not_sent_unencrypted_to_the_world(url, key, allowed, monkeypat
 
 
 def test_no_key_is_sent_once_its_owner_forbids(key, images, monkeypatch):
-    monkeypatch.setattr("pack.rewards.http_address.is_loopback", lambda host: False)
+    monkeypatch.setattr("pack.rewards.question.http.address.is_loopback", lambda host: False)
     monkeypatch.setenv("FLOW_SEARCH_HTTP_HOSTS", "127.0.0.1")
     with serve() as server:
         monkeypatch.setenv(f"{key}_URL", server.root)

@@ -154,7 +154,7 @@ def test_the_sentence_shows_what_to_add():
 
 def test_what_is_no_longer_allowed_is_not_contacted_by_the_next_run(images, monkeypatch):
     """The loader's output is kept between runs: each run looks at what is allowed anew."""
-    monkeypatch.setattr("pack.rewards.http_address.is_loopback", lambda host: False)
+    monkeypatch.setattr("pack.rewards.question.http.address.is_loopback", lambda host: False)
     hosts = ["127.0.0.1"]
     with serve() as server:
         made = REWARDS["vqascore_http"](url=server.url)

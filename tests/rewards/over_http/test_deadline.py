@@ -7,8 +7,8 @@ import threading
 import time
 
 import pytest
-from pack.rewards import http_calls as calls
-from pack.rewards.http_exchange import HEAD, LARGEST
+from pack.rewards.question.http import calls as calls
+from pack.rewards.question.http.exchange import HEAD, LARGEST
 
 from .asking import after_probe, connected, error_of
 from .raw_server import raw

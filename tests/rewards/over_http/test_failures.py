@@ -9,7 +9,7 @@ import time
 
 import numpy as np
 import pytest
-from pack.rewards import http_calls as calls
+from pack.rewards.question.http import calls as calls
 
 from .asking import after_probe, close, connected, error_of, score, seen
 from .vlm_server import entries, likeliest, openai, serve

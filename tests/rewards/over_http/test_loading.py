@@ -4,7 +4,7 @@ import logging
 import time
 
 import pytest
-from pack.rewards import http_calls as calls
+from pack.rewards.question.http import calls as calls
 
 from .asking import PROMPT, after_probe, close, connected, error_of, load, score, seen
 from .vlm_server import serve

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from pack.rewards import Scorer
-from pack.rewards.http_dialects import CHAT, probability
+from pack.rewards.question.http.dialects import CHAT, probability
 from PIL import Image
 
 from .asking import PROMPT, QUESTION, after_probe, close, connected, error_of, load, mumble, score

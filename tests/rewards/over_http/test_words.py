@@ -10,7 +10,7 @@ import traceback
 from urllib.parse import quote, quote_plus
 
 import pytest
-from pack.rewards.http_words import blotted, message_in, quoted
+from pack.rewards.question.http.words import blotted, message_in, quoted
 
 from .asking import PROMPT, SECRET, after_probe, connected, load, mumble, score
 from .raw_server import raw

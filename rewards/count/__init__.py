@@ -1,0 +1,1 @@
+"""Rewards of counts: detectors, colours, and how prompts are read for them."""

@@ -1,0 +1,157 @@
+"""Counts things in the picture by Grounding DINO, against the counts asked for.
+
+Grounding DINO is arXiv 2303.05499; the text it reads is "airplane. camel.", and its 900 queries
+have a logit for each token. The score of a query for a class is here
+
+    s_qc = sigmoid(max of its logits over the tokens of c),
+
+so that no phrase need be matched. What counts is told in ``detections``, the score and its range in
+``object_counting``. Pictures are shown with their shortest side at 800 and their longest at 1333 at
+most, as it was trained. Differentiable in the images, but for the steps of "rss" and "bounded".
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+
+from ..files.wanted import Fitting, reading
+from ..files.weights import Peek, Wanted
+from ..memo import Memo
+from ..resize import resized
+from ..types import Files
+from .object_counting import CountScorer, CountSettings, load_detector
+
+if TYPE_CHECKING:
+    from transformers import BertTokenizerFast, GroundingDinoForObjectDetection
+
+WANTED = Wanted(
+    "a folder of Grounding DINO in Hugging Face layout",
+    "https://huggingface.co/IDEA-Research/grounding-dino-base",
+    ("IDEA-Research/grounding-dino-base", "IDEA-Research/grounding-dino-tiny"),
+)
+TOKENIZER = WANTED._replace(what="its tokenizer (vocab.txt or tokenizer.json)")
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+SIDE, LONGEST = 800, 1333
+
+
+def is_grounding_dino(seen: Peek) -> bool:
+    """Whether `ObjectCount` may load it."""
+    return seen.kind == "grounding-dino"
+
+
+def shown_size(height: int, width: int, side: int) -> tuple[int, int]:
+    """Height and width with the shortest side at ``side``, the longest at 5/3 of it at most."""
+    short, long = min(height, width), max(height, width)
+    longest = side * LONGEST // SIDE
+    sizes = (side, int(side * long / short))
+    if long / short * side > longest:
+        sizes = (round(longest * short / long), longest)
+    return sizes if height <= width else sizes[::-1]
+
+
+def dino_pixels(images: torch.Tensor, side: int = SIDE) -> torch.Tensor:
+    """Images (B, H, W, 3) in [0, 1] -> normalised pixels (B, 3, h, w)."""
+    planes = images.permute(0, 3, 1, 2)
+    planes = resized(planes, shown_size(*planes.shape[-2:], side), "bilinear")
+    mean, std = (planes.new_tensor(values)[:, None, None] for values in (MEAN, STD))
+    return (planes - mean) / std
+
+
+@dataclass(frozen=True)
+class GroundingDino:
+    """The detector. Tokens of a text are kept; its features mix with the picture's, so are not."""
+
+    rows: ClassVar[int] = 4
+
+    module: "GroundingDinoForObjectDetection"
+    tokenizer: "BertTokenizerFast"
+    side: int = SIDE
+    texts: Memo[tuple[torch.Tensor, list[slice]]] = field(default_factory=Memo)
+
+    def check(self, labels: Sequence[str]) -> None:
+        length, most = len(self._tokens(labels)[0]), self.module.config.max_text_len
+        if length > most:
+            raise ValueError(
+                f"the names of {len(labels)} kinds of things to count are {length} tokens long: "
+                f"Grounding DINO reads {most}, ask for fewer"
+            )
+
+    def find(
+        self, images: torch.Tensor, labels: Sequence[str]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        ids, spans = self._tokens(labels)
+        ids = ids.to(images.device).expand(len(images), -1)
+        found = self.module(
+            pixel_values=dino_pixels(images, self.side),
+            input_ids=ids,
+            token_type_ids=torch.zeros_like(ids),
+            attention_mask=torch.ones_like(ids),
+        )
+        logits = torch.stack([found.logits[..., span].amax(-1) for span in spans], dim=-1)
+        return logits.float().sigmoid(), found.pred_boxes.float()
+
+    def _tokens(self, labels: Sequence[str]) -> tuple[torch.Tensor, list[slice]]:
+        """Token ids (L,) of "a. b.", and where those of each label are."""
+        return self.texts(". ".join(labels), lambda text: self._encode(text.split(". ")))
+
+    def _encode(self, labels: Sequence[str]) -> tuple[torch.Tensor, list[slice]]:
+        dot = self.tokenizer.convert_tokens_to_ids(".")
+        ids, spans = [self.tokenizer.cls_token_id], []
+        for label in labels:
+            words = self.tokenizer(label, add_special_tokens=False)["input_ids"]
+            spans.append(slice(len(ids), len(ids) + len(words)))
+            ids += [*words, dot]
+        return torch.tensor([*ids, self.tokenizer.sep_token_id]), spans
+
+
+@dataclass(frozen=True)
+class ObjectCount(CountSettings):
+    """Settings of counting by Grounding DINO."""
+
+    title: ClassVar[str] = "Object Count (Grounding DINO)"
+    description: ClassVar[str] = (
+        "Counts things in the picture by a local Grounding DINO against the counts asked in the "
+        'prompt, as in "six airplanes and seven camels": minus the sum of squared errors, 0 when '
+        "every count is right."
+    )
+    gradient: ClassVar[bool] = True
+
+    checkpoint: str = field(
+        default="",
+        metadata={
+            "tooltip": "Folder of Grounding DINO tiny or base, under models/rewards.",
+            "checkpoint": Fitting(is_grounding_dino, WANTED),
+        },
+    )
+    side: int = field(
+        default=SIDE,
+        metadata={
+            "tooltip": "Shortest side at which the detector is shown the picture, 800 as it was "
+            "trained; less is faster and misses small things.",
+            "min": 64,
+            "max": 1600,
+            "step": 16,
+            "advanced": True,
+        },
+    )
+
+    def load(self, files: Files | None = None) -> CountScorer:
+        path = (files or Files()).find(self.checkpoint)
+        module = load_detector(path, "GroundingDinoForObjectDetection", "grounding-dino", WANTED)
+        detector = GroundingDino(module, load_bert_tokenizer(path), self.side)
+        return CountScorer(detector, self, self.rule())
+
+
+def load_bert_tokenizer(path: Path) -> "BertTokenizerFast":
+    """The tokenizer in the folder ``path``."""
+    from transformers import BertTokenizerFast
+
+    if not any((path / name).is_file() for name in ("vocab.txt", "tokenizer.json")):
+        raise TOKENIZER.error(path, "has no tokenizer")
+    with reading(path, TOKENIZER):
+        tokenizer = BertTokenizerFast.from_pretrained(path, local_files_only=True)
+        tokenizer("a")  # a vocabulary of something else would fail later
+    return tokenizer

@@ -1,0 +1,1 @@
+"""Rewards by likeness to a prompt or a picture: CLIP, SigLIP."""

@@ -1,0 +1,133 @@
+"""CLIP score: how well the picture agrees with the prompt, by a local CLIP model.
+
+    score = cos(image embedding, text embedding), or exp(logit_scale) times that.
+
+CLIPScore is Hessel et al., arXiv 2104.08718 (there 2.5 max(cos, 0)); PickScore v1, arXiv
+2305.01569, is the same formula with its own weights, quoted with the scale (about 18 to 24). The
+cosine is in [-1, 1], about 0.1 to 0.4 in practice. Differentiable in the images. A batch changes a
+score by rounding only, about 1e-6. Prompts are read as upstream reads them: those of a file in
+open_clip's layout are cleaned first (``prompt_text``), those of transformers' are not.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+import torch.nn.functional as F
+
+from ..files.wanted import Fitting
+from ..memo import Memo
+from ..types import Files, check_batch, check_characters
+from .clip_checkpoint import CLIP, ENDS, CleaningTokenizer, load_model, load_tokenizer
+from .clip_pixels import clip_pixels, nan_shows
+
+if TYPE_CHECKING:
+    from transformers import CLIPModel, CLIPTokenizerFast
+
+log = logging.getLogger("flow_search")
+
+
+def check_prompt(
+    prompt: str, tokenizer: "CLIPTokenizerFast | CleaningTokenizer", length: int
+) -> None:
+    """Raise ValueError of an empty prompt, warn of one longer than ``length`` tokens."""
+    if not isinstance(tokenizer, CleaningTokenizer):
+        check_characters(prompt)
+    count = len(tokenizer(prompt)["input_ids"])
+    if not prompt.strip() or count <= len(ENDS):
+        raise ValueError("the score needs a prompt to compare the picture with: got none")
+    if count > length:
+        log.warning("CLIP reads the first %d tokens of the prompt only", length)
+
+
+@dataclass(frozen=True)
+class ClipScorer:
+    """A loaded CLIP model. Pictures are scored on whatever device ``module`` is."""
+
+    module: "CLIPModel"
+    tokenizer: "CLIPTokenizerFast | CleaningTokenizer"
+    scale: float = 1.0
+    pixels: Callable[[torch.Tensor, int], torch.Tensor] = clip_pixels
+    texts: Memo[torch.Tensor] = field(default_factory=Memo)
+
+    def check(self, prompt: str) -> None:
+        check_prompt(prompt, self.tokenizer, self._length)
+
+    def score(self, images: torch.Tensor, prompts: list[str]) -> torch.Tensor:
+        check_batch(images, prompts)
+        if not prompts:
+            return images.new_zeros(0, dtype=torch.float32)
+        weight = self.module.logit_scale
+        shown = images.to(weight.device, torch.float32)
+        pixels = self.pixels(shown, self.module.config.vision_config.image_size)
+        found = _pooled(self.module.get_image_features(pixel_values=pixels.to(weight.dtype)))
+        asked = torch.stack([self.texts(prompt, self._text) for prompt in prompts])
+        cosine = F.cosine_similarity(found.float(), asked.to(weight.device), dim=-1)
+        return nan_shows(self.scale * cosine, images)
+
+    @property
+    def _length(self) -> int:
+        return self.module.config.text_config.max_position_embeddings
+
+    def _text(self, prompt: str) -> torch.Tensor:
+        """Embedding (D,) of one prompt, alone, so that no padding is needed."""
+        tokens = self.tokenizer(
+            prompt, truncation=True, max_length=self._length, return_tensors="pt"
+        )
+        ids = tokens["input_ids"].to(self.module.logit_scale.device)
+        return _pooled(self.module.get_text_features(input_ids=ids))[0].float().cpu()
+
+
+def _pooled(features: torch.Tensor | object) -> torch.Tensor:
+    """transformers 5 wraps the features that transformers 4 returns as they are."""
+    return features if isinstance(features, torch.Tensor) else features.pooler_output
+
+
+@dataclass(frozen=True)
+class ClipScore:
+    """Settings of the CLIP score."""
+
+    title: ClassVar[str] = "CLIP Score / PickScore"
+    description: ClassVar[str] = (
+        "Agreement of picture and prompt by a local CLIP model: CLIP of OpenAI or LAION, or "
+        "PickScore v1."
+    )
+    gradient: ClassVar[bool] = True
+
+    checkpoint: str = field(
+        default="",
+        metadata={
+            "tooltip": "Folder or file of the CLIP model, under models/rewards.",
+            "checkpoint": Fitting(CLIP.fits, CLIP.wanted),
+        },
+    )
+    scale: str = field(
+        default="cosine",
+        metadata={
+            "tooltip": "cosine is between -1 and 1; logit_scale multiplies it by the model's own "
+            "scale, about 100, as PickScore is quoted.",
+            "choices": ("cosine", "logit_scale"),
+        },
+    )
+    activation: str = field(
+        default="auto",
+        metadata={
+            "tooltip": "auto takes the folder's own; for a single file quick_gelu (OpenAI), or "
+            "gelu from 1024 channels up (PickScore, LAION H) and in open_clip layout. LAION's "
+            "smaller models need gelu, OpenAI's, MetaCLIP and DFN quick_gelu in any layout.",
+            "choices": ("auto", "quick_gelu", "gelu"),
+            "advanced": True,
+        },
+    )
+
+    def load(self, files: Files | None = None) -> ClipScorer:
+        """A model that brings no tokenizer uses ``files.tokenizers["clip"]``."""
+        files = files or Files()
+        path = files.find(self.checkpoint)
+        model, open_clip = load_model(path, self.activation)
+        scale = model.logit_scale.exp().item() if self.scale == "logit_scale" else 1.0
+        tokenizer = load_tokenizer(path, files.tokenizers.get("clip"))
+        tokenizer = CleaningTokenizer(tokenizer) if open_clip else tokenizer
+        return ClipScorer(model.to(files.dtype(torch.float16)), tokenizer, scale)

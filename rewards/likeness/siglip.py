@@ -1,0 +1,131 @@
+"""SigLIP score: how well the picture agrees with the prompt, by a local SigLIP model.
+
+    logit = exp(logit_scale) cos(image embedding, text embedding) + logit_bias,
+    probability = sigmoid(logit) that picture and prompt belong together.
+
+SigLIP is Zhai et al., arXiv 2303.15343, SigLIP 2 Tschannen et al., arXiv 2502.14786. The logit is
+about -20 to 10 in practice and tells apart where the probability is 0 for both; the cosine is in
+[-1, 1]. Higher is better. Differentiable in the images. A batch changes a score by rounding only.
+"""
+
+import logging
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+import torch.nn.functional as F
+
+from ..files.wanted import Fitting
+from ..memo import Memo
+from ..resize import resized
+from ..types import Files, check_batch, check_characters
+from .clip_pixels import nan_shows
+from .siglip_checkpoint import MODEL, is_siglip, load_model, resampling
+from .siglip_text import SiglipTokenizer, load_tokenizer
+
+if TYPE_CHECKING:
+    from transformers import SiglipModel
+
+log = logging.getLogger("flow_search")
+
+
+def siglip_pixels(images: torch.Tensor, size: int, mode: str = "bicubic") -> torch.Tensor:
+    """Images (B, H, W, 3) in [0, 1] -> pixels (B, 3, size, size) in [-1, 1].
+
+    Both edges to ``size``, whatever the shape, by antialiased interpolation; cut to [0, 1], which
+    the cubic kernel overshoots. Differs from the 8-bit reference by its rounding.
+    """
+    planes = resized(images.permute(0, 3, 1, 2), (size, size), mode)
+    return planes.clamp(0.0, 1.0) * 2.0 - 1.0
+
+
+@dataclass(frozen=True)
+class SiglipScorer:
+    """A loaded SigLIP model. Pictures are scored on whatever device ``module`` is."""
+
+    module: "SiglipModel"
+    tokenizer: SiglipTokenizer
+    mode: str
+    scale: str
+    texts: Memo[torch.Tensor] = field(default_factory=Memo)
+
+    def check(self, prompt: str) -> None:
+        check_characters(prompt)
+        ids, words = self.tokenizer.ids(prompt), self.module.config.text_config.vocab_size
+        if not ids or not prompt.strip():
+            raise ValueError(
+                "the SigLIP score needs a prompt to compare the picture with: "
+                f"{prompt!r} has no words"
+            )
+        if max(ids) >= words:
+            raise ValueError(
+                f"the tokenizer is not that of the SigLIP model: token {max(ids)} of {words}"
+            )
+        length = self.module.config.text_config.max_position_embeddings
+        if len(ids) >= length:
+            log.warning("SigLIP reads the first %d tokens of the prompt only", length - 1)
+
+    def score(self, images: torch.Tensor, prompts: list[str]) -> torch.Tensor:
+        check_batch(images, prompts)
+        if not prompts:
+            return images.new_zeros(0, dtype=torch.float32)
+        weight = self.module.logit_scale
+        size = self.module.config.vision_config.image_size
+        pixels = siglip_pixels(images.to(weight.device, torch.float32), size, self.mode)
+        found = self.module.get_image_features(pixel_values=pixels.to(weight.dtype))
+        asked = torch.stack([self.texts(prompt, self._text) for prompt in prompts])
+        scores = F.cosine_similarity(_pooled(found).float(), asked.to(weight.device), dim=-1)
+        if self.scale != "cosine":
+            scores = scores * weight.float().exp() + self.module.logit_bias.float()
+        if self.scale == "probability":
+            scores = scores.sigmoid()
+        return nan_shows(scores, images)
+
+    def _text(self, prompt: str) -> torch.Tensor:
+        """Embedding (D,) of one prompt."""
+        length = self.module.config.text_config.max_position_embeddings
+        ids = self.tokenizer(prompt, length).to(self.module.logit_scale.device)
+        return _pooled(self.module.get_text_features(input_ids=ids[None]))[0].float().cpu()
+
+
+def _pooled(features: torch.Tensor | object) -> torch.Tensor:
+    """transformers 5 wraps the features that transformers 4 returns as they are."""
+    return features if isinstance(features, torch.Tensor) else features.pooler_output
+
+
+@dataclass(frozen=True)
+class SiglipScore:
+    """Settings of the SigLIP score."""
+
+    title: ClassVar[str] = "SigLIP Score"
+    description: ClassVar[str] = (
+        "Agreement of picture and prompt by a local SigLIP or SigLIP 2 model of fixed resolution, "
+        "in Hugging Face layout with its tokenizer."
+    )
+    gradient: ClassVar[bool] = True
+
+    checkpoint: str = field(
+        default="",
+        metadata={
+            "tooltip": "Folder of the SigLIP model under models/rewards, or its weights file with "
+            "the tokenizer (spiece.model or tokenizer.json) beside it. NaFlex is not supported.",
+            "checkpoint": Fitting(is_siglip, MODEL),
+        },
+    )
+    scale: str = field(
+        default="logit",
+        metadata={
+            "tooltip": "logit is the model's own score, about -20 to 10; probability is its "
+            "sigmoid, near 0 for most pictures; cosine is between -1 and 1.",
+            "choices": ("logit", "probability", "cosine"),
+        },
+    )
+
+    def load(self, files: Files | None = None) -> SiglipScorer:
+        """The tokenizer is the one in the model's folder."""
+        files = files or Files()
+        path = files.find(self.checkpoint)
+        model = load_model(path).to(files.dtype(torch.float16))
+        tokenizer = load_tokenizer(path if path.is_dir() else path.parent)
+        mode = resampling(path, model.config.text_config.vocab_size)
+        return SiglipScorer(model, tokenizer, mode, self.scale)

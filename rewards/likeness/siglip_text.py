@@ -1,0 +1,80 @@
+"""The text side of SigLIP: prompts become token ids of one fixed length.
+
+SigLIP reads lower case without punctuation, ends in "</s>" and pads with it; its pieces are those
+of spiece.model or tokenizer.json. SigLIP 2 reads lower case, ends in "<eos>" and pads with "<pad>";
+its pieces are Gemma's, of tokenizer.json. A text too long keeps its end token. There is no
+attention mask: the model was trained to see the padding. The ids are those of transformers, whose
+own tokenizer of SigLIP needs protobuf, which the host does not bring.
+"""
+
+import string
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ..files.wanted import reading
+from ..files.weights import Wanted
+
+WANTED = Wanted(
+    "the spiece.model or tokenizer.json of SigLIP, of SigLIP 2 its tokenizer.json",
+    "https://huggingface.co/google/siglip2-so400m-patch14-384",
+)
+PUNCTUATION = str.maketrans("", "", string.punctuation)
+
+
+@dataclass(frozen=True)
+class SiglipTokenizer:
+    """``pieces`` of a prepared text are its token ids, without end and padding."""
+
+    pieces: Callable[[str], list[int]]
+    end: int
+    padding: int
+
+    def ids(self, prompt: str) -> list[int]:
+        """Token ids of the whole prompt, without end and padding."""
+        text = prompt.lower()
+        if self.end == self.padding:  # SigLIP, not SigLIP 2
+            text = " ".join(text.translate(PUNCTUATION).split())
+        return self.pieces(text)
+
+    def __call__(self, prompt: str, length: int) -> torch.Tensor:
+        """Token ids (length,)."""
+        found = [*self.ids(prompt)[: length - 1], self.end]
+        return torch.tensor(found + [self.padding] * (length - len(found)))
+
+
+def load_tokenizer(folder: Path) -> SiglipTokenizer:
+    """The tokenizer in ``folder``; ValueError if there is none."""
+    if (folder / "spiece.model").is_file():
+        return _sentencepiece(folder / "spiece.model")
+    if (folder / "tokenizer.json").is_file():
+        return _tokenizers(folder / "tokenizer.json")
+    raise WANTED.error(folder, "has no tokenizer")
+
+
+def _sentencepiece(file: Path) -> SiglipTokenizer:
+    from sentencepiece import SentencePieceProcessor
+
+    with reading(file, WANTED):
+        model = SentencePieceProcessor(model_file=str(file))
+    return SiglipTokenizer(model.encode, model.eos_id(), model.eos_id())
+
+
+def _tokenizers(file: Path) -> SiglipTokenizer:
+    from tokenizers import Tokenizer
+
+    with reading(file, WANTED):
+        model = Tokenizer.from_file(str(file))
+    model.no_padding()
+    model.no_truncation()
+    # Gemma knows "</s>" too, as the end of a mark-up element.
+    end, padding = model.token_to_id("<eos>"), model.token_to_id("<pad>")
+    if end is None:
+        end = padding = model.token_to_id("</s>")
+    if end is None or padding is None:
+        raise WANTED.error(file, "lacks the tokens that end a text")
+    return SiglipTokenizer(
+        lambda text: model.encode(text, add_special_tokens=False).ids, end, padding
+    )

@@ -1,0 +1,1 @@
+"""Rewards of what people prefer, learned from their choices; looks."""

@@ -1,0 +1,61 @@
+"""HPS v2.1, human preference: how people would rank pictures of one prompt.
+
+    score = cos(image embedding, text embedding) of a CLIP ViT-H/14 trained on their choices.
+
+Wu et al., arXiv 2306.09341. In [-1, 1], about 0.2 to 0.4; comparable between pictures of one prompt
+only. Tables of the paper show 100 times that. The whole picture counts: its longest edge becomes
+224, the rest is black. Prompts are cleaned first, as its package does (``prompt_text``).
+Differentiable in the images.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+import torch
+
+from ..files.wanted import Fitting
+from ..files.weights import Wanted
+from ..likeness.clip import ClipScorer
+from ..likeness.clip_checkpoint import CLIP, CleaningTokenizer, load_model, load_tokenizer
+from ..likeness.clip_pixels import padded_pixels
+from ..types import Files
+
+# Nothing tells it from other CLIP ViT-H/14, but their size.
+HPS = replace(
+    CLIP,
+    wanted=Wanted(
+        "HPS v2.1 (HPS_v2.1_compressed, a CLIP with embeddings of 1024 channels)",
+        "https://huggingface.co/xswu/HPSv2",
+    ),
+    width=1024,
+)
+
+
+@dataclass(frozen=True)
+class HpsV2:
+    """Settings of HPS v2.1."""
+
+    title: ClassVar[str] = "HPS v2.1 (human preference)"
+    description: ClassVar[str] = (
+        "How people would rank pictures of the same prompt, by HPS v2.1: looks and agreement with "
+        "the prompt in one."
+    )
+    gradient: ClassVar[bool] = True
+
+    checkpoint: str = field(
+        default="",
+        metadata={
+            "tooltip": "File or folder of HPS v2.1, under models/rewards.",
+            "checkpoint": Fitting(HPS.fits, HPS.wanted),
+        },
+    )
+
+    def load(self, files: Files | None = None) -> ClipScorer:
+        """A model that brings no tokenizer uses ``files.tokenizers["clip"]``."""
+        files = files or Files()
+        path = files.find(self.checkpoint)
+        # Its activation is gelu, whatever a configuration beside it says.
+        model, _ = load_model(path, "gelu", HPS)
+        model = model.to(files.dtype(torch.float16))
+        tokenizer = CleaningTokenizer(load_tokenizer(path, files.tokenizers.get("clip")))
+        return ClipScorer(model, tokenizer, pixels=padded_pixels)

@@ -1,0 +1,102 @@
+"""HPSv3: how well people would like the picture for the prompt, by a Qwen2-VL with a reward head.
+
+    score = mu,    (mu, s) = head(h),    h = the trunk's last hidden state at the token <|Reward|>
+
+Ma et al., arXiv 2508.03789; about -5 to 15 (s is the uncertainty, and not used). The trunk sees the
+picture at 256 * 28 * 28 pixels and the authors' rating instructions. Pictures are scored one by
+one, so nothing is padded. Differentiable in the images.
+"""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+
+from ..files.wanted import Fitting
+from ..likeness.clip_pixels import nan_shows
+from ..memo import Memo
+from ..question.qwen_pixels import qwen_patches
+from ..types import Files, check_batch, check_characters
+from .hps_v3_model import WANTED, HpsV3Trunk, is_hps_v3, load_trunk
+from .hps_v3_prompt import AFTER, BEFORE, instruction
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+AREA = 256 * 28 * 28
+
+
+@dataclass(frozen=True)
+class HpsV3Scorer:
+    """A loaded model. Pictures are scored on whatever device ``module`` is."""
+
+    module: HpsV3Trunk
+    tokenizer: "PreTrainedTokenizerBase"
+    reward: int
+    texts: Memo[tuple[torch.Tensor, ...]] = field(default_factory=Memo)
+
+    def check(self, prompt: str) -> None:
+        check_characters(prompt)
+        if not prompt.strip():
+            raise ValueError("HPSv3 needs a prompt to judge the picture by: got none")
+        if found := [token for token in self.tokenizer.get_added_vocab() if token in prompt]:
+            raise ValueError(f"the prompt holds {found[0]!r}, which the model reads as a command")
+
+    def score(self, images: torch.Tensor, prompts: list[str]) -> torch.Tensor:
+        check_batch(images, prompts)
+        scores = [self._score(*pair) for pair in zip(images, prompts, strict=True)]
+        if not scores:
+            return images.new_zeros(0, dtype=torch.float32)
+        return nan_shows(torch.stack(scores), images)
+
+    def _score(self, image: torch.Tensor, prompt: str) -> torch.Tensor:
+        device = self.module.visual.device
+        patches, grid = qwen_patches(image.to(device, torch.float32), AREA)
+        return self.module(patches, grid, self.texts(prompt, self._text))[0]
+
+    def _text(self, prompt: str) -> tuple[torch.Tensor, ...]:
+        """Ids before the picture, between it and the reward token, from there on."""
+        before, between, after = (
+            self.tokenizer(text, add_special_tokens=False)["input_ids"]
+            for text in (BEFORE, instruction(prompt), AFTER)
+        )
+        return tuple(torch.tensor(ids) for ids in (before, between, [self.reward, *after]))
+
+
+@dataclass(frozen=True)
+class HpsV3:
+    """Settings of HPSv3."""
+
+    title: ClassVar[str] = "HPSv3"
+    description: ClassVar[str] = (
+        "How well people would like the picture for the prompt, by HPSv3, a model of 7 billion "
+        "parameters (16 GB)."
+    )
+    gradient: ClassVar[bool] = True
+
+    checkpoint: str = field(
+        default="",
+        metadata={
+            "tooltip": "HPSv3.safetensors, under models/rewards.",
+            "checkpoint": Fitting(is_hps_v3, WANTED),
+        },
+    )
+
+    def load(self, files: Files | None = None) -> HpsV3Scorer:
+        """Uses ``files.tokenizers["qwen"]``; the trunk is bfloat16, as published, where it can."""
+        from transformers import AutoTokenizer
+
+        files = files or Files()
+        if "qwen" not in files.tokenizers:
+            raise ValueError("no tokenizer of Qwen is given: HPSv3 needs one")
+        tokenizer = AutoTokenizer.from_pretrained(
+            files.tokenizers["qwen"], local_files_only=True, trust_remote_code=False
+        )
+        path = files.find(self.checkpoint)
+        trunk = load_trunk(path, files.dtype(torch.bfloat16))
+        # Qwen2-VL has no token after this one. The tokenizers of its successors have.
+        reward = tokenizer.convert_tokens_to_ids("<|video_pad|>") + 1
+        rows = trunk.model.get_input_embeddings().num_embeddings
+        if rows <= reward:
+            raise WANTED.error(path, f"knows {rows} tokens, of which <|Reward|> would be {reward}")
+        return HpsV3Scorer(trunk, tokenizer, reward)

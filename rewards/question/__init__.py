@@ -1,0 +1,1 @@
+"""Rewards that ask a model whether a picture shows the prompt."""

@@ -1,0 +1,119 @@
+"""VQAScore by CLIP-FlanT5: asked whether the picture shows the prompt, how likely it says "Yes".
+
+The score is sqrt(p("Yes") p(</s> | "Yes")), in [0, 1], higher is better, or a logarithm of it: see
+``t5_answers``. CLIP-FlanT5 is Lin et al., arXiv 2404.01291: the patches that CLIP ViT-L/14-336 sees
+in its last layer but one, through an MLP, between the two halves of a chat with FLAN-T5. Its
+package cuts each half off with an </s>, and so do we. Differentiable in the images.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+
+from ..files.wanted import Fitting
+from ..likeness.clip_pixels import clip_pixels, pad_square
+from ..types import Files
+from .clip_flant5_checkpoint import (
+    WANTED,
+    find_parts,
+    is_clip_flant5,
+    read_projector,
+    read_t5,
+    read_vision,
+)
+from .t5_answers import (
+    PictureReader,
+    T5Scorer,
+    answer_field,
+    check_answers,
+    form_field,
+    load_tokenizer,
+    opposite_field,
+    question_field,
+)
+
+if TYPE_CHECKING:
+    from transformers import CLIPVisionModel, T5ForConditionalGeneration
+
+BEFORE = (
+    "A chat between a curious user and an artificial intelligence assistant. The assistant gives "
+    "helpful, detailed, and polite answers to the user's questions. USER: "
+)
+AFTER = "\n{} ASSISTANT: "
+
+
+class ClipFlanT5(PictureReader):
+    """Its three parts: CLIP's vision tower, an MLP and T5."""
+
+    def __init__(
+        self,
+        vision: "CLIPVisionModel",
+        projector: torch.nn.Module,
+        t5: "T5ForConditionalGeneration",
+    ) -> None:
+        super().__init__()
+        self.vision, self.projector, self.t5 = vision, projector, t5
+
+    def pixels(self, images: torch.Tensor) -> torch.Tensor:
+        return clip_pixels(pad_square(images), self.vision.config.image_size)
+
+    def embed(
+        self, pixels: torch.Tensor, before: torch.Tensor, after: torch.Tensor
+    ) -> torch.Tensor:
+        """Tokens (L,) before the picture, one a patch, tokens after it."""
+        layers = self.vision(pixel_values=pixels, output_hidden_states=True).hidden_states
+        seen = self.projector(layers[-2][:, 1:])
+        texts = (self.t5.shared(ids).expand(len(pixels), -1, -1) for ids in (before, after))
+        return torch.cat([next(texts), seen, next(texts)], dim=1)
+
+
+def load_model(path: Path, dtype: torch.dtype) -> ClipFlanT5:
+    """The model at ``path``, frozen, in evaluation mode."""
+    parts = find_parts(path)
+    model = ClipFlanT5(
+        read_vision(path, parts.vision),
+        read_projector(path, parts.projector),
+        read_t5(path, parts.t5),
+    )
+    return model.to(dtype).eval().requires_grad_(False)
+
+
+@dataclass(frozen=True)
+class ClipFlanT5Score:
+    """Settings of VQAScore by CLIP-FlanT5."""
+
+    title: ClassVar[str] = "VQAScore (CLIP-FlanT5)"
+    description: ClassVar[str] = (
+        "Asks CLIP-FlanT5 whether the picture shows the prompt, and scores how likely it says "
+        "yes: the reward of the paper on Rollover Budget Forcing. xl takes 5.9 GiB, xxl 21 GiB."
+    )
+    gradient: ClassVar[bool] = True
+
+    checkpoint: str = field(
+        default="",
+        metadata={
+            "tooltip": "Folder or file of CLIP-FlanT5 xl or xxl, under models/rewards.",
+            "checkpoint": Fitting(is_clip_flant5, WANTED),
+        },
+    )
+    score: str = form_field()
+    question: str = question_field('Does this figure show "{}"? Please answer yes or no.')
+    answer: str = answer_field("Yes")
+    opposite: str = opposite_field("No")
+
+    def load(self, files: Files | None = None) -> T5Scorer:
+        """bfloat16, as it was trained, where the device computes that well, else float32."""
+        answers = (self.answer, self.opposite)
+        check_answers(self.question, answers)
+        files = files or Files()
+        path = files.find(self.checkpoint)
+        module = load_model(path, files.dtype(torch.bfloat16))
+        folder = path if path.is_dir() else path.parent
+        words = load_tokenizer(folder, files.tokenizers.get("t5"))
+
+        def ask(question: str) -> list[list[int]]:
+            return [words.encode(text).ids for text in (BEFORE, AFTER.format(question))]
+
+        return T5Scorer(module, ask, words, self.question, answers, self.score)

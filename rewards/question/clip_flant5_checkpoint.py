@@ -1,0 +1,148 @@
+"""CLIP-FlanT5 on disk: a T5, a CLIP vision tower and a projector under several layouts.
+
+Published is a folder of pickles, with a config.json of a type that transformers does not know; the
+community has safetensors with other names, in which of equal tensors only one is kept. What the
+parts look like is read off the shapes of their tensors, hence no config.json is needed.
+"""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+
+from ..files.config_sizes import check_size
+from ..files.shards import read_all
+from ..files.state_dict import below, building, check_complete, layers, shapes_in
+from ..files.weights import Peek, Wanted, look
+from .t5_answers import prepare
+
+if TYPE_CHECKING:
+    from transformers import CLIPVisionModel, T5Config, T5ForConditionalGeneration
+
+State = dict[str, torch.Tensor]
+
+WANTED = Wanted(
+    "CLIP-FlanT5 (T5, vision_tower and mm_projector together)",
+    "https://huggingface.co/zhiqiulin/clip-flant5-xl",
+    ("zhiqiulin/clip-flant5-xl", "zhiqiulin/clip-flant5-xxl"),
+)
+PROJECTOR = "mm_projector."
+LAYOUTS = (("", "vision_tower.vision_tower."), ("t5.", "v."))  # of T5, of the vision tower
+SHARED = ("shared.weight", "encoder.embed_tokens.weight", "decoder.embed_tokens.weight")
+QUERY = "encoder.block.0.layer.0.SelfAttention.q.weight"
+BIAS = "encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight"
+INNER = "encoder.block.0.layer.1.DenseReluDense.wi_0.weight"
+PATCHES = "vision_model.embeddings.patch_embedding.weight"
+POSITIONS = "vision_model.embeddings.position_embedding.weight"
+FIRST = "vision_model.encoder.layers.0.mlp.fc1.weight"
+NEEDED = (
+    (QUERY, BIAS, INNER, "lm_head.weight"),
+    (PATCHES, POSITIONS, FIRST),
+    ("0.weight", "0.bias", "2.weight", "2.bias"),
+)
+
+
+class Parts(NamedTuple):
+    """The tensors of each part, named as in its own class."""
+
+    t5: State
+    vision: State
+    projector: State
+
+
+def is_clip_flant5(seen: Peek) -> bool:
+    """Whether `load_model` may load it."""
+    if seen.kind:
+        return seen.kind == "clip_t5"
+    return seen.unknown or any(seen.has(PROJECTOR + "0.weight", t5 + QUERY) for t5, _ in LAYOUTS)
+
+
+def find_parts(path: Path) -> Parts:
+    """The parts of the checkpoint at ``path``, a file or a folder."""
+    seen = look(path, WANTED)
+    if not is_clip_flant5(seen):
+        raise WANTED.error(path, f"looks like {seen.looks_like()}")
+    state = read_all(path, WANTED)
+    held = Peek(path, {}, {key: tuple(value.shape) for key, value in state.items()})
+    outer = held.prefix(PROJECTOR + "0.weight")
+    if outer is None:
+        raise WANTED.error(path, f"looks like {held.looks_like()}")
+    state = below(state, outer)
+    t5, vision = next((both for both in LAYOUTS if both[0] + QUERY in state), LAYOUTS[0])
+    parts = Parts(below(state, t5), below(state, vision), below(state, PROJECTOR))
+    for part, keys in zip(parts, NEEDED, strict=True):
+        check_complete(path, set(keys) - set(part), WANTED)
+    return parts
+
+
+def t5_config(state: Mapping[str, torch.Tensor]) -> "T5Config":
+    """Of FLAN-T5, of any size."""
+    from transformers import T5Config
+
+    buckets, heads = state[BIAS].shape
+    words, width = state["lm_head.weight"].shape
+    return T5Config(
+        vocab_size=words,
+        d_model=width,
+        d_kv=len(state[QUERY]) // heads,
+        d_ff=len(state[INNER]),
+        num_layers=layers(state, "encoder.block."),
+        num_decoder_layers=layers(state, "decoder.block."),
+        num_heads=heads,
+        relative_attention_num_buckets=buckets,
+        feed_forward_proj="gated-gelu",
+        tie_word_embeddings=False,
+    )
+
+
+def read_t5(path: Path, state: State) -> "T5ForConditionalGeneration":
+    """The T5 whose tensors are ``state``; it takes them as they are, without a copy."""
+    from transformers import T5ForConditionalGeneration
+
+    words = next((state[key] for key in (*SHARED, "embed_tokens.weight") if key in state), None)
+    if words is None:
+        raise WANTED.error(path, "lacks T5's embeddings (shared.weight)")
+    with building(path, WANTED), torch.device("meta"):
+        t5 = T5ForConditionalGeneration(t5_config(state))
+    # Every name is given its own tensor: the model may have tied lm_head to the embeddings.
+    state = state | dict.fromkeys(SHARED, words)
+    with building(path, WANTED):
+        report = t5.load_state_dict(state, strict=False, assign=True)
+    check_complete(path, report.missing_keys, WANTED)
+    prepare(t5)
+    return t5
+
+
+def read_vision(path: Path, state: State) -> "CLIPVisionModel":
+    """The vision tower whose tensors are ``state``: OpenAI's, with heads 64 wide."""
+    from transformers import CLIPVisionConfig, CLIPVisionModel
+
+    with building(path, WANTED):
+        width, _, patch, _ = state[PATCHES].shape
+        config = CLIPVisionConfig(
+            hidden_size=width,
+            intermediate_size=len(state[FIRST]),
+            num_hidden_layers=layers(state, "vision_model.encoder.layers."),
+            num_attention_heads=width // 64,
+            patch_size=patch,
+            image_size=patch * math.isqrt(len(state[POSITIONS]) - 1),
+            hidden_act="quick_gelu",
+        )
+    check_size(path, WANTED, lambda: CLIPVisionModel(config), shapes_in(state))
+    with building(path, WANTED):
+        model, report = CLIPVisionModel.from_pretrained(
+            None, config=config, state_dict=state, output_loading_info=True
+        )
+    check_complete(path, report["missing_keys"], WANTED)
+    return model
+
+
+def read_projector(path: Path, state: State) -> torch.nn.Module:
+    """The MLP whose tensors are ``state``."""
+    with building(path, WANTED):
+        first, second = (torch.nn.Linear(*state[f"{i}.weight"].shape[::-1]) for i in (0, 2))
+        mlp = torch.nn.Sequential(first, torch.nn.GELU(), second)
+        mlp.load_state_dict(state)
+    return mlp

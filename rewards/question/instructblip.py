@@ -1,0 +1,200 @@
+"""VQAScore by InstructBLIP-FlanT5: asked whether the picture shows the prompt, does it say "yes"?
+
+The score is sqrt(p("yes") p(</s> | "yes")), in [0, 1], higher is better, or a logarithm of it: see
+``t5_answers``. Question and answer are those of the package of VQAScore (Lin et al., arXiv
+2404.01291). InstructBLIP is Dai et al., arXiv 2305.06500: a Q-Former reads the question and the
+picture, and 32 tokens of it stand before the question to FLAN-T5. As in that package the picture is
+cut to its middle square, and a question is cut on the left to 128 tokens. Differentiable in the
+images. We put the parts together ourselves: in some folders image_token_index is null, which the
+class of transformers does not bear.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+
+from ..files.config_sizes import check_all_used, check_config, check_size
+from ..files.shards import own_state, shapes_of, weight_files
+from ..files.state_dict import check_complete
+from ..files.wanted import Fitting, reading
+from ..files.weights import Peek, Wanted, has_safetensors, look
+from ..likeness.clip_pixels import clip_pixels
+from ..types import Files
+from .t5_answers import (
+    PictureReader,
+    T5Scorer,
+    answer_field,
+    check_answers,
+    form_field,
+    load_tokenizer,
+    opposite_field,
+    prepare,
+    question_field,
+    read_tokenizer,
+)
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+    from transformers import InstructBlipForConditionalGeneration, T5ForConditionalGeneration
+
+log = logging.getLogger("flow_search")
+
+WANTED = Wanted(
+    "a folder with InstructBLIP-FlanT5 in Hugging Face layout",
+    "https://huggingface.co/Salesforce/instructblip-flan-t5-xl",
+    ("Salesforce/instructblip-flan-t5-xl", "Salesforce/instructblip-flan-t5-xxl"),
+)
+LIMIT = 128  # tokens of a question, LAVIS's max_txt_len
+
+
+def is_instructblip(seen: Peek) -> bool:
+    """Whether `load_model` may load it: there are also some without a T5."""
+    text = seen.config.get("text_config")
+    return seen.kind == "instructblip" and isinstance(text, dict) and text.get("model_type") == "t5"
+
+
+class InstructBlip(PictureReader):
+    """transformers' model, asked part by part."""
+
+    def __init__(self, model: "InstructBlipForConditionalGeneration") -> None:
+        super().__init__()
+        self.model = model
+
+    @property
+    def t5(self) -> "T5ForConditionalGeneration":
+        return self.model.language_model
+
+    def pixels(self, images: torch.Tensor) -> torch.Tensor:
+        return clip_pixels(images, self.model.config.vision_config.image_size)
+
+    def embed(
+        self, pixels: torch.Tensor, question: torch.Tensor, instruction: torch.Tensor
+    ) -> torch.Tensor:
+        """``question`` (L,) in T5's tokens, ``instruction`` (M,) the same in the Q-Former's."""
+        batch, model = len(pixels), self.model
+        queries = model.query_tokens.expand(batch, -1, -1)
+        count = queries.shape[1]
+        read = model.qformer(
+            input_ids=instruction.expand(batch, -1),
+            attention_mask=instruction.new_ones(batch, count + len(instruction)),
+            query_embeds=queries,
+            encoder_hidden_states=model.vision_model(pixel_values=pixels).last_hidden_state,
+        ).last_hidden_state
+        asked = self.t5.shared(question).expand(batch, -1, -1)
+        return torch.cat([model.language_projection(read[:, :count]), asked], dim=1)
+
+
+def check_folder(path: Path) -> Peek:
+    """What is in the folder ``path``; raise unless it is all that its index names, and the sizes
+    in its configuration are those of its weights.
+    """
+    seen = look(path, WANTED)
+    if not is_instructblip(seen):
+        raise WANTED.error(path, f"looks like {seen.looks_like()}")
+    weight_files(path, WANTED)
+    check_config(path, seen.config, WANTED, seen)
+    return seen
+
+
+def load_model(path: Path, dtype: torch.dtype) -> InstructBlip:
+    """The model in the folder ``path``, frozen, in evaluation mode."""
+    import transformers
+
+    seen, model_class = check_folder(path), transformers.InstructBlipForConditionalGeneration
+    with reading(path / "config.json", WANTED):
+        config = transformers.InstructBlipConfig.from_dict(seen.config_copy())
+    check_size(path, WANTED, lambda: model_class(config), shapes_of(path, WANTED, seen))
+    state = own_state(path, WANTED, seen)
+    key = "torch_dtype" if transformers.__version__.startswith("4.") else "dtype"
+    try:
+        model, report = model_class.from_pretrained(
+            path if state is None else None,
+            config=config,
+            state_dict=state,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=state is None and has_safetensors(path),
+            output_loading_info=True,
+            **{key: dtype},
+        )
+    except Exception as error:  # a file of any kind may lie there
+        raise WANTED.error(path, f"cannot be loaded ({type(error).__name__})") from error
+    check_all_used(path, WANTED, model, report["unexpected_keys"])
+    # transformers 5 has the embeddings stand in for an output layer that is missing.
+    t5 = model.language_model
+    tied = {"language_model.lm_head.weight"} if t5.lm_head.weight is t5.shared.weight else set()
+    check_complete(path, tied | set(report["missing_keys"]), WANTED)
+    prepare(t5)
+    # transformers 4.50 keeps some of them in float32.
+    return InstructBlip(model.to(dtype)).eval().requires_grad_(False)
+
+
+def load_qformer_tokenizer(folder: Path) -> "Tokenizer":
+    """BERT's, from the folder qformer_tokenizer: tokenizer.json, or vocab.txt."""
+    from tokenizers import BertWordPieceTokenizer
+
+    whole, words = (folder / "qformer_tokenizer" / n for n in ("tokenizer.json", "vocab.txt"))
+    if whole.is_file():
+        return read_tokenizer(whole, WANTED)
+    if words.is_file():
+        with reading(words, WANTED):
+            return BertWordPieceTokenizer(str(words), lowercase=True)
+    raise WANTED.error(folder, "has no qformer_tokenizer/vocab.txt")
+
+
+def asker(t5: "Tokenizer", qformer: "Tokenizer") -> Callable[[str], list[list[int]]]:
+    """What gives the tokens of a question, for `InstructBlip.embed`."""
+
+    def ask(question: str) -> list[list[int]]:
+        return [cut(t5.encode(question).ids), cut(qformer.encode(question).ids, 1)]
+
+    return ask
+
+
+def cut(ids: list[int], first: int = 0) -> list[int]:
+    """The last of the tokens, ``LIMIT`` in all with the ``first``, which mark the beginning."""
+    if len(ids) <= LIMIT:
+        return ids
+    log.warning("InstructBLIP reads the last %d tokens of a question only", LIMIT)
+    return ids[:first] + ids[first - LIMIT :]
+
+
+@dataclass(frozen=True)
+class InstructBlipScore:
+    """Settings of VQAScore by InstructBLIP-FlanT5."""
+
+    title: ClassVar[str] = "VQAScore (InstructBLIP)"
+    description: ClassVar[str] = (
+        "Asks InstructBLIP-FlanT5 whether the picture shows the prompt, and scores how likely it "
+        "says yes: good as a second opinion on a search by CLIP-FlanT5. xl takes 7.5 GiB, xxl "
+        "23 GiB."
+    )
+    gradient: ClassVar[bool] = True
+
+    checkpoint: str = field(
+        default="",
+        metadata={
+            "tooltip": "Folder of InstructBLIP-FlanT5 xl or xxl, under models/rewards.",
+            "checkpoint": Fitting(is_instructblip, WANTED),
+        },
+    )
+    score: str = form_field()
+    question: str = question_field('Question: Does this figure show "{}"? Please answer yes or no.')
+    answer: str = answer_field("yes")
+    opposite: str = opposite_field("no")
+
+    def load(self, files: Files | None = None) -> T5Scorer:
+        """bfloat16 where the device computes that well, else float32."""
+        answers = (self.answer, self.opposite)
+        check_answers(self.question, answers)
+        files = files or Files()
+        path = files.find(self.checkpoint)
+        check_folder(path)
+        words = load_tokenizer(path, files.tokenizers.get("t5"))
+        ask = asker(words, load_qformer_tokenizer(path))
+        module = load_model(path, files.dtype(torch.bfloat16))
+        return T5Scorer(module, ask, words, self.question, answers, self.score)
