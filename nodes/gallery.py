@@ -19,34 +19,12 @@ from torch.nn.functional import interpolate
 from .aside import aside
 from .output import write
 from .report import decoded
+from .shrink import FRAME_MS, SIZE, shrink
 
 SUBFOLDER = "flow_search"
-SIZE = 512  # longer side of what is kept of a picture, and of its file
-CLIP = 256  # the same for a clip
-FRAMES, FRAME_MS = 16, 125  # frames kept of a clip, and how long each of them shows
 THUMBNAIL = 96  # longer side of what goes out with an event and is saved with the workflow
 RESULT = 288  # the same for the picture returned
 PATHS = 64  # paths whose best candidate is remembered
-
-
-def shrink(picture: Tensor) -> Tensor:
-    """A picture (H,W,3) as bytes (1,h,w,3) of at most SIZE a side; of a clip (T,H,W,3) some frames,
-    first to last, of at most CLIP a side."""
-    clip = picture.ndim == 4
-    chosen = torch.linspace(0, len(picture) - 1, min(FRAMES, len(picture))).round().long()
-    frames = picture[chosen] if clip else picture[None]
-    height, width = frames.shape[1:3]
-    scale = (CLIP if clip else SIZE) / max(height, width)
-    if scale < 1:
-        size = max(1, round(height * scale)), max(1, round(width * scale))
-        rows = frames.movedim(-1, 1).float().cpu()  # MPS averages over parts of one size alone
-        frames = interpolate(rows, size, mode="area").movedim(1, -1)
-    return (frames.clamp(0, 1) * 255).round().to("cpu", torch.uint8)
-
-
-def frames(pictures: Tensor) -> Tensor:
-    """Pictures (N,H,W,3); those of clips (K,T,H,W,3) one after the other."""
-    return pictures.flatten(0, 1) if pictures.ndim == 5 else pictures
 
 
 def jpeg(frames: Tensor, size: int, quality: int) -> bytes:

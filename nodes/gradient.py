@@ -27,7 +27,7 @@ from ..samplers.guidance import Guidance, pull, unit_jacobian
 from .decode import decode
 from .flow import Network, out_of_memory
 from .objective import HostObjective, score
-from .reward import HostReward
+from .hosted import HostReward
 
 log = logging.getLogger("flow_search")
 NO_FORMULA = "no autograd formula was registered"  # torch, of a fused kernel of the host's

@@ -14,8 +14,8 @@ from ..samplers.purse import Purse
 from .aside import aside
 from .decode import decode
 from .flow import Network, in_use
-from .gallery import shrink
-from .reward import HostReward
+from .shrink import shrink
+from .hosted import HostReward
 
 
 def score(reward: HostReward, images: Tensor, prompt: str) -> Tensor:

@@ -22,8 +22,8 @@ from .flow import check_latent, check_mask, check_pictures, check_sigmas
 from .gradient import check_gradient
 from .guiders import LEAST, check_guider, check_kind, known, nfe_per_particle
 from .replay import replays
-from .reward import HostReward
-from .sampler import FlowSampler, check_stable, kernel_of
+from .hosted import HostReward
+from .kernel import FlowSampler, check_stable, kernel_of
 from .schema import under
 from .writable import writable
 

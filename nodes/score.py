@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .decode import plain
 from .report import number
-from .reward import HostReward
+from .hosted import HostReward
 from .schema import CATEGORY, FlowReward, check_wired
 from .writable import writable
 

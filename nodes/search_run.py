@@ -31,7 +31,8 @@ from .decode import frames, preview
 from .events import Events, Sender, client_id
 from .fingerprint import recognised
 from .flow import Network, mask_of, stop_if_interrupted
-from .gallery import RESULT, THUMBNAIL, Gallery, shrink
+from .gallery import RESULT, THUMBNAIL, Gallery
+from .shrink import shrink
 from .guider_check import check_answers
 from .guiders import nfe_per_particle
 from .objective import HostObjective
@@ -41,9 +42,9 @@ from .progress import Progress
 from .replay import compare
 from .report import Trace, all_failed, decoded, describe_winners, report, unspent
 from .request import Request, check, plans
-from .reward import HostReward
+from .hosted import HostReward
 from .safekeeping import Safekeeping
-from .sampler import steering
+from .kernel import steering
 from .stop import RUNNING
 from .survival import Kept, Part, ahead
 from .watchdog import Watchdog

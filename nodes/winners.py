@@ -11,7 +11,8 @@ from comfy_api.latest import ui
 from torch import Tensor
 
 from .aside import aside
-from .gallery import RESULT, jpeg, shrink, stored
+from .gallery import RESULT, jpeg, stored
+from .shrink import shrink
 
 THUMBNAILS = 12  # at most go into a saved picture
 
