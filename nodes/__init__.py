@@ -2,13 +2,13 @@
 
 from comfy_api.latest import ComfyExtension, io
 
-from .aside import aside
 from .combine import CombineRewards
 from .demo import DemoFlowModelLoader
-from .journal import say_left_behind
+from .host.aside import aside
+from .host.reward_files import register_reward_folder
 from .reward import RewardModelLoader
-from .reward_files import register_reward_folder
 from .routes import register_routes
+from .run.journal import say_left_behind
 from .sampler import VPSDEFlowSampler
 from .scheduler import VPFlowScheduler
 from .score import ScoreImages

@@ -7,7 +7,7 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..rewards import MODES, CombinedScorer
-from .hosted import HostReward
+from .host.reward import HostReward
 from .schema import CATEGORY, FlowReward, build, check_wired, combo, flat, nested, under
 
 

@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
-from pathlib import Path
-from typing import Any, ClassVar
+from dataclasses import fields
+from typing import Any
 
-import comfy.model_management as mm
-import comfy.model_patcher
-import comfy.sd1_clip
-import torch
 from comfy_api.latest import io
-from torch import Tensor
 
 from ..rewards import (
     REWARDS,
-    Files,
     Reward,
-    Scorer,
-    fresh,
     load_scorer,
     maximum_of,
-    pictures_at_once,
-    reads_clips,
-    score_any,
 )
-from .http_hosts import allowed_hosts
-from .memory import fitted, load
-from .reward_files import Shelf, check_chosen, resolve
+from .host.reward import HostReward, host_files, hosted
+from .host.reward_files import Shelf, check_chosen
 from .schema import CATEGORY, FlowReward, build, chosen, combo, flat, nested, under
-from .hosted import HostReward, host_files, hosted
 
 
 def _needs(family: type[Reward]) -> bool:

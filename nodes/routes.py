@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from . import panel, stop
-from .events import server as host_server
+from .run import stop
+from .show import panel
+from .show.events import server as host_server
 
 
 def register_routes() -> None:

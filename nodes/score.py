@@ -8,11 +8,11 @@ from typing import Any
 from comfy_api.latest import io
 from torch import Tensor
 
-from .decode import plain
-from .report import number
-from .hosted import HostReward
+from .host.decode import plain
+from .host.reward import HostReward
 from .schema import CATEGORY, FlowReward, check_wired
-from .writable import writable
+from .show.report import number
+from .show.writable import writable
 
 VERSION = 1
 

@@ -13,13 +13,13 @@ from ..samplers.lookahead import AUTOMATIC
 from ..samplers.run import Finish, StopRules
 from ..samplers.search import SEARCHES
 from ..samplers.search.rbf import RolloverBudgetForcing
-from .aside import aside
-from .caller import Caller
-from .metadata import keep
+from .host.aside import aside
+from .host.caller import Caller
+from .run.one_search import Request, search_latents
 from .schema import CATEGORY, FlowReward, build, check_wired, combo, flat, nested, plain, widget
-from .search_run import Request, search_latents
-from .winners import thumbnails, winners
-from .writable import writable
+from .show.metadata import keep
+from .show.winners import thumbnails, winners
+from .show.writable import writable
 
 RBF_WIDGETS = ("init_particles", "paths")
 NEEDED = ("noise", "guider", "sampler", "sigmas", "vae", "reward")

@@ -14,13 +14,13 @@ from comfy_api.latest import io, ui
 from PIL import Image
 from torch import Tensor
 
-from .aside import aside
-from .decode import pixels
-from .output import stems, write
-from .report import read
-from .report_chart import chart
-from .report_format import ROW
+from .host.aside import aside
+from .host.pictures import pixels
 from .schema import CATEGORY, brief, check_wired
+from .show.output import stems, write
+from .show.report import read
+from .show.report_chart import chart
+from .show.report_format import ROW
 
 # What the system says of a name. Whatever else it says is said of the disk.
 OF_THE_NAME = (

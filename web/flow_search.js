@@ -26,7 +26,7 @@ const ELEMENTS = {
   "flow-search-panel": panelView,
 };
 
-/** Hosts that images may be sent to: nodes/http_hosts.py reads it, a workflow cannot change it. */
+/** Hosts that images may be sent to: nodes/host/http_hosts.py reads it, a workflow cannot change it. */
 const HOSTS = {
   id: "FlowSearch.HTTPHosts",
   category: ["Flow Search", "Servers", "HTTPHosts"],

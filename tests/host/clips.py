@@ -14,12 +14,17 @@ import folder_paths
 import server
 import torch
 from apple import Apple
-from pack.nodes import combine, decode, objective, report, reward, search, search_run, watchdog
-from pack.nodes.gallery import shrink
+from pack.nodes import combine, reward, search
+from pack.nodes.host import decode, objective, reward_files
+from pack.nodes.host import reward as hosted
+from pack.nodes.host.pictures import shrink
+from pack.nodes.run import one_search as search_run
+from pack.nodes.run import watchdog
+from pack.nodes.show import report
 from pack.samplers.types import Particles, SearchEvent
 
 server.PromptServer.instance = SimpleNamespace(send_sync=lambda *sent: None, client_id=None)
-folder_paths.add_model_folder_path(reward.FOLDER, *alone.REST)
+folder_paths.add_model_folder_path(reward_files.FOLDER, *alone.REST)
 CLIP = 5 * 48 * 48 * 3 * 4  # bytes of a clip here
 base = SimpleNamespace(process_latent_out=lambda x: x)
 network = SimpleNamespace(base=base, memory=lambda shape: 0)
@@ -36,7 +41,7 @@ def loaded(name, **settings):
 
 def objective_of(scored, remember=1):
     return objective.HostObjective(
-        SimpleNamespace(decode=decoded), scored.fresh(), "a prompt", network, search_run.Ledger(),
+        SimpleNamespace(decode=decoded), scored.fresh(), "a prompt", network, search_run.Purse(),
         search_run.MicroBatch(), remember,
     )  # fmt: skip
 
@@ -101,7 +106,7 @@ def turns(held):
 
     ours.vae, ours.HELD = SimpleNamespace(decode=decode_some), held
     counted = SimpleNamespace(score=score_some, check=own.check)
-    ours.reward = reward.HostReward(counted, bright.settings)
+    ours.reward = hosted.HostReward(counted, bright.settings)
     scores = ours(rows(30)[:, :, 0])
     return {"turns": seen, "scores": scores.tolist()}
 

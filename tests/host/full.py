@@ -17,7 +17,8 @@ import alone  # isort: skip
 import comfy_extras.nodes_custom_sampler as stock
 import folder_paths
 import torch
-from pack.nodes import demo, output, reward, sampler, scheduler, search, search_report
+from pack.nodes import demo, reward, sampler, scheduler, search, search_report
+from pack.nodes.show import output
 
 import nodes
 

@@ -34,6 +34,7 @@ import comfy.hooks  # noqa: E402  isort: skip
 import comfy.memory_management  # noqa: E402  isort: skip
 import comfy.ops  # noqa: E402  isort: skip
 import torch  # noqa: E402  isort: skip
+from pack.nodes.host import reward as hosting  # noqa: E402  isort: skip
 
 DYNAMIC = importlib.util.find_spec("comfy.model_prefetch")  # None in older hosts
 if DYNAMIC:
@@ -149,7 +150,7 @@ def weighed(plain_vae):
     """
     scorer = Weighing()
     with torch.inference_mode(False):
-        hosted = reward.hosted(scorer, {})
+        hosted = hosting.hosted(scorer, {})
     copies, lines = [], []
     own = type(hosted.scorer.patcher).load
 

@@ -21,8 +21,10 @@ import comfy_extras.nodes_custom_sampler as stock
 import folder_paths
 import server
 import torch
-from pack.nodes import demo, output, reward, sampler, scheduler, score, search, search_report
-from pack.nodes.progress import tqdm
+from pack.nodes import demo, reward, sampler, scheduler, score, search, search_report
+from pack.nodes.host import reward as hosted
+from pack.nodes.show import output
+from pack.nodes.show.progress import tqdm
 from PIL import Image
 
 import nodes
@@ -92,7 +94,7 @@ def connected(send):
 
 def strange(**settings):
     """A reward whose settings cannot all be written."""
-    return reward.HostReward(scored.scorer, scored.settings | settings)
+    return hosted.HostReward(scored.scorer, scored.settings | settings)
 
 
 cycle = []
@@ -166,7 +168,7 @@ TROUBLES = {
         {}, reward=strange(a=object(), b={3: torch.ones(4)}, c=10**5000, d=b"x")
     ),
     "settings in circles": lambda: searched({}, reward=strange(a=cycle)),
-    "settings that are none": lambda: searched({}, reward=reward.HostReward(scored.scorer, None)),
+    "settings that are none": lambda: searched({}, reward=hosted.HostReward(scored.scorer, None)),
     "cancelled": lambda: within(
         mock.patch.object(comfy.utils, "PROGRESS_BAR_HOOK", cancel), lambda: searched({})
     ),

@@ -17,7 +17,9 @@ import comfy_extras.nodes_custom_sampler as stock
 import server
 import torch
 from comfy_extras.nodes_model_advanced import ModelSamplingFlux
-from pack.nodes import decode, demo, objective, reward, sampler, search, search_run
+from pack.nodes import demo, reward, sampler, search
+from pack.nodes.host import decode, objective
+from pack.nodes.run import one_search as search_run
 from pack.rewards.count import colour_count
 from pack.samplers.search.rbf import RolloverBudgetForcing
 

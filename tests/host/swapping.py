@@ -27,7 +27,6 @@ from simulated import (
     mm,
     model,
     objective,
-    reward,
     run_search,
     search_run,
     stock,
@@ -41,7 +40,8 @@ import comfy.samplers  # isort: skip
 import folder_paths  # isort: skip
 import torch  # isort: skip
 from allocator import Allocator  # isort: skip
-from pack.nodes import decode, flow  # isort: skip
+from pack.nodes.host import decode, network as flow  # isort: skip
+from pack.nodes.host import reward as hosting  # isort: skip
 
 import nodes  # isort: skip
 from node_helpers import conditioning_set_values  # isort: skip
@@ -157,7 +157,7 @@ class Weighty:
 def weighty(memory, state=None):
     """A search by it, and how much of its weights was on the device."""
     scorer = Weighty()
-    scored = reward.hosted(scorer, {"reward": "weighty"})
+    scored = hosting.hosted(scorer, {"reward": "weighty"})
     scorer.patcher = scored.patcher
     more = {"reward": scored, "latent_image": LITTLE}
     found = run_in(state, memory, vae, **more) if state else run_search(memory, vae, **more)

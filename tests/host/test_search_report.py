@@ -123,9 +123,9 @@ def test_field_24_a_perfect_score_is_called_so(monkeypatch):
     package = ModuleType("pack.nodes")
     package.__path__ = [str(Path(__file__).resolve().parents[2] / "nodes")]
     monkeypatch.setitem(sys.modules, "pack.nodes", package)
-    monkeypatch.delitem(sys.modules, "pack.nodes.report_chart", raising=False)
-    chart = importlib.import_module("pack.nodes.report_chart")
-    monkeypatch.delitem(sys.modules, "pack.nodes.report_chart")
+    monkeypatch.delitem(sys.modules, "pack.nodes.show.report_chart", raising=False)
+    chart = importlib.import_module("pack.nodes.show.report_chart")
+    monkeypatch.delitem(sys.modules, "pack.nodes.show.report_chart")
     best = {"id": 0, "path": 0, "nfe": 1}
     report = {"method": "rbf", "seed": 1, "spent": {"nfe": 1, "seconds": {"total": 1.0}}}
     report |= {"stopped": "target", "budget": {"target_reward": None, "maximum": 0.0}}

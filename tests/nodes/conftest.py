@@ -10,8 +10,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 OWN = (
-    "fingerprint", "json_values", "report", "report_chart", "report_format", "schema",
-    "search_report",
+    "run.fingerprint", "json_values", "show.report", "show.report_chart", "show.report_format",
+    "schema", "search_report",
 )  # fmt: skip
 
 
@@ -27,7 +27,8 @@ def parts():
     with pytest.MonkeyPatch.context() as patch:
         for name, module in (host | {"pack.nodes": package}).items():
             patch.setitem(sys.modules, name, module)
-        found = {name: importlib.import_module(f"pack.nodes.{name}") for name in OWN}
+        modules = [importlib.import_module(f"pack.nodes.{name}") for name in OWN]
+        found = {module.__name__.rpartition(".")[2]: module for module in modules}
         for name in [name for name in sys.modules if name.startswith("pack.nodes.")]:
             del sys.modules[name]
     sys.modules.update(before)

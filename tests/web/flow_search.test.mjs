@@ -122,6 +122,6 @@ test("a search that has ended unheard is ended when it is asked to stop", async 
 test("the hosts that images may go to are a setting, empty at first", async (t) => {
   const host = await page(t);
   const [setting] = host.extension.settings;
-  assert.equal(setting.id, "FlowSearch.HTTPHosts"); // nodes/http_hosts.py reads it by this name
+  assert.equal(setting.id, "FlowSearch.HTTPHosts"); // nodes/host/http_hosts.py reads it by this name
   assert.deepEqual([setting.type, setting.defaultValue], ["text", ""]);
 });

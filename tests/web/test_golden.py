@@ -31,9 +31,12 @@ SEARCHES = {  # method, where it runs, budget
 }
 
 
+NAMES = ("events", "report")
+
+
 @pytest.fixture
 def parts(monkeypatch):
-    """nodes/events.py and nodes/report.py without the host, and the messages that are sent."""
+    """events.py and report.py of nodes/show/ without the host, and the messages that are sent."""
     sent = []
 
     def send_sync(event, data, sid):
@@ -48,10 +51,10 @@ def parts(monkeypatch):
     names = [name for name in sys.modules if name.startswith("pack.nodes.")]
     for name in names:
         monkeypatch.delitem(sys.modules, name)
-    events, report = (importlib.import_module(f"pack.nodes.{n}") for n in ("events", "report"))
+    events, report = (importlib.import_module(f"pack.nodes.show.{n}") for n in NAMES)
     yield events, report, sent
-    for name in ("pack.nodes.events", "pack.nodes.report"):
-        del sys.modules[name]
+    for name in NAMES:
+        del sys.modules[f"pack.nodes.show.{name}"]
 
 
 def told(parts, name):

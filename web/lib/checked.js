@@ -2,7 +2,7 @@
  * Whether a saved search or a report has the shape that the panel draws. No DOM.
  *
  * It may come with somebody else's workflow or picture: sizes are bounded before anything is drawn.
- * nodes/report_format.py describes the report itself.
+ * nodes/show/report_format.py describes the report itself.
  */
 
 /** @typedef {(value: any, name: string) => void} Check throws an Error of one sentence */

@@ -38,9 +38,11 @@ class Gradients:
 
     def run(self, noise, guider, sampler, sigmas, latent_image, vae, reward):
         own = type(sampler).__module__.rpartition(".")[0]
-        parts = [importlib.import_module(f"{own}.{n}") for n in ("gradient", "objective", "flow")]
-        pack = importlib.import_module(f"{own.rpartition('.')[0]}.samplers.batching")
-        purse = importlib.import_module(f"{own.rpartition('.')[0]}.samplers.purse").Purse()
+        names = ("gradient", "objective", "network")
+        parts = [importlib.import_module(f"{own}.{name}") for name in names]
+        root = own.removesuffix(".nodes.host")
+        pack = importlib.import_module(f"{root}.samplers.batching")
+        purse = importlib.import_module(f"{root}.samplers.purse").Purse()
         shown = {}
 
         def sample(model, x, sigmas, extra_args, callback=None, disable=None):

@@ -11,11 +11,11 @@ from typing import Any
 import folder_paths
 from PIL import Image, UnidentifiedImageError
 
-from ..samplers.replay import Replay
-from ..samplers.search import Search
-from .json_values import parse, short
-from .metadata import KEY
-from .report import read, reports_in
+from ...samplers.replay import Replay
+from ...samplers.search import Search
+from ..json_values import parse, short
+from ..show.metadata import KEY
+from ..show.report import read, reports_in
 
 log = logging.getLogger("flow_search")
 ROUNDING = 1e-4  # of a reward, where it was scored in other company

@@ -1,7 +1,7 @@
 """What a guider is, before any compute: what it costs, what is refused, and who answers for it.
 
 The host's own guiders are known: their answer depends on the question alone. So are the guidance
-functions of the host's in KNOWN. Any other has to show it: nodes/guider_check.py asks it.
+functions of the host's in KNOWN. Any other has to show it: nodes/run/guider_check.py asks it.
 """
 
 from __future__ import annotations

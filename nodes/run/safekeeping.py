@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from .aside import aside
+from ..host.aside import aside
 from .journal import Journal
 from .shutdown import Shutdown
 from .survival import Part, rescue, save

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from aiohttp import web
 
-from .schema import brief
+from ..schema import brief
 
 ROUTE = "/flow_search/stop"
 

@@ -7,7 +7,7 @@ from typing import Any
 from comfy.utils import ProgressBar
 from tqdm import tqdm
 
-from .aside import aside
+from ..host.aside import aside
 
 
 class Progress(ProgressBar):

@@ -16,8 +16,8 @@ from typing import IO
 
 import folder_paths
 
-from .aside import aside
-from .output import PARTS
+from ..host.aside import aside
+from ..show.output import PARTS
 
 try:
     import fcntl

@@ -11,15 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import folder_paths
-import torch
 from PIL import Image
 from torch import Tensor
-from torch.nn.functional import interpolate
 
-from .aside import aside
+from ..host.aside import aside
+from ..host.pictures import FRAME_MS, SIZE
 from .output import write
 from .report import decoded
-from .shrink import FRAME_MS, SIZE, shrink
 
 SUBFOLDER = "flow_search"
 THUMBNAIL = 96  # longer side of what goes out with an event and is saved with the workflow

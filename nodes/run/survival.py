@@ -16,13 +16,13 @@ from comfy.cli_args import args
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
-from ..samplers.types import Particles, SearchEvent
-from .aside import aside, cause
-from .decode import pixels
-from .events import server
-from .metadata import keep
-from .output import stems, write
-from .writable import writable
+from ...samplers.types import Particles, SearchEvent
+from ..host.aside import aside, cause
+from ..host.pictures import pixels
+from ..show.events import server
+from ..show.metadata import keep
+from ..show.output import stems, write
+from ..show.writable import writable
 
 PREFIX = "flow_search/unfinished"
 log = logging.getLogger("flow_search")

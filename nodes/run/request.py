@@ -9,23 +9,23 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..samplers.guidance import acts
-from ..samplers.lookahead import AUTOMATIC
-from ..samplers.purse import Prices
-from ..samplers.replay import Replay
-from ..samplers.run import Finish, StopRules, check_budget
-from ..samplers.schedules import split_window
-from ..samplers.search.rounds import Search, minimum
-from .aside import aside
-from .clock import check_start, clock_of
-from .flow import check_latent, check_mask, check_pictures, check_sigmas
-from .gradient import check_gradient
-from .guiders import LEAST, check_guider, check_kind, known, nfe_per_particle
+from ...samplers.guidance import acts
+from ...samplers.lookahead import AUTOMATIC
+from ...samplers.purse import Prices
+from ...samplers.replay import Replay
+from ...samplers.run import Finish, StopRules, check_budget
+from ...samplers.schedules import split_window
+from ...samplers.search.rounds import Search, minimum
+from ..host.aside import aside
+from ..host.clock import check_start, clock_of
+from ..host.gradient import check_gradient
+from ..host.guiders import LEAST, check_guider, check_kind, known, nfe_per_particle
+from ..host.kernel import FlowSampler, check_stable, kernel_of
+from ..host.network import check_latent, check_mask, check_pictures, check_sigmas
+from ..host.reward import HostReward
+from ..schema import under
+from ..show.writable import writable
 from .replay import replays
-from .hosted import HostReward
-from .kernel import FlowSampler, check_stable, kernel_of
-from .schema import under
-from .writable import writable
 
 
 @dataclass(frozen=True)

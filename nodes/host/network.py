@@ -14,13 +14,13 @@ from comfy.patcher_extension import WrappersMP, add_wrapper_with_key
 from comfy.sampler_helpers import get_additional_models
 from torch import Tensor
 
-from ..samplers.batching import OneAtATime, OutOfMemory
-from ..samplers.purse import BudgetExceeded, Purse
+from ...samplers.batching import OneAtATime, OutOfMemory
+from ...samplers.purse import BudgetExceeded, Purse
+from ..schema import brief
 from .caches import BlockWatch, Mixed, StepCache
 from .clock import Clock, clock_of
 from .memory import make_room, out_of_memory
 from .passing import Passing
-from .schema import brief
 
 log = logging.getLogger("flow_search")
 DRAWN = 1024  # rows of noise between two looks at whether the run was cancelled

@@ -10,7 +10,7 @@ from typing import Any
 
 from server import PromptServer
 
-from .aside import aside
+from ..host.aside import aside
 
 EVENT = "flow_search.event"
 VERSION = 1

@@ -13,8 +13,9 @@ from comfy.taesd.taesd import TAESD
 from PIL import Image
 from torch import Tensor
 
-from ..rewards import KINDS, rgb
+from ...rewards import KINDS, rgb
 from .memory import fitted, let_go, out_of_memory
+from .pictures import pixels
 
 log = logging.getLogger("flow_search")
 # Floats alive per pixel inside TAESD's last blocks: 64 channels of input, convolution, activation.
@@ -91,11 +92,6 @@ def decode_taesd(vae: Any, latents: Tensor) -> Tensor:
         decoded = vae.first_stage_model.decode(rows.to(vae.device, vae.vae_dtype))
         pictures.append(vae.process_output(decoded.to(vae.output_device, torch.float32)))
     return torch.cat(pictures).movedim(1, -1)
-
-
-def pixels(picture: Tensor) -> Image.Image:
-    """One picture (H,W,3) in [0,1]."""
-    return Image.fromarray((picture.clamp(0, 1) * 255).round().to("cpu", torch.uint8).numpy())
 
 
 def frames(pictures: Tensor) -> Tensor:

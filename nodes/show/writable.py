@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from .aside import aside
+from ..host.aside import aside
 
 DEPTH = 32  # of lists and dictionaries; what is deeper is left out
 LARGEST = 1 << 1024  # of integers; Python refuses to print one of more than 4300 digits

@@ -8,8 +8,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from .aside import aside
-from .events import server
+from ..host.aside import aside
+from ..show.events import server
 
 SIGNALS = ("SIGTERM", "SIGHUP", "SIGBREAK")  # SIGBREAK: a console window of Windows is closed
 PATIENCE = 5.0  # seconds; who stops a process kills it after 5 (Windows) or 10 (Docker)

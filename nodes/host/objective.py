@@ -9,13 +9,13 @@ import comfy.model_management as mm
 import torch
 from torch import Tensor
 
-from ..samplers.batching import MicroBatch
-from ..samplers.purse import Purse
+from ...samplers.batching import MicroBatch
+from ...samplers.purse import Purse
 from .aside import aside
 from .decode import decode
-from .flow import Network, in_use
-from .shrink import shrink
-from .hosted import HostReward
+from .network import Network, in_use
+from .pictures import shrink
+from .reward import HostReward
 
 
 def score(reward: HostReward, images: Tensor, prompt: str) -> Tensor:

@@ -1,8 +1,9 @@
-"""Pictures and clips made small, for whoever watches a search."""
+"""Pictures as bytes: whole, or small for whoever watches a search. Knows nothing of the host."""
 
 from __future__ import annotations
 
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate
 
@@ -24,3 +25,8 @@ def shrink(picture: Tensor) -> Tensor:
         rows = frames.movedim(-1, 1).float().cpu()  # MPS averages over parts of one size alone
         frames = interpolate(rows, size, mode="area").movedim(1, -1)
     return (frames.clamp(0, 1) * 255).round().to("cpu", torch.uint8)
+
+
+def pixels(picture: Tensor) -> Image.Image:
+    """One picture (H,W,3) in [0,1]."""
+    return Image.fromarray((picture.clamp(0, 1) * 255).round().to("cpu", torch.uint8).numpy())

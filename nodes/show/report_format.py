@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any
 
-from ..samplers.replay import origins
-from ..samplers.types import SCORED
-from .json_values import WHOLE, at, short, written
+from ...samplers.replay import origins
+from ...samplers.types import SCORED
+from ..json_values import WHOLE, at, short, written
 
 Check = Callable[[Any, str], None]  # (value, what it is called) -> None, or ValueError
 

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..samplers.types import SCORED, Particles, SearchEvent
-from .objective import HostObjective
-from .report import Trace, decoded, number
+from ...samplers.types import SCORED, Particles, SearchEvent
+from ..host.objective import HostObjective
+from ..show.report import Trace, decoded, number
 
 Rows = list[dict[str, Any]]
 

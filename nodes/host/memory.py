@@ -10,7 +10,7 @@ import comfy.model_management as mm
 import torch
 from torch import Tensor
 
-from ..samplers.batching import OutOfMemory
+from ...samplers.batching import OutOfMemory
 
 log = logging.getLogger("flow_search")
 # Backends without an exception of their own: MPS, HIP; the CPU's allocator, here and on Windows.

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..samplers.purse import Purse
-from ..samplers.run import Outcome
-from ..samplers.types import SCORED, Particles, SearchEvent
-from .json_values import parse, short
+from ...samplers.purse import Purse
+from ...samplers.run import Outcome
+from ...samplers.types import SCORED, Particles, SearchEvent
+from ..json_values import parse, short
 from .report_format import BATCH, CAUSES, ENTRIES, check_report
 
 VERSION = 1

@@ -10,9 +10,9 @@ from typing import Any
 from comfy_api.latest import ui
 from torch import Tensor
 
-from .aside import aside
+from ..host.aside import aside
+from ..host.pictures import shrink
 from .gallery import RESULT, jpeg, stored
-from .shrink import shrink
 
 THUMBNAILS = 12  # at most go into a saved picture
 

@@ -7,30 +7,24 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from comfy.samplers import KSAMPLER
-from comfy_api.latest import io
 from torch import Tensor
 
-from ..samplers.batching import MicroBatch
-from ..samplers.change_path import ChangePath
-from ..samplers.diffusions import SHAPES, Diffusion
-from ..samplers.flow import Flow
-from ..samplers.glass import Glass
-from ..samplers.guidance import GUIDANCES, NEEDS_NOISE, Guidance
-from ..samplers.interpolants import INTERPOLANTS
-from ..samplers.interpolants.linear import Linear
-from ..samplers.kernels import KERNELS
-from ..samplers.noise import AddressedNoise
-from ..samplers.purse import Purse
-from ..samplers.stability import largest_norm
-from ..samplers.steering import Steering
-from ..samplers.task import Task
-from ..samplers.types import Kernel
+from ...samplers.batching import MicroBatch
+from ...samplers.change_path import ChangePath
+from ...samplers.flow import Flow
+from ...samplers.guidance import Guidance
+from ...samplers.kernels import KERNELS
+from ...samplers.noise import AddressedNoise
+from ...samplers.purse import Purse
+from ...samplers.stability import largest_norm
+from ...samplers.steering import Steering
+from ...samplers.task import Task
+from ...samplers.types import Kernel
 from .aside import aside
-from .flow import Network, check_sigmas, stop_if_interrupted
 from .gradient import HostGradients, check_gradient
+from .network import Network, check_sigmas, stop_if_interrupted
 from .objective import HostObjective
-from .hosted import HostReward
-from .schema import CATEGORY, FlowReward, build, combo, flat, nested, plain
+from .reward import HostReward
 
 GLASS = "glass"
 

@@ -16,35 +16,35 @@ from comfy.samplers import KSAMPLER
 from comfy_execution.utils import get_executing_context
 from torch import Tensor
 
-from ..rewards import maximum_of
-from ..samplers.batching import MicroBatch, device_clock
-from ..samplers.flow import Flow
-from ..samplers.noise import AddressedNoise
-from ..samplers.purse import Purse
-from ..samplers.replay import Book, entries
-from ..samplers.run import Outcome, run
-from ..samplers.schedules import split_window
-from ..samplers.task import Task
-from ..samplers.types import SCORED, Particles, SearchEvent
-from .aside import aside, cancelled
-from .decode import frames, preview
-from .events import Events, Sender, client_id
+from ...rewards import maximum_of
+from ...samplers.batching import MicroBatch, device_clock
+from ...samplers.flow import Flow
+from ...samplers.noise import AddressedNoise
+from ...samplers.purse import Purse
+from ...samplers.replay import Book, entries
+from ...samplers.run import Outcome, run
+from ...samplers.schedules import split_window
+from ...samplers.task import Task
+from ...samplers.types import SCORED, Particles, SearchEvent
+from ..host.aside import aside, cancelled
+from ..host.decode import frames, preview
+from ..host.guiders import nfe_per_particle
+from ..host.kernel import steering
+from ..host.network import Network, mask_of, stop_if_interrupted
+from ..host.objective import HostObjective
+from ..host.pictures import shrink
+from ..host.reward import HostReward
+from ..show.events import Events, Sender, client_id
+from ..show.gallery import RESULT, THUMBNAIL, Gallery
+from ..show.output import output_file
+from ..show.panel import previewed
+from ..show.progress import Progress
+from ..show.report import Trace, all_failed, decoded, describe_winners, report, unspent
 from .fingerprint import recognised
-from .flow import Network, mask_of, stop_if_interrupted
-from .gallery import RESULT, THUMBNAIL, Gallery
-from .shrink import shrink
 from .guider_check import check_answers
-from .guiders import nfe_per_particle
-from .objective import HostObjective
-from .output import output_file
-from .panel import previewed
-from .progress import Progress
 from .replay import compare
-from .report import Trace, all_failed, decoded, describe_winners, report, unspent
 from .request import Request, check, plans
-from .hosted import HostReward
 from .safekeeping import Safekeeping
-from .kernel import steering
 from .stop import RUNNING
 from .survival import Kept, Part, ahead
 from .watchdog import Watchdog

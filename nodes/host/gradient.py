@@ -22,12 +22,12 @@ from torch.autograd.graph import allow_mutation_on_saved_tensors
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ..rewards import REWARDS
-from ..samplers.guidance import Guidance, pull, unit_jacobian
+from ...rewards import REWARDS
+from ...samplers.guidance import Guidance, pull, unit_jacobian
 from .decode import decode
-from .flow import Network, out_of_memory
+from .network import Network, out_of_memory
 from .objective import HostObjective, score
-from .hosted import HostReward
+from .reward import HostReward
 
 log = logging.getLogger("flow_search")
 NO_FORMULA = "no autograd formula was registered"  # torch, of a fused kernel of the host's

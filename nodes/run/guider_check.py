@@ -22,19 +22,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..samplers.batching import MicroBatch, OneAtATime, OutOfMemory
-from ..samplers.interpolants.linear import Linear
-from ..samplers.kernels import ODE
-from ..samplers.lookahead import AUTOMATIC, LOOK, may_look
-from ..samplers.purse import BudgetExceeded
-from ..samplers.replay import Replay
-from ..samplers.run import check_budget
-from ..samplers.search.rounds import minimum
-from ..samplers.task import Task
-from .caches import Mixed, StepCache
-from .flow import Network
-from .guiders import LEAST, known, looks_across
-from .memory import out_of_memory
+from ...samplers.batching import MicroBatch, OneAtATime, OutOfMemory
+from ...samplers.interpolants.linear import Linear
+from ...samplers.kernels import ODE
+from ...samplers.lookahead import AUTOMATIC, LOOK, may_look
+from ...samplers.purse import BudgetExceeded
+from ...samplers.replay import Replay
+from ...samplers.run import check_budget
+from ...samplers.search.rounds import minimum
+from ...samplers.task import Task
+from ..host.caches import Mixed, StepCache
+from ..host.guiders import LEAST, known, looks_across
+from ..host.memory import out_of_memory
+from ..host.network import Network
 from .request import Request
 
 WHO = "The guider, or what is on its model,"

@@ -1,0 +1,1 @@
+"""What the host is, seen from this pack."""

@@ -1,0 +1,1 @@
+"""One search, from a node's inputs to its result."""
