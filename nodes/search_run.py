@@ -167,7 +167,6 @@ class OneSearch:
         request = self.request
         rules = request.rules
         budget = {"nfe": request.budget, "seconds": rules.seconds, "target_reward": rules.target}
-        budget |= {} if self.maximum is None else {"maximum": self.maximum}
         settings = request.settings | request.sampler.settings | request.reward.settings
         beside = None
         if self.watchdog is not None:
@@ -177,6 +176,7 @@ class OneSearch:
         told = report(request.method, seed, settings, budget, ledger, self.trace, outcome, beside)
         told["spent"] |= {"micro_batch": self.batch.size, "lookahead": self.problem.lookahead}
         told |= {"image": request.image} if request.image else {}
+        told |= {} if self.maximum is None else {"maximum": self.maximum}
         return told | {"lineage": entries(self.book.lineage(told["best"]["id"]))}
 
     def _sample(

@@ -233,12 +233,6 @@ export function panelView() {
       select.value = String(this.chosen);
     }
 
-    /** @param {Search} search @param {import("./store.js").Row} row */
-    worth(search, row) {
-      const worth = figure(row.reward);
-      return isPerfect(search, row) ? `${worth} (${this.words.perfect})` : worth;
-    }
-
     /** @param {Search} search */
     best(search) {
       const { words } = this;
@@ -262,7 +256,7 @@ export function panelView() {
       this.shownBest = key;
       const facts = row
         ? [
-            [row.kind === "finish" ? words.winner : words.best, this.worth(search, row), "reward"],
+            [row.kind === "finish" ? words.winner : words.best, figure(row.reward), "reward"],
             ...(row.watchdog != null ? [[words.watchdog, figure(row.watchdog)]] : []),
             [words.particle, String(row.id)],
             [words.path, String(row.path)],
@@ -275,6 +269,11 @@ export function panelView() {
           term.textContent = name;
           worth.textContent = value;
           if (kind) worth.className = kind;
+          if (kind && isPerfect(search, row)) {
+            const praise = document.createElement("small");
+            praise.textContent = ` (${words.perfect})`;
+            worth.append(praise);
+          }
           return [term, worth];
         }),
       );
