@@ -33,9 +33,9 @@ class Finish:
 
 @dataclass(frozen=True)
 class StopRules:
-    """A search ends early at a reward of `target` or more, at the reward's `maximum` but for
-    `ROUNDING`, after `seconds`, its finish included, or when `asked` says that the user wants no
-    more. None: never.
+    """A search ends early at a reward of `target` or more, at the reward's `maximum` if that is
+    left of a particle when it is finished, after `seconds`, its finish included, or when `asked`
+    says that the user wants no more. None: never.
 
     `beside` tells the seconds that each finished particle costs beside the search's own ledger."""
 
@@ -45,11 +45,9 @@ class StopRules:
     beside: Callable[[], float] = lambda: 0.0
     maximum: float | None = None
 
-    def reached(self, reward: float) -> bool:
-        """Whether a reward is all that was wanted, or all that there is."""
-        if self.target is not None and reward >= self.target:
-            return True
-        return self.maximum is not None and at_maximum(reward, self.maximum)
+    def highest(self, particle: Particles) -> bool:
+        """Whether no particle can score more."""
+        return self.maximum is not None and at_maximum(float(particle.reward), self.maximum)
 
 
 def at_maximum(reward: float, maximum: float) -> bool:
@@ -113,19 +111,72 @@ def run(
         problem.lookahead = decided(search, problem)
         finish = finish.after(problem.lookahead, problem.end)
         problem.ledger.reserve = finish.rows()
-    yield from _searched(search, problem, finish, rules, outcome)
+    ending = Ending(problem, finish)
+    yield from _searched(search, problem, finish, rules, outcome, ending)
     problem.ledger.reserve = 0
-    if finish.steps or problem.end or problem.final_objective is not problem.objective:
-        finished: list[Particles] = []
+    if ending.needed:
         for particle in outcome.top:
-            last = problem.finish(particle, int(min(finish.steps, problem.left)))
-            finished = best_ever(finished, last, finish.top_k)
-            yield SearchEvent("finish", last, problem.ledger.nfe)
-        outcome.top = finished
+            yield from ending.of(particle)
+        outcome.top = ending.best()
+
+
+@dataclass
+class Ending:
+    """The finish of particles, each once; `made` are the finished ones by the id of the parent."""
+
+    problem: Problem
+    finish: Finish
+    made: dict[int, Particles] = field(default_factory=dict)
+
+    @property
+    def needed(self) -> bool:
+        problem = self.problem
+        other = problem.final_objective is not problem.objective
+        return bool(self.finish.steps or problem.end or other)
+
+    def of(self, particle: Particles) -> Iterator[SearchEvent]:
+        """Finish a particle, unless that is done."""
+        done = [*self.made, *(int(last.ids) for last in self.made.values())]
+        if int(particle.ids) in done:
+            return
+        steps = int(min(self.finish.steps, self.problem.left))
+        last = self.made[int(particle.ids)] = self.problem.finish(particle, steps)
+        yield SearchEvent("finish", last, self.problem.ledger.nfe)
+
+    def best(self) -> list[Particles]:
+        """The best of those finished."""
+        top: list[Particles] = []
+        for last in self.made.values():
+            top = best_ever(top, last, self.finish.top_k)
+        return top
+
+    def proves(
+        self, particle: Particles, rules: StopRules, outcome: Outcome
+    ) -> Iterator[SearchEvent]:
+        """End the search at a particle of the highest score, unless its finish spoils it.
+
+        It is then worth what its finish is. One that the budget cannot try is finished in the end.
+        """
+        if not rules.highest(particle):
+            return
+        if self.needed:
+            if self.problem.ledger.left < self.finish.steps:
+                return
+            yield from self.of(particle)
+            last = self.made[int(particle.ids)]
+            others = [p for p in outcome.top if int(p.ids) != int(particle.ids)]
+            particle, outcome.top = last, best_ever(others, last, self.finish.top_k)
+        if rules.highest(particle):
+            raise _Halt("target")
 
 
 def _searched(
-    search: Search, problem: Problem, finish: Finish, rules: StopRules, outcome: Outcome
+    search: Search,
+    problem: Problem,
+    finish: Finish,
+    rules: StopRules,
+    outcome: Outcome,
+    ending: Ending,
 ) -> Iterator[SearchEvent]:
     """The search's events until it is done, spent or stopped."""
     own_call = problem.after_call
@@ -147,6 +198,9 @@ def _searched(
             yield event
             outcome.stopped = "done" if event.kind == "done" else "budget"
             halt()
+            if event.kind in SCORED:
+                best = event.particles[event.particles.best()]
+                yield from ending.proves(best, rules, outcome)
     except _Halt as reason:
         (outcome.stopped,) = reason.args
     except BudgetExceeded:  # a model that costs more than foreseen
@@ -160,7 +214,7 @@ def _searched(
 def _stop(rules: StopRules, outcome: Outcome, finish: Finish, ledger: Ledger) -> Stopped | None:
     if rules.asked():
         return "interrupt"
-    if rules.reached(float(outcome.top[0].reward)):
+    if rules.target is not None and float(outcome.top[0].reward) >= rules.target:
         return "target"
     if rules.seconds is not None:
         last = _finish_seconds(finish, ledger) + rules.beside() * finish.top_k

@@ -17,13 +17,13 @@ function better(a, b) {
 }
 
 /**
- * The best particle: of the finished ones where there are, else of all.
+ * The best particle: once the search has ended of the finished ones where there are, else of all.
  * @param {Search} search
  * @returns {?(Row & {reward: number})}
  */
 export function bestRow(search) {
   const all = search.rows.filter(scored);
-  const finished = all.filter((row) => row.kind === "finish");
+  const finished = all.filter((row) => row.kind === "finish" && search.stopped !== null);
   const among = finished.length ? finished : all;
   return among.reduce((best, row) => (best && !better(row, best) ? best : row), among[0] ?? null);
 }
