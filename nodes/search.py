@@ -177,8 +177,8 @@ ADVANCED = [
         default=True,
         optional=True,
         advanced=True,
-        tooltip="Ends the search at the highest score there is, such as 0 of a counting reward. "
-        "Other rewards have no such score.",
+        tooltip="Ends the search once a finished image has the highest score there is, such as 0 "
+        "of a counting reward. Other rewards have no such score.",
     ),
 ]
 # Absent from hosts before 0.30; keeps the node's result on screen after a cached run or a reload.

@@ -37,9 +37,9 @@ class Finish:
 
 @dataclass(frozen=True)
 class StopRules:
-    """A search ends early at a reward of `target` or more, at the reward's `maximum` but for
-    `ROUNDING`, after `seconds`, its finish included, or when `asked` says that the user wants no
-    more. None: never.
+    """A search ends early at a reward of `target` or more, at the reward's `maximum` if that is
+    left of a particle when it is finished, after `seconds`, its finish included, or when `asked`
+    says that the user wants no more. None: never.
 
     `beside` tells the seconds that each finished particle costs beside the search's own purse."""
 
@@ -49,11 +49,9 @@ class StopRules:
     beside: Callable[[], float] = lambda: 0.0
     maximum: float | None = None
 
-    def reached(self, reward: float) -> bool:
-        """Whether a reward is all that was wanted, or all that there is."""
-        if self.target is not None and reward >= self.target:
-            return True
-        return self.maximum is not None and at_maximum(reward, self.maximum)
+    def highest(self, particle: Particles) -> bool:
+        """Whether no particle can score more."""
+        return self.maximum is not None and at_maximum(float(particle.reward), self.maximum)
 
 
 def at_maximum(reward: float, maximum: float) -> bool:
@@ -131,10 +129,11 @@ def run(
     outcome.lookahead, leaders = ahead, Leaders(finish.top_k, root)
     watched = _Watched(task.on_call, rules, outcome, finish, task.purse)
     task = replace(task, lookahead=ahead, on_call=watched)
-    yield from _searched(search, task, watched, leaders)
+    ending = _Finishing(task, finish, clean, leaders, outcome, root)
+    yield from _searched(search, task, watched, ending)
     task.purse.reserve(0)
-    if finish.steps or task.flow.end or task.final_objective is not task.objective:
-        yield from _Finishing(task, finish, clean, leaders, outcome, root).run(watched)
+    if ending.needed:
+        yield from ending.run(watched)
 
 
 @dataclass
@@ -180,6 +179,13 @@ class _Finishing:
 
     def __post_init__(self) -> None:
         self.results = Leaders(self.finish.top_k, self.root)
+        self.ended: set[int] = set()
+
+    @property
+    def needed(self) -> bool:
+        """Whether a result is anything else than what was scored."""
+        other = self.task.final_objective is not self.task.objective
+        return bool(self.finish.steps or self.task.flow.end or other)
 
     def run(self, watched: _Watched) -> Iterator[SearchEvent]:
         for particle in self.leaders.best:
@@ -188,10 +194,30 @@ class _Finishing:
             best = self.results.best[0].reward
             room = 0 < self.finish.steps <= self.task.left
             if best >= particle.reward or not room or watched.stopped() not in (None, "target"):
+                break
+            yield from self._end(particle)
+        self.outcome.top = self.results.best
+
+    def proves(self, particle: Particles, rules: StopRules) -> Iterator[SearchEvent]:
+        """End the search at a particle of the highest score, unless its finish spoils it.
+
+        One that the budget cannot try is finished in the end.
+        """
+        if not rules.highest(particle):
+            return
+        if self.needed:
+            if self.task.left < self.finish.steps:
                 return
             yield from self._end(particle)
+            particle = self.results.best[0]
+        if rules.highest(particle):
+            raise _Halt("target")
 
     def _end(self, particle: Particles) -> Iterator[SearchEvent]:
+        """Finish a particle, unless that is done."""
+        if int(particle.ids) in self.ended:
+            return
+        self.ended.add(int(particle.ids))
         task, nodes = self.task, int(min(self.finish.steps, self.task.left))
         last = task.finish(particle, nodes)
         yield SearchEvent("finish", last, task.purse.nfe)
@@ -206,10 +232,10 @@ class _Finishing:
 
 
 def _searched(
-    search: Search | Replay, task: Task, watched: _Watched, leaders: Leaders
+    search: Search | Replay, task: Task, watched: _Watched, ending: _Finishing
 ) -> Iterator[SearchEvent]:
     """The search's events until it is done, spent or stopped."""
-    outcome = watched.outcome
+    outcome, leaders = watched.outcome, ending.leaders
     try:
         for event in _rounds(search, task):
             if event.kind in SCORED:
@@ -218,6 +244,9 @@ def _searched(
             yield event
             outcome.stopped = "done" if event.kind == "done" else "budget"
             watched.halt()
+            if event.kind in SCORED:
+                best = event.particles[event.particles.best()]
+                yield from ending.proves(best, watched.rules)
     except _Halt as reason:
         (outcome.stopped,) = reason.args
     except BudgetExceeded:  # a model that costs more than foreseen
@@ -246,7 +275,7 @@ def _rounds(search: Search | Replay, task: Task) -> Iterator[SearchEvent]:
 def _stop(rules: StopRules, outcome: Outcome, finish: Finish, purse: Purse) -> Stopped | None:
     if rules.asked():
         return "interrupt"
-    if rules.reached(float(outcome.top[0].reward)):
+    if rules.target is not None and float(outcome.top[0].reward) >= rules.target:
         return "target"
     if rules.seconds is not None:
         last = _finish_seconds(finish, purse) + rules.beside() * finish.top_k

@@ -188,7 +188,6 @@ class OneSearch:
         request = self.request
         rules = request.rules
         budget = {"nfe": request.budget, "seconds": rules.seconds, "target_reward": rules.target}
-        budget |= {} if self.maximum is None else {"maximum": self.maximum}
         settings = request.all_settings(self.logged)
         beside = self.watchdog.objective.purse if self.watchdog is not None else None
         seed, purse = request.noise.seed, self.purse
@@ -196,6 +195,7 @@ class OneSearch:
         told["spent"] |= {"micro_batch": self.batch.size, "lookahead": self.outcome.lookahead}
         describe_winners(told, self.book.root)
         told |= {"image": request.image} if request.image else {}
+        told |= {} if self.maximum is None else {"maximum": self.maximum}
         told |= request.made_with | ({"warnings": self.warnings} if self.warnings else {})
         with aside("report how the best particle came about", self.logged):
             told["lineage"] = entries(self.book.lineage(told["best"]["id"]))

@@ -94,8 +94,7 @@ def chart(report: dict[str, Any], pictures: Sequence[Image.Image] = ()) -> Image
 
 def headline(report: dict[str, Any]) -> str:
     best, spent = report["best"], report["spent"]
-    limits = report.get("budget", {})
-    maximum, target = limits.get("maximum"), limits.get("target_reward")
+    maximum, target = report.get("maximum"), report.get("budget", {}).get("target_reward")
     perfect = maximum is not None and at_maximum(best["reward"], maximum)
     highest = maximum is not None and target is None and report["stopped"] == "target"
     stopped = "at the maximum" if highest else f"by {report['stopped']}"

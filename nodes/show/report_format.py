@@ -141,7 +141,6 @@ SPENT: dict[str, Check] = {
 BUDGET: dict[str, Check] = {
     "seconds": maybe(SECONDS),
     "target_reward": maybe(REWARD),
-    "maximum": maybe(REWARD),
 }
 NEEDED: dict[str, Check] = {
     "method": word(64),
@@ -161,6 +160,7 @@ REPORT = record(
         "top": each(record(WINNER | {"reward": maybe(REWARD)}, MAYBE_WINNER), 1, IDS),
         "lineage": lambda value, name: origins(value),
         "image": whole(0, BATCH - 1),
+        "maximum": maybe(REWARD),
         "shape": each(whole(1, 1 << 20), 1, 8),
         "cfg": real(-1e9, 1e9),
         "conditioning": word(64),

@@ -128,13 +128,13 @@ def test_field_24_a_perfect_score_is_called_so(monkeypatch):
     monkeypatch.delitem(sys.modules, "pack.nodes.show.report_chart")
     best = {"id": 0, "path": 0, "nfe": 1}
     report = {"method": "rbf", "seed": 1, "spent": {"nfe": 1, "seconds": {"total": 1.0}}}
-    report |= {"stopped": "target", "budget": {"target_reward": None, "maximum": 0.0}}
+    report |= {"stopped": "target", "budget": {"target_reward": None}, "maximum": 0.0}
     told = {
         w: chart.headline(report | {"best": best | {"reward": w}}) for w in (0.0, -4.9e-9, -1.5)
     }
     assert "reward 0 (perfect) with" in told[0.0] and told[-4.9e-9] == told[0.0]
     assert "reward -1.5 with" in told[-1.5] and told[0.0].endswith("stopped at the maximum")
-    del report["budget"]["maximum"]
+    del report["maximum"]
     plain = chart.headline(report | {"best": best | {"reward": -4.9e-9}})
     assert "reward 0 with" in plain and plain.endswith("stopped by target")
 

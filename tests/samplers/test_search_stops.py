@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pack.samplers import purse
-from pack.samplers.run import Finish, Outcome, StopRules, run
+from pack.samplers.run import Finish, Outcome, StopRules, at_maximum, run
 from pack.samplers.search import SEARCHES
 
 from .setups import (
@@ -229,9 +229,9 @@ def test_a_target_is_reached_when_it_is_met_exactly():
 @each_method
 @pinned(10)
 @given(st.data(), st.sampled_from([-9.0, 0.0, 1.2, 1.9]))
-def test_field_24_the_maximum_of_a_reward_is_a_target(name, data, maximum):
-    """One that rounding may fall short of by a part in a million."""
-    setup = data.draw(setups(name))
+def test_field_24_the_maximum_of_a_reward_ends_the_search_where_it_is_reached(name, data, maximum):
+    """One that rounding may fall short of by a part in a million; no finish is needed here."""
+    setup = data.draw(setups(name, finish=NO_FINISH))
     events, outcome, _ = setup.run(rules=StopRules(maximum=maximum))
     target = maximum - 1e-6 * max(1.0, abs(maximum))
     same, told, _ = setup.run(rules=StopRules(target=target))
@@ -239,16 +239,40 @@ def test_field_24_the_maximum_of_a_reward_is_a_target(name, data, maximum):
     assert (ids(outcome), outcome.stopped) == (ids(told), told.stopped)
 
 
+@each_method
+@pinned(10)
+@given(st.data(), st.sampled_from([0.0, 1.2, 1.6]))
+def test_field_24_it_ends_at_what_is_left_of_the_maximum_when_finished(name, data, maximum):
+    """A particle that its finish spoils ends nothing, and is not in the way of a better one."""
+    setup = data.draw(setups(name, extra=30, finish=Finish(1, data.draw(st.integers(1, 3)))))
+    events, outcome, task = setup.run(rules=StopRules(maximum=maximum))
+    finished = [e.particles for e in events if e.kind == "finish"]
+    worth = [float(p.reward) for p in finished]
+    parents = [int(p.parents) for p in finished]
+    assert len(set(parents)) == len(parents)  # each once
+    best = float(outcome.top[0].reward)
+    assert best >= max(worth)  # more where a clean image was kept as it was
+    assert outcome.stopped != "target" or best >= maximum - 1e-5
+    assert task.purse.nfe <= setup.total
+
+
+@each_method
+def test_field_24_without_a_maximum_nothing_is_tried(name):
+    setup = Setup(SEARCHES[name](), extra=30, finish=Finish(1, 1))
+    plain, _, _ = setup.run()
+    other, _, _ = setup.run(rules=StopRules(maximum=1e6))
+    assert [(e.kind, e.spent, e.particles.ids.tolist()) for e in plain] == [
+        (e.kind, e.spent, e.particles.ids.tolist()) for e in other
+    ]
+
+
 @pytest.mark.parametrize(
     ("reward", "reached"),
     [(0.0, True), (-4.9e-9, True), (1e-9, True), (-2e-6, False), (-math.inf, False)],
 )
 def test_field_24_what_rounding_leaves_of_a_perfect_score_is_perfect(reward, reached):
-    assert StopRules(maximum=0.0).reached(reward) == reached
-    assert StopRules(maximum=1000.0).reached(1000.0 + 1000.0 * reward) == reached
-    assert not StopRules().reached(reward)
-    assert StopRules(target=5.0, maximum=0.0).reached(reward) == reached
-    assert StopRules(target=-7.0, maximum=0.0).reached(-6.0)
+    assert at_maximum(reward, 0.0) == reached
+    assert at_maximum(1000.0 + 1000.0 * reward, 1000.0) == reached
 
 
 def test_a_threshold_that_is_reached_ends_the_search():

@@ -159,7 +159,7 @@ test("Field 24: a score at the reward's maximum is perfect, but for rounding", (
   assert.equal(perfect(0, null), false);
   assert.equal(perfect(0, 1), false);
   const { report } = GOLDEN.rbf;
-  const [told] = fromReport({ ...report, budget: { ...report.budget, maximum: 1 } }, RUN).searches;
+  const [told] = fromReport({ ...report, maximum: 1 }, RUN).searches;
   assert.equal(told.maximum, 1);
 });
 

@@ -111,7 +111,8 @@ const SEARCH = record({
 const REPORT = record({
   method: text(64),
   sigmas: SIGMAS,
-  budget: record({ nfe: COUNT, maximum: maybe(finite) }),
+  maximum: maybe(finite),
+  budget: record({ nfe: COUNT }),
   spent: record({ nfe: COUNT }),
   stopped: maybe(text(64)),
   best: record({ id: COUNT, start: maybe(COUNT) }),

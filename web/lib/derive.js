@@ -19,8 +19,8 @@ function better(a, b) {
 }
 
 /**
- * The particle that is the result; until it is known the best of the finished ones where there are,
- * else of all.
+ * The particle that is the result; until it is known, once the search has ended the best of the
+ * finished ones where there are, else of all.
  * @param {Search} search
  * @returns {?(Row & {reward: number})}
  */
@@ -28,7 +28,7 @@ export function bestRow(search) {
   const result = search.best === null ? null : search.rows[search.places.get(search.best) ?? -1];
   if (result && scored(result)) return result;
   const all = search.rows.filter(scored);
-  const finished = all.filter((row) => row.kind === "finish");
+  const finished = all.filter((row) => row.kind === "finish" && search.stopped !== null);
   const among = finished.length ? finished : all;
   return among.reduce((best, row) => (best && !better(row, best) ? best : row), among[0] ?? null);
 }

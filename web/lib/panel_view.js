@@ -234,12 +234,6 @@ export function panelView() {
       select.value = String(this.chosen);
     }
 
-    /** @param {Search} search @param {import("./store.js").Row} row */
-    worth(search, row) {
-      const worth = figure(row.reward);
-      return isPerfect(search, row) ? `${worth} (${this.words.perfect})` : worth;
-    }
-
     /** @param {Search} search */
     best(search) {
       const { words } = this;
@@ -266,7 +260,7 @@ export function panelView() {
         ? [
             [
               row.kind === "finish" || row.id === search.best ? words.winner : words.best,
-              this.worth(search, row),
+              figure(row.reward),
               "reward",
             ],
             ...(lower === null ? [] : [[words.lower, figure(lower)]]),
@@ -283,6 +277,11 @@ export function panelView() {
           term.textContent = name;
           worth.textContent = value;
           if (kind) worth.className = kind;
+          if (kind && isPerfect(search, row)) {
+            const praise = document.createElement("small");
+            praise.textContent = ` (${words.perfect})`;
+            worth.append(praise);
+          }
           return [term, worth];
         }),
       );

@@ -137,7 +137,7 @@ export function fromReport(report, run, before = null, files = []) {
   const known = before !== null && before.run.prompt === run.prompt ? before.searches : [];
   const reports = report.batch ?? [report];
   const searches = reports.map((/** @type {any} */ one, /** @type {number} */ i) => {
-    const search = emptySearch(one.budget.nfe, one.method, one.sigmas, one.budget.maximum ?? null);
+    const search = emptySearch(one.budget.nfe, one.method, one.sigmas, one.maximum ?? null);
     const seen = known[i]?.pictures ?? new Map();
     const id = one.best.id;
     const best = files[i] ? [{ id, jpeg: seen.get(id)?.jpeg ?? null, file: files[i] }] : [];

@@ -53,6 +53,7 @@ export const PANEL_STYLE = `
   dd { margin: 0; text-align: right; font-variant-numeric: tabular-nums; overflow: hidden;
     text-overflow: ellipsis; white-space: nowrap; }
   dd.reward { font-size: 17px; font-weight: 600; }
+  dd.reward small { font-size: 11px; font-weight: 400; }
   h4 { margin: 0 0 2px; font: inherit; color: var(--fs-dim); display: flex; flex-wrap: wrap; gap: 0 6px;
     white-space: nowrap; }
   h4 span { flex: 1; }
