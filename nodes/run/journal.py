@@ -98,6 +98,8 @@ class Journal:
                 if not keep:
                     remove([path for files in self.files.values() for path in files])
                     remove([self.stem + LOCK])
+                    with contextlib.suppress(OSError):  # the folder, if nothing else is in it
+                        os.rmdir(os.path.dirname(self.stem))
                 self.lock = None
 
 

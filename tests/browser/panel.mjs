@@ -156,8 +156,9 @@ async function search(page, seed, rows = 30) {
   await widget(page, "RandomNoise", "noise_seed", seed);
   await widget(page, SEARCH, "budget", LONG);
   await widget(page, SEARCH, "stop_at_maximum", false);
-  const before = new Set(readdirSync(output));
-  const saved = () => readdirSync(output).filter((name) => !before.has(name));
+  const files = () => readdirSync(output, { withFileTypes: true }).filter((one) => one.isFile());
+  const before = new Set(files().map((file) => file.name));
+  const saved = () => files().map((file) => file.name).filter((name) => !before.has(name));
   await page.locator('[data-testid="queue-button"]').click();
   await model(page, `model.running && model.searches[0].rows.length > ${rows}`);
   await loaded(page);
