@@ -30,6 +30,7 @@ from .count_lexicon import (
 from .describing import is_past
 from .number_words import NUMBERS, Name, Unclear, number_value, parts_of_number
 from .plurals import is_plural, singular
+from .prompt_text import normalized
 
 _PLAIN = str.maketrans({"‘": "'", "’": "'", "ʼ": "'", "‐": "-", "‑": "-", "“": '"', "”": '"'})
 _MARKED = re.compile(r"<[^<>\n]*>")
@@ -53,7 +54,7 @@ LOOK_AHEAD = 6  # words in which the noun of a number is looked for
 
 def cleaned(text: str) -> str:
     """`text` in lower case and plain characters, with single blanks, quoted words left in."""
-    text = unicodedata.normalize("NFKC", html.unescape(text).translate(_PLAIN)).translate(_PLAIN)
+    text = normalized("NFKC", html.unescape(text).translate(_PLAIN)).translate(_PLAIN)
     lines = (" ".join(line.split()) for line in text.lower().split("\n"))
     return "\n".join(filter(None, lines))
 
