@@ -28,6 +28,7 @@ OF_THE_NAME = (
     errno.EEXIST,
 )  # fmt: skip
 COLUMNS = ("image", *ROW)
+FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # how they begin
 CHARTS = 64  # pictures at once: 14 MB each
 
 
@@ -37,9 +38,14 @@ def table(reports: list[dict[str, Any]]) -> str:
     more = dict.fromkeys(key for row in rows for key in row if key not in COLUMNS)
     sheet = text_io.StringIO()
     writer = csv.DictWriter(sheet, [*COLUMNS, *more], restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+    writer.writerow({key: _text(key) for key in writer.fieldnames})
+    writer.writerows({key: _text(value) for key, value in row.items()} for row in rows)
     return sheet.getvalue()
+
+
+def _text(value: Any) -> Any:
+    """`value`, with a ' before a text that a spreadsheet would run as a formula."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULAS) else value
 
 
 def save(text: str, prefix: str) -> None:

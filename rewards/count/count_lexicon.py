@@ -46,6 +46,7 @@ NAME_HEADS = _words(  # "route 66", "formula one": the number is a part of the n
     "january february april june july august september october november december jan feb apr jun "
     "jul aug sep sept oct nov dec"
 )
+NAME_HEADS_THAT_ACT = _words("catch grade stage mark track model")  # "cats catch three mice"
 CURRENCIES = frozenset("$€£¥")
 # A number before these counts nothing in the picture: "at 5 pm", "a 6 year old girl".
 MEASURES = _words(

@@ -89,6 +89,8 @@ def plural_at(words: Sequence[str]) -> int | None:
 def _plural_head(words: Sequence[str]) -> int | None:
     plurals = [at for at, word in enumerate(words) if is_plural(word)]
     for at, following in pairwise([*plurals, None]):
+        if following == at + 1 and words[following] == "fish" and not same_in_plural(words[at]):
+            return at  # "two bears fish"
         if following is None:
             return at
         after = words[at + 1]

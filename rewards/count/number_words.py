@@ -11,9 +11,9 @@ SCALES = {"dozen": 12, "hundred": 100, "thousand": 1000, "million": 1_000_000}
 SCALES |= {f"{word}s": value for word, value in SCALES.items()}
 _GROUPS = (
     "pair:2 couple:2 duo:2 twosome:2 trio:3 threesome:3 quartet:4 quartette:4 foursome:4 quintet:5 "
-    "sextet:6 septet:7 octet:8"
+    "sextet:6 septet:7 octet:8 brace:2 triplet:3 score:20 gross:144"
 )
-GROUPS = {pair[:-2]: int(pair[-1]) for pair in _GROUPS.split()}
+GROUPS = {word: int(value) for word, _, value in (each.partition(":") for each in _GROUPS.split())}
 GROUPS |= {f"{word}s": value for word, value in GROUPS.items()}
 BARE_GROUPS = frozenset("pair pairs couple couples".split())  # "a couple dogs", without "of"
 LARGEST = 1_000_000
@@ -46,5 +46,7 @@ def is_tens(value: int) -> bool:
 def parts_of_number(token: str) -> list[str]:
     """ "half-dozen" and "one-hundred-and-two" in words; any other token as it is."""
     parts = token.split("-")
+    if parts[-1] == "odd" and (parts[0] in SCALES or number_value(parts[0]) is not None):
+        raise Unclear(f'"{token}" is not an exact number')
     number = all(part in NUMBERS or part in SCALES or part in ("half", "and") for part in parts)
     return parts if number and any(part in SCALES for part in parts) else [token]

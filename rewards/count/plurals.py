@@ -1,5 +1,7 @@
 """Plurals of English nouns, and their singulars."""
 
+import re
+
 PAIRED = frozenset(  # of which a pair is one thing
     "scissors jeans pants trousers shorts leggings tights pyjamas pajamas binoculars headphones "
     "earphones sunglasses eyeglasses glasses goggles pliers tweezers tongs spectacles overalls "
@@ -24,10 +26,12 @@ IRREGULAR = dict(
         "croci:crocus stimuli:stimulus magi:magus paparazzi:paparazzo "
         "larvae:larva antennae:antenna nebulae:nebula vertebrae:vertebra "
         "bacteria:bacterium criteria:criterion vertices:vertex matrices:matrix "
-        "oases:oasis crises:crisis "
+        "oases:oasis crises:crisis topazes:topaz octopodes:octopus phenomena:phenomenon "
+        "formulae:formula passersby:passerby "
         "quizzes:quiz chateaux:chateau bureaux:bureau gateaux:gateau tableaux:tableau"
     ).split()
 )
+COMPOUND = re.compile(r"([^-]{3,})(-(?:at|in|of|by|up|to)(?:-.+)?)")
 LONGEST = max(map(len, IRREGULAR))
 # Only the s goes, against the rules for -ies, -oes, -ches, -xes and -uses.
 DROP_S = frozenset(
@@ -67,6 +71,10 @@ NO_PLURALS = frozenset(
 
 def singular(word: str) -> str:
     """The singular of an English noun; `word` itself if it looks like no plural."""
+    if found := COMPOUND.fullmatch(word):
+        first = singular(found[1])
+        if first != found[1]:
+            return first + found[2]  # "mothers-in-law"
     for size in range(2, min(LONGEST, len(word)) + 1):
         if word[-size:] in IRREGULAR and word != "pumice":
             return word[:-size] + IRREGULAR[word[-size:]]
@@ -85,7 +93,7 @@ def singular(word: str) -> str:
     if word.endswith("ies"):
         return word.removesuffix("ies") + "y"
     us = word.endswith("uses") and not word.endswith("ouses")
-    hissing = word.endswith(("oes", "ches", "shes", "xes", "sses", "zzes"))
+    hissing = word.endswith(("oes", "ches", "shes", "xes", "sses", "zzes", "tzes"))
     return word.removesuffix("es" if us or hissing else "s")
 
 

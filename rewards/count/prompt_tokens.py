@@ -22,6 +22,7 @@ from .count_lexicon import (
     FOREIGN_WORDS,
     GLUED_UNITS,
     NAME_HEADS,
+    NAME_HEADS_THAT_ACT,
     OPENERS,
     PAST,
     VAGUE,
@@ -30,6 +31,7 @@ from .count_lexicon import (
 from .describing import is_past
 from .number_words import NUMBERS, Name, Unclear, number_value, parts_of_number
 from .plurals import is_plural, singular
+from .prompt_text import normalized
 
 _PLAIN = str.maketrans({"‘": "'", "’": "'", "ʼ": "'", "‐": "-", "‑": "-", "“": '"', "”": '"'})
 _MARKED = re.compile(r"<[^<>\n]*>")
@@ -53,7 +55,7 @@ LOOK_AHEAD = 6  # words in which the noun of a number is looked for
 
 def cleaned(text: str) -> str:
     """`text` in lower case and plain characters, with single blanks, quoted words left in."""
-    text = unicodedata.normalize("NFKC", html.unescape(text).translate(_PLAIN)).translate(_PLAIN)
+    text = normalized("NFKC", html.unescape(text).translate(_PLAIN)).translate(_PLAIN)
     lines = (" ".join(line.split()) for line in text.lower().split("\n"))
     return "\n".join(filter(None, lines))
 
@@ -112,7 +114,7 @@ def _with_names(tokens: list[str]) -> list[str]:
         before = named[-1] if named else "\n"
         if token in {"%", "°"} | CURRENCIES and before.isdigit():
             named[-1] = Name(before + token)
-        elif before in NAME_HEADS and _is_number_word(token):
+        elif before in NAME_HEADS and _is_number_word(token) and not _head_acts(tokens, at):
             named[-1:] = [Name(before), Name(token)]
         elif not (token.isascii() and token.isdigit()):
             named.append(Name(token) if _RANGE.fullmatch(token) else token)
@@ -130,10 +132,21 @@ def _is_number_word(token: str) -> bool:
     return token not in ("no", "single") and token[0].isalpha() and number_value(token) is not None
 
 
+def _head_acts(tokens: list[str], at: int) -> bool:
+    """Whether the word before the number at `at` is a verb: "two cats catch three mice"."""
+    if tokens[at - 1] not in NAME_HEADS_THAT_ACT:
+        return False
+    if at > 1 and is_plural(tokens[at - 2]):
+        return True
+    if at > 1 and not is_break(tokens[at - 2]) and _plural_follows(tokens, at + 1):
+        raise Unclear(f'"{tokens[at - 1]} {tokens[at]}" may be a name or a number')
+    return False
+
+
 def _in_name(tokens: list[str], at: int, before: str) -> bool:
     """Whether the digits at `at` belong to the word before them, or are a year."""
     if before in NAME_HEADS:
-        return True
+        return not _head_acts(tokens, at)
     counted = _plural_follows(tokens, at + 1)
     year = len(tokens[at]) == 4 and 1100 <= int(tokens[at]) < 2100
     if year and counted and int(tokens[at]) % 100:

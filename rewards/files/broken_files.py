@@ -4,6 +4,7 @@ Each answer goes on from "cannot be read as weights (…)", and says what to do 
 """
 
 import errno
+import json
 import os
 import stat
 import struct
@@ -22,6 +23,7 @@ KINDS = {
     b"\x89HDF": "a file of TensorFlow, which no reward reads",
 }
 ZIP, PICKLE = b"PK", b"\x80"
+UNREAD = (json.JSONDecodeError, UnicodeDecodeError, RecursionError)  # of who reads JSON
 INCOMPLETE = "incomplete file: download it again"
 
 
@@ -101,7 +103,11 @@ def reason(file: Path, error: Exception) -> str:
     ended = any(sign in str(error).lower() for sign in ("truncated", "unexpected eof"))
     if ended or isinstance(error, EOFError | struct.error):
         return INCOMPLETE
-    return (None if file.is_dir() else problem(file)) or type(error).__name__
+    found = None if file.is_dir() else problem(file)
+    if not found and isinstance(error, UNREAD):
+        safe = file.suffix.lower() == ".safetensors"
+        found = "it has no header of safetensors" if safe else "it is no JSON"
+    return found or type(error).__name__
 
 
 def _is_text(start: bytes) -> bool:

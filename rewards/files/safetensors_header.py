@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from .broken_files import BrokenFile
 
+UNTRUE = "it has a header that cannot be true"
 LIMIT = 100_000_000  # bytes of a header, as the package safetensors has it
 DTYPES = {  # by their names in a header: torch's names, bytes
     "F64": ("float64", 8), "F32": ("float32", 4), "F16": ("float16", 2), "BF16": ("bfloat16", 2),
@@ -26,8 +27,8 @@ class Header(NamedTuple):
 
 
 def read_header(file: Path) -> Header:
-    """The header of ``file``; BrokenFile, or another ValueError or
-    KeyError, if it has none or one that cannot be true."""
+    """The header of ``file``; BrokenFile or another ValueError if it has none or one that cannot be
+    true."""
     size = file.stat().st_size
     with open(file, "rb") as opened:
         (length,) = struct.unpack("<Q", opened.read(8).ljust(8, b"\0"))
@@ -37,10 +38,13 @@ def read_header(file: Path) -> Header:
             raise BrokenFile(incomplete(size, 8 + length))
         head = json.loads(opened.read(length))
     shapes, dtypes, ends = {}, {}, [0]
-    for key, entry in head.items():
-        if key != "__metadata__":
-            shapes[key], dtypes[key], end = _entry(entry)
-            ends.append(end)
+    try:
+        for key, entry in head.items():
+            if key != "__metadata__":
+                shapes[key], dtypes[key], end = _entry(entry)
+                ends.append(end)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise BrokenFile(UNTRUE) from error
     return Header(shapes, dtypes, 8 + length + max(ends))
 
 
@@ -52,8 +56,8 @@ def incomplete(size: int, wanted: int) -> str:
 def _entry(entry: dict[str, object]) -> tuple[tuple[int, ...], str, int]:
     shape, (begin, end) = tuple(entry["shape"]), entry["data_offsets"]
     if not all(type(number) is int and number >= 0 for number in (*shape, begin, end)):
-        raise BrokenFile("it has a header that cannot be true")
+        raise BrokenFile(UNTRUE)
     name, width = DTYPES.get(entry["dtype"], (str(entry["dtype"]).lower(), None))
     if width is not None and math.prod(shape) * width != end - begin:
-        raise BrokenFile("it has a header that cannot be true")
+        raise BrokenFile(UNTRUE)
     return shape, name, end

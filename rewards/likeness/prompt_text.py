@@ -18,6 +18,7 @@ ESCAPE = re.compile(r"\x1b\[[\d;]*[a-zA-Z]", re.ASCII)
 LINE_BREAK = re.compile("\r\n|[\r\x85\u2028\u2029]")
 PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 HALF = re.compile("[\ud800-\udfff]")
+MARKS = 30  # on one letter: Unicode's Stream-Safe Text Format allows as many
 
 
 def _compatible(*ranges: range) -> dict[int, str]:
@@ -67,6 +68,21 @@ def cleaned(text: str) -> str:
     return " ".join(text.split()).lower()
 
 
+def normalized(form: str, text: str) -> str:
+    """`text` in a normal form of Unicode; of the marks on one letter only the first `MARKS` stay.
+
+    Python sorts the marks of a letter in quadratic time.
+    """
+    if text.isascii():
+        return unicodedata.normalize(form, text)
+    kept, marks = [], 0
+    for letter in text:
+        marks = marks + 1 if unicodedata.combining(letter) else 0
+        if marks <= MARKS:
+            kept.append(letter)
+    return unicodedata.normalize(form, "".join(kept))
+
+
 def repaired(text: str) -> str:
     """``text`` without what went wrong with it on its way; each line by itself.
 
@@ -88,7 +104,7 @@ def _line(text: str, entities: bool) -> str:
         text = text.translate(LIGATURES).translate(WIDTHS).translate(QUOTES)
         text = PAIR.sub(_paired, LINE_BREAK.sub("\n", text))
         text = ESCAPE.sub("", HALF.sub("\ufffd", text)).translate(CONTROLS)
-        text = unicodedata.normalize("NFC", text)
+        text = normalized("NFC", text)
         if text == before:
             return text
 

@@ -206,3 +206,11 @@ def test_more_searches_than_memory_holds_pictures_of_are_one_sentence(parts, bas
     with pytest.raises(ValueError, match="draws at most 64 searches: got 65") as caught:
         parts.search_report.pictures([base] * 65)
     sentence(caught.value)
+
+
+def test_a_table_holds_no_formula_of_somebody_elses_report(parts):
+    report = copy.deepcopy(reported(parts.report, "rbf", Setup(EACH["rbf"], 3, 12)))
+    report["trace"][0] |= {"=evil()": "=cmd()", "note": "@SUM(A1)", "reward": -1.0}
+    first, second = parts.search_report.table([report]).splitlines()[:2]
+    assert first.endswith(",'=evil(),note") and second.endswith(",'=cmd(),'@SUM(A1)")
+    assert ",-1.0," in second

@@ -56,6 +56,22 @@ def test_a_header_may_begin_with_any_byte(tmp_path):
         assert read_state(file, WANTED, "a")["a"] == 0
 
 
+@pytest.mark.parametrize(
+    "text", [b"[]", b"null", b'{"a":3}', b'{"a":{"dtype":"F32","shape":7,"data_offsets":[0,4]}}',
+             b"{", b'{"\xff":1}', b'{"a":' + b"[" * 200_000]
+)  # fmt: skip
+def test_a_header_that_is_none_is_named_in_words(text, tmp_path):
+    told = refusal(peek, header(tmp_path / "a.safetensors", text, tail=bytes(4)))
+    assert "it has a header that cannot be true" in told or "it has no header" in told
+
+
+@pytest.mark.parametrize("text", [b'{"model_type": "cl', b'{"model_type": "\xe9"}', b"clip"])
+def test_a_config_that_is_no_json_is_named_in_words(text, tmp_path):
+    (tmp_path / "config.json").write_bytes(text)
+    save_file(STATE, tmp_path / "model.safetensors")
+    assert "has a config.json that cannot be read (it is no JSON)" in refusal(peek, tmp_path)
+
+
 def test_weights_under_another_suffix(tmp_path):
     torch.save(STATE, tmp_path / "a.safetensors")
     assert "it is a pickle of PyTorch: name it .pt" in refusal(peek, tmp_path / "a.safetensors")

@@ -152,7 +152,7 @@ REPEATED = [
     "big and ", "happily ", "5% ", "#1 ", "2x ", "2girls ", "(", "((cat:1.2)", "<a", '"', " '",
     "s' ", "“", "two ", "two dogs, ", "of ", "a bowl of ", "hundred ", "one another ", "the ",
     "left ", "and ", "a-", "_", "&amp;", "é", "red: 3, ", ": ", "= ", "[a|", "men", "ies",
-    "without a ", "more ",
+    "without a ", "more ", "\u0301\u0323", "&#769;&#803;",
 ]  # fmt: skip
 
 

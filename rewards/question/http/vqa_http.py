@@ -246,6 +246,7 @@ def _answers(name: str, given: str) -> frozenset[str]:
 def _extra(given: str) -> dict[str, Any]:
     try:
         found = json.loads(given or "{}")
+        json.dumps(found, allow_nan=False)
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):

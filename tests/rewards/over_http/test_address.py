@@ -261,6 +261,8 @@ def test_each_run_connects_anew(images):
         ({"no": "No, YES"}, "'yes' given as yes and as no"),
         ({"extra": "{"}, "wanted a JSON object"),
         ({"extra": "[1]"}, "wanted a JSON object"),
+        ({"extra": '{"seed": NaN}'}, "wanted a JSON object"),
+        ({"extra": '{"seed": [1e999]}'}, "wanted a JSON object"),
     ],
 )
 def test_settings_that_cannot_work(settings, message):
