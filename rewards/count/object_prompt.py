@@ -153,6 +153,9 @@ def _is_passed_over(phrase: Phrase, name: tuple[str, ...], after: Phrase | None)
         limb = last in LIMBS and len(name) == 1 and placed
         idea = len(name) == 1 and last in FIRM_ABSTRACT
         return limb or idea or (phrase.count == 0 and last in GROUNDS)
+    if last in PLACES | GROUNDS and phrase.before == "" and phrase.after == "and":
+        if after is not None and after.count is not None:
+            raise Unclear(f'"{phrase.text}" may be the place, or a thing in it')
     if last in MEDIA | PLACES | GROUNDS | ABSTRACT or name == ("little",):
         return True
     if last in ARRANGEMENTS and phrase.before in ("in", "into"):

@@ -10,6 +10,7 @@ import html
 import re
 import unicodedata
 
+from ..prompt_text import normalized
 from .count_lexicon import (
     ADJECTIVES,
     ARTICLES,
@@ -31,7 +32,6 @@ from .count_lexicon import (
 from .describing import is_past
 from .number_words import NUMBERS, Name, Unclear, number_value, parts_of_number
 from .plurals import is_plural, singular
-from .prompt_text import normalized
 
 _PLAIN = str.maketrans({"‘": "'", "’": "'", "ʼ": "'", "‐": "-", "‑": "-", "“": '"', "”": '"'})
 _MARKED = re.compile(r"<[^<>\n]*>")

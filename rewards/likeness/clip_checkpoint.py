@@ -20,9 +20,9 @@ from ..files.shards import own_state, shapes_of
 from ..files.state_dict import check_complete, read_layout, shapes_in
 from ..files.wanted import reading
 from ..files.weights import Peek, Wanted, has_safetensors, look, single_file
+from ..prompt_text import cleaned
 from . import open_clip
 from .clip_config import PATCHES, PROJECTION, WORDS, file_config, own_activation, set_activation
-from .prompt_text import cleaned
 
 if TYPE_CHECKING:
     from transformers import (
