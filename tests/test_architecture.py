@@ -34,6 +34,39 @@ def test_layers_import_only_downwards(layer):
         assert not set(imports(path)) & FORBIDDEN[layer], path
 
 
+def arrows(top):
+    """Which room of a layer imports from which; a file that is in no folder is a room."""
+    files = {}
+    for path in (ROOT / top).rglob("*.py"):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        files[parts[:-1] if parts[-1] == "__init__" else parts] = path
+    found = set()
+    for parts, path in files.items():
+        package = parts if path.name == "__init__.py" else parts[:-1]
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not isinstance(node, ast.ImportFrom) or not node.level:
+                continue
+            base = package[: len(package) - node.level + 1]
+            base += tuple(node.module.split(".")) if node.module else ()
+            for alias in node.names:
+                target = (*base, alias.name) if (*base, alias.name) in files else base
+                found |= {(parts[:2], target[:2])} if target in files else set()
+    return {(a, b) for a, b in found if a != b}
+
+
+@pytest.mark.parametrize("top", ["nodes", "rewards"])
+def test_few_arrows_between_rooms(top):
+    assert 10 < len(arrows(top)) <= 40
+
+
+def test_nodes_import_from_run_to_schema_only():
+    """A node, then run/, show/, host/ and schema.py: never upwards."""
+    order = ["schema", "host", "show", "run"]
+    for (_, *above), (_, *below) in arrows("nodes"):
+        if above and above[0] in order:
+            assert below[0] == "json_values" or order.index(below[0]) < order.index(above[0])
+
+
 @pytest.mark.parametrize("layer", ["nodes", "samplers", "rewards"])
 def test_no_name_that_torch_2_4_has_not(layer):
     """samplers/batching.py says what out of memory is."""
@@ -46,7 +79,7 @@ def test_the_entry_point_imports_nothing():
     assert not [node for node in body if isinstance(node, ast.Import | ast.ImportFrom)]
 
 
-def test_registries_cost_no_model_class():
+def test_registries_cost_no_model_class(tmp_path):
     code = """
 import importlib.util, sys
 spec = importlib.util.spec_from_file_location("odd_name", sys.argv[1] + "/__init__.py",
@@ -59,7 +92,7 @@ slow = {"transformers", "safetensors", "comfy", "nodes", "torchvision", "scipy"}
 print(sorted(slow & set(sys.modules)))
 """
     done = subprocess.run(
-        [sys.executable, "-c", code, str(ROOT)], capture_output=True, text=True, cwd=ROOT.parent
+        [sys.executable, "-c", code, str(ROOT)], capture_output=True, text=True, cwd=tmp_path
     )
     assert done.stdout.strip() == "[]", done.stderr
 
