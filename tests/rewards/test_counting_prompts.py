@@ -193,9 +193,9 @@ spec = importlib.util.spec_from_file_location("odd_name", sys.argv[1] + "/__init
                                               submodule_search_locations=[sys.argv[1]])
 sys.modules["odd_name"] = module = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(module)
-from odd_name.rewards.colours import ALIASES, COLOURS
-from odd_name.rewards.object_prompt import object_counts
-from odd_name.rewards.prompt_counts import counts_by_colour
+from odd_name.rewards.count.colours import ALIASES, COLOURS
+from odd_name.rewards.count.object_prompt import object_counts
+from odd_name.rewards.count.prompt_counts import counts_by_colour
 for part in eval(sys.argv[2]):
     many = part * (400_000 // len(part))
     for text in ("two dogs" + many, "red" + many + ": 3", "red" + many + "x"):
