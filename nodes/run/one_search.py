@@ -318,6 +318,10 @@ class OneSearch:
         if not top:
             raise ValueError(all_failed(self.trace.rows))
         self.outcome.top = top
+        if self.request.preview_vae is None:  # the best that was scored has its picture
+            for kept in (self.scored, self.kept):
+                if kept is not None and not kept.finished:
+                    self.finished.setdefault(int(kept.particle.ids), kept.picture)
         missing = [p for p in top if int(p.ids) not in self.finished]
         self.finished |= {int(p.ids): final.decode(p.clean) for p in missing}
         watched = self.watchdog.score(Particles.cat(top), self.finished) if self.watchdog else []

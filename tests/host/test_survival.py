@@ -270,14 +270,14 @@ def test_only_the_full_vae_judges_the_result(host):
     graph = spoiled_decoder("full", preview_vae=["loader", 2])
     with saved(host) as files, pytest.raises(ComfyError) as caught:
         host.run(graph)
-    assert "All 1 finished candidates failed, the first because the decoded" in str(caught.value)
-    report = json.loads(files[0].read_text("utf-8"))
-    assert [row.get("failed") for row in report["trace"][-2:]] == [None, "decode"]
+    assert "All 2 finished candidates failed, the first because the decoded" in str(caught.value)
+    report = json.loads(files[0].read_text("utf-8"))  # finished, and as it was scored
+    assert [row.get("failed") for row in report["trace"][-3:]] == [None, "decode", "decode"]
     assert str(files[1]) in str(caught.value)
 
 
 def test_each_search_of_a_batch_shows_its_own_winner(host):
-    """A finish that fails leaves one search a picture fewer than another."""
+    """Where a finish fails the image is returned as it was scored."""
     inputs = {"top_k": 2, "finish_steps": 1, "seed": 43}
     whole = with_input(search(name="whole", **inputs), "latent", "batch_size", 2)
     last = host.probe(whole)["report"]["batch"][0]["spent"]["decodes"] - 1
@@ -285,12 +285,14 @@ def test_each_search_of_a_batch_shows_its_own_winner(host):
     graph["save"] = node("PreviewImage", images=["search", 1])
     outputs = host.run(with_input(graph, "latent", "batch_size", 2))
     report = json.loads(outputs["search"]["flow_search_report"][0])
-    assert [len(one["top"]) for one in report["batch"]] == [1, 2]
+    tops = [len(one["top"]) for one in report["batch"]]
+    kinds = {row["id"]: row["kind"] for row in report["batch"][0]["trace"]}
+    assert [kinds[top["id"]] for top in report["batch"][0]["top"]].count("finish") < tops[0]
     shown, given = (
         [Image.open(io.BytesIO(host.client.image(entry))).tobytes() for entry in entries]
         for entries in (outputs["search"]["flow_search_images"], outputs["save"]["images"])
     )
-    assert shown == given[:2] and len(given) == 3
+    assert shown == [given[0], given[tops[0]]] and len(given) == sum(tops)
 
 
 def test_a_temp_folder_that_takes_no_file_ends_no_search(host):
