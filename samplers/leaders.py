@@ -45,6 +45,10 @@ class Leaders:
         rows = sorted(self.rows + [particles[order[i][3]] for i in chosen], key=rank)
         self.rows = [rows[i] for i in sorted(self._chosen([rank(row) for row in rows]))]
 
+    def drop(self, particle: Particles) -> None:
+        """Consider a particle no more."""
+        self.rows = [row for row in self.rows if int(row.ids) != int(particle.ids)]
+
     def _chosen(self, ranks: list[Rank]) -> list[int]:
         """Places in the sorted `ranks` of those that may come to be leaders: the best of each
         start, then the others; one that failed stands for no start."""

@@ -201,7 +201,8 @@ class _Finishing:
     def proves(self, particle: Particles, rules: StopRules) -> Iterator[SearchEvent]:
         """End the search at a particle of the highest score, unless its finish spoils it.
 
-        One that the budget cannot try is finished in the end.
+        One that it spoils is worth what its finish is, and leads no more. One that the budget
+        cannot try is finished in the end.
         """
         if not rules.highest(particle):
             return
@@ -209,9 +210,11 @@ class _Finishing:
             if self.task.left < self.finish.steps:
                 return
             yield from self._end(particle)
-            particle = self.results.best[0]
-        if rules.highest(particle):
-            raise _Halt("target")
+            if not rules.highest(self.results.best[0]):
+                self.leaders.drop(particle)
+                self.outcome.top = self.leaders.best or self.results.best
+                return
+        raise _Halt("target")
 
     def _end(self, particle: Particles) -> Iterator[SearchEvent]:
         """Finish a particle, unless that is done."""

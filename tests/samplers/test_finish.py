@@ -211,3 +211,30 @@ def test_one_step_spends_its_budget(name, budget):
         pytest.skip(f"{name} needs {setup.minimum}")
     events, outcome, task = setup.run(budget=budget)
     assert task.purse.nfe == budget and outcome.stopped == "budget"
+
+
+def test_after_a_stop_the_best_that_no_finish_has_spoilt_is_finished():
+    """Field 3 and 24: the first particle seems perfect and its finish is worth -9; then the user
+    stops, and what was kept for the finish goes to the best of the others."""
+    judged, finished = [], []
+
+    def scored_so(x0):
+        judged.extend(x0)
+        worth = x0.mean(1)
+        return (
+            torch.where(torch.arange(len(x0)) == 0, 5.0, worth) if len(judged) == len(x0) else worth
+        )
+
+    def finished_so(x0):
+        finished.extend(x0)
+        return torch.full((len(x0),), -9.0) if len(finished) == 1 else x0.mean(1)
+
+    setup = Setup(RolloverBudgetForcing(4), 6, 60, finish=Finish(2, 1))
+    task = setup.task(objective=scored_so, final_objective=finished_so)
+    rules = StopRules(asked=lambda: len(judged) > 6, maximum=5.0)
+    events, outcome, _ = setup.run(task, rules)
+    (spoilt, last), scores = finishes(events), scored(events)
+    others = {i: r for i, r in scores.items() if i != int(spoilt.parents)}
+    assert outcome.stopped == "interrupt" and float(spoilt.reward) == -9.0
+    assert int(last.parents) == max(others, key=others.get)
+    assert float(outcome.top[0].reward) == float(last.reward) > -9.0
