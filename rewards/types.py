@@ -4,8 +4,8 @@ A *reward* is a frozen dataclass of settings. Each field's ``metadata`` says how
 ``tooltip``, ``min``, ``max``, ``step``, ``choices``, ``multiline``, ``placeholder``, ``advanced``;
 ``checkpoint: fits`` marks the name of a file or folder that ``load`` finds through its ``Files``;
 ``fits(peek)`` tells from what a file holds (``weights.Peek``) whether it can be loaded, and with
-``optional: True`` the name may be empty. ``fits`` is a ``wanted.Fitting``, which knows as well what
-to get and from where. ``socket: "image"``, ``"clip"`` or ``"reward"`` (another
+``optional: True`` the name may be empty. ``fits`` is a ``Fitting``, which also says what to get and
+from where. ``socket: "image"``, ``"clip"`` or ``"reward"`` (another
 Scorer) marks a value that comes over a wire, None if it is not connected.
 A *scorer* is what ``load`` returns; its score of an image depends on that image and its prompt
 alone, never on the rest of the batch. Higher is better, NaN in gives NaN out. Only a combination of

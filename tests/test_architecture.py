@@ -34,8 +34,8 @@ def test_layers_import_only_downwards(layer):
         assert not set(imports(path)) & FORBIDDEN[layer], path
 
 
-def arrows(top):
-    """Which room of a layer imports from which; a file that is in no folder is a room."""
+def imported(top):
+    """Which file of a layer imports which, as parts of their names."""
     files = {}
     for path in (ROOT / top).rglob("*.py"):
         parts = path.relative_to(ROOT).with_suffix("").parts
@@ -50,13 +50,27 @@ def arrows(top):
             base += tuple(node.module.split(".")) if node.module else ()
             for alias in node.names:
                 target = (*base, alias.name) if (*base, alias.name) in files else base
-                found |= {(parts[:2], target[:2])} if target in files else set()
+                found |= {(parts, target)} if target in files else set()
     return {(a, b) for a, b in found if a != b}
+
+
+def arrows(top):
+    """Which room of a layer imports from which; a file that is in no folder is a room."""
+    return {(a[:2], b[:2]) for a, b in imported(top) if a[:2] != b[:2]}
 
 
 @pytest.mark.parametrize("top", ["nodes", "rewards"])
 def test_few_arrows_between_rooms(top):
     assert 10 < len(arrows(top)) <= 40
+
+
+@pytest.mark.parametrize("top", ["nodes", "rewards", "samplers"])
+def test_no_circle_of_imports(top):
+    """Taking away, again and again, what imports nothing else leaves nothing."""
+    left = imported(top)
+    while ends := {below for _, below in left} - {above for above, _ in left}:
+        left = {(above, below) for above, below in left if below not in ends}
+    assert not left
 
 
 def test_nodes_import_from_run_to_schema_only():

@@ -12,7 +12,7 @@ from typing import Any
 import folder_paths
 
 from ...rewards import REWARDS, Reward
-from ...rewards.files.wanted import Fitting
+from ...rewards.files.fitting import Fitting
 from ...rewards.files.weights import Peek, is_weights, peek
 
 log = logging.getLogger("flow_search")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 import torch.nn.functional as F
 
-from ..files.wanted import Fitting
+from ..files.fitting import Fitting
 from ..likeness.clip_checkpoint import IMAGE_TOWER, load_image_model
 from ..likeness.clip_pixels import clip_pixels, nan_shows
 from ..types import Files

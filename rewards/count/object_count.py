@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from ..files.wanted import Fitting, reading
+from ..files.fitting import Fitting
+from ..files.wanted import reading
 from ..files.weights import Peek, Wanted
 from ..memo import Memo
 from ..resize import resized

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 import torch.nn.functional as F
 
-from ..files.wanted import Fitting
+from ..files.fitting import Fitting
 from ..files.weights import Peek, Wanted
 from ..likeness.clip_checkpoint import load_tokenizer
 from ..likeness.clip_pixels import MEAN, STD

@@ -1,17 +1,13 @@
 """What a family loads and where it is to be had, and what is said of a file that is not it."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from .broken_files import reason
 from .json_files import check_beside
-
-if TYPE_CHECKING:
-    from .weights import Peek
 
 
 class Unreadable(ValueError):
@@ -44,17 +40,6 @@ class Wanted(NamedTuple):
         names = {_letters(re.sub(r".*/|_v\d+$", "", name)): name for name in self.others}
         found = [name for name in names if name in called]
         return f"https://huggingface.co/{names[max(found, key=len)]}" if found else self.page
-
-
-@dataclass(frozen=True)
-class Fitting:
-    """Whether a setting can load what a `Peek` shows, and what it is that it wants."""
-
-    fits: "Callable[[Peek], bool]"
-    wanted: Wanted
-
-    def __call__(self, seen: "Peek") -> bool:
-        return self.fits(seen)
 
 
 def _letters(name: str) -> str:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 import torch.nn.functional as F
 
-from ..files.wanted import Fitting
+from ..files.fitting import Fitting
 from ..memo import Memo
 from ..types import Files, check_batch, check_characters
 from .clip_checkpoint import CLIP, ENDS, CleaningTokenizer, load_model, load_tokenizer

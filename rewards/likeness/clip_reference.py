@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 
 from ..channels import has_alpha, rgb
-from ..files.wanted import Fitting
+from ..files.fitting import Fitting
 from ..memo import Memo
 from ..types import Files, check_batch
 from .clip_checkpoint import IMAGE_TOWER, load_image_model

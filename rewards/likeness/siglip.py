@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 import torch.nn.functional as F
 
-from ..files.wanted import Fitting
+from ..files.fitting import Fitting
 from ..memo import Memo
 from ..resize import resized
 from ..types import Files, check_batch, check_characters

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import torch
 
-from ..files.wanted import Fitting
+from ..files.fitting import Fitting
 from ..files.weights import Peek, Wanted
 from ..likeness.siglip import siglip_pixels
 from ..likeness.siglip_checkpoint import TOWER, is_tower, load_tower

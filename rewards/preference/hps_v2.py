@@ -13,7 +13,7 @@ from typing import ClassVar
 
 import torch
 
-from ..files.wanted import Fitting
+from ..files.fitting import Fitting
 from ..files.weights import Wanted
 from ..likeness.clip import ClipScorer
 from ..likeness.clip_checkpoint import CLIP, CleaningTokenizer, load_model, load_tokenizer

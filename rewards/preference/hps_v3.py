@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from ..files.wanted import Fitting
+from ..files.fitting import Fitting
 from ..likeness.clip_pixels import nan_shows
 from ..memo import Memo
 from ..question.qwen_pixels import qwen_patches

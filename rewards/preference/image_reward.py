@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from ..files.wanted import Fitting
+from ..files.fitting import Fitting
 from ..likeness.clip_pixels import clip_pixels, nan_shows
 from ..memo import Memo
 from ..types import Files, check_batch, check_characters

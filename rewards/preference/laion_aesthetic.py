@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import torch
 
-from ..files.wanted import Fitting
+from ..files.fitting import Fitting
 from ..files.weights import Peek, Wanted, look
 from ..likeness.clip_checkpoint import IMAGE_TOWER, load_image_model
 from ..likeness.clip_pixels import clip_pixels

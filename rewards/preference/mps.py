@@ -18,8 +18,8 @@ import torch
 import torch.nn.functional as F
 
 from ..files.config_sizes import check_size
+from ..files.fitting import Fitting
 from ..files.state_dict import below, building, check_complete, read_state, shapes_in
-from ..files.wanted import Fitting
 from ..files.weights import Peek, Wanted, weights_file
 from ..likeness.clip import check_prompt
 from ..likeness.clip_checkpoint import MPS_KEY, build_model, load_tokenizer

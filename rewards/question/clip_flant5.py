@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from ..files.wanted import Fitting
+from ..files.fitting import Fitting
 from ..likeness.clip_pixels import clip_pixels, pad_square
 from ..types import Files
 from .clip_flant5_checkpoint import (

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from ..files.config_sizes import check_all_used, check_config, check_size
+from ..files.fitting import Fitting
 from ..files.shards import own_state, shapes_of, weight_files
 from ..files.state_dict import check_complete
-from ..files.wanted import Fitting, reading
+from ..files.wanted import reading
 from ..files.weights import Peek, Wanted, has_safetensors, look
 from ..likeness.clip_pixels import clip_pixels
 from ..types import Files

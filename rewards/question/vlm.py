@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from ..files.wanted import Fitting
+from ..files.fitting import Fitting
 from ..likeness.clip_pixels import pad_square
 from ..resize import resizable
 from ..types import Files, check_batch

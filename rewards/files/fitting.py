@@ -1,0 +1,18 @@
+"""Which files a setting of a reward can load."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .wanted import Wanted
+from .weights import Peek
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """Whether a setting can load what a `Peek` shows, and what it wants instead."""
+
+    fits: Callable[[Peek], bool]
+    wanted: Wanted
+
+    def __call__(self, seen: Peek) -> bool:
+        return self.fits(seen)
