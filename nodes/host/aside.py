@@ -1,4 +1,4 @@
-"""The one guard of what accompanies a result: it never decides whether the result comes back."""
+"""Guards what accompanies a result, so that its failure never loses the result."""
 
 from __future__ import annotations
 

@@ -18,9 +18,9 @@ class Caller:
     """The node on the canvas, and what SaveImage writes into pictures.
 
     Args:
-        node_id: the id of the node that is drawn; empty in a script.
+        node_id: id of the node on the canvas; empty in a script.
         info: `extra_pnginfo`, the host's own dictionary where it gave one.
-        index: the entry of a list that the node runs for.
+        index: place in the list that the node runs over.
     """
 
     node_id: str = ""
@@ -47,7 +47,7 @@ class Caller:
 
     @property
     def workflow(self) -> str | None:
-        """The id of the workflow that the node is in."""
+        """The id of the node's workflow."""
         saved = self.info.get("workflow")
         found = saved.get("id") if isinstance(saved, dict) else None
         return found if isinstance(found, str) else None

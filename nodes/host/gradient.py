@@ -215,7 +215,7 @@ class HostGradients:
         return slope
 
     def _decode(self, x0: Tensor) -> Tensor:
-        """Pictures of x0, charged; their seconds are those of the gradient."""
+        """Decode x0 and charge it. The seconds count as the gradient's."""
         images = decode(self.objective.vae, self.objective.network.base, x0)
         self.objective.charge(images)
         return images

@@ -1,7 +1,7 @@
 """What a guider is, before any compute: what it costs, what is refused, and who answers for it.
 
-The host's own guiders are known: their answer depends on the question alone. So are the guidance
-functions of the host's in KNOWN. Any other has to show it: nodes/run/guider_check.py asks it.
+The host's own guiders are known: their answer depends on the question alone. The same holds for the
+host's guidance functions in KNOWN. nodes/run/guider_check.py asks every other guider.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ KNOWN = (
 CALLED = ("__call__", "outer_predict_noise", "predict_noise")  # between a sampler and the network
 ASKED = ("sampling_function", "calc_cond_batch", "cfg_function")  # by the host's guiders
 GUIDING = ("predict_noise", "calc_cond_batch")  # wrappers around more than the network
-LEAST = 3  # network rows of the shortest check of any other
-OBJECTS = ("model_sampling", "latent_format", "manual_cast_dtype")  # no part of the network
+LEAST = 3  # network rows of the shortest check
+OBJECTS = ("model_sampling", "latent_format", "manual_cast_dtype")  # not the network
 
 
 def conditions(guider: Any) -> dict[str, list[dict[str, Any]]]:
@@ -45,7 +45,7 @@ def conditions(guider: Any) -> dict[str, list[dict[str, Any]]]:
 
 
 def check_kind(guider: Any) -> None:
-    """Refuse what lacks the host's parts of a guider."""
+    """Refuse a guider that lacks what the host's guiders have."""
     if not all(hasattr(guider, name) for name in ("model_patcher", "model_options", "sample")):
         raise ValueError(
             f"guider {type(guider).__name__} given, wanted one with the host's model_patcher, "
