@@ -59,7 +59,7 @@ def demo(host: Host, extra: list[str]) -> int:
                 runs = client.variants(prompt)
                 for name, run in runs.items():
                     reports[name] = run_one(
-                        comfy, name, run, workflow if run is prompt else {}, out
+                        comfy, name, run, workflow if run is prompt else None, out
                     )
         except client.ComfyError as error:
             raise Fail(f"{error}\n  ComfyUI's log: {log}") from None
@@ -71,7 +71,7 @@ def demo(host: Host, extra: list[str]) -> int:
 
 
 def run_one(
-    comfy: client.Client, name: str, prompt: client.Prompt, workflow: dict, out: Path
+    comfy: client.Client, name: str, prompt: client.Prompt, workflow: dict | None, out: Path
 ) -> dict:
     """Run one of the demo's prompts, leave its image and report in `out`, return the report."""
     live = sys.stdout.isatty()

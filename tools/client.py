@@ -193,7 +193,7 @@ class Client:
 
     def queue(self, prompt: Prompt, workflow: dict | None = None) -> str:
         """Queue `prompt`, to save `workflow` in its images if there is one, and return its id."""
-        metadata = {"workflow": workflow} if workflow else {}
+        metadata = {} if workflow is None else {"workflow": workflow}
         body = {"prompt": prompt, "client_id": self.id, "extra_data": {"extra_pnginfo": metadata}}
         request = urllib.request.Request(
             self.url + "/prompt", json.dumps(body).encode(), {"Content-Type": "application/json"}
