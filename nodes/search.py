@@ -67,8 +67,8 @@ ENDING = [
         default=1,
         min=1,
         max=64,
-        tooltip="Best candidates to finish, re-score and return as images, best first. Each costs "
-        "finish_steps NFE.",
+        tooltip="Best images to finish and return, best first, each of another start if possible. "
+        "Each costs finish_steps NFE.",
     ),
 ]
 ADVANCED = [

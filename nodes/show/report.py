@@ -175,8 +175,8 @@ def unspent(stopped: str, nfe: int, budget: int) -> list[str]:
     if stopped != "budget" or nfe > 0.9 * budget:
         return []
     return [
-        f"{budget - nfe} of {budget} NFE are left: they carry no other candidate to its end, with "
-        "each call reckoned at the dearest seen."
+        f"{budget - nfe} of {budget} NFE are left. At the highest cost seen, they are too few for "
+        "another particle."
     ]
 
 

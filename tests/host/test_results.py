@@ -85,8 +85,7 @@ def test_what_is_left_of_a_budget_is_said(host):
     report = host.probe(graph)["report"]
     assert report["spent"]["nfe"] == 8 and report["stopped"] == "budget"
     assert report["warnings"] == [
-        "2 of 10 NFE are left: they carry no other candidate to its end, with each call reckoned "
-        "at the dearest seen."
+        "2 of 10 NFE are left. At the highest cost seen, they are too few for another particle."
     ]
 
 
