@@ -14,10 +14,19 @@ CATEGORY = "sampling/flow search"
 PLAIN = (str, int, float, list, dict, type(None))  # what JSON can say
 FlowReward = io.Custom("FLOW_REWARD")
 SOCKETS: dict[str, Callable[..., io.Input]] = {
+    "noise": io.Noise.Input,
+    "guider": io.Guider.Input,
+    "sampler": io.Sampler.Input,
+    "sigmas": io.Sigmas.Input,
+    "latent": io.Latent.Input,
+    "vae": io.Vae.Input,
     "image": io.Image.Input,
     "clip": io.Clip.Input,
     "reward": FlowReward.Input,
 }
+OPTIONS = (
+    "min", "max", "step", "tooltip", "advanced", "multiline", "placeholder", "force_input",
+)  # fmt: skip
 
 
 def widget(
@@ -28,19 +37,19 @@ def widget(
     A field with metadata `checkpoint` is a combo over `choices(field)`; any other may be absent, so
     that a workflow saved before the setting existed stays valid.
     """
-    known = ("min", "max", "step", "tooltip", "advanced", "multiline", "placeholder")
-    options = {k: setting.metadata[k] for k in known if k in setting.metadata}
+    options = {k: setting.metadata[k] for k in OPTIONS if k in setting.metadata}
     if "checkpoint" in setting.metadata:
         options["optional"] = bool(setting.metadata.get("optional"))
         return io.Combo.Input(setting.name, options=choices(setting) if choices else [], **options)
     if "socket" in setting.metadata:
-        return SOCKETS[setting.metadata["socket"]](setting.name, optional=True, **options)
+        return SOCKETS[setting.metadata["socket"]](setting.name, optional=optional, **options)
     options["optional"] = optional
     if listed := setting.metadata.get("choices"):
         return io.Combo.Input(
             setting.name, options=list(listed), default=setting.default, **options
         )
     kind = setting.type if isinstance(setting.type, str) else setting.type.__name__
+    kind = kind.split(" |")[0]  # a widget may be left empty: "float | None"
     if kind == "float":
         options.setdefault("step", 0.01)
     makers = {"int": io.Int, "float": io.Float, "bool": io.Boolean, "str": io.String}

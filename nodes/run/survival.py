@@ -9,14 +9,12 @@ import logging
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 from comfy.cli_args import args
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
-from ...samplers.types import Particles, SearchEvent
 from ..host.aside import aside, cause
 from ..host.pictures import pixels
 from ..show.events import server
@@ -26,31 +24,6 @@ from ..show.writable import writable
 
 PREFIX = "flow_search/unfinished"
 log = logging.getLogger("flow_search")
-
-
-@dataclass(frozen=True)
-class Kept:
-    """A scored picture (1,…) on the CPU and its particle."""
-
-    particle: Particles
-    picture: Tensor
-    finished: bool
-
-    @property
-    def rank(self) -> tuple[bool, float]:
-        """Any finished picture is ahead: a preview decoder's rewards are not the full one's."""
-        return self.finished, float(self.particle.reward)
-
-
-def ahead(kept: Kept | None, event: SearchEvent, picture: Tensor | None) -> Kept | None:
-    """The event's best particle and its picture (None: all failed), if it is ahead of `kept`."""
-    if picture is None:
-        return None
-    best = event.particles[event.particles.best()]
-    found = Kept(best, picture, event.kind == "finish")
-    if kept is not None and found.rank <= kept.rank:
-        return None
-    return replace(found, picture=picture.to("cpu", copy=True))
 
 
 Part = tuple[Tensor, dict[str, Any]]  # pictures (N,H,W,3) of one search and its report

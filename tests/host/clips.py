@@ -18,9 +18,10 @@ from pack.nodes import combine, reward, search
 from pack.nodes.host import decode, objective, reward_files
 from pack.nodes.host import reward as hosted
 from pack.nodes.host.pictures import shrink
-from pack.nodes.run import one_search as search_run
 from pack.nodes.run import watchdog
 from pack.nodes.show import report
+from pack.samplers.batching import MicroBatch
+from pack.samplers.purse import Purse
 from pack.samplers.types import Particles, SearchEvent
 
 server.PromptServer.instance = SimpleNamespace(send_sync=lambda *sent: None, client_id=None)
@@ -41,8 +42,8 @@ def loaded(name, **settings):
 
 def objective_of(scored, remember=1):
     return objective.HostObjective(
-        SimpleNamespace(decode=decoded), scored.fresh(), "a prompt", network, search_run.Purse(),
-        search_run.MicroBatch(), remember,
+        SimpleNamespace(decode=decoded), scored.fresh(), "a prompt", network, Purse(),
+        MicroBatch(), remember,
     )  # fmt: skip
 
 
@@ -50,7 +51,7 @@ def judge(scored, x0, remember=1):
     """Scores, what was charged, and the shapes of the pictures kept."""
     ours = objective_of(scored, remember)
     scores = ours(x0).tolist()
-    kept = {row: list(picture.shape) for row, picture in ours.pictures.items()}
+    kept = {row: list(picture.shape) for row, picture in ours.images.whole.items()}
     charged = [ours.purse.counts[name] for name in ("decodes", "rewards")]
     return {"scores": scores, "charged": charged, "kept": kept}
 
@@ -69,10 +70,10 @@ def watch(scored, x0, moves):
         one = Particles(rows, rows, rows, tries(rows), torch.tensor([i]), none, none, none)
         every.append(one)
         event = SearchEvent("propose", one, i)
-        dog.see(event, trace.add(event), tries.pictures)
+        dog.see(event, trace.add(event), tries.images)
         for to in moves.get(i, ()):
             event = SearchEvent("exhaust", every[to], i)
-            dog.see(event, trace.add(event), tries.pictures)
+            dog.see(event, trace.add(event), tries.images)
             told.append([dog.objective.purse.counts["decodes"], trace.by_id[to]["watchdog"]])
     return told
 
@@ -87,7 +88,7 @@ def together(held):
 
     ours.vae, ours.HELD = SimpleNamespace(decode=decode_some), held
     scores = ours(rows(6))
-    return {"calls": calls, "scores": scores.tolist(), "kept": len(ours.pictures)}
+    return {"calls": calls, "scores": scores.tolist(), "kept": len(ours.images.whole)}
 
 
 def turns(held):

@@ -17,9 +17,12 @@ import comfy_extras.nodes_custom_sampler as stock
 import server
 import torch
 from comfy_extras.nodes_model_advanced import ModelSamplingFlux
-from pack.nodes import demo, reward, sampler, search
+from pack.nodes import demo, reward, sampler
 from pack.nodes.host import decode, objective
-from pack.nodes.run import one_search as search_run
+from pack.nodes.run.batch import run_batch
+from pack.nodes.run.inputs import SearchInputs
+from pack.nodes.run.plan import MethodChoice
+from pack.nodes.run.planning import plan
 from pack.rewards.count import colour_count
 from pack.samplers.search.rbf import RolloverBudgetForcing
 
@@ -108,7 +111,8 @@ def searched(memory, vae, particles=12, paths=1, **more):
         "budget": 20, "finish_steps": 1, "top_k": 1, **more,
     }  # fmt: skip
     settings = RolloverBudgetForcing(particles, paths)
-    found = search_run.search_latents(search.request_of("rbf", settings, {}, inputs), "1")
+    planned = plan(SearchInputs.of(inputs), MethodChoice("rbf", settings, {}))
+    found = run_batch(planned, "1")
     objective.HostObjective.__call__ = own
     return (*found, rounds)
 
