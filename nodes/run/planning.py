@@ -10,6 +10,7 @@ from typing import Any
 import comfy.sample
 from torch import Tensor
 
+from ...rewards import maximum_of
 from ...samplers.run import Finish, StopRules
 from ...samplers.schedules import split_window
 from ..host.aside import aside
@@ -85,7 +86,7 @@ def new_jobs(plan: Plan) -> list[Job]:
     """A new search for each latent."""
     inputs = plan.inputs
     finish = Finish(inputs.finish_steps, inputs.top_k).after(inputs.lookahead, plan.times[-1])
-    maximum = inputs.reward.maximum if inputs.stop_at_maximum else None
+    maximum = maximum_of(inputs.reward) if inputs.stop_at_maximum else None
     rules = StopRules(inputs.target_reward, inputs.time_limit or None, maximum=maximum)
     search, images = plan.method.search, range(len(plan.samples))
     return [Job(search, finish, rules, inputs.lookahead, image) for image in images]

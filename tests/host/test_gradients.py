@@ -180,12 +180,12 @@ CASES = {
         lambda: with_input(guided(), "sampler", "diffusion_norm", 0.0),
         "diffusion_norm 0 given with guidance by the schedule relative, wanted more than 0",
     ),
-    "search over paths": (lambda: particles(guided(), "sop"), "guidance given for the method sop"),
+    "search over paths": (lambda: particles(guided(), "sop"), "Guidance does not move the method sop"),
     "the ODE's weights": (
         lambda: with_input(
             particles(guided(schedule="tempered"), "smc"), "sampler", "diffusion_norm", 0.0
         ),
-        "diffusion_norm 0 given for guided smc, wanted more than 0",
+        "Guided smc needs random steps: got diffusion_norm 0, expected more than 0",
     ),
     "a step without noise": (
         lambda: with_input(
@@ -194,7 +194,7 @@ CASES = {
             "diffusion",
             "clipping",
         ),
-        "that draws no noise was given for guided smc, wanted noise at every step",
+        "Guided smc needs noise at every guided step: got none from",
     ),
     "budget": (lambda: guided(budget=9), "budget of 9 NFE given, wanted at least 10"),
     "memory": (lambda: starved(False), "GiB free; wanted x0 guidance, fall_back on, or a smaller"),

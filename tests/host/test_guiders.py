@@ -19,7 +19,7 @@ MOST = 8 + 5  # rows until a refusal, with those that tell memory from a schedul
 REMEMBERS = "remembers earlier calls"
 ANSWERED = "it answered candidates of shape"
 AT_WORK = ("a drifting wrapper", "a wrapper of the blocks")  # their first answer is as it should be
-TIED = "knows only the sigmas it was given"
+TIED = "works only at the sigmas of the schedule"
 FORGETS = {
     "APG": REMEMBERS,
     "APG that begins anew": REMEMBERS,
@@ -28,8 +28,8 @@ FORGETS = {
     "a drifting wrapper": REMEMBERS,
     "a wrapper of the blocks": REMEMBERS,
     "a wrapper of the guidance": REMEMBERS,
-    "the mean of a call": "mixes candidates",
-    "attention across rows": "mixes candidates",
+    "the mean of a call": "mixes particles",
+    "attention across rows": "mixes particles",
 }
 GUIDERS = {
     "BySigma": TIED,
