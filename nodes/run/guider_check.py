@@ -136,7 +136,7 @@ class GuiderCheck:
         except Exception as error:
             if out_of_memory(error):
                 raise
-            why = f"it failed ({type(error).__name__}: {error})"
+            why = f"an error ({type(error).__name__}: {error})"
             raise self._tied(t, why) from error
 
     def _again(self, lowest: Answer, before: Answer) -> None:
@@ -152,7 +152,7 @@ class GuiderCheck:
         self._ask(lowest.x, self.times[0])
         self._repeat(last)  # after another time,
         self._repeat(last)  # and after itself
-        raise self._tied(t, f"the call before changed its answer by {off:.2g}")
+        raise self._tied(t, f"an answer that the call before changed by {off:.2g}")
 
     def _repeat(self, answer: Answer) -> None:
         """Ask the same question again, alone as before."""
@@ -228,9 +228,9 @@ class GuiderCheck:
 
     def _tied(self, t: float, what: str) -> ValueError:
         return ValueError(
-            f"{WHO} works only at the sigmas of the schedule: at sigma {self._sigma(t):.4g}, "
-            f"between them, {what}. Set finish_steps and lookahead to 0, and choose another kernel "
-            "than glass."
+            f"{WHO} works only at the sigmas of the schedule: got {what} at sigma "
+            f"{self._sigma(t):.4g} between them, expected an answer by the sigma alone. Set "
+            "finish_steps and lookahead to 0, and choose another kernel than glass."
         )
 
     def _sigma(self, t: float) -> float:

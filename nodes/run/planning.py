@@ -116,7 +116,12 @@ def replay_jobs(plan: Plan, entries: Mapping[str, Any]) -> list[Job]:
 
 
 def identified(job: Job, plan: Plan, row: int) -> Job:
-    """The job with the identity of what it is made with, compared with the report that it repeats.
+    """The job with the identity of its inputs, compared with the report that a replay repeats.
+
+    Args:
+        job: without it.
+        plan: the node's.
+        row: of the batch.
 
     Raises:
         ValueError: the report has another size or CFG.

@@ -39,7 +39,13 @@ class Watchdog:
         return purse.seconds["reward"] / max(1, purse.counts["rewards"])
 
     def see(self, event: SearchEvent, rows: Rows, images: Images) -> None:
-        """Follow the search; the network is loaded again where a score may have moved it."""
+        """Follow the search, and load the network again where a score may have unloaded it.
+
+        Args:
+            event: of the search.
+            rows: the trace rows that it added or changed.
+            images: what the search's objective kept of it.
+        """
         if event.kind not in SCORED:
             self.moved = True
             scored = self.score(event.particles, self.images)

@@ -53,7 +53,13 @@ class Best:
     improved: bool = False
 
     def see(self, event: SearchEvent, rows: list[dict[str, Any]], images: Images) -> None:
-        """Keep the image of the event's best particle if it is better."""
+        """Keep the image of the event's best particle if it is better.
+
+        Args:
+            event: of the search.
+            rows: the trace rows that it added or changed.
+            images: what the objective kept of it.
+        """
         self.improved = False
         if event.kind not in SCORED:
             return
@@ -63,8 +69,8 @@ class Best:
         if images.best is None:  # all failed
             return
         particle = event.particles[event.particles.best()]
-        found = BestImage(particle, images.best, finished)
-        if self.image is not None and found.rank <= self.image.rank:
+        latest = BestImage(particle, images.best, finished)
+        if self.image is not None and latest.rank <= self.image.rank:
             return
         if finished and self.image is not None and not self.image.finished:
             self.scored = self.image

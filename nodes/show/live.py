@@ -41,11 +41,23 @@ class Live:
         return int(self.purse.total)
 
     def begin(self, method: str, sigmas: list[float], maximum: float | None) -> None:
-        """The search begins; `maximum` is the highest score there is."""
+        """The search begins.
+
+        Args:
+            method: its key in the registry.
+            sigmas: its times.
+            maximum: the highest score there is, if the reward has one.
+        """
         self.events.start(method, sigmas, self.budget, maximum)
 
     def see(self, event: SearchEvent, rows: Rows, images: Images) -> None:
-        """Send an event, with the image of a new best or of what the search moves to."""
+        """Send an event, with the image of a new best or of what the search moves to.
+
+        Args:
+            event: of the search.
+            rows: the trace rows that it added or changed.
+            images: what the objective kept of it.
+        """
         with aside("show a picture in the panel", self.logged):
             for particle in self._to_show(event, rows, images):
                 image = self.gallery.find(particle)

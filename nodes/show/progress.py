@@ -48,6 +48,13 @@ class Progress(ProgressBar):
                 self.console.close()
 
     def update_absolute(self, value: int, total: int | None = None, preview: Any = None) -> None:
+        """As the host's ProgressBar.
+
+        Args:
+            value: NFE spent so far.
+            total: of all searches.
+            preview: (format, image, size) for the browser.
+        """
         with aside("show a progress bar in the console", self.logged):
             if self.console is not None:
                 self.console.update(value - self.console.n)
@@ -73,7 +80,13 @@ class Bar:
         self.first, self.logged = image * int(purse.total), logged
 
     def see(self, event: SearchEvent, rows: list[dict[str, Any]], images: Images) -> None:
-        """Show the image of a new best."""
+        """Show the image of a new best.
+
+        Args:
+            event: of the search.
+            rows: the trace rows that it added or changed.
+            images: what the objective kept of it.
+        """
         if self.best.improved:
             self.advance(self.best.image.image)
 

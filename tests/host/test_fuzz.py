@@ -48,12 +48,12 @@ def test_the_hosts_own_stack_traces_are_told_from_others():
 @pytest.mark.parametrize(
     "inputs, sentence",
     [
-        ({"reward": "nothing"}, "no known reward given, wanted one of aesthetic"),
-        ({"reward": ["loader", 2]}, "reward from a VAE given, wanted one of aesthetic"),
+        ({"reward": "nothing"}, "Unknown reward: got none, expected one of aesthetic"),
+        ({"reward": ["loader", 2]}, "Unknown reward: got from a VAE, expected one of aesthetic"),
         ({"reward": "nothing", "reward.frames": 3}, "no known reward given"),
         (
             {"reward": "video", "reward.frame_reward": 0.5},
-            "reward.frame_reward 0.5 given, wanted a connection from a node.",
+            "reward.frame_reward is not connected: got 0.5, expected a connection.",
         ),
     ],
 )
@@ -71,7 +71,7 @@ def test_a_plain_value_in_place_of_a_connection(host, fuzzer, name):
     graph = fuzz.small(fuzz.search(name="plain"))
     graph["search"]["inputs"][name] = "abc"
     end = fuzz.run(host.client, graph, 60)
-    assert end.text == f"{name} 'abc' given, wanted a connection from a node."
+    assert end.text == f"{name} is not connected: got 'abc', expected a connection."
 
 
 def test_cancelled_at_any_moment_the_next_prompt_runs(host):

@@ -180,7 +180,10 @@ CASES = {
         lambda: with_input(guided(), "sampler", "diffusion_norm", 0.0),
         "diffusion_norm 0 given with guidance by the schedule relative, wanted more than 0",
     ),
-    "search over paths": (lambda: particles(guided(), "sop"), "Guidance does not move the method sop"),
+    "search over paths": (
+        lambda: particles(guided(), "sop"),
+        "Guidance does not move the method sop",
+    ),
     "the ODE's weights": (
         lambda: with_input(
             particles(guided(schedule="tempered"), "smc"), "sampler", "diffusion_norm", 0.0

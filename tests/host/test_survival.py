@@ -171,12 +171,12 @@ def test_a_batch_keeps_the_finished_ones_too(host):
     graph["spoiled"] = node(  # 8 pictures a search: the second one has three that are finite
         "ProbeTroubledVAE", vae=["loader", 2], first=11, count=1 << 20, name="batch"
     )
-    with saved(host) as files, pytest.raises(ComfyError, match="candidates failed"):
+    with saved(host) as files, pytest.raises(ComfyError, match="particles failed"):
         host.run(with_input(graph, "search", "vae", ["spoiled", 0]))
     assert [f.suffix for f in files] == [".json", ".png"] * 2
     first, second = (json.loads(f.read_text("utf-8")) for f in files[::2])
     assert first["stopped"] == "budget" and "error" not in first
-    assert second["error"].startswith("ValueError: All 1 finished candidates failed")
+    assert second["error"].startswith("ValueError: All 1 finished particles failed")
     assert second["best"]["id"] in (0, 1, 2)
 
 
@@ -270,7 +270,7 @@ def test_only_the_full_vae_judges_the_result(host):
     graph = spoiled_decoder("full", preview_vae=["loader", 2])
     with saved(host) as files, pytest.raises(ComfyError) as caught:
         host.run(graph)
-    assert "All 2 finished candidates failed, the first because the decoded" in str(caught.value)
+    assert "All 2 finished particles failed, expected" in str(caught.value)
     report = json.loads(files[0].read_text("utf-8"))  # finished, and as it was scored
     assert [row.get("failed") for row in report["trace"][-3:]] == [None, "decode", "decode"]
     assert str(files[1]) in str(caught.value)
