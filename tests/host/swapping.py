@@ -28,7 +28,6 @@ from simulated import (
     model,
     objective,
     run_search,
-    search_run,
     stock,
     text,
     vae,
@@ -39,6 +38,10 @@ import comfy.sampler_helpers  # isort: skip
 import comfy.samplers  # isort: skip
 import folder_paths  # isort: skip
 import torch  # isort: skip
+from comfy.samplers import KSAMPLER  # isort: skip
+from pack.nodes.host.network import Network  # isort: skip
+from pack.samplers.batching import MicroBatch  # isort: skip
+from pack.samplers.purse import Purse  # isort: skip
 from allocator import Allocator  # isort: skip
 from pack.nodes.host import decode, network as flow  # isort: skip
 from pack.nodes.host import reward as hosting  # isort: skip
@@ -55,14 +58,14 @@ def mid_sample():
     seen = []
 
     def sample(model_k, x, sigmas, extra_args, **ignored):
-        purse = search_run.Purse(total=10)
+        purse = Purse(total=10)
         ours = objective.HostObjective(
             anything,
             None,
             "",
-            search_run.Network(model_k, extra_args, purse),
+            Network(model_k, extra_args, purse),
             purse,
-            search_run.MicroBatch(),
+            MicroBatch(),
         )
         seen.append(model_k(x, x.new_full((1,), 0.9), **extra_args))
         vae.decode(x)
@@ -72,7 +75,7 @@ def mid_sample():
         return x
 
     noise = torch.randn(LATENT.shape, generator=torch.Generator().manual_seed(0))
-    guider.sample(noise, LATENT, search_run.KSAMPLER(sample), SIGMAS, disable_pbar=True)
+    guider.sample(noise, LATENT, KSAMPLER(sample), SIGMAS, disable_pbar=True)
     before, after, restored = seen
     return [float((x - before).abs().max()) for x in (after, restored)]
 
@@ -84,7 +87,7 @@ def reckoned():
     own.set_conds(conditioning_set_values(text, {"reference_latents": [LATENT, LATENT]}))
 
     def sample(model_k, x, sigmas, extra_args, **ignored):
-        network = search_run.Network(model_k, extra_args, search_run.Purse(total=10))
+        network = Network(model_k, extra_args, Purse(total=10))
         conds = model_k.inner_model.conds
         seen["ours"] = network.memory(x.shape[1:])
         seen["host"] = comfy.sampler_helpers.estimate_memory(model, x.shape, conds)[1]
@@ -94,7 +97,7 @@ def reckoned():
         return x
 
     noise = torch.randn(LATENT.shape, generator=torch.Generator().manual_seed(0))
-    own.sample(noise, LATENT, search_run.KSAMPLER(sample), SIGMAS, disable_pbar=True)
+    own.sample(noise, LATENT, KSAMPLER(sample), SIGMAS, disable_pbar=True)
     return seen
 
 
@@ -114,7 +117,7 @@ def beside():
         return x
 
     noise = torch.randn(LATENT.shape, generator=torch.Generator().manual_seed(0))
-    guider.sample(noise, LATENT, search_run.KSAMPLER(sample), SIGMAS, disable_pbar=True)
+    guider.sample(noise, LATENT, KSAMPLER(sample), SIGMAS, disable_pbar=True)
     return seen
 
 

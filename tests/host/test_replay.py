@@ -152,7 +152,7 @@ def test_a_picture_of_a_search_that_was_not_run_again_says_so(host):
         (("search", "budget", 2), "budget of 2 NFE given, wanted at least"),
         (("search", "replay", "{}"), "not the report of a search node"),
         (("search", "replay", "nowhere.png"), "name of an image in the input folder"),
-        (("search", "prompt", "two red circles"), "own prompt: got 'two red circles', expected 'th"),
+        (("search", "prompt", "two red circles"), "own prompt: got 'two red circles', expected"),
         (("latent", "width", 32), r"own shape: got \[16, .*\], expected \[16, 8, 8\]"),
         (("guider", "cfg", 2.0), "own cfg: got 2.0, expected 1.0"),
     ],

@@ -144,8 +144,8 @@ def test_field_24_a_perfect_score_is_called_so(monkeypatch):
     [
         ("a cat", "A text that is not JSON"),
         ("[1, 2]", "not the report of a search node: got version None, expected version 1"),
-        ('{"version": 9, "trace": []}', "A text of version 9 was given"),
-        ('{"version": 1, "trace": []}', "not complete: got none of method, seed, settings, sigmas, spent"),
+        ('{"version": 9, "trace": []}', "not the report of a search node: got version 9"),
+        ('{"version": 1, "trace": []}', "got none of method, seed, settings, sigmas, spent"),
     ],
 )
 def test_another_text_is_refused(host, text, said):
