@@ -4,6 +4,7 @@
     python dev.py demo     run the demo workflow in a real ComfyUI, with the plain sampler beside it
     python dev.py test     run every test (more arguments go to pytest: python dev.py test -k rbf)
     python dev.py serve    leave ComfyUI running with this pack (more arguments go to ComfyUI)
+    python dev.py write    make the generated files anew (or only: events workflows models pictures)
     python dev.py matrix   run the tests of tests/host on every supported ComfyUI
 
 The first run makes a virtual environment with ComfyUI in a cache folder of yours, outside the
@@ -15,11 +16,10 @@ COMFYUI_PYTHON), and installs nothing into it.
 from __future__ import annotations
 
 import hashlib
-import importlib.machinery
-import importlib.util
 import json
 import os
 import platform
+import runpy
 import shutil
 import signal
 import subprocess
@@ -33,14 +33,12 @@ if sys.version_info < (3, 10):  # noqa: UP036 (this file still parses with 3.8)
              "get one from python.org and run dev.py with it.")  # fmt: skip
 
 ROOT = Path(__file__).resolve().parent
-# tools/ under a name of its own: were ROOT on sys.path, `nodes` would hide the host's.
-parts = importlib.machinery.ModuleSpec("flow_search_tools", None, is_package=True)
-parts.submodule_search_locations = [str(ROOT / "tools")]
-sys.modules.setdefault("flow_search_tools", importlib.util.module_from_spec(parts))
+runpy.run_path(str(ROOT / "tools" / "checkout.py"))
 
-from flow_search_tools import client, installing, serving  # noqa: E402
-from flow_search_tools.installing import Host, cache_dir  # noqa: E402
-from flow_search_tools.processes import WINDOWS, Fail, say, tail  # noqa: E402
+from pack.tools import client, installing, serving, writing
+from pack.tools.chromium import chromium
+from pack.tools.installing import Host, cache_dir
+from pack.tools.processes import WINDOWS, Fail, say, tail
 
 
 def demo(host: Host, extra: list[str]) -> int:
@@ -150,6 +148,30 @@ def test(host: Host, extra: list[str]) -> int:
     return next((code for code in codes if code), 0)
 
 
+def write(host: Host, extra: list[str]) -> int:
+    """Write the generated files; `extra` names parts of them."""
+    if unknown := [word for word in extra if word not in writing.PARTS]:
+        parts = ", ".join(writing.PARTS)
+        raise Fail(f"There is no such part to write: got {unknown[0]}, expected one of {parts}.")
+    code = writing.write(host, [part for part in writing.TESTS if not extra or part in extra])
+    if not extra or writing.PICTURES in extra:
+        code = help_pictures(host, make_all=bool(extra)) or code
+    return code
+
+
+def help_pictures(host: Host, make_all: bool) -> int:
+    """Make the images of the help pages anew: those of changed workflows, or all of them."""
+    modules, browser = browser_tools(install=True), chromium()
+    if modules is None or browser is None:
+        say("Skipping the images of the help pages: they need npm and a Chromium or Chrome.")
+        return 0
+    script = ROOT / "tools" / "workflows" / "help_pictures.py"
+    with tempfile.TemporaryDirectory(prefix="flow-search-", ignore_cleanup_errors=True) as base:
+        with serving.server(host, Path(base), Path(base) / "comfyui.log") as (url, _):
+            command = [str(host.python), str(script), url, str(modules), browser]
+            return foreground([*command, *(["--all"] if make_all else [])], host)
+
+
 def in_host_tier(word: str) -> bool:
     """Does this word for pytest name tests/host or a file in it, where the browser's test is?"""
     return (ROOT / word.split("::")[0]).is_relative_to(ROOT / "tests" / "host")
@@ -221,7 +243,7 @@ def foreground(command: list[str], host: Host) -> int:
 
 
 def main(argv: list[str]) -> int:
-    commands = {"demo": demo, "test": test, "serve": serve}
+    commands = {"demo": demo, "test": test, "serve": serve, "write": write}
     if not argv or argv[0] not in (*commands, "matrix"):
         say(__doc__)
         return 0 if argv[:1] in (["-h"], ["--help"]) else 2

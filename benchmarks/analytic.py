@@ -5,7 +5,7 @@ seen through an exact denoiser: the posterior mean of an undistilled model, or t
 ODE, which a few-step model is distilled to. `law` holds SMC's weighted particles against the exact
 tilted law; the other parts give what each method finds at equal NFE. Errors are standard errors
 for `law` and 95 % confidence intervals over seeds elsewhere. `--only` runs some of the parts, and
-`--write` puts them into analytic.md and plots/.
+`--write` puts them into docs/analytic.md and docs/plots/.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from __future__ import annotations
 import argparse
 import math
 import multiprocessing
+import runpy
 import statistics
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,20 +23,22 @@ import numpy as np
 import torch
 from scipy.special import ndtr
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-from page import chart, put  # noqa: E402
-from world import Setting  # noqa: E402
+ROOT = Path(__file__).resolve().parents[1]
+runpy.run_path(str(ROOT / "tools" / "checkout.py"))
 
-from pack.samplers.batching import MicroBatch  # noqa: E402  isort: skip
-from pack.samplers.flow import Flow  # noqa: E402  isort: skip
-from pack.samplers.purse import Purse  # noqa: E402  isort: skip
-from pack.samplers.search.rounds import minimum  # noqa: E402  isort: skip
-from pack.samplers.task import Task  # noqa: E402  isort: skip
-from pack.samplers.resampling import RESAMPLERS  # noqa: E402  isort: skip
-from pack.samplers.run import Finish, Outcome, StopRules, check_budget, run  # noqa: E402  isort: skip
-from pack.samplers.search.smc import SMC, TEMPERINGS  # noqa: E402  isort: skip
+from pack.benchmarks.line_chart import chart
+from pack.benchmarks.world import Setting
+from pack.samplers.batching import MicroBatch
+from pack.samplers.flow import Flow
+from pack.samplers.purse import Purse
+from pack.samplers.resampling import RESAMPLERS
+from pack.samplers.run import Finish, Outcome, StopRules, check_budget, run
+from pack.samplers.search.rounds import minimum
+from pack.samplers.search.smc import SMC, TEMPERINGS
+from pack.samplers.task import Task
+from pack.tools.sections import put
 
-HERE = Path(__file__).resolve().parent
+DOCS = ROOT / "docs"
 MEANS, WEIGHTS, WIDTH, DIMENSIONS = (-1.0, 2.0), (0.3, 0.7), 0.2, 4
 BUDGETS, PARTICLES, PERIOD = (25, 50, 100, 200), (8, 32, 128, 512), 0.1
 _MEANS, _LOG_WEIGHTS = torch.tensor(MEANS), torch.tensor(WEIGHTS).log()
@@ -369,10 +371,10 @@ def main() -> None:
                 section, sheet = searched(name, pool, args.seeds, args.clock)
             print(f"## {name}\n\n{section}\n", flush=True)
             if args.write:
-                picture = HERE / "plots" / f"analytic-{name}.svg"
+                picture = DOCS / "plots" / f"analytic-{name}.svg"
                 picture.parent.mkdir(exist_ok=True)
                 picture.write_text(sheet)
-                put(HERE / "analytic.md", name, f"{section}\n\n![{name}](plots/{picture.name})")
+                put(DOCS / "analytic.md", name, f"{section}\n\n![{name}](plots/{picture.name})")
 
 
 if __name__ == "__main__":

@@ -5,23 +5,26 @@ prompts, with its standard error) between what a particle scores there and what 
 scores. Columns: the one-step x0 (lookahead 0), and rollouts of 1, 2 and 4 steps. `right` is how
 often a particle whose look is exactly right is exactly right when finished; `blur` what the
 automatic lookahead goes by, and `looks` how often it would look ahead there. --write puts the table
-into benchmarks/calibration.md and draws it.
+into docs/calibration.md and draws it.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
+import runpy
 import statistics
-import sys
 from pathlib import Path
 
 import torch
 from scipy.stats import rankdata
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-from page import chart, put  # noqa: E402
-from world import LOOK, SHARP, World, blur, held_out_prompts, judge, rewards_of  # noqa: E402
+ROOT = Path(__file__).resolve().parents[1]
+runpy.run_path(str(ROOT / "tools" / "checkout.py"))
+
+from pack.benchmarks.line_chart import chart
+from pack.benchmarks.world import LOOK, SHARP, World, blur, held_out_prompts, judge, rewards_of
+from pack.tools.sections import put
 
 LOOKS = (0, 1, 2, 4)
 
@@ -90,12 +93,12 @@ def main() -> None:
     text = table(args)
     print(text)
     if args.write:
-        put(Path(__file__).with_suffix(".md"), args.weights, text)
+        put(ROOT / "docs" / "calibration.md", args.weights, text)
         plot(args.weights, text)
 
 
 def plot(weights: str, text: str) -> None:
-    """plots/calibration-<weights>.svg of the correlations in a table."""
+    """docs/plots/calibration-<weights>.svg of the correlations in a table."""
     head, _, *rows = ([c.strip() for c in line.strip("|").split("|")] for line in text.split("\n"))
     series = {
         name: [tuple(map(float, row[i].split(" ± "))) if "±" in row[i] else None for row in rows]
@@ -104,7 +107,7 @@ def plot(weights: str, text: str) -> None:
     }
     title, times = f"What an early look tells, {weights}", tuple(row[0] for row in rows)
     drawn = chart(title, times, series, "t", "rank correlation (± se)")
-    (Path(__file__).parent / "plots" / f"calibration-{weights}.svg").write_text(drawn)
+    (ROOT / "docs" / "plots" / f"calibration-{weights}.svg").write_text(drawn)
 
 
 def table(args: argparse.Namespace) -> str:

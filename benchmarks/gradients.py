@@ -15,33 +15,36 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import runpy
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-import held_out  # noqa: E402
-import torch  # noqa: E402
-from pack.demo.scenes import COLOURS  # noqa: E402
-from pack.demo.text import parse  # noqa: E402
-from pack.samplers.flow import Flow  # noqa: E402
-from pack.samplers.guidance import GUIDANCES, TorchGradients, pull  # noqa: E402
-from pack.samplers.noise import AddressedNoise  # noqa: E402
-from pack.samplers.purse import Purse  # noqa: E402
-from pack.samplers.run import Finish, Outcome, StopRules, run  # noqa: E402
-from pack.samplers.search.rounds import minimum  # noqa: E402
-from pack.samplers.steering import Steering  # noqa: E402
-from pack.samplers.task import Task  # noqa: E402
-from page import put  # noqa: E402
-from torch import Tensor  # noqa: E402
-from torch.profiler import ProfilerActivity, profile  # noqa: E402
-from world import ROOT, SHAPE, Setting, World, held_out_prompts, judge  # noqa: E402
+import torch
+from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
 
-PLACE = ROOT / "benchmarks" / "gradients.md"
+ROOT = Path(__file__).resolve().parents[1]
+runpy.run_path(str(ROOT / "tools" / "checkout.py"))
+
+from pack.benchmarks import held_out
+from pack.benchmarks.world import SHAPE, Setting, World, held_out_prompts, judge
+from pack.demo.scenes import COLOURS
+from pack.demo.text import parse
+from pack.samplers.flow import Flow
+from pack.samplers.guidance import GUIDANCES, TorchGradients, pull
+from pack.samplers.noise import AddressedNoise
+from pack.samplers.purse import Purse
+from pack.samplers.run import Finish, Outcome, StopRules, run
+from pack.samplers.search.rounds import minimum
+from pack.samplers.steering import Steering
+from pack.samplers.task import Task
+from pack.tools.sections import put
+
+PLACE = ROOT / "docs" / "gradients.md"
 KEPT = ROOT / "benchmarks" / "results" / "gradients.json"
 AREA, WIDTH, GROUND = 225.0, 0.15, (0.94, 0.94, 0.94)
 METRICS = ("reward", "exact", "agree", "diversity", "nfe", "gradients", "seconds")

@@ -9,12 +9,12 @@ from collections import Counter
 import numpy as np
 import torch
 import torch.nn.functional as F
-import world  # noqa: F401 - gives the checkout its import name
-from pack.demo.scenes import COLOURS, SHAPES
-from pack.demo.text import parse
-from pack.rewards.count.colours import COLOURS as NAMED
-from pack.rewards.count.colours import name_pixels
 from scipy import ndimage
+
+from ..demo.scenes import COLOURS, SHAPES
+from ..demo.text import parse
+from ..rewards.count.colours import COLOURS as NAMED
+from ..rewards.count.colours import name_pixels
 
 LEAST_AREA = 40  # pixels of 128 x 128; a drawn shape has 177 or more
 # Area over that of the circumscribed circle: circle 1, square 2/pi, triangle 3 sqrt(3)/(4 pi).

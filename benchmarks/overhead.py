@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import importlib.util
 import json
 import math
 import os
 import random
+import runpy
 import statistics
 import subprocess
 import sys
@@ -32,11 +32,13 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-from page import put  # noqa: E402
-from world import ROOT  # noqa: E402
+ROOT = Path(__file__).resolve().parents[1]
+runpy.run_path(str(ROOT / "tools" / "checkout.py"))
 
-from pack.demo.text import encode  # noqa: E402  isort: skip
+from pack.demo.text import encode
+from pack.tools import serving
+from pack.tools.client import Client
+from pack.tools.sections import put
 
 DEMO, FOLDER = ROOT / "demo" / "flux_fast.safetensors", "models/diffusion_models"
 CAPTION = "three red circles and two blue squares"
@@ -104,19 +106,11 @@ def copies(name: str, model: Model) -> list[str]:
 # ---- the host
 
 
-def load(name: str, path: Path) -> object:
-    spec = importlib.util.spec_from_file_location(name, path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
 class Host:
     """A running ComfyUI with the pack."""
 
     def __init__(self, url: str) -> None:
-        self.client = load("flow_search_client", ROOT / "demo" / "client.py").Client(url)
+        self.client = Client(url)
 
     def spent(self, prompt: dict) -> dict:
         """What the report of the prompt's search says was spent."""
@@ -130,9 +124,9 @@ class Host:
 
 @contextlib.contextmanager
 def host(base: Path, device: str) -> Iterator[Host]:
-    dev, comfyui = load("flow_search_dev", ROOT / "dev.py"), os.environ["COMFYUI_PATH"]
-    dev.serving.link(ROOT, base / "custom_nodes" / "flow-search")
-    port = dev.serving.free_port()
+    comfyui = os.environ["COMFYUI_PATH"]
+    serving.link(ROOT, base / "custom_nodes" / "flow-search")
+    port = serving.free_port()
     command = [
         sys.executable, str(Path(comfyui) / "main.py"), "--listen", "127.0.0.1", "--port",
         str(port), "--base-directory", str(base), "--disable-api-nodes",
@@ -143,7 +137,7 @@ def host(base: Path, device: str) -> Iterator[Host]:
         process = subprocess.Popen(given, stdout=log, stderr=subprocess.STDOUT, cwd=comfyui)
         try:
             url = f"http://127.0.0.1:{port}"
-            if not dev.serving.came_up(process, url):
+            if not serving.came_up(process, url):
                 raise RuntimeError((base / "log").read_text()[-4000:])
             yield Host(url)
         finally:
@@ -348,7 +342,7 @@ def main() -> None:
 def show(name: str, section: str, write: bool) -> None:
     print(f"## {name}\n\n{section}\n", flush=True)
     if write:
-        put(ROOT / "benchmarks" / "overhead.md", name, section)
+        put(ROOT / "docs" / "overhead.md", name, section)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from world import AUTOMATIC, Finish, Prices, Setting
+from .world import AUTOMATIC, Finish, Prices, Setting
 
 BUDGETS = (25, 50, 100, 200)
 TIMED = 6  # prompts, for the seconds of a row

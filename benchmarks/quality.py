@@ -3,7 +3,7 @@
 Every row runs on the same held-out prompts and seeds; errors are standard errors over prompts, and
 `less best of N` is the paired difference in exactness to the best of N at the same budget. What was
 measured is kept in benchmarks/results/quality_<weights>.json, row by row, and is not measured
-again; --write makes benchmarks/quality_<weights>.md of it. Rows come from plans.py (--only takes
+again; --write makes docs/quality_<weights>.md of it. Rows come from plans.py (--only takes
 those whose names patterns find, pattern by pattern) or from --rows key=value,… --time measures the
 seconds of known rows again, on a few prompts (on all where a method stops by itself): on one
 machine that does nothing else; the page compares seconds only where all its rows were timed so.
@@ -18,19 +18,19 @@ import json
 import math
 import multiprocessing
 import re
+import runpy
 import statistics
-import sys
 import time
 from dataclasses import fields
 from pathlib import Path
 
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-import held_out  # noqa: E402
-import plans  # noqa: E402
-import quality_page  # noqa: E402
-from world import ROOT, Setting, World, held_out_prompts  # noqa: E402
+ROOT = Path(__file__).resolve().parents[1]
+runpy.run_path(str(ROOT / "tools" / "checkout.py"))
+
+from pack.benchmarks import held_out, plans, quality_tables
+from pack.benchmarks.world import Setting, World, held_out_prompts
 
 METRICS = ("exact", "rss", "agreement", "diversity", "nfe", "seconds")
 _WORLD: World | None = None
@@ -117,13 +117,13 @@ def main() -> None:
     results = Results(path, {"weights": named} | shape)
     plan = plans.plan(named)
     if args.write:
-        quality_page.write(named, results.about, plan, results.rows)
+        quality_tables.write(named, results.about, plan, results.rows)
         return
     wanted = {text: parse_setting(text) for text in args.rows}
     if not args.rows:
         wanted = {n: s for own in args.only for n, s in plan.items() if re.search(own, n)}
     texts = held_out_prompts(args.prompts, args.prompt_seed)
-    print(quality_page.HEAD, flush=True)
+    print(quality_tables.HEAD, flush=True)
     begin = args.weights, args.compile
     with multiprocessing.get_context("fork").Pool(args.jobs, _begin, begin) as pool:
         for setting in wanted.values() if args.time else ():
@@ -136,7 +136,7 @@ def main() -> None:
                 if repr(each) not in results.rows:
                     results.add(each, measure(pool, each, texts, args.seeds))
             base = results.rows[repr(plans.base_of(setting.budget, named))]
-            print(quality_page.line(name, results.rows[repr(setting)], base), flush=True)
+            print(quality_tables.line(name, results.rows[repr(setting)], base), flush=True)
 
 
 if __name__ == "__main__":

@@ -13,16 +13,21 @@ from __future__ import annotations
 
 import argparse
 import re
+import runpy
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import reward_models as models
 import torch
-from page import put
-from reward_models import B_32, H_14, L_14, Part
 from torch.utils.flop_counter import FlopCounterMode
+
+ROOT = Path(__file__).resolve().parents[1]
+runpy.run_path(str(ROOT / "tools" / "checkout.py"))
+
+from pack.benchmarks import reward_models as models
+from pack.benchmarks.reward_models import B_32, H_14, L_14, Part
+from pack.tools.sections import put
 
 
 @dataclass

@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 import torch
 import transformers as tf
-import world  # noqa: F401  (gives the checkout the name pack)
-from pack.rewards.preference.mps_blocks import CrossModel
 from torch import nn
+
+from ..rewards.preference.mps_blocks import CrossModel
 
 Part = Callable[[], tuple[nn.Module, Callable[[], object] | None]]
 WORDS = 32  # tokens of a prompt

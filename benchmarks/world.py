@@ -6,48 +6,37 @@ one a workflow gives, up to float rounding; the noise of the first particle diff
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-ROOT = Path(__file__).resolve().parent.parent
+from ..demo.data import load_decoder
+from ..demo.scenes import COLOURS, held_out_prompts
+from ..demo.taesd import narrowed
+from ..demo.text import encode, parse
+from ..demo.training.train_flux import load_flux
+from ..rewards.count.colour_count import ColourCount
+from ..rewards.count.colour_shapes import colour_counts
+from ..samplers.change_path import ChangePath
+from ..samplers.diffusions import Diffusion
+from ..samplers.flow import Flow
+from ..samplers.glass import Glass
+from ..samplers.interpolants import INTERPOLANTS
+from ..samplers.interpolants.linear import Linear
+from ..samplers.kernels import KERNELS
+from ..samplers.lookahead import AUTOMATIC, LOOK, SHARP, blur
+from ..samplers.noise import AddressedNoise
+from ..samplers.purse import Prices, Purse
+from ..samplers.replay import Book
+from ..samplers.run import Finish, Outcome, StopRules, check_budget, run
+from ..samplers.schedules import model_times, split_window
+from ..samplers.search import SEARCHES
+from ..samplers.search.rounds import Search, minimum
+from ..samplers.task import Task
+from ..samplers.types import Denoiser, Kernel, Objective
 
-if "pack" not in sys.modules:
-    spec = importlib.util.spec_from_file_location(
-        "pack", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)]
-    )
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["pack"] = module
-    spec.loader.exec_module(module)
-
-from pack.demo.data import load_decoder  # noqa: E402
-from pack.demo.scenes import COLOURS, held_out_prompts  # noqa: E402
-from pack.demo.taesd import narrowed  # noqa: E402
-from pack.demo.text import encode, parse  # noqa: E402
-from pack.demo.training.train_flux import load_flux  # noqa: E402
-from pack.rewards.count.colour_count import ColourCount  # noqa: E402
-from pack.rewards.count.colour_shapes import colour_counts  # noqa: E402
-from pack.samplers.change_path import ChangePath  # noqa: E402
-from pack.samplers.diffusions import Diffusion  # noqa: E402
-from pack.samplers.flow import Flow  # noqa: E402
-from pack.samplers.glass import Glass  # noqa: E402
-from pack.samplers.interpolants import INTERPOLANTS  # noqa: E402
-from pack.samplers.interpolants.linear import Linear  # noqa: E402
-from pack.samplers.kernels import KERNELS  # noqa: E402
-from pack.samplers.lookahead import AUTOMATIC, LOOK, SHARP, blur  # noqa: E402
-from pack.samplers.noise import AddressedNoise  # noqa: E402
-from pack.samplers.purse import Prices, Purse  # noqa: E402
-from pack.samplers.replay import Book  # noqa: E402
-from pack.samplers.run import Finish, Outcome, StopRules, check_budget, run  # noqa: E402
-from pack.samplers.schedules import model_times, split_window  # noqa: E402
-from pack.samplers.search import SEARCHES  # noqa: E402
-from pack.samplers.search.rounds import Search, minimum  # noqa: E402
-from pack.samplers.task import Task  # noqa: E402
-from pack.samplers.types import Denoiser, Kernel, Objective  # noqa: E402
-
+ROOT = Path(__file__).resolve().parents[1]
 SHAPE = (16, 16, 16)
 
 

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 from PIL import Image
 
-from .graphs import SIZE, node, search, with_input
+from .helpers.graphs import SIZE, node, search, with_input
 
 ENDS = ("execution_error", "execution_interrupted")
 PREVIEWS = (1, 4)  # binary messages of the host: an image, and one that says whose it is

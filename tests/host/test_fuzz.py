@@ -1,14 +1,14 @@
 """Random prompts give a result or one clear sentence, and the server goes on, cancelled or not.
 
-A slice of what benchmarks/robustness.py does.
+A slice of what scripts/robustness.py does.
 """
 
 import random
 
 import pytest
 
-from . import fuzz
-from .endurance import LATEST, SHORT, cancel_at, live_bytes, search_once
+from .helpers import fuzz
+from .helpers.endurance import LATEST, SHORT, cancel_at, live_bytes, search_once
 
 PROMPTS = 25
 

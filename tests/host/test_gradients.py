@@ -5,8 +5,8 @@ import json
 import pytest
 from pack.tools.client import ComfyError
 
-from .graphs import node, particles, plain, search, with_input
-from .runs import Runs
+from .helpers.graphs import node, particles, plain, search, with_input
+from .helpers.runs import Runs
 
 
 def guided(kind="dps", reward="brightness", strength=1.0, schedule="relative", **inputs):

@@ -4,7 +4,7 @@ import pytest
 from pack.samplers.search import SEARCHES
 from pack.tools.client import ComfyError
 
-from .graphs import SIZE, particles, plain, search, with_input
+from .helpers.graphs import SIZE, particles, plain, search, with_input
 
 METHODS = {
     "rbf": {"method.init_particles": 3, "method.speculation": 2},

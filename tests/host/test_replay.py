@@ -14,7 +14,7 @@ from pack.tools.client import ComfyError
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from .graphs import node, particles, search, with_input
+from .helpers.graphs import node, particles, search, with_input
 
 SEARCHES = {
     "rbf": lambda: search(name="replay rbf", budget=24, init_particles=5, seed=31),

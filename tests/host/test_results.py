@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from .graphs import node, particles, search, with_input
+from .helpers.graphs import node, particles, search, with_input
 from .test_methods import METHODS
 
 

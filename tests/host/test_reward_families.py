@@ -13,8 +13,8 @@ from safetensors.torch import save_file
 from ..rewards import tiny_hps_v3
 from ..rewards.families import LOCAL
 from ..rewards.over_http.vlm_server import serve
-from .graphs import CAPTION, node, particles, search, with_input
-from .memory import free, look, settled
+from .helpers.graphs import CAPTION, node, particles, search, with_input
+from .helpers.server_memory import free, look, settled
 from .test_reward_nodes import combine, scoring
 
 

@@ -4,7 +4,7 @@ import pytest
 from pack.tools.client import ComfyError
 
 from ..rewards.test_clip import build as build_clip
-from .graphs import CAPTION, node, particles, search, with_input
+from .helpers.graphs import CAPTION, node, particles, search, with_input
 
 
 def loader(name, **settings):

@@ -14,7 +14,7 @@ from pack.rewards import REWARDS
 from pack.tools.client import ComfyError
 from PIL import Image
 
-from .graphs import CAPTION, SIZE, node, search, with_input
+from .helpers.graphs import CAPTION, SIZE, node, search, with_input
 
 LONG = 900  # NFE, far more than any test waits for
 

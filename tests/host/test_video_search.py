@@ -10,8 +10,8 @@ import pytest
 from pack.tools.client import ComfyError
 from PIL import Image, ImageSequence
 
-from .graphs import node
-from .runs import Runs, assert_counted
+from .helpers.graphs import node
+from .helpers.runs import Runs, assert_counted
 from .test_events import listen
 from .test_reward_nodes import loader
 

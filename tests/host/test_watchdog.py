@@ -3,7 +3,7 @@
 import pytest
 from pack.tools.client import ComfyError
 
-from .graphs import CAPTION, node, particles, search, with_input
+from .helpers.graphs import CAPTION, node, particles, search, with_input
 from .test_reward_nodes import combine, loader, scoring
 
 SVDD = {"method.paths": 1}

@@ -1,6 +1,6 @@
 """Searches while everything around them is broken, in a process of their own.
 
-Arguments: ComfyUI's folder, the pack's, a folder for outputs. Prints by trouble: what the search
+Arguments: ComfyUI's folder, a folder for outputs. Prints by trouble: what the search
 gave, or its error, and the lines in the log.
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from unittest import mock
 
-import alone  # isort: skip
+import host_in_process as process  # isort: skip
 
 import comfy.model_management as mm
 import comfy.utils
@@ -29,7 +29,7 @@ from PIL import Image
 
 import nodes
 
-PLACE = Path(alone.REST[0])
+PLACE = Path(process.ARGUMENTS[0])
 CAPTION = "three red circles"
 FULL = OSError(errno.ENOSPC, "No space left on device")
 LATENT = {"samples": torch.zeros(1, 16, 8, 8)}

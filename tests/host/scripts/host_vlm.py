@@ -1,18 +1,18 @@
 """Run by test_host_vlm.py in a process of its own: VQAScore by a small Qwen3-VL of the host's.
 
-Arguments: ComfyUI's folder, the pack's. Prints one JSON object.
+Argument: ComfyUI's folder. Prints one JSON object.
 """
 
 import json
 from types import SimpleNamespace
 
-import alone  # noqa: F401  isort: skip
+import host_in_process  # noqa: F401  isort: skip
 
 import comfy.text_encoders.qwen_image
 import torch
 import transformers
 from pack.rewards.question.host_vlm import HostVlmScore
-from probe.vlm import SIGHT, TEXT, build
+from pack.tests.host.probe.vlm import SIGHT, TEXT, build
 
 PROMPTS = ["a red cat", "two blue dogs"]
 

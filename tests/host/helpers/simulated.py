@@ -1,15 +1,13 @@
 """The host's modules on a device of known memory, for scripts in a process of their own.
 
 The device is cpu:0, which the host takes for another one than cpu and so loads to and unloads
-from. Arguments of the script: ComfyUI's folder, the pack's.
+from. The script imports host_in_process first.
 """
 
 import collections
 import hashlib
 import random
 from types import SimpleNamespace
-
-import alone  # noqa: F401  isort: skip
 
 import comfy.model_management as mm
 import comfy.model_patcher

@@ -1,6 +1,6 @@
 """Searches that fail and have no room for what they found, in a process of their own.
 
-Arguments: ComfyUI's folder, the pack's, a folder for outputs, and what is full: "output" (that
+Arguments: ComfyUI's folder, a folder for outputs, and what is full: "output" (that
 folder alone) or "all" (no file may have more than a kilobyte). Prints the error and the log.
 """
 
@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-import alone  # isort: skip
+import host_in_process as process  # isort: skip
 
 import comfy_extras.nodes_custom_sampler as stock
 import folder_paths
@@ -22,7 +22,7 @@ from pack.nodes.show import output
 
 import nodes
 
-PLACE, full = Path(alone.REST[0]), alone.REST[1]
+PLACE, full = Path(process.ARGUMENTS[0]), process.ARGUMENTS[1]
 CAPTION = "three red circles"
 folder_paths.set_output_directory(str(PLACE / "output"))
 folder_paths.set_temp_directory(str(PLACE / "temp"))

@@ -1,6 +1,6 @@
 """A workflow as the script that an exporter makes of it: nodes called one after the other.
 
-Arguments: ComfyUI's folder, the pack's, a prompt as JSON, a folder for outputs, and "server" where
+Arguments: ComfyUI's folder, a prompt as JSON, a folder for outputs, and "server" where
 there is one that is made and never run, as some exporters do; these give hidden inputs, too.
 Prints what the nodes gave, by class: texts, and shapes of tensors.
 """
@@ -9,7 +9,7 @@ import asyncio
 import json
 import random
 
-import alone  # isort: skip
+import host_in_process as process  # isort: skip
 
 import folder_paths
 import server
@@ -17,7 +17,7 @@ import torch
 
 import nodes
 
-text, place, *options = alone.REST
+text, place, *options = process.ARGUMENTS
 graph = json.loads(text)
 folder_paths.set_output_directory(place + "/output")
 folder_paths.set_temp_directory(place + "/temp")
@@ -29,7 +29,7 @@ if options:
     execution.PromptQueue(server.PromptServer.instance)
 assert hasattr(server.PromptServer, "instance") == bool(options)
 loop.run_until_complete(nodes.init_extra_nodes(init_custom_nodes=False, init_api_nodes=False))
-assert loop.run_until_complete(nodes.load_custom_node(alone.PACK))
+assert loop.run_until_complete(nodes.load_custom_node(str(process.ROOT)))
 workflow = {"id": "an id", "nodes": [{"id": int(i)} for i in graph]}
 extra = {"workflow": workflow}
 answers, shown = {}, {}

@@ -1,6 +1,6 @@
 """Run by test_video.py in a process of its own: rewards of clips behind the host's objective.
 
-The decoder is a stub: it repeats each latent pixel. Arguments: ComfyUI's folder, the pack's, that
+The decoder is a stub: it repeats each latent pixel. Arguments: ComfyUI's folder, that
 of the rewards' weights. Prints one JSON object.
 """
 
@@ -8,12 +8,11 @@ import json
 import sys
 from types import SimpleNamespace
 
-import alone  # isort: skip
+import host_in_process as process  # isort: skip
 
 import folder_paths
 import server
 import torch
-from apple import Apple
 from pack.nodes import combine, reward, search
 from pack.nodes.host import decode, objective, reward_files
 from pack.nodes.host import reward as hosted
@@ -22,9 +21,10 @@ from pack.nodes.run import one_search as search_run
 from pack.nodes.run import watchdog
 from pack.nodes.show import report
 from pack.samplers.types import Particles, SearchEvent
+from pack.tests.host.helpers.apple import Apple
 
 server.PromptServer.instance = SimpleNamespace(send_sync=lambda *sent: None, client_id=None)
-folder_paths.add_model_folder_path(reward_files.FOLDER, *alone.REST)
+folder_paths.add_model_folder_path(reward_files.FOLDER, *process.ARGUMENTS)
 CLIP = 5 * 48 * 48 * 3 * 4  # bytes of a clip here
 base = SimpleNamespace(process_latent_out=lambda x: x)
 network = SimpleNamespace(base=base, memory=lambda shape: 0)

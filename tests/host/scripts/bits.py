@@ -1,6 +1,6 @@
 """The exact results of a fixed set of searches, kept before a change that must alter none of them.
 
-    FLOW_SEARCH_BITS=/tmp/bits.json python dev.py test tests/host/bits.py
+    FLOW_SEARCH_BITS=/tmp/bits.json python dev.py test tests/host/scripts/bits.py
 
 records where that file is not there, and compares where it is: reports without their seconds,
 latents bit by bit, and the replay of each recorded report. Another processor has other bits, so the
@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from . import wiring
-from .graphs import node, particles, plain, search, with_input
-from .runs import Runs
-from .test_gradients import guided
-from .test_methods import METHODS
+from ..helpers import wiring
+from ..helpers.graphs import node, particles, plain, search, with_input
+from ..helpers.runs import Runs
+from ..test_gradients import guided
+from ..test_methods import METHODS
 
 FILE = os.environ.get("FLOW_SEARCH_BITS")
 pytestmark = pytest.mark.skipif(FILE is None, reason="FLOW_SEARCH_BITS names no file")

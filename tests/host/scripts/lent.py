@@ -1,6 +1,6 @@
 """Run by test_lent.py: searches by weights that have their place on the device for one call.
 
-Arguments: ComfyUI's folder, the pack's. Prints one JSON object.
+Argument: ComfyUI's folder. Prints one JSON object.
 """
 
 import contextlib
@@ -9,12 +9,12 @@ import itertools
 import json
 import logging
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 
-sys.path.insert(1, str(Path(__file__).parent))
-import simulated  # noqa: E402
-from simulated import (  # noqa: E402
+import host_in_process  # noqa: F401  isort: skip
+
+from pack.tests.host.helpers import simulated
+from pack.tests.host.helpers.simulated import (
     DEVICE,
     LARGE,
     MB,
@@ -30,15 +30,15 @@ from simulated import (  # noqa: E402
     stock,
 )
 
-import comfy.hooks  # noqa: E402  isort: skip
-import comfy.memory_management  # noqa: E402  isort: skip
-import comfy.ops  # noqa: E402  isort: skip
-import torch  # noqa: E402  isort: skip
-from pack.nodes.host import reward as hosting  # noqa: E402  isort: skip
+import comfy.hooks  # isort: skip
+import comfy.memory_management  # isort: skip
+import comfy.ops  # isort: skip
+import torch  # isort: skip
+from pack.nodes.host import reward as hosting  # isort: skip
 
 DYNAMIC = importlib.util.find_spec("comfy.model_prefetch")  # None in older hosts
 if DYNAMIC:
-    import pages
+    from pack.tests.host.helpers import vram_pages as pages
 
 LITTLE = {"samples": torch.zeros(1, 16, 8, 8)}
 GUIDANCES = ("none", "dps", "x0")

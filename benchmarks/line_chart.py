@@ -1,10 +1,8 @@
-"""What the benchmarks write: sections of a page between marks, and line charts as SVG."""
+"""Line charts as SVG."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from pathlib import Path
 
 COLOURS = ("#4c72b0", "#dd8452", "#55a868", "#c44e52", "#8172b3", "#937860", "#da8bc3", "#333333")
 
@@ -47,14 +45,3 @@ def line(name: str, points: list, y: Callable[[float], float], i: int) -> list[s
         f'<path d="M415 {60 + 20 * i}h18" stroke="{colour}" stroke-width="2"/>',
         f'<text x="438" y="{64 + 20 * i}">{name}</text>',
     ]
-
-
-def put(place: Path, name: str, section: str) -> None:
-    """Replace what stands between the marks of `name` in a page."""
-    begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
-    pattern, text = re.compile(f"{begin}.*?{end}", re.DOTALL), place.read_text()
-    if not pattern.search(text):
-        raise ValueError(
-            f"{place.name} without the marks of {name!r} given, wanted {begin} … {end}."
-        )
-    place.write_text(pattern.sub(lambda _: f"{begin}\n{section}\n{end}", text))

@@ -6,11 +6,11 @@ import math
 import statistics
 from pathlib import Path
 
-import plans
-from page import chart
-from world import Setting
+from . import plans
+from .line_chart import chart
+from .world import Setting
 
-HERE = Path(__file__).resolve().parent
+DOCS = Path(__file__).resolve().parents[1] / "docs"
 NOTES = {
     "base": "From 100 NFE on the particle methods have the automatic lookahead, which comes to 4 "
     "for 93 of 100 first particles of this model; `lookahead 0` is without."
@@ -166,7 +166,7 @@ def write(weights: str, about: dict, plan: dict[str, Setting], measured: dict[st
             for name, rows in methods.items()
         }
         drawn = chart(f"Exactly right, {weights}", plans.BUDGETS, series, "NFE", "exact (± se)")
-        (HERE / "plots" / f"quality-{weights}.svg").write_text(drawn)
+        (DOCS / "plots" / f"quality-{weights}.svg").write_text(drawn)
         page.append(f"![quality](plots/quality-{weights}.svg)")
         page += [
             "## The paper's order",
@@ -186,4 +186,4 @@ def write(weights: str, about: dict, plan: dict[str, Setting], measured: dict[st
             "score little; with a large model NFE decide.",
             equal_seconds(every),
         ]
-    (HERE / f"quality_{weights}.md").write_text("\n\n".join(page) + "\n")
+    (DOCS / f"quality_{weights}.md").write_text("\n\n".join(page) + "\n")

@@ -7,22 +7,22 @@ from collections.abc import Callable
 from .graph import Graph, Output
 from .parts import COLUMNS, DEV, HUB, SCHNELL, few_steps, flux, flux_files, prompt, search, shown
 
-PAGES: dict[str, Callable[[Graph], None]] = {}
+EXAMPLES: dict[str, Callable[[Graph], None]] = {}
 INTRICATE = (
     "three ceramic owls on a shelf, the middle one wearing glasses, none of them blue, a cat "
     "asleep under the shelf"
 )
 
 
-def page(fill: Callable[[Graph], None]) -> Callable[[Graph], None]:
-    PAGES[fill.__name__] = fill
+def example(fill: Callable[[Graph], None]) -> Callable[[Graph], None]:
+    EXAMPLES[fill.__name__] = fill
     return fill
 
 
 def build(name: str, object_info: dict) -> dict:
     """The workflow of that name."""
     graph = Graph(object_info, COLUMNS)
-    PAGES[name](graph)
+    EXAMPLES[name](graph)
     return graph.workflow()
 
 
@@ -45,7 +45,7 @@ def schnell(
     g.note("load", note, height=420)
 
 
-@page
+@example
 def flux_schnell_rbf_vqascore(g: Graph) -> None:
     def reward() -> Output:
         return g.add("set", "FlowSearchRewardLoader", reward="vqascore",
@@ -63,7 +63,7 @@ def flux_schnell_rbf_vqascore(g: Graph) -> None:
     schnell(g, INTRICATE, reward, 100, note, "flux_schnell_rbf_vqascore")
 
 
-@page
+@example
 def counting_grounding_dino(g: Graph) -> None:
     def reward() -> Output:
         return g.add("set", "FlowSearchRewardLoader", reward="object_count",
@@ -79,7 +79,7 @@ def counting_grounding_dino(g: Graph) -> None:
     schnell(g, "six airplanes flying over seven camels", reward, 100, note, "counting")
 
 
-@page
+@example
 def vlm_judge_over_http(g: Graph) -> None:
     def reward() -> Output:
         return g.add("set", "FlowSearchRewardLoader", reward="vqascore_http",
@@ -99,7 +99,7 @@ def vlm_judge_over_http(g: Graph) -> None:
     schnell(g, INTRICATE, reward, 60, note, "vlm_judge")
 
 
-@page
+@example
 def flux_dev_rbf_pickscore(g: Graph) -> None:
     model, clip, vae = flux(g, "flux1-dev.safetensors")
     words, cond = prompt(g, clip, "portrait of an old sailor with a parrot, oil on canvas")
@@ -127,7 +127,7 @@ def flux_dev_rbf_pickscore(g: Graph) -> None:
     ), height=380)  # fmt: skip
 
 
-@page
+@example
 def inpaint_search(g: Graph) -> None:
     model, clip, vae = flux(g, "flux1-dev.safetensors")
     picture = g.add("load", "LoadImage", image="example.png", box=(320, 360))
@@ -158,7 +158,7 @@ def inpaint_search(g: Graph) -> None:
     ), height=400)  # fmt: skip
 
 
-@page
+@example
 def kontext_edit_search(g: Graph) -> None:
     file = "flux1-dev-kontext_fp8_scaled.safetensors"
     model, clip, vae = flux(g, file)
@@ -195,7 +195,7 @@ def kontext_edit_search(g: Graph) -> None:
     ), height=360)  # fmt: skip
 
 
-@page
+@example
 def best_of_n_against_rbf(g: Graph) -> None:
     loader = g.add("load", "FlowSearchDemoLoader", checkpoint="fast")
     model, clip, vae = (Output(loader.node, i) for i in range(3))
@@ -227,7 +227,7 @@ def best_of_n_against_rbf(g: Graph) -> None:
     ), height=300)  # fmt: skip
 
 
-@page
+@example
 def wan_video_frames(g: Graph) -> None:
     model = g.add("load", "UNETLoader", unet_name="wan2.1_t2v_1.3B_fp16.safetensors",
                   weight_dtype="default")  # fmt: skip

@@ -1,10 +1,11 @@
-"""Long runs, cancels and bad prompts: python benchmarks/robustness.py --write [fuzz cancel …]
+"""Long runs, cancels and bad prompts: robustness.py --write [fuzz cancel …]
 
-`memory`: a search by a device that has too little memory and that runs out of it at random points,
-against the same search without. `growth`: many searches in one server. `cancel`: searches cancelled
-at random moments, each followed by another prompt. `fuzz`: random prompts. Needs COMFYUI_PATH and
-the environment of `python dev.py test`; the figures are in benchmarks/robustness.md. Where a bound
-is broken it says so, writes nothing of that section, and ends with status 1.
+The long form of test_fuzz.py and test_swapping.py. `memory`: a search on a device that has too
+little memory and runs out of it at random points, against the same search with enough. `growth`:
+many searches in one server. `cancel`: searches cancelled at random moments, each followed by
+another prompt. `fuzz`: random prompts. Needs COMFYUI_PATH and the environment of
+`python dev.py test`. `--write` puts the numbers into docs/robustness.md. If a bound is broken, it
+says so, does not write that section, and ends with status 1.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ import contextlib
 import json
 import os
 import random
+import runpy
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -23,45 +24,33 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1])]
-import overhead  # noqa: E402
-from page import put  # noqa: E402
+ROOT = Path(__file__).resolve().parents[3]
+runpy.run_path(str(ROOT / "tools" / "checkout.py"))
 
-from tests.host import endurance, fuzz  # noqa: E402
+from pack.tests.host.helpers import endurance, fuzz
+from pack.tests.host.helpers.scripts import run_script
+from pack.tests.host.helpers.server import Host, serving
+from pack.tools.sections import put, table
+from pack.tools.serving import link
 
-ROOT = overhead.ROOT
-PAGE = ROOT / "benchmarks" / "robustness.md"
+PAGE = ROOT / "docs" / "robustness.md"
 MB = 1 << 20
 SLOPE = 128  # KiB a search that may stay: four times what was measured, 5 MiB in 40 searches
 TENSORS = 64  # KiB of tensors that may be there more than after the second search
 Measured = tuple[str, list[str]]  # the section, and a sentence for each bound that was broken
 
 
-class Host(overhead.Host):
-    """A running server, as the tests' helpers want it."""
-
-    def probe(self, prompt: dict) -> dict:
-        number = self.client.queue(prompt)
-        entry = fuzz.ended(self.client, number, 300)
-        return json.loads(entry["outputs"]["probe"]["probe"][0])
-
-
 @contextlib.contextmanager
-def server() -> Iterator[tuple[Host, Path]]:
-    """A server with the pack and the tests' probes, and its folder."""
-    dev = overhead.load("flow_search_dev", ROOT / "dev.py")
+def server() -> Iterator[Host]:
+    """A server with the pack and the tests' probes."""
     with tempfile.TemporaryDirectory() as folder:
         base = Path(folder)
         for name in ("custom_nodes", "models", "input", "output", "user"):
             (base / name).mkdir()
-        dev.serving.link(ROOT / "tests" / "host" / "probe", base / "custom_nodes" / "probe")
-        with overhead.host(base, "cpu") as running:
-            yield Host(running.client.url), base
-
-
-def table(heads: tuple[str, ...], rows: list[tuple]) -> str:
-    lines = [heads, ("---",) * len(heads), *rows]
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+        link(ROOT, base / "custom_nodes" / "flow-search")
+        link(ROOT / "tests" / "host" / "probe", base / "custom_nodes" / "probe")
+        with serving(Path(os.environ["COMFYUI_PATH"]), base) as running:
+            yield running
 
 
 def broken(*bounds: tuple[object, str]) -> list[str]:
@@ -72,7 +61,7 @@ def broken(*bounds: tuple[object, str]) -> list[str]:
 def of_fuzz(count: int, seed: int) -> Measured:
     """How `count` random prompts end."""
     ends: list[fuzz.End] = []
-    with server() as (host, base), open(base.with_suffix(".prompts"), "w") as trail:
+    with server() as host, open(host.base.with_suffix(".prompts"), "w") as trail:
         print(f"every prompt is in {trail.name}", flush=True)
         made = fuzz.Fuzzer(host.client.get("/object_info"), random.Random(seed))
         begin = time.perf_counter()
@@ -86,7 +75,7 @@ def of_fuzz(count: int, seed: int) -> Measured:
                 break
         seconds = time.perf_counter() - begin
         after = fuzz.run(host.client, made.bases[0], 120)
-        log = (base / "log").read_text()
+        log = host.log.read_text()
     kinds, strays = Counter(end.kind for end in ends), fuzz.stray_traces(log)
     print("\n\n".join(strays), flush=True)
     own = [e for e in ends if e.kind == "error" and e.node.startswith(fuzz.OWN)]
@@ -115,7 +104,7 @@ def of_cancel(count: int, seed: int) -> Measured:
     ends: dict[int, Counter[str]] = {endurance.LONG: Counter(), endurance.SHORT: Counter()}
     after: Counter[str] = Counter()
     slowest = 0.0
-    with server() as (host, _):
+    with server() as host:
         took = [endurance.search_once(host.client, count + i) for i in range(4)][1:]
         latest = endurance.LATEST * statistics.median(took)  # the first one loads the models
         cancels = [(endurance.LONG, rng.uniform(0.0, 2.0)) for _ in range(count // 2)]
@@ -159,16 +148,10 @@ def resident(pid: int) -> int:
 def of_growth(count: int, seed: int) -> Measured:
     """What the server holds after more and more searches."""
     rows, held, live = [], [], {}
-    with server() as (host, base):
-        pid = next(
-            int(p.name)
-            for p in Path("/proc").iterdir()
-            if p.name.isdigit() and str(base).encode() in (p / "cmdline").read_bytes()
-            and (p / "stat").read_text().rsplit(") ", 1)[1].split()[1] == str(os.getpid())
-        )  # fmt: skip
+    with server() as host:
         for i in range(1, count + 1):
             endurance.search_once(host.client, seed + i, budget=60)
-            held.append(resident(pid) / MB)
+            held.append(resident(host.process.pid) / MB)
             if i in (1, 2, 5, count) or i % 10 == 0:
                 live[i] = endurance.live_bytes(host)
                 rows.append((i, f"{live[i] / MB:.2f}", f"{held[-1]:.0f}"))
@@ -188,12 +171,8 @@ def of_growth(count: int, seed: int) -> Measured:
 
 def of_memory(count: int, seed: int) -> Measured:
     """What running out of memory changes in a search of `count` NFE."""
-    script = ROOT / "tests" / "host" / "exhausting.py"
-    command = [sys.executable, script, os.environ["COMFYUI_PATH"], ROOT, count, seed]
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(done.stderr[-4000:])
-    told = json.loads(done.stdout.splitlines()[-1])
+    comfyui = Path(os.environ["COMFYUI_PATH"])
+    told = run_script("robustness_memory.py", comfyui, count, seed, timeout=36_000)
     rows, same = [], ("best", "picture")
     for name, found in told.items():
         points = ", ".join(f"{what} {times}" for what, times in found["raised"].items()) or "none"
@@ -223,7 +202,7 @@ if __name__ == "__main__":
     parser.add_argument("sections", nargs="*", default=list(SECTIONS), metavar="section")
     parser.add_argument("--count", type=int, help="how many, in place of the page's number")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--write", action="store_true", help="into benchmarks/robustness.md")
+    parser.add_argument("--write", action="store_true", help="into docs/robustness.md")
     given = parser.parse_args()
     wrong = []
     for name in given.sections:

@@ -1,6 +1,6 @@
 """The workflow of each help page: few nodes around the page's own, on the demo model.
 
-pictures.py takes their pictures, which carry them: dropped on the canvas, a picture opens.
+help_pictures.py makes an image of each. It carries the workflow: dropped on the canvas, it opens.
 """
 
 from __future__ import annotations

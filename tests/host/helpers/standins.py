@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from ..rewards.families import LOCAL
+from ...rewards.families import LOCAL
 from .graphs import CAPTION, node
 
 WAN = "Wan 2.1 T2V"

@@ -1,17 +1,27 @@
-"""Run by benchmarks/robustness.py: a search that runs out of memory, and the same without.
+"""Run by robustness.py: a search that runs out of memory, and the same without.
 
-Arguments: ComfyUI's folder, the pack's, the budget, a seed. Prints one JSON object.
+Arguments: ComfyUI's folder, the budget, a seed. Prints one JSON object.
 """
 
 import json
 import sys
 
-from alone import REST  # isort: skip
-from simulated import LARGE, MB, TIGHT, Shortage, anything, counts, hashed, searched, torch
+from host_in_process import ARGUMENTS  # isort: skip
 
-from allocator import Allocator  # isort: skip
+import torch
+from pack.tests.host.helpers.allocator import Allocator
+from pack.tests.host.helpers.simulated import (
+    LARGE,
+    MB,
+    TIGHT,
+    Shortage,
+    anything,
+    counts,
+    hashed,
+    searched,
+)
 
-BUDGET, SEED = map(int, REST)
+BUDGET, SEED = map(int, ARGUMENTS)
 LATENT = {"samples": torch.zeros(1, 16, 8, 8)}
 SMALL = 40 * MB  # holds all weights, not what the decoder asks for
 PATHS = 4  # children that are decoded together

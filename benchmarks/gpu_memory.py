@@ -1,4 +1,4 @@
-"""What stays on a GPU together in a search at 1024x1024: python benchmarks/memory.py --write
+"""What stays on a GPU together in a search at 1024x1024: python benchmarks/gpu_memory.py --write
 
 Reckoned, not measured: the networks' parameters are counted on ComfyUI's own classes in their
 published sizes, built without weights; what a call on one candidate takes is ComfyUI's own
@@ -9,25 +9,28 @@ COMFYUI_PATH and the environment of `python dev.py test`.
 from __future__ import annotations
 
 import os
+import runpy
 import sys
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-from page import put  # noqa: E402
+ROOT = Path(__file__).resolve().parents[1]
+runpy.run_path(str(ROOT / "tools" / "checkout.py"))
+
+from pack.tools.sections import put
 
 write, sys.argv = "--write" in sys.argv, [sys.argv[0], "--cpu"]
 sys.path.insert(0, os.environ["COMFYUI_PATH"])
-import comfy.options  # noqa: E402
+import comfy.options
 
 comfy.options.enable_args_parsing()
-import comfy.ops  # noqa: E402
-import comfy.supported_models as supported  # noqa: E402
-from comfy.ldm.flux.model import Flux  # noqa: E402
-from comfy.ldm.modules.diffusionmodules.mmdit import MMDiT  # noqa: E402
-from comfy.ldm.qwen_image.model import QwenImageTransformer2DModel  # noqa: E402
+import comfy.ops
+import comfy.supported_models as supported
+from comfy.ldm.flux.model import Flux
+from comfy.ldm.modules.diffusionmodules.mmdit import MMDiT
+from comfy.ldm.qwen_image.model import QwenImageTransformer2DModel
 
 GIB = 1 << 30
 SIDE = 1024
@@ -36,7 +39,7 @@ TAEW = (
     50 * (SIDE // 8) ** 2 * 1024 * 2
 )  # Qwen-Image's lighttaew2_1 (comfy/sd.py, memory_used_decode)
 KEPT_FREE = 1.0  # GiB, what ComfyUI leaves alone
-REWARDS = {  # GiB, benchmarks/reward_costs.md
+REWARDS = {  # GiB, docs/reward_costs.md
     "a weightless reward": 0.0, "`object_count` (base)": 0.9, "PickScore": 1.8,
     "`vqascore` (xl)": 5.9,
 }  # fmt: skip
@@ -98,4 +101,4 @@ if __name__ == "__main__":
     text = table()
     print(text)
     if write:
-        put(Path(__file__).resolve().parents[1] / "README.md", "memory", text)
+        put(ROOT / "README.md", "memory", text)

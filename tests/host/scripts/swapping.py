@@ -1,6 +1,6 @@
-"""Run by test_memory.py and test_tricks.py: networks and decoders that take turns in memory.
+"""Run by test_swapping.py and test_tricks.py: networks and decoders that take turns in memory.
 
-Arguments: ComfyUI's folder, the pack's. Prints one JSON object.
+Argument: ComfyUI's folder. Prints one JSON object.
 """
 
 import importlib.util
@@ -10,7 +10,9 @@ import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
-from simulated import (
+import host_in_process  # noqa: F401  isort: skip
+
+from pack.tests.host.helpers.simulated import (
     DEVICE,
     LARGE,
     LATENT,
@@ -39,9 +41,10 @@ import comfy.sampler_helpers  # isort: skip
 import comfy.samplers  # isort: skip
 import folder_paths  # isort: skip
 import torch  # isort: skip
-from allocator import Allocator  # isort: skip
 from pack.nodes.host import decode, network as flow  # isort: skip
 from pack.nodes.host import reward as hosting  # isort: skip
+
+from pack.tests.host.helpers.allocator import Allocator  # isort: skip
 
 import nodes  # isort: skip
 from node_helpers import conditioning_set_values  # isort: skip
