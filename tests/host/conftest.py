@@ -9,6 +9,7 @@ from pack.tools import sections, writing
 from pack.tools.installing import lock
 from pack.tools.serving import link
 
+from .helpers.browser import browser_tools
 from .helpers.model_tables import PAGE, rows_of
 from .helpers.scripts import run_script
 from .helpers.server import NEWEST, ODD_NAME, ROOT, serving
@@ -72,3 +73,9 @@ def table_row(request, host, record_property):
             assert row in rows, f"{PAGE} lacks this row: {writing.COMMAND}"
 
     return compare
+
+
+@pytest.fixture(scope="session")
+def tools():
+    """Node.js, its modules, and a Chromium."""
+    return browser_tools()

@@ -15,9 +15,9 @@ from pack.tools.serving import link
 from PIL import Image
 
 from .helpers.graphs import search, with_input
+from .helpers.prompts import ended, post, rewards, trouble, wait
 from .helpers.scripts import run_script
 from .helpers.server import ODD_NAME, ROOT, serving
-from .test_survival import ended, post, rewards, trouble, wait
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and limits of Unix")
 LONG = 90_000  # NFE

@@ -13,9 +13,9 @@ from pack.tools.client import to_api
 from PIL import Image
 
 from .helpers.graphs import node, search
+from .helpers.prompts import ended, post
 from .helpers.scripts import run_script
 from .helpers.server import ROOT
-from .test_survival import ended, post
 
 
 @pytest.fixture(scope="module")

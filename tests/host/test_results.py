@@ -6,7 +6,7 @@ import json
 import pytest
 
 from .helpers.graphs import node, particles, search, with_input
-from .test_methods import METHODS
+from .helpers.methods import METHODS
 
 
 def finished(report):

@@ -14,8 +14,8 @@ from ..rewards import tiny_hps_v3
 from ..rewards.families import LOCAL
 from ..rewards.over_http.vlm_server import serve
 from .helpers.graphs import CAPTION, node, particles, search, with_input
+from .helpers.reward_graphs import combine, scoring
 from .helpers.server_memory import free, look, settled
-from .test_reward_nodes import combine, scoring
 
 
 def build_hps_v3(path):

@@ -6,8 +6,8 @@ from pack.tools.client import ComfyError
 
 from ..rewards.test_temporal import build
 from .helpers.graphs import search
+from .helpers.reward_graphs import combine, greys, loader, scoring
 from .helpers.scripts import run_script
-from .test_reward_nodes import combine, greys, loader, scoring
 
 
 def video(reward="picture", **settings):

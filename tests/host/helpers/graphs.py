@@ -89,3 +89,17 @@ def particles(graph, method="best_of_n", **inputs):
         own.pop(name)
     graph["search"] = node("FlowSearchParticles", **own | {"method": method} | inputs)
     return graph
+
+
+def guided(kind="dps", reward="brightness", strength=1.0, schedule="relative", **inputs):
+    """An RBF search for a dark little picture, guided there."""
+    graph = search(**inputs)
+    graph["latent"]["inputs"] |= {"width": 64, "height": 64}
+    graph["reward"] = node("FlowSearchRewardLoader", reward=reward)
+    if reward == "brightness":
+        graph["reward"]["inputs"]["reward.target"] = 0.0
+    given = {"": kind, ".strength": strength, ".schedule": schedule}
+    graph["sampler"]["inputs"] |= {f"guidance{key}": value for key, value in given.items()}
+    if kind == "none":
+        del graph["sampler"]["inputs"]["guidance.strength"]
+    return graph

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from pack.tools.client import Client, ComfyError
@@ -34,6 +35,13 @@ class Host:
                 return entry["outputs"]
             time.sleep(0.05)
         raise TimeoutError(self.log.read_text()[-2000:])
+
+    @contextlib.contextmanager
+    def new_log(self) -> Iterator[list[str]]:
+        """The lines that the server logs while the block runs; the list fills at its end."""
+        before, lines = len(self.log.read_text()), []
+        yield lines
+        lines += self.log.read_text()[before:].splitlines()
 
     def probe(self, prompt: dict, node: str = "probe") -> dict:
         return json.loads(self.run(prompt)[node]["probe"][0])

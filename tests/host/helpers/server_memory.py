@@ -2,8 +2,8 @@
 
 import uuid
 
-from ..test_survival import post
 from .graphs import node
+from .prompts import post
 
 
 def look(after=None):

@@ -15,10 +15,9 @@ from pathlib import Path
 import pytest
 
 from ..helpers import wiring
-from ..helpers.graphs import node, particles, plain, search, with_input
+from ..helpers.graphs import guided, node, particles, plain, search, with_input
+from ..helpers.methods import METHODS
 from ..helpers.runs import Runs
-from ..test_gradients import guided
-from ..test_methods import METHODS
 
 FILE = os.environ.get("FLOW_SEARCH_BITS")
 pytestmark = pytest.mark.skipif(FILE is None, reason="FLOW_SEARCH_BITS names no file")
