@@ -37,8 +37,10 @@ runpy.run_path(str(ROOT / "tools" / "checkout.py"))
 
 from pack.tools import client, installing, serving, writing
 from pack.tools.chromium import chromium
+from pack.tools.demo_runs import SEARCHES, find, variants
 from pack.tools.installing import Host, cache_dir
 from pack.tools.processes import WINDOWS, Fail, say, tail
+from pack.tools.saved_workflow import Prompt, to_api
 
 
 def demo(host: Host, extra: list[str]) -> int:
@@ -53,8 +55,8 @@ def demo(host: Host, extra: list[str]) -> int:
         try:
             with serving.server(host, Path(base), log, extra=extra) as (url, _):
                 comfy = client.Client(url)
-                prompt = client.to_api(workflow, comfy.get("/object_info"))
-                runs = client.variants(prompt)
+                prompt = to_api(workflow, comfy.get("/object_info"))
+                runs = variants(prompt)
                 for name, run in runs.items():
                     reports[name] = run_one(
                         comfy, name, run, workflow if run is prompt else None, out
@@ -69,7 +71,7 @@ def demo(host: Host, extra: list[str]) -> int:
 
 
 def run_one(
-    comfy: client.Client, name: str, prompt: client.Prompt, workflow: dict | None, out: Path
+    comfy: client.Client, name: str, prompt: Prompt, workflow: dict | None, out: Path
 ) -> dict:
     """Run one of the demo's prompts, leave its image and report in `out`, return the report."""
     live = sys.stdout.isatty()
@@ -82,7 +84,7 @@ def run_one(
     bar(0, 0) if live else say(f"  {name} ...")
     outputs = comfy.run(prompt, bar, workflow)
     print(end="\n" if live else "", flush=True)
-    shown = outputs.get(client.find(prompt, *client.SEARCHES), {}).get("flow_search_report")
+    shown = outputs.get(find(prompt, *SEARCHES), {}).get("flow_search_report")
     if not shown:
         raise client.ComfyError(f"the search node gave no report for {name}")
     file = out / (name.lower().replace(" ", "_") + ".json")

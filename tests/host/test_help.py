@@ -9,7 +9,7 @@ import re
 
 import pytest
 from pack.tools import writing
-from pack.tools.client import to_api
+from pack.tools.saved_workflow import to_api
 from pack.tools.workflows.smallest import build
 from PIL import Image
 

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 import pytest
-from pack.tools.client import to_api
+from pack.tools.saved_workflow import to_api
 from PIL import Image
 
 from .helpers.graphs import node, search

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from pack.tools.client import to_api
+from pack.tools.saved_workflow import to_api
 
 from .helpers.server import serving
 from .helpers.standins import small

@@ -5,7 +5,8 @@ import json
 from pathlib import Path
 
 import pytest
-from pack.tools.client import to_api, variants
+from pack.tools.demo_runs import variants
+from pack.tools.saved_workflow import to_api
 from pack.tools.workflows.examples import EXAMPLES, build
 from PIL import Image
 
