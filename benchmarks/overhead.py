@@ -25,85 +25,24 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 
 ROOT = Path(__file__).resolve().parents[1]
 runpy.run_path(str(ROOT / "tools" / "checkout.py"))
 
+from pack.benchmarks.random_flux import DEMO, MODELS, save_random
 from pack.demo.text import encode
 from pack.tools import serving
 from pack.tools.client import Client
 from pack.tools.sections import put
 
-DEMO, FOLDER = ROOT / "demo" / "flux_fast.safetensors", "models/diffusion_models"
+FOLDER = "models/diffusion_models"
 CAPTION = "three red circles and two blue squares"
 METHODS = ("rbf", "best_of_n", "svdd", "smc")
 ROWS = (1, 2, 4, 8, 16, 32)
 
-
-@dataclass(frozen=True)
-class Model:
-    """A FLUX: the demo's, or one of random weights, its layers `wider` times as wide."""
-
-    wider: int = 1
-    double: int = 2
-    single: int = 5
-    dtype: torch.dtype = torch.float32
-
-
-MODELS = {
-    "demo": Model(),
-    "wide": Model(8),
-    "full": Model(24, 19, 38, torch.bfloat16),
-}
-FROM_OUTSIDE = ("img_in", "txt_in", "time_in.in_layer", "vector_in.in_layer")
-
-
-def widened(name: str, shape: list[int], wider: int) -> list[int]:
-    """The shape of a demo tensor in a network `wider` times as wide; heads stay 128 wide."""
-    layer = name.rsplit(".", 1)[0]
-    if name.endswith("_norm.scale"):
-        return shape
-    grown = [n * wider for n in shape]
-    if layer in FROM_OUTSIDE:
-        grown[1:] = shape[1:]
-    if layer == "final_layer.linear":
-        grown[0] = shape[0]
-    return grown
-
-
-def save_random(model: Model, place: Path) -> None:
-    """Random weights of the demo's architecture, as large as asked."""
-    generator, state = torch.Generator().manual_seed(0), {}
-    with safe_open(str(DEMO), "pt") as demo:
-        for name in demo.keys():  # noqa: SIM118 (no mapping)
-            shape = widened(name, demo.get_slice(name).get_shape(), model.wider)
-            if name.endswith("_norm.scale"):
-                tensor = torch.ones(shape)
-            else:
-                tensor = torch.randn(shape, generator=generator) / math.sqrt(shape[-1])
-            for key in copies(name, model):
-                state[key] = tensor.to(model.dtype, copy=True)
-    save_file(state, str(place))
-
-
-def copies(name: str, model: Model) -> list[str]:
-    """Names under which a tensor of the demo goes into the model; blocks repeat the first."""
-    kind, number, *_ = name.split(".")
-    count = {"double_blocks": model.double, "single_blocks": model.single}.get(kind)
-    if count is None:
-        return [name]
-    if number != "0":
-        return []
-    return [name.replace(".0.", f".{i}.", 1) for i in range(count)]
-
-
-# ---- the host
 
 
 class Host:
