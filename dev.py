@@ -4,7 +4,7 @@
     python dev.py demo     run the demo workflow in a real ComfyUI, with the plain sampler beside it
     python dev.py test     run every test (more arguments go to pytest: python dev.py test -k rbf)
     python dev.py serve    leave ComfyUI running with this pack (more arguments go to ComfyUI)
-    python dev.py write    make the generated files anew (or only: events workflows models pictures)
+    python dev.py write    make the generated files anew (more arguments name some of them)
     python dev.py matrix   run the tests of tests/host on every supported ComfyUI
 
 The first run makes a virtual environment with ComfyUI in a cache folder of yours, outside the

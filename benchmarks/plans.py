@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ..samplers.search.rounds import minimum
 from .world import AUTOMATIC, Finish, Prices, Setting
 
 BUDGETS = (25, 50, 100, 200)
@@ -75,7 +76,7 @@ def affordable(setting: Setting) -> bool:
     """Whether the budget carries the search and its finish."""
     lead, times = setting.times()
     prices = Prices.of(len(lead), setting.transition().inner, setting.lookahead)
-    least = setting.search().minimum(len(times), prices)
+    least = minimum(setting.search(), len(times), prices)
     return setting.budget >= least + Finish(setting.finish, setting.top_k).rows()
 
 

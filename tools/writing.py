@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 COMMAND = "run `python dev.py write`"
 PROPERTY = "generated"
 TESTS = {  # what is written, and the tests that record it
+    "help": ("tests/test_help_rows.py",),
     "events": ("tests/web/test_golden.py",),
     "workflows": ("tests/host/test_workflow.py", "-k", "test_the_file_is_the_one"),
     "models": (
