@@ -14,7 +14,7 @@ from .graphs import CAPTION, node
 
 WAN = "Wan 2.1 T2V"
 SIZES = {"width": 128, "height": 128, "length": 5}
-DEMO = Path(__file__).resolve().parents[2] / "demo"
+DEMO = Path(__file__).resolve().parents[3] / "demo"
 
 
 def rewards(host, prompt):
