@@ -76,7 +76,7 @@ def host(base: Path, device: str) -> Iterator[Host]:
         process = subprocess.Popen(given, stdout=log, stderr=subprocess.STDOUT, cwd=comfyui)
         try:
             url = f"http://127.0.0.1:{port}"
-            if not serving.came_up(process, url):
+            if not serving.wait_for_answer(process, url):
                 raise RuntimeError((base / "log").read_text()[-4000:])
             yield Host(url)
         finally:

@@ -26,12 +26,12 @@ Progress = Callable[[int, int], None]
 
 
 class Client:
-    """One client of the server at `url`."""
+    """A client of the server at `url`."""
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.id = uuid.uuid4().hex
-        # Never through a proxy: the server is on this machine.
+        # A proxy is never used: the server is on this machine.
         self._open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
 
     def get(self, path: str, timeout: float = 60.0) -> Any:
@@ -42,14 +42,14 @@ class Client:
             with self._open(self.url + path, timeout=timeout) as answer:
                 return answer.read()
         except (OSError, http.client.HTTPException) as error:
-            raise ComfyError(f"ComfyUI at {self.url} does not answer {path}: {error}") from None
+            raise ComfyError(f"ComfyUI at {self.url} does not answer {path}: {error}.") from None
 
     def image(self, entry: dict) -> bytes:
         """The file behind one entry of a history's `images`."""
         return self.read("/view?" + urllib.parse.urlencode(entry))
 
     def queue(self, prompt: Prompt, workflow: dict | None = None) -> str:
-        """Queue `prompt`, to save `workflow` in its images if there is one, and return its id."""
+        """Queue `prompt` and return its id; its images will carry `workflow` if there is one."""
         metadata = {} if workflow is None else {"workflow": workflow}
         body = {"prompt": prompt, "client_id": self.id, "extra_data": {"extra_pnginfo": metadata}}
         request = urllib.request.Request(
@@ -61,13 +61,22 @@ class Client:
         except urllib.error.HTTPError as error:
             raise ComfyError(refusal(error.read())) from None
         except (OSError, http.client.HTTPException) as error:
-            raise ComfyError(f"ComfyUI at {self.url} does not take the prompt: {error}") from None
+            raise ComfyError(f"ComfyUI at {self.url} does not take the prompt: {error}.") from None
         if answer.get("node_errors"):
             raise ComfyError(refusal(json.dumps(answer)))
         return answer["prompt_id"]
 
     def run(self, prompt: Prompt, progress: Progress, workflow: dict | None = None) -> dict:
-        """Run `prompt` to its end, calling `progress(value, maximum)` on the way; its outputs."""
+        """Run a prompt of one search to its end, and return the outputs of its nodes.
+
+        Args:
+            prompt: the prompt.
+            progress: called with (value, maximum) while the search runs.
+            workflow: the workflow that its images will carry.
+
+        Raises:
+            ComfyError: the server refused or failed the prompt, or the run was cancelled.
+        """
         watched = find(prompt, *SEARCHES)
         stream = None
         with contextlib.ExitStack() as stack:
@@ -86,7 +95,7 @@ class Client:
 def _follow(
     stream: WebSocket | None, prompt_id: str, watched: str, progress: Progress, seconds: float = 1.0
 ) -> WebSocket | None:
-    """Report progress for a while or until the run ends; the stream, or None when it fails."""
+    """Report progress for `seconds` or until the run ends; None once the stream has failed."""
     if stream is None:
         time.sleep(seconds / 4)
         return None
@@ -116,12 +125,12 @@ def outputs(entry: dict) -> dict:
             text = " ".join(str(data["exception_message"]).split())
             raise ComfyError(f"{data['node_type']} (node {data['node_id']}) failed: {text}")
         if kind == "execution_interrupted":
-            raise ComfyError("the run was cancelled")
+            raise ComfyError("The run was cancelled.")
     return entry["outputs"]
 
 
 def refusal(body: bytes | str) -> str:
-    """The sentence behind the server's answer to a prompt that it does not accept."""
+    """One sentence for the server's answer to a prompt that it refuses."""
     try:
         answer = json.loads(body)
     except ValueError:

@@ -48,7 +48,13 @@ def end_of_table(lines: list[str], row: int) -> int:
 
 
 def new_row(above: str, name: str, text: str) -> str:
-    """A row with the columns and the marks of the row above it."""
+    """A row with the columns and the marks of the row above it.
+
+    Args:
+        above: that row.
+        name: the entry.
+        text: the second cell.
+    """
     cells = cells_of(above)
     mark = "`" if "`" in cells[1] else ""
     return f"| {mark}{name}{mark} | {text} |" + "  |" * (len(cells) - 4)

@@ -28,18 +28,16 @@ def put(page: Path, name: str, text: str) -> None:
         ValueError: the page has no such marks.
     """
     whole = page.read_text("utf-8")
-    found = _find(whole, page, name)
-    page.write_text(
-        f"{whole[: found.start(1)]}{text}{whole[found.end(1) :]}", "utf-8", newline="\n"
-    )
+    start, end = _find(whole, page, name).span(1)
+    page.write_text(whole[:start] + text + whole[end:], "utf-8", newline="\n")
 
 
 def _find(whole: str, page: Path, name: str) -> re.Match[str]:
     begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
-    found = re.search(f"{re.escape(begin)}\n(.*?)\n{re.escape(end)}", whole, re.DOTALL)
-    if not found:
+    match = re.search(f"{re.escape(begin)}\n(.*?)\n{re.escape(end)}", whole, re.DOTALL)
+    if not match:
         raise ValueError(f"{page.name} lacks a section: got no {name!r}, expected {begin} … {end}.")
-    return found
+    return match
 
 
 def row(cells: Iterable[object]) -> str:

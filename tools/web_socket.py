@@ -11,7 +11,17 @@ import socket
 
 
 class WebSocket:
-    """The part of RFC 6455 that listening needs: text in, pings answered, binary ignored."""
+    """Receives text messages, answers pings and skips binary messages.
+
+    Args:
+        host: the server.
+        port: its port.
+        path: the socket's path, with its query.
+        timeout: seconds to connect.
+
+    Raises:
+        ConnectionError: the server opens no web socket there.
+    """
 
     def __init__(self, host: str, port: int, path: str, timeout: float = 10.0) -> None:
         self._socket = socket.create_connection((host, port), timeout)
@@ -28,18 +38,18 @@ class WebSocket:
         head, _, rest = bytes(self._buffer).partition(b"\r\n\r\n")
         if head.split(None, 2)[1:2] != [b"101"]:
             self.close()
-            raise ConnectionError(f"no web socket at {path}: {head[:60]!r}")
+            raise ConnectionError(f"There is no web socket at {path}: got {head[:60]!r}.")
         self._buffer = bytearray(rest)
 
     def receive(self, timeout: float) -> str:
-        """The next text message; TimeoutError when the line is silent, which loses nothing."""
+        """The next text message; TimeoutError if none comes in time, which loses nothing."""
         self._socket.settimeout(timeout)
         while True:
             while (frame := take_frame(self._buffer)) is None:
                 self._fill()
             final, opcode, payload = frame
             if opcode == 0x8:
-                raise ConnectionError("the server closed the web socket")
+                raise ConnectionError("The server closed the web socket.")
             if opcode == 0x9:
                 self._pong(payload)
             elif opcode in (0x0, 0x1, 0x2):
@@ -55,7 +65,7 @@ class WebSocket:
     def _fill(self) -> None:
         data = self._socket.recv(65536)
         if not data:
-            raise ConnectionError("the server went away")
+            raise ConnectionError("The server closed the connection.")
         self._buffer += data
 
     def _pong(self, payload: bytes) -> None:
@@ -65,7 +75,7 @@ class WebSocket:
 
 
 def take_frame(buffer: bytearray) -> tuple[bool, int, bytes] | None:
-    """Cut a server's frame off the front of `buffer`: (final, opcode, payload), if whole."""
+    """Take a whole frame from the front of `buffer`: (final, opcode, payload), or None."""
     if len(buffer) < 2:
         return None
     length, start = buffer[1] & 0x7F, 2

@@ -51,7 +51,7 @@ def record(
 
 
 def write(host: Host, parts: list[str]) -> int:
-    """Write the texts of these parts; 0, or 1 if a test failed before it recorded its text."""
+    """Write the texts of these parts; 1 if a test failed before it recorded its text, else 0."""
     code = 0
     for part in parts:
         with tempfile.TemporaryDirectory(prefix="flow-search-") as folder:
@@ -59,17 +59,24 @@ def write(host: Host, parts: list[str]) -> int:
             say(f"{part}: running {' '.join(TESTS[part])} ...")
             output = run_tests(host, part, results)
             if not results.exists():
-                raise Fail(f"the tests of {part} did not run:\n{output[-3000:]}")
+                raise Fail(f"The tests of {part} did not run:\n{output[-3000:]}")
             cases = list(ElementTree.parse(results).iter("testcase"))
         for file in write_records(records(cases)):
             say(f"  wrote {file}")
         for name in broken(cases):
-            say(f"  {name} failed: run it with `python dev.py test`")
+            say(f"  {name} failed: see `python dev.py test`")
             code = 1
     return code
 
 
 def run_tests(host: Host, part: str, results: Path) -> str:
+    """Run the tests of a part and return their output.
+
+    Args:
+        host: the ComfyUI to run them with.
+        part: a key of `TESTS`.
+        results: the file for pytest's results.
+    """
     command = [str(host.python), "-m", "pytest", *TESTS[part], f"--junitxml={results}"]
     done = subprocess.run(
         command,
