@@ -182,7 +182,7 @@ def help_pictures(host: Host, make_all: bool) -> int:
 
 
 def in_host_tier(word: str) -> bool:
-    """Whether an argument of pytest names tests/host, where the browser's test is, or a file in it."""
+    """Whether an argument of pytest names tests/host (with the browser's test) or a file in it."""
     return (ROOT / word.split("::")[0]).is_relative_to(ROOT / "tests" / "host")
 
 

@@ -1,11 +1,11 @@
 """Searches where the truth is known: python benchmarks/analytic.py --jobs 2 --write
 
-Four independent dimensions, each a mixture of N(-1, .2^2) (weight .3) and N(2, .2^2) (weight .7),
-seen through an exact denoiser: the posterior mean of an undistilled model, or the end of the exact
-ODE, which a few-step model is distilled to. `law` holds SMC's weighted particles against the exact
-tilted law; the other parts give what each method finds at equal NFE. Errors are standard errors
-for `law` and 95 % confidence intervals over seeds elsewhere. `--only` runs some of the parts, and
-`--write` puts them into docs/analytic.md and docs/plots/.
+Four independent dimensions, each a mixture of N(-1, .2^2) (weight .3) and N(2, .2^2) (weight .7).
+The denoiser is exact: the posterior mean, as of an undistilled model, or the end of the exact ODE,
+as of a few-step model. `law` compares SMC's weighted particles with the exact tilted law. The other
+parts compare the methods at equal NFE. Errors are standard errors for `law`, elsewhere 95 %
+confidence intervals over seeds. `--only` runs some of the parts. `--write` puts them into
+docs/analytic.md and docs/plots/.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ BUDGETS = (25, 50, 100, 200)
 
 
 def rows_of(part: Part, clock: str) -> dict[str, Setting]:
-    """The rows of one table, without budgets."""
+    """Name -> setting of the rows of one table; their budgets come later."""
     base = Setting(finish=part.finish, path=clock, clock=clock, spacing="exp")
     base = base if clock == "vp" else replace(base, spacing="linear")
     ode = Setting("best_of_n", path="linear", clock="linear", spacing="linear", norm=0.0, finish=0)
@@ -68,9 +68,9 @@ CHAIN = ("RBF", "SVDD", "CoDe", "SMC")  # the paper's order; then best of N by t
 
 
 def find(job: tuple[str, Setting, int]) -> dict[str, list[float]] | None:
-    """Reward of the result and share of candidates in the last step, for each seed."""
+    """For each seed the reward found and the share of particles in the last step."""
     name, setting, seeds = job
-    part, found = PARTS[name], {"reward": [], "last": []}
+    part, columns = PARTS[name], {"reward": [], "last": []}
     finish = Finish(setting.finish).after(setting.lookahead)
     for seed in range(seeds):
         task, search, outcome = new_task(setting, part, seed), setting.search(), Outcome()
@@ -85,13 +85,13 @@ def find(job: tuple[str, Setting, int]) -> dict[str, list[float]] | None:
             if event.kind in ("born", "propose")
             for step in event.particles.steps
         ]
-        found["reward"].append(float(outcome.top[0].reward))
-        found["last"].append(steps.count(task.last_step) / len(steps))
-    return found
+        columns["reward"].append(float(outcome.top[0].reward))
+        columns["last"].append(steps.count(task.last_step) / len(steps))
+    return columns
 
 
 def interval(values: list[float]) -> tuple[float, float]:
-    """Mean and half width of its 95 % confidence interval."""
+    """The mean and half of its 95 % confidence interval."""
     return statistics.fmean(values), 1.96 * statistics.stdev(values) / math.sqrt(len(values))
 
 
@@ -102,21 +102,28 @@ def compared(a: list[float], b: list[float]) -> str:
 
 
 def searched(name: str, pool: multiprocessing.pool.Pool, seeds: int, clock: str) -> tuple[str, str]:
-    """The section of one part and its plot."""
+    """The section of one part and its chart.
+
+    Args:
+        name: a key of PARTS.
+        pool: the processes.
+        seeds: searches for each row and budget.
+        clock: the interpolant of path and schedule.
+    """
     rows = rows_of(PARTS[name], clock)
     jobs = [(name, replace(s, budget=b), seeds) for s in rows.values() for b in BUDGETS]
-    every = iter(pool.map(find, jobs, chunksize=1))
-    found = {row: {b: next(every) for b in BUDGETS} for row in rows}
-    means = {r: [c and interval(c["reward"]) for c in own.values()] for r, own in found.items()}
-    lines = [f"| {r} | {' | '.join(map(cell, own))} |" for r, own in means.items()]
+    results = iter(pool.map(find, jobs, chunksize=1))
+    cells = {row: {b: next(results) for b in BUDGETS} for row in rows}
+    means = {r: [c and interval(c["reward"]) for c in by.values()] for r, by in cells.items()}
+    lines = [f"| {r} | {' | '.join(map(cell, values))} |" for r, values in means.items()]
     base = next(iter(rows))
     chain = []
     for budget in BUDGETS:
-        values = [found[r][budget]["reward"] for r in (*CHAIN, base)]
+        values = [cells[r][budget]["reward"] for r in (*CHAIN, base)]
         signs = [compared(a, b) for a, b in zip(values, values[1:], strict=False)]
         parts = [f"{r} {s}" for r, s in zip(CHAIN, signs, strict=True)]
         chain.append(f"{budget}: {' '.join(parts)} BoN")
-    last = [f"{100 * statistics.fmean(c['last']):.0f} %" for c in found["RBF"].values()]
+    last = [f"{100 * statistics.fmean(c['last']):.0f} %" for c in cells["RBF"].values()]
     drawn = {r: m for r, m in means.items() if r in (base, *CHAIN, *DRAWN)}
     sheet = chart(PARTS[name].title, BUDGETS, drawn, "NFE", "reward found")
     head = f"| method | {' | '.join(f'{b} NFE' for b in BUDGETS)} |\n|{'---|' * (len(BUDGETS) + 1)}"

@@ -42,21 +42,21 @@ def moments(x0: torch.Tensor, log_w: torch.Tensor) -> tuple[float, float, float]
 
 
 def sample_law(job: tuple[SMC, int, int]) -> list[tuple[float, float, float]]:
-    """Moments of the last particles of `runs` searches of `n`."""
+    """Moments of the last particles of each of `runs` searches with n particles."""
     search, n, runs = job
-    found = []
+    runs_moments = []
     for seed in range(runs):
         *_, last, _ = search.run(new_task(replace(LAW, budget=n * LAW.steps), TILTED, seed))
-        found.append(moments(last.particles.x0, last.log_w))
-    return found
+        runs_moments.append(moments(last.particles.x0, last.log_w))
+    return runs_moments
 
 
 def estimates(runs: list[tuple[float, float, float]]) -> dict[str, tuple[float, float]]:
-    """Mean, std and weight with standard errors; `noise` is what one run's weight varies by."""
+    """Mean, std and weight with standard errors; `noise` is the std of the weight between runs."""
     first, second, weight = (np.array(column) for column in zip(*runs, strict=True))
     mean = first.mean()
     std = math.sqrt(second.mean() - mean**2)
-    slope = (second - 2.0 * mean * first) / (2.0 * std)  # what each run adds to std
+    slope = (second - 2.0 * mean * first) / (2.0 * std)  # derivative of std by each run
     root = math.sqrt(len(runs))
     spread = weight.std(ddof=1)
     return {
@@ -76,7 +76,7 @@ NAMES = {
 
 
 def law_section(pool: multiprocessing.pool.Pool, particles: int) -> tuple[str, str]:
-    """`particles` in all for each cell, in as many runs as they make, 200 at least."""
+    """The section and its chart; a cell has `particles` in all, in at least 200 runs."""
     warm = TILTED.temperature
     kinds = {"never (importance weights)": SMC(warm, ess_threshold=0.0)}
     for tempering in TEMPERINGS:
@@ -85,11 +85,12 @@ def law_section(pool: multiprocessing.pool.Pool, particles: int) -> tuple[str, s
     jobs = [(s, n, max(200, particles // n)) for s in kinds.values() for n in PARTICLES]
     many = (kinds["never (importance weights)"], 20_000, 10)
     plain = (SMC(1e6 * warm, ess_threshold=0.0), 20_000, 10)
-    *cells, own, untilted = map(estimates, pool.map(sample_law, [*jobs, many, plain], chunksize=1))
-    every = iter(cells)
-    found = {kind: [next(every) for _ in PARTICLES] for kind in kinds}
+    samples = pool.map(sample_law, [*jobs, many, plain], chunksize=1)
+    *cells, reweighted, untilted = map(estimates, samples)
+    following = iter(cells)
+    rows = {kind: [next(following) for _ in PARTICLES] for kind in kinds}
     shown = [kind for kind in kinds if not kind.endswith("linear")]
-    lines = {k: [c["weight"] for c in found[k]] for k in shown}
+    lines = {k: [c["weight"] for c in rows[k]] for k in shown}
     drawn = lines | {"exact": [(exact_law(TILT)[2], 0.0)] * len(PARTICLES)}
     sheet = chart(
         "SMC's weight of the rare mode",
@@ -98,25 +99,30 @@ def law_section(pool: multiprocessing.pool.Pool, particles: int) -> tuple[str, s
         "particles K",
         "weight (± standard error)",
     )
-    text = [reference(own, untilted)]
+    return "\n\n".join([reference(reweighted, untilted), *tables(rows)]), sheet
+
+
+def tables(rows: dict[str, list[dict]]) -> list[str]:
+    """A table for each statistic: the kinds of resampling by the number of particles."""
+    made = []
     for statistic, title in NAMES.items():
         head = f"| {title}: resampling | {' | '.join(f'K = {n}' for n in PARTICLES)} |"
         body = [
             f"| {kind} | {' | '.join(cell(c[statistic]) for c in row)} |"
-            for kind, row in found.items()
+            for kind, row in rows.items()
         ]
-        text.append("\n".join([head, "|" + "---|" * (len(PARTICLES) + 1), *body]))
-    return "\n\n".join(text), sheet
+        made.append("\n".join([head, "|" + "---|" * (len(PARTICLES) + 1), *body]))
+    return made
 
 
-def reference(own: dict, untilted: dict) -> str:
-    """What the tables are held against."""
+def reference(reweighted: dict, untilted: dict) -> str:
+    """The table of the exact laws, and of this sampler's best estimates of them."""
     columns = ("mean", "std", "weight")
     rows = {
         "not tilted, exact": [(v, None) for v in exact_law(0.0)],
         "not tilted, this sampler (200 000 particles)": [untilted[c] for c in columns],
         "tilted, exact": [(v, None) for v in exact_law(TILT)],
-        "tilted, this sampler reweighted (200 000 particles)": [own[c] for c in columns],
+        "tilted, this sampler reweighted (200 000 particles)": [reweighted[c] for c in columns],
     }
     lines = [
         "| law of one dimension | mean | std | weight of the mode at -1 |",

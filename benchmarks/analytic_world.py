@@ -26,7 +26,7 @@ _MEANS, _LOG_WEIGHTS = torch.tensor(MEANS), torch.tensor(WEIGHTS).log()
 
 
 def posterior_mean(x: torch.Tensor, t: float) -> torch.Tensor:
-    """E[x0 | x_t] on the linear path: what an undistilled model is trained to answer."""
+    """E[x0 | x_t] on the linear path, which an undistilled model is trained to predict."""
     alpha, variance = 1.0 - t, (1.0 - t) ** 2 * WIDTH**2 + t * t
     away = x[..., None] - alpha * _MEANS
     shares = torch.softmax(_LOG_WEIGHTS - away * away / (2.0 * variance), -1)
@@ -46,23 +46,23 @@ _LEVELS = cdf(_GRID, 0.0)
 
 
 def ode_end(x: torch.Tensor, t: float) -> torch.Tensor:
-    """Where the exact ODE through (x, t) ends; in one dimension it keeps P(x_t <= x)."""
+    """The end of the exact ODE through (x, t); in one dimension it keeps P(x_t <= x)."""
     return torch.from_numpy(np.interp(cdf(x.double().numpy(), t), _LEVELS, _GRID)).float()
 
 
 def layout(x0: torch.Tensor) -> torch.Tensor:
-    """-|mean of the dimensions + 1|: best, 0, in the rare mode of all (probability .3^4)."""
+    """-|mean of the dimensions + 1|; the best, 0, needs the rare mode in all four (.3^4)."""
     return -(x0.mean(1) + 1.0).abs()
 
 
 def detail(x0: torch.Tensor) -> torch.Tensor:
-    """Minus the mean distance to multiples of PERIOD, scaled: from -1 to 0; by chance -.5."""
+    """Minus the mean distance to multiples of PERIOD, scaled: -1 to 0, and -.5 by chance."""
     turns = x0 / PERIOD
     return -2.0 * (turns - turns.round()).abs().mean(1)
 
 
 class Noise:
-    """Standard normal rows from one stream: the order of drawing is fixed here."""
+    """Standard normal rows from one generator; the benchmark draws in a fixed order."""
 
     def __init__(self, seed: int) -> None:
         self.generator = torch.Generator().manual_seed(seed)
@@ -76,7 +76,16 @@ class Noise:
 
 @dataclass(frozen=True)
 class Part:
-    """One table of what the methods find: a model, a reward and what suits them."""
+    """One table: a model, a reward, and the settings that suit them.
+
+    Args:
+        title: of the chart.
+        denoiser: (x, t) -> x0.
+        objective: x0 -> rewards.
+        finish: ODE steps of the finish.
+        temperature: of SMC.
+        threshold: of the verifier threshold.
+    """
 
     title: str
     denoiser: Callable
@@ -99,6 +108,13 @@ PARTS = {
 
 
 def new_task(setting: Setting, part: Part, seed: int) -> Task:
+    """A task for one search.
+
+    Args:
+        setting: the search.
+        part: model and reward.
+        seed: of the noise.
+    """
     noise, times = Noise(seed), setting.times()[1]
     flow = Flow(
         part.denoiser,

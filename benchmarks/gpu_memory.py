@@ -1,9 +1,9 @@
-"""What stays on a GPU together in a search at 1024x1024: python benchmarks/gpu_memory.py --write
+"""GPU memory of a search at 1024x1024: python benchmarks/gpu_memory.py --write
 
-Reckoned, not measured: the networks' parameters are counted on ComfyUI's own classes in their
-published sizes, built without weights; what a call on one candidate takes is ComfyUI's own
-estimate, what a TAESD takes is this pack's. `--write` puts the table into README.md. Needs
-COMFYUI_PATH and the environment of `python dev.py test`.
+Calculated, not measured. The parameters are counted on ComfyUI's classes in their published sizes,
+without weights. The memory of a call on one particle is ComfyUI's estimate, that of a TAESD is this
+pack's. `--write` puts the table into README.md. Needs COMFYUI_PATH and the environment of
+`python dev.py test`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ TAESD = 256 * SIDE**2 * 2  # decode.taesd_bytes in bfloat16
 TAEW = (
     50 * (SIDE // 8) ** 2 * 1024 * 2
 )  # Qwen-Image's lighttaew2_1 (comfy/sd.py, memory_used_decode)
-KEPT_FREE = 1.0  # GiB, what ComfyUI leaves alone
+KEPT_FREE = 1.0  # GiB that ComfyUI keeps free
 REWARDS = {  # GiB, docs/reward_costs.md
     "a weightless reward": 0.0, "`object_count` (base)": 0.9, "PickScore": 1.8,
     "`vqascore` (xl)": 5.9,
@@ -47,10 +47,20 @@ META = {"device": "meta", "dtype": torch.bfloat16, "operations": comfy.ops.disab
 
 
 class Model(NamedTuple):
+    """A row of the table.
+
+    Args:
+        name: what the table calls it.
+        network: the network, without weights.
+        config: ComfyUI's class with its memory factor.
+        bytes: of one weight.
+        decoder: bytes that decoding one image takes.
+    """
+
     name: str
     network: torch.nn.Module
     config: type
-    bytes: float  # of a weight
+    bytes: float
     decoder: int = TAESD
 
 
@@ -80,7 +90,7 @@ def networks() -> list[Model]:
 
 
 def row(model: Model) -> tuple[float, float]:
-    """GiB of the weights, and of a call on one candidate in bfloat16 (comfy/model_base.py)."""
+    """GiB of the weights, and of a call on one particle in bfloat16 (comfy/model_base.py)."""
     weights = sum(p.numel() for p in model.network.parameters()) * model.bytes / GIB
     call = (SIDE // 8) ** 2 * 2 * 0.01 * model.config.memory_usage_factor / 1024
     return weights, call
@@ -91,7 +101,9 @@ def table() -> str:
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for model in networks():
         weights, call = row(model)
-        sums = (weights + call + own + model.decoder / GIB + KEPT_FREE for own in REWARDS.values())
+        network = weights + call
+        decoder = model.decoder / GIB + KEPT_FREE
+        sums = (network + reward + decoder for reward in REWARDS.values())
         cells = [f"{weights:.1f}", f"{call:.1f}", *(f"{total:.0f}" for total in sums)]
         lines.append(f"| {model.name} | {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -13,7 +13,16 @@ METRICS = ("reward", "exact", "agree", "diversity", "nfe", "gradients", "seconds
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a table: a method, its budget and how it is guided. `alone`: one sample."""
+    """One row of a table.
+
+    Args:
+        method: a key of SEARCHES, or `alone` for one sample.
+        budget: NFE.
+        steps: of the schedule.
+        guidance: none, dps or x0.
+        strength: of the guidance.
+        schedule: of the strength.
+    """
 
     method: str
     budget: int = 50
@@ -27,15 +36,15 @@ class Row:
         return self.method if self.guidance == "none" else f"{self.method} + {self.guidance}"
 
     def setting(self) -> Setting:
-        """The search as the model's own table has it."""
-        own = (("init_particles", self.budget // 4),) if self.method == "rbf" else ()
+        """The search with the settings of the model's own table."""
+        options = (("init_particles", self.budget // 4),) if self.method == "rbf" else ()
         method = "best_of_n" if self.method == "alone" else self.method
         return Setting(
-            method, self.budget, self.steps, finish=2, kernel="eta", norm=1.0, options=own
+            method, self.budget, self.steps, finish=2, kernel="eta", norm=1.0, options=options
         )
 
 
-# By the sweep: the strength at which `agree` does not yet fall, and that of the highest reward.
+# Chosen by the sweep: the largest strength at which `agree` does not fall, and the best reward's.
 CAREFUL, STRONG = {"dps": 0.25, "x0": 0.25}, {"dps": 2.0, "x0": 1.0}
 LONG = {"dps": {"budget": 50, "steps": 24}, "x0": {"budget": 50, "steps": 48}}  # of one sample
 
@@ -45,7 +54,7 @@ def guided(row: Row, strengths: dict[str, float]) -> list[Row]:
 
 
 def sweep(kept: dict) -> list[Row]:
-    """Every schedule at several strengths, in RBF."""
+    """RBF with every schedule at several strengths."""
     tried = {
         "relative": (0.25, 0.5, 1.0, 2.0, 4.0),
         "theory": (1.0, 10.0, 100.0),
@@ -72,12 +81,12 @@ def equal_nfe(kept: dict) -> list[Row]:
 
 
 def equal_seconds(kept: dict) -> list[Row]:
-    """The seconds that RBF + DPS takes at 50 NFE: as many more NFE as `kept` says they buy."""
+    """Rows as long as RBF + DPS at 50 NFE: the NFE grow by the seconds that `kept` has."""
     alone, svdd, rbf = Row("alone", 12), Row("svdd"), Row("rbf")
-    given = statistics.fmean(kept[key("nfe", guided(rbf, CAREFUL)[0])]["seconds"])
+    seconds = statistics.fmean(kept[key("nfe", guided(rbf, CAREFUL)[0])]["seconds"])
 
     def buy(row: Row) -> Row:
-        more = given / statistics.fmean(kept[key("nfe", row)]["seconds"])
+        more = seconds / statistics.fmean(kept[key("nfe", row)]["seconds"])
         if row.method == "alone":  # a finer one
             return replace(row, steps=round(row.steps * more))
         return replace(row, budget=round(row.budget * more))
@@ -102,24 +111,37 @@ def key(table: str, row: Row) -> str:
 
 
 def unguided(table: str, row: Row, rows: list[Row]) -> str:
-    """The key of what a row is held against: the same method; alone, 12 NFE."""
+    """The key of the row to compare with: the same method unguided, for `alone` that of 12 NFE.
+
+    Args:
+        table: a key of TABLES.
+        row: the row.
+        rows: all rows of the table.
+    """
     if row.method == "alone":
         return key("nfe", Row("alone", 12))
     return key(table, next(r for r in rows if r.method == row.method and not r.strength))
 
 
 def line(table: str, row: Row, rows: list[Row], kept: dict[str, dict]) -> str:
-    """One row of a table; differences are paired by prompt."""
-    told = f"{row.schedule} {row.strength:g}" if row.strength else "–"
-    own, base = kept[key(table, row)], kept[unguided(table, row, rows)]
-    means = {k: statistics.fmean(own[k]) for k in METRICS}
+    """One row of a table; differences are paired by prompt.
+
+    Args:
+        table: a key of TABLES.
+        row: the row.
+        rows: all rows of the table.
+        kept: all measurements.
+    """
+    guidance = f"{row.schedule} {row.strength:g}" if row.strength else "–"
+    values, base = kept[key(table, row)], kept[unguided(table, row, rows)]
+    means = {k: statistics.fmean(values[k]) for k in METRICS}
     diversity = f"{means['diversity']:.3f}" if means["diversity"] else "–"
-    cells = [cell(own[k]) for k in ("reward", "exact", "agree")]
+    cells = [cell(values[k]) for k in ("reward", "exact", "agree")]
     for metric in ("reward", "agree"):
-        gains = [a - b for a, b in zip(own[metric], base[metric], strict=True)]
+        gains = [a - b for a, b in zip(values[metric], base[metric], strict=True)]
         cells.append(cell(gains, sign="+") if row.strength else "–")
     return (
-        f"| {row.name} | {told} | {means['nfe']:.0f} | {means['gradients']:.0f} "
+        f"| {row.name} | {guidance} | {means['nfe']:.0f} | {means['gradients']:.0f} "
         f"| {' | '.join(cells)} | {diversity} | {means['seconds']:.2f} |"
     )
 

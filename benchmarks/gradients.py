@@ -2,12 +2,12 @@
 
 On the demo model `fast`, with a reward that has a gradient: soft counts, the area of each colour
 over that of one drawn shape,
-    r = -sum_c (asked_c - area_c/A)^2,    area_c = sum_p softmax_c(-|pixel_p - colour_c|^2 / 2w^2)
-with the ground as one more colour. It can be fooled, by larger shapes instead of more: `exact` (by
-the pack's own counter) and `agree` (shapes and colours, held_out.py) are never optimised. The sweep
-chooses schedule and strength on prompt seed 0; the tables, at equal NFE and at equal seconds, are
-made on another. What was measured is kept in benchmarks/results/gradients.json and not measured
-again; --write makes the page of it.
+    r = -sum_c (count_c - area_c/A)^2,    area_c = sum_p softmax_c(-|pixel_p - colour_c|^2 / 2w^2)
+with the ground as one more colour. Larger shapes instead of more shapes fool it. So `exact` (by the
+pack's counter) and `agree` (shapes and colours, held_out.py) are never optimised. The sweep chooses
+schedule and strength on prompt seed 0; the tables use another seed, at equal NFE and at equal
+seconds. Measurements are kept in benchmarks/results/gradients.json and not repeated. --write makes
+the page from them.
 """
 
 from __future__ import annotations
@@ -49,41 +49,30 @@ AREA, WIDTH, GROUND = 225.0, 0.15, (0.94, 0.94, 0.94)
 
 
 def soft_counts(pictures: Tensor, prompt: str) -> Tensor:
-    """(K,H,W,3) -> (K,), differentiable."""
-    asked = torch.zeros(len(COLOURS))
+    """The reward (K,) of images (K,H,W,3), differentiable."""
+    counts = torch.zeros(len(COLOURS))
     for count, colour, _ in parse(prompt):
-        asked[colour] += count
+        counts[colour] += count
     palette = torch.tensor([*COLOURS.values(), GROUND])
     distance = (pictures[..., None, :] - palette).square().sum(-1)
     area = torch.softmax(-distance / (2 * WIDTH**2), -1)[..., :-1].sum((1, 2))
-    return -(asked - area / AREA).square().sum(1)
+    return -(counts - area / AREA).square().sum(1)
 
 
 def find(world: World, prompt: str, row: Row, seed: int) -> tuple[Tensor, dict[str, float]]:
-    """The picture (H,W,3) found, and what it is worth."""
-    setting, denoise = row.setting(), world.denoiser(prompt)
-    _, times = setting.times()
+    """The best image (H,W,3) of a search, and its measures.
 
-    def value(x0: Tensor) -> Tensor:
-        return soft_counts(world.decode(x0), prompt)
-
-    noise, outcome = AddressedNoise(seed, SHAPE), Outcome()
-    steering = None
-    if row.strength:
-        guidance = GUIDANCES[row.guidance](row.strength, row.schedule)
-        steering = Steering(guidance, TorchGradients(value, denoise))
-    flow = Flow(
-        denoise,
-        setting.transition(),
-        times,
-        start=lambda ids: times[0] * noise(ids),
-        noise=noise,
-        uniform=noise.uniform,
-    )
+    Args:
+        world: the demo model.
+        prompt: the prompt.
+        row: the search.
+        seed: of the noise.
+    """
+    setting, outcome = row.setting(), Outcome()
     purse = Purse()
-    task = Task(flow, purse, value, steering=steering)
+    task = task_of(world, prompt, row, seed, purse)
     finish = Finish(setting.finish, 1)
-    least = minimum(setting.search(), len(times), task.prices) + finish.rows()
+    least = minimum(setting.search(), len(task.times), task.prices) + finish.rows()
     purse.total = least if row.method == "alone" else row.budget
     begin = time.process_time()
     list(run(setting.search(), task, finish, StopRules(), outcome))
@@ -98,30 +87,68 @@ def find(world: World, prompt: str, row: Row, seed: int) -> tuple[Tensor, dict[s
     }
 
 
+def task_of(world: World, prompt: str, row: Row, seed: int, purse: Purse) -> Task:
+    """The task of a search, guided if the row says so.
+
+    Args:
+        world: the demo model.
+        prompt: the prompt.
+        row: the search.
+        seed: of the noise.
+        purse: pays for it.
+    """
+    setting, denoise = row.setting(), world.denoiser(prompt)
+    _, times = setting.times()
+
+    def value(x0: Tensor) -> Tensor:
+        return soft_counts(world.decode(x0), prompt)
+
+    noise, steering = AddressedNoise(seed, SHAPE), None
+    if row.strength:
+        guidance = GUIDANCES[row.guidance](row.strength, row.schedule)
+        steering = Steering(guidance, TorchGradients(value, denoise))
+    flow = Flow(
+        denoise,
+        setting.transition(),
+        times,
+        start=lambda ids: times[0] * noise(ids),
+        noise=noise,
+        uniform=noise.uniform,
+    )
+    return Task(flow, purse, value, steering=steering)
+
+
 def measure(world: World, row: Row, prompts: list[str], seeds: int) -> dict[str, list[float]]:
-    """For each metric one number a prompt."""
+    """For each metric one number a prompt.
+
+    Args:
+        world: the demo model.
+        row: the search.
+        prompts: the prompts.
+        seeds: searches for each prompt.
+    """
     rows: list[dict[str, float]] = []
     for i, prompt in enumerate(prompts):
-        found = [find(world, prompt, row, 1000 * s + i) for s in range(seeds)]
-        pictures, told = zip(*found, strict=True)
-        mean = {k: statistics.fmean(t[k] for t in told) for k in METRICS if k != "diversity"}
+        searches = [find(world, prompt, row, 1000 * s + i) for s in range(seeds)]
+        pictures, measures = zip(*searches, strict=True)
+        mean = {k: statistics.fmean(m[k] for m in measures) for k in METRICS if k != "diversity"}
         different = held_out.diversity(list(pictures)) if seeds > 1 else 0.0
         rows.append(mean | {"diversity": different})
     return {k: [round(r[k], 5) for r in rows] for k in METRICS}
 
 
 def peak(call: Callable[[], object]) -> int:
-    """Bytes that a call has allocated at most at a time."""
+    """The most bytes that a call has allocated at one time."""
     call()
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
         call()
-    events = [e for e in seen.profiler.kineto_results.events() if e.name() == "[memory]"]
+    events = [e for e in record.profiler.kineto_results.events() if e.name() == "[memory]"]
     events.sort(key=lambda e: e.start_ns())
     return max(accumulate(e.nbytes() for e in events))
 
 
 def memory(world: World) -> dict[str, int]:
-    """Peaks of one look at a latent, and with each kind of gradient; of the network's part."""
+    """Peak bytes of scoring one latent: with no gradient, with each kind, of the network alone."""
     prompt = "three red circles and two blue squares"
     x, denoise = torch.randn(1, *SHAPE), world.denoiser(prompt)
 
@@ -146,8 +173,8 @@ def write(kept: dict[str, dict]) -> None:
     for name, plan in TABLES.items():
         rows = plan(kept)
         put(PLACE, name, "\n".join([HEAD, *(line(name, row, rows, kept) for row in rows)]))
-    told = ", ".join(f"{part} {size / 2**20:.1f} MiB" for part, size in kept["memory"].items())
-    put(PLACE, "memory", told)
+    peaks = ", ".join(f"{part} {size / 2**20:.1f} MiB" for part, size in kept["memory"].items())
+    put(PLACE, "memory", peaks)
 
 
 def keep(kept: dict[str, dict]) -> None:
@@ -159,10 +186,10 @@ def keep(kept: dict[str, dict]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", choices=TABLES, help="of the tables")
+    parser.add_argument("--only", choices=TABLES, help="one of the tables")
     parser.add_argument("--prompts", type=int, default=40)
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--write", action="store_true", help="make the page, measure nothing")
+    parser.add_argument("--write", action="store_true", help="make the page without measuring")
     args = parser.parse_args()
     kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
     if args.write:
@@ -174,8 +201,8 @@ def main() -> None:
     for table in [args.only] if args.only else TABLES:
         rows, prompts = TABLES[table](kept), held_out_prompts(args.prompts, SEEDS[table])
         for row in rows:
-            if (own := key(table, row)) not in kept:
-                kept[own] = measure(world, row, prompts, args.seeds)
+            if (name := key(table, row)) not in kept:
+                kept[name] = measure(world, row, prompts, args.seeds)
                 keep(kept)
             print(line(table, row, rows, kept), flush=True)
 

@@ -15,7 +15,14 @@ DEMO = Path(__file__).resolve().parents[1] / "demo" / "flux_fast.safetensors"
 
 @dataclass(frozen=True)
 class Model:
-    """A FLUX: the demo's, or one of random weights, its layers `wider` times as wide."""
+    """A FLUX by the demo's shapes.
+
+    Args:
+        wider: how many times as wide its layers are.
+        double: double blocks.
+        single: single blocks.
+        dtype: of its weights.
+    """
 
     wider: int = 1
     double: int = 2
@@ -32,7 +39,13 @@ FROM_OUTSIDE = ("img_in", "txt_in", "time_in.in_layer", "vector_in.in_layer")
 
 
 def widened(name: str, shape: list[int], wider: int) -> list[int]:
-    """The shape of a demo tensor in a network `wider` times as wide; heads stay 128 wide."""
+    """The shape of a tensor in a wider network; heads stay 128 wide.
+
+    Args:
+        name: of the tensor.
+        shape: in the demo model.
+        wider: how many times as wide the layers are.
+    """
     layer = name.rsplit(".", 1)[0]
     if name.endswith("_norm.scale"):
         return shape
@@ -45,7 +58,7 @@ def widened(name: str, shape: list[int], wider: int) -> list[int]:
 
 
 def save_random(model: Model, place: Path) -> None:
-    """Random weights of the demo's architecture, as large as asked."""
+    """Save random weights of this model to the file `place`."""
     generator, state = torch.Generator().manual_seed(0), {}
     with safe_open(str(DEMO), "pt") as demo:
         for name in demo.keys():  # noqa: SIM118 (no mapping)
@@ -60,7 +73,7 @@ def save_random(model: Model, place: Path) -> None:
 
 
 def copies(name: str, model: Model) -> list[str]:
-    """Names under which a tensor of the demo goes into the model; blocks repeat the first."""
+    """The model's names for a tensor of the demo; all blocks repeat the first one."""
     kind, number, *_ = name.split(".")
     count = {"double_blocks": model.double, "single_blocks": model.single}.get(kind)
     if count is None:

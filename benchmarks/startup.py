@@ -1,8 +1,8 @@
 """What the pack adds to ComfyUI's start: python benchmarks/startup.py
 
-Loads the pack as ComfyUI does, into a process that has imported ComfyUI and its stock nodes, a few
-times over, and prints the seconds of each and their median. Needs COMFYUI_PATH and the environment
-of `python dev.py test`.
+Loads the pack as ComfyUI does, in processes that have imported ComfyUI and its stock nodes. Prints
+the seconds of each and their median. Needs COMFYUI_PATH and the environment of
+`python dev.py test`.
 """
 
 from __future__ import annotations
