@@ -10,7 +10,7 @@ from torch import Tensor
 
 # torch 2.4 has it under cuda alone.
 OutOfMemory = getattr(torch, "OutOfMemoryError", torch.cuda.OutOfMemoryError)
-AUTOMATIC = 16  # rows; nothing is gained beyond (benchmarks/overhead.md), and memory is lost
+AUTOMATIC = 16  # rows; nothing is gained beyond (docs/overhead.md), and memory is lost
 GAIN = 0.95  # of the seconds a row: twice the rows have to come below
 SAMPLES = 2  # calls of a size before it is judged: the first one may load or compile
 

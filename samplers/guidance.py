@@ -59,7 +59,7 @@ Schedule = Callable[[Transition, Tensor, int, float], Tensor]
 SCHEDULES: dict[str, Schedule] = {"relative": relative, "theory": theory, "tempered": tempered}
 NEEDS_NOISE = ("relative", "theory")  # schedules that move a step without noise by nothing
 
-WEAK = 0.25  # relative: the reward rises, what is held out does not fall (benchmarks/gradients.md)
+WEAK = 0.25  # relative: the reward rises, what is held out does not fall (docs/gradients.md)
 STRENGTH = {
     "min": 0.0,
     "max": 1e6,

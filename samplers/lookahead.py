@@ -2,7 +2,7 @@
 
 Where x0 at the first time is far from where the ODE ends, a reward read off it says little. The two
 are compared on one particle, the first: blur = E[(x0 - end)^2] / Var[end], `end` after LOOK more
-evaluations. benchmarks/calibration.md has it beside the rank correlation of the rewards: few-step
+evaluations. docs/calibration.md has it beside the rank correlation of the rewards: few-step
 models lie below SHARP, plain flow models above.
 """
 
@@ -20,7 +20,7 @@ LOOK = 4  # evaluations from the first time to 0 that leave no blur worth the na
 SHARP = 0.06
 CLEAR = 0.75  # below this time plain models, too, predict well enough to choose by
 # Blur of few-step models' predictions at any time, and of a plain model's from t = 0.7 down, which
-# are as often exactly right as their finish (benchmarks/calibration.md).
+# are as often exactly right as their finish (docs/calibration.md).
 CLEAN = 0.03
 
 

@@ -1,9 +1,7 @@
 """CONTRIBUTING.md's skeletons, as files of the pack that are in their registries."""
 
 import importlib.util
-import re
 import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -14,10 +12,9 @@ from .rewards import test_rewards as rewards
 from .samplers import test_guidance as guidance
 from .samplers import test_paths as paths
 from .samplers import test_search_properties as searches
+from .skeletons import skeletons
 
-ROOT = Path(__file__).resolve().parent.parent
-SECTION = re.compile(r"^## (.+)\n.+\n```python\n((?:.*\n)*?)```$", re.MULTILINE)
-SECTIONS = dict(SECTION.findall((ROOT / "CONTRIBUTING.md").read_text("utf-8")))
+SECTIONS = skeletons()
 
 
 @pytest.fixture

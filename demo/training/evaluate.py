@@ -13,10 +13,9 @@ import math
 from pathlib import Path
 
 import torch
+from pack.rewards.count.colour_shapes import colour_counts
 from PIL import Image
 from torch import Tensor
-
-from rewards.count.colour_shapes import colour_counts
 
 from ..data import HERE, load_decoder, load_encoder
 from ..scenes import COLOURS, draw_kinds, draw_pictures, held_out_prompts

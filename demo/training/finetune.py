@@ -15,9 +15,8 @@ import copy
 
 import torch
 import torch.nn.functional as F
+from pack.rewards.count.colour_shapes import colour_counts
 from torch import Tensor
-
-from rewards.count.colour_shapes import colour_counts
 
 from ..data import HERE, load_decoder, load_encoder, patch_projection, to_cells
 from ..flux import Flux

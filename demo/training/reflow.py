@@ -14,10 +14,9 @@ import time
 from pathlib import Path
 
 import torch
+from pack.rewards.count.colour_shapes import colour_counts
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-
-from rewards.count.colour_shapes import colour_counts
 
 from ..data import load_decoder
 from ..flux import Flux

@@ -5,7 +5,7 @@
  *   node loader.mjs URL NODE_MODULES CHROMIUM
  */
 
-import { launch, openPage } from "./front.mjs";
+import { launch, openPage } from "../../tools/browser/front.mjs";
 
 const [url, tools, chromium] = process.argv.slice(2);
 

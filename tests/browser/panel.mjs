@@ -24,7 +24,7 @@ import {
   ready,
   run,
   widget,
-} from "./front.mjs";
+} from "../../tools/browser/front.mjs";
 import { contrast, full, loaded, shown } from "./seen.mjs";
 
 const [url, workflow, output, shots, tools, chromium, seed = "11"] = process.argv.slice(2);

@@ -9,7 +9,7 @@ import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 
-import { change, drop, fit, launch, model, openPage, run, widget } from "./front.mjs";
+import { change, drop, fit, launch, model, openPage, run, widget } from "../../tools/browser/front.mjs";
 import { shown } from "./seen.mjs";
 
 const [url, workflow, output, shots, tools, chromium, first = "4001"] = process.argv.slice(2);

@@ -6,43 +6,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from pack.tools import chromium as finder
+from pack.tools.chromium import CHROME, PROGRAMS, chromium
+
+from .helpers.browser import browser_tools
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "example_workflows" / "flow_search_demo.json"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-# Where Chrome's installers put it, which no PATH names.
-MAC = [f"/Applications/{name}.app/Contents/MacOS/{name}" for name in ("Google Chrome", "Chromium")]
-PROGRAMS = ("PROGRAMFILES", "PROGRAMFILES(X86)", "LOCALAPPDATA")
-CHROME = "Google/Chrome/Application/chrome.exe"
-
-
-def chromium() -> str | None:
-    """FLOW_SEARCH_CHROMIUM, else a Chromium or Chrome that is installed."""
-    windows = [Path(os.environ[name]) / CHROME for name in PROGRAMS if name in os.environ]
-    installed = [str(path) for path in (*map(Path, MAC), *windows) if path.exists()]
-    found = [os.environ.get("FLOW_SEARCH_CHROMIUM"), *map(shutil.which, BROWSERS), *installed]
-    return next(filter(None, found), None)
-
-
-def lacking(what: str) -> None:
-    """Skip the test; FLOW_SEARCH_BROWSER=1 says that nothing may be lacking here."""
-    (pytest.fail if os.environ.get("FLOW_SEARCH_BROWSER") == "1" else pytest.skip)(what)
-
-
-def browser_tools() -> tuple[str, str, str]:
-    """Node.js, its modules, and a Chromium."""
-    node, modules = shutil.which("node"), os.environ.get("FLOW_SEARCH_JS", "")
-    browser = chromium()
-    if node is None or browser is None:
-        lacking("the test of the panel in a browser needs Node.js and Chromium")
-    if not (Path(modules) / "playwright-core").is_dir():
-        lacking("FLOW_SEARCH_JS names no folder with playwright-core: run `python dev.py test`")
-    return node, modules, browser
-
-
-@pytest.fixture(scope="module")
-def tools():
-    return browser_tools()
 
 
 @pytest.fixture
@@ -52,7 +22,7 @@ def bare(monkeypatch, tmp_path):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PROGRAMFILES", str(tmp_path))
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    monkeypatch.setitem(globals(), "MAC", [])
+    monkeypatch.setattr(finder, "MAC", [])
     return tmp_path
 
 

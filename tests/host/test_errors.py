@@ -3,7 +3,7 @@
 import pytest
 from pack.tools.client import ComfyError
 
-from .graphs import node, search, with_input
+from .helpers.graphs import node, search, with_input
 
 
 def not_a_flow_model():

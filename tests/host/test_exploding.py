@@ -6,7 +6,7 @@ import re
 import pytest
 from pack.tools.client import ComfyError
 
-from .graphs import node, particles, plain, search, with_input
+from .helpers.graphs import node, particles, plain, search, with_input
 
 STEPS = 10
 SETTINGS = {

@@ -1,14 +1,14 @@
 """Random prompts give a result or one clear sentence, and the server goes on, cancelled or not.
 
-A slice of what benchmarks/robustness.py does.
+A slice of what scripts/robustness.py does.
 """
 
 import random
 
 import pytest
 
-from . import fuzz
-from .endurance import LATEST, SHORT, cancel_at, live_bytes, search_once
+from .helpers import fuzz
+from .helpers.endurance import LATEST, SHORT, cancel_at, live_bytes, search_once
 
 PROMPTS = 25
 
@@ -29,10 +29,10 @@ def test_the_prompts_are_made_of_every_node_of_the_pack(fuzzer):
 
 
 def test_no_prompt_ends_in_a_stack_trace(host, fuzzer):
-    before = len(host.log.read_text())
-    ends = [fuzz.run(host.client, fuzzer.prompt()) for _ in range(PROMPTS)]
+    with host.new_log() as log:
+        ends = [fuzz.run(host.client, fuzzer.prompt()) for _ in range(PROMPTS)]
     unclear = [end for end in ends if not end.clear]
-    assert not unclear and not fuzz.stray_traces(host.log.read_text()[before:])
+    assert not unclear and not fuzz.stray_traces("\n".join(log))
     kinds = [end.kind for end in ends]
     assert min(kinds.count(kind) for kind in ("result", "refused", "error")) >= 2
 

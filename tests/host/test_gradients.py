@@ -5,22 +5,8 @@ import json
 import pytest
 from pack.tools.client import ComfyError
 
-from .graphs import node, particles, plain, search, with_input
-from .runs import Runs
-
-
-def guided(kind="dps", reward="brightness", strength=1.0, schedule="relative", **inputs):
-    """An RBF search for a dark little picture, guided there."""
-    graph = search(**inputs)
-    graph["latent"]["inputs"] |= {"width": 64, "height": 64}
-    graph["reward"] = node("FlowSearchRewardLoader", reward=reward)
-    if reward == "brightness":
-        graph["reward"]["inputs"]["reward.target"] = 0.0
-    given = {"": kind, ".strength": strength, ".schedule": schedule}
-    graph["sampler"]["inputs"] |= {f"guidance{key}": value for key, value in given.items()}
-    if kind == "none":
-        del graph["sampler"]["inputs"]["guidance.strength"]
-    return graph
+from .helpers.graphs import guided, node, particles, plain, with_input
+from .helpers.runs import Runs
 
 
 def alone(graph, batch=1):

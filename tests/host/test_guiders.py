@@ -9,9 +9,9 @@ import json
 import pytest
 from pack.tools.client import ComfyError
 
-from .graphs import node, search, with_input
-from .runs import Runs, assert_counted
-from .wiring import IMAGE, STEPS, cfg, dual_cfg, other
+from .helpers.graphs import node, search, with_input
+from .helpers.runs import Runs, assert_counted
+from .helpers.wiring import IMAGE, STEPS, cfg, dual_cfg, other
 
 BUDGET = 60
 CHECK = 2 * 8  # NFE of the whole check, with cfg

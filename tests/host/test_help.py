@@ -8,13 +8,14 @@ import json
 import re
 
 import pytest
-from pack.tools.client import to_api
+from pack.tools import writing
+from pack.tools.saved_workflow import to_api
+from pack.tools.workflows.smallest import build
 from PIL import Image
 
-from ..workflows.smallest import build
+from .helpers.server import NEWEST
 from .test_locales import CHINESE, read
 from .test_pack import NODES
-from .test_workflow import HOST
 
 DOCS = "/extensions/weird.name-1/docs"
 
@@ -55,10 +56,10 @@ def test_the_languages_keep_in_step(host, node):
 @pytest.mark.parametrize("node", NODES)
 def test_the_picture_carries_the_smallest_workflow(host, node):
     version = host.client.get("/system_stats")["system"]["comfyui_version"]
-    if version != HOST:
-        pytest.skip(f"it is made of what ComfyUI {HOST} says of its nodes, this is {version}")
+    if version != NEWEST:
+        pytest.skip(f"it is made of what ComfyUI {NEWEST} says of its nodes, this is {version}")
     made = build(node, host.client.get("/object_info"))
-    assert carried(host, node) == made, "run python -m tests.workflows.pictures"
+    assert carried(host, node) == made, f"{node}.png differs: {writing.COMMAND}"
 
 
 @pytest.mark.parametrize("node", NODES)

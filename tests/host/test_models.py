@@ -1,17 +1,17 @@
 """Every model class of the host: searched as the plain sampler samples it, or refused clearly.
 
-The first section of benchmarks/models.md is the table of what these tests saw.
+The first section of docs/models.md is the table of their results.
 """
 
 import re
 
 import pytest
 from pack.tools.client import ComfyError
+from pack.tools.sections import table
 
-from .conftest import HOST
-from .graphs import node
-from .page import check_section, table
-from .runs import STOCK, Runs, assert_counted, refused
+from .helpers.graphs import node
+from .helpers.runs import STOCK, Runs, assert_counted, refused
+from .helpers.server import NEWEST
 from .tiny import MODELS, NOT_FLOW, REFUSED, RUN
 
 STEPS, EDIT_STEPS, BUDGET, EDIT_BUDGET = 3, 2, 8, 5
@@ -94,7 +94,7 @@ def outcome(host):
                 seen[key] = runs.show(host)
             except ComfyError as error:
                 seen[key] = str(error)
-        if version != HOST and OLDER.search(str(seen[key])):
+        if version != NEWEST and OLDER.search(str(seen[key])):
             pytest.skip(f"not in this ComfyUI: {seen[key]}")
         return seen[key]
 
@@ -197,7 +197,7 @@ def row(key, seen, notes):
     return [key, tiny.config, "file" if key in STOCK else "class", latent, "works", edited]
 
 
-def test_the_table_is_what_was_seen(outcome, version):
+def test_the_table_is_what_was_seen(outcome, version, generated):
     notes: list[str] = []
     rows = [row(key, outcome(key), notes) for key in MODELS]
     heads = ["model", "class", "from", "latent", "search", "masked picture, denoise 0.6"]
@@ -207,4 +207,4 @@ def test_the_table_is_what_was_seen(outcome, version):
     without = "\n".join(f"- {key}: {parts}." for key, parts in dropped.items() if parts)
     lists = {"Refused with:": reasons, DROPPED: without, "Not tried:": untried}
     parts = [table(heads, rows), *(part for item in lists.items() for part in item)]
-    check_section("models.md", "## Models", "\n\n".join(parts))
+    generated("docs/models.md", "\n\n".join(parts), section="models")

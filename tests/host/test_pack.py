@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from pack.tools.client import to_api
+from pack.tools.saved_workflow import to_api
 
-from .conftest import serving
-from .standins import small
+from .helpers.server import serving
+from .helpers.standins import small
 
 ROOT = Path(__file__).resolve().parents[2]
 NODES = {

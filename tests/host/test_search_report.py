@@ -16,7 +16,7 @@ import pytest
 from pack.tools.client import ComfyError
 from PIL import Image
 
-from .graphs import node, particles, search, with_input
+from .helpers.graphs import node, particles, search, with_input
 
 WHITE, RED, BLUE = (255, 255, 255), (194, 59, 34), (59, 117, 175)
 

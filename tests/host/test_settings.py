@@ -2,8 +2,8 @@
 
 import pytest
 
-from . import fuzz
-from .graphs import node, search, with_input
+from .helpers import fuzz
+from .helpers.graphs import node, search, with_input
 
 
 def floats(info):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from .test_survival import LONG, ended, post, seen, stop, trouble
+from .helpers.prompts import LONG, ended, post, seen, stop, trouble
 
 
 @pytest.fixture(autouse=True)

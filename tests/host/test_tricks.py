@@ -1,6 +1,6 @@
 """What people do to make a model faster or smaller keeps working, or is refused in one sentence.
 
-A section of benchmarks/models.md is the table of what these tests saw.
+Each row of a table in docs/models.md is the result of one of these tests.
 """
 
 import os
@@ -9,12 +9,12 @@ import re
 import pytest
 from pack.tools.client import ComfyError
 
-from .graphs import node, search, with_input
-from .page import check_section, table
-from .runs import Runs, assert_counted
-from .wiring import IMAGE, STEPS, cfg, lora
+from .helpers.graphs import node, search, with_input
+from .helpers.model_tables import table_length
+from .helpers.runs import Runs, assert_counted
+from .helpers.wiring import IMAGE, STEPS, cfg, lora
 
-BUDGET = 8
+SECTION, BUDGET = "tricks", 8
 EASY = {"reuse_threshold": 0.2, "start_percent": 0.15, "end_percent": 0.95, "verbose": False}
 CACHES = (
     "TeaCache", "TeaCache, by its wrapper", "TeaCache behind another wrapper",
@@ -22,24 +22,10 @@ CACHES = (
     "nunchaku's cache_threshold",
 )  # fmt: skip
 SEEN_AT_WORK = ("a cache of no known name", "a cache that an earlier run left on the network")
-# Too slow for a test, or not to be had here.
-UNTRIED = {
-    "torch.compile by inductor (TorchCompileModel, demo)": "works; its test runs where "
-    "`FLOW_SEARCH_INDUCTOR` is set. On a CPU the rewards of a search are those without it to 5e-7",
-    "dynamic VRAM (comfy-aimdo)": "works by the host's own dynamic models on simulated pages, "
-    "tests/host/test_lent.py; it needs an NVIDIA GPU, where it has not been run",
-    "GGUF by ComfyUI-GGUF, and eight packs of step caches": "run by hand, see robustness.md",
-}
-
-
-@pytest.fixture(scope="module")
-def seen():
-    """The rows of the table."""
-    return {}
 
 
 @pytest.mark.parametrize("key", [IMAGE, "Wan 2.1 T2V"])
-def test_a_backend_that_takes_one_row_a_call(host, seen, key):
+def test_a_backend_that_takes_one_row_a_call(host, table_row, key):
     """The search is that of micro_batch 1, and the refused call is not spent."""
     runs = Runs(key)
     wide = {"budget": BUDGET, "init_particles": 3, "finish_steps": 1, "reward": runs.bright}
@@ -55,7 +41,7 @@ def test_a_backend_that_takes_one_row_a_call(host, seen, key):
     assert own["spent"]["network_calls"] == BUDGET
     if key == IMAGE:
         what = "backend that takes one row a call (nunchaku)"
-        seen[what] = [what, key, "works, one candidate at a time"]
+        table_row(what, key, "works, one candidate at a time")
 
 
 def test_a_backend_that_fails_all_the_same_says_so(host):
@@ -74,7 +60,7 @@ def guided(runs):
 
 
 @pytest.mark.parametrize("dtype", ["fp8_e4m3fn", "fp8_e5m2"])
-def test_weights_of_eight_bits(host, seen, dtype):
+def test_weights_of_eight_bits(host, table_row, dtype):
     runs = Runs(IMAGE)
     full = runs.run("full")
     runs.model = runs.node("UNETLoader", unet_name=f"{IMAGE}.safetensors", weight_dtype=dtype)
@@ -87,11 +73,11 @@ def test_weights_of_eight_bits(host, seen, dtype):
     assert shown["as plain"]["differ"] == 0.0 < shown["acts"]["differ"]
     assert shown["finite"]["a"]["finite"]
     assert_counted(shown["search"], BUDGET)
-    seen[dtype] = [f"weights in {dtype}", IMAGE, "works"]
+    table_row(f"weights in {dtype}", IMAGE, "works")
 
 
 @pytest.mark.parametrize("kind", ["scaled_fp8", "comfy_quant"])
-def test_weights_of_eight_bits_with_scales(host, seen, kind):
+def test_weights_of_eight_bits_with_scales(host, table_row, kind):
     """Files with a scale for each matrix, in the older format and in the host's own.
 
     A LoRA is added there, too, and a gradient goes through.
@@ -119,10 +105,10 @@ def test_weights_of_eight_bits_with_scales(host, seen, kind):
     assert shown["adds"]["differ"] > 1.0
     assert_counted(shown["search"], 12)
     assert shown["guided"]["report"]["spent"]["gradients"] > 0
-    seen[kind] = [f"weights in fp8, scaled (`{kind}`), LoRA", IMAGE, "works"]
+    table_row(f"weights in fp8, scaled (`{kind}`), LoRA", IMAGE, "works")
 
 
-def test_weights_unpacked_at_each_call(host, seen):
+def test_weights_unpacked_at_each_call(host, table_row):
     """A LoRA is added there, too, and a gradient goes through."""
     host.run({"files": node("ProbeTinyExtras")})
     runs = Runs(IMAGE)
@@ -153,7 +139,7 @@ def test_weights_unpacked_at_each_call(host, seen):
         )
         assert ours == pytest.approx(theirs, abs=0.02)
     assert shown["packed guided"]["report"]["spent"]["gradients"] > 0
-    seen["packed"] = ["weights unpacked at each call (GGUF, imitated), LoRA", IMAGE, "works"]
+    table_row("weights unpacked at each call (GGUF, imitated), LoRA", IMAGE, "works")
 
 
 def refused(host, runs):
@@ -167,31 +153,31 @@ def refused(host, runs):
 
 
 @pytest.mark.parametrize("name", ["EasyCache", "LazyCache"])
-def test_the_hosts_step_caches(host, seen, name):
+def test_the_hosts_step_caches(host, table_row, name):
     runs = Runs(IMAGE)
     runs.model = runs.node(name, model=runs.model, **EASY)
     sentence, rest = refused(host, runs)
     assert not rest
-    seen[name] = [name, IMAGE, sentence]
+    table_row(name, IMAGE, sentence)
 
 
 @pytest.mark.parametrize("kind", CACHES)
-def test_step_caches_of_other_packs(host, seen, kind):
+def test_step_caches_of_other_packs(host, table_row, kind):
     runs = Runs("FLUX.1 Fill")  # built anew: one of the caches marks the network itself
     runs.model = runs.node("ProbeCache", model=runs.model, kind=kind)
     sentence, rest = refused(host, runs)
     assert not rest
-    seen[kind] = [f"{kind} (imitated)", IMAGE, sentence]
+    table_row(f"{kind} (imitated)", IMAGE, sentence)
 
 
 @pytest.mark.parametrize("kind", SEEN_AT_WORK)
-def test_step_caches_that_no_name_tells(host, seen, kind):
+def test_step_caches_that_no_name_tells(host, table_row, kind):
     """The first call that the network does not answer ends the search; what it found is saved."""
     runs = Runs("Lumina 2")  # whose network no other test of this file has marked
     runs.model = runs.node("ProbeCache", model=runs.model, kind=kind)
     sentence, rest = refused(host, runs)
     assert re.search(r"0 of [2-9] blocks ran", sentence) and "saved the best picture" in rest[0]
-    seen[kind] = [f"{kind} (imitated)", "Lumina 2", sentence]
+    table_row(f"{kind} (imitated)", "Lumina 2", sentence)
 
 
 def test_a_name_alone_on_the_network_is_no_cache(host):
@@ -203,7 +189,7 @@ def test_a_name_alone_on_the_network_is_no_cache(host):
     assert_counted(runs.show(host)["one"], STEPS)
 
 
-def test_skipped_layers_are_no_cache(host, seen):
+def test_skipped_layers_are_no_cache(host, table_row):
     """Guidance by a prediction that leaves some blocks out."""
     runs = Runs("SD3.5")
     layers = {"double_layers": "1", "single_layers": "", "scale": 3.0, "rescaling_scale": 0.0}
@@ -212,10 +198,10 @@ def test_skipped_layers_are_no_cache(host, seen):
     cfg(runs)
     runs.run("one", budget=3 * STEPS)
     assert_counted(runs.show(host)["one"], 3 * STEPS)
-    seen["SLG"] = ["SkipLayerGuidanceDiT", "SD3.5", "works"]
+    table_row("SkipLayerGuidanceDiT", "SD3.5", "works")
 
 
-def test_momentum_of_guidance(host, seen):
+def test_momentum_of_guidance(host, table_row):
     """The host's APG adds the guidance of the calls before, which were of other candidates."""
     runs = Runs(IMAGE)
     cfg(runs)
@@ -227,29 +213,29 @@ def test_momentum_of_guidance(host, seen):
     runs.run("some", budget=2 * STEPS)
     with pytest.raises(ComfyError, match="APG with momentum -0.5 is on this model, wanted 0") as no:
         runs.show(host)
-    seen["APG"] = ["APG", IMAGE, "works"]
-    seen["momentum"] = ["APG with momentum", IMAGE, f"refused: {no.value}"]
+    table_row("APG", IMAGE, "works")
+    table_row("APG with momentum", IMAGE, f"refused: {no.value}")
 
 
 @pytest.mark.parametrize(
     "what, kept", [("low VRAM", (0.0, 1.0)), ("no VRAM", (-1.0, 0.1))], ids=["low", "no"]
 )
-def test_little_memory(swapping, seen, what, kept):
+def test_little_memory(swapping, table_row, what, kept):
     """Weights that stay off the device are brought there call by call: the same bits."""
     found = swapping[what]
     assert kept[0] < found["held"][0] < kept[1]
     assert found["rewards"] == swapping["little"]["rewards"]
     flag = f"--{what.replace(' ', '').lower()}"
-    seen[flag] = [f"`{flag}` (device simulated)", "demo", "works, the same candidates"]
+    table_row(f"`{flag}` (device simulated)", "demo", "works, the same candidates")
 
 
-def test_compiled_networks(swapping, seen):
+def test_compiled_networks(swapping, table_row):
     """One graph for a single row, one for any number of them."""
     found = swapping["compiled"]
     assert found["graphs"] == 2 and found["ran"] == found["spent"]["network_calls"]
     assert found["rewards"] == swapping["little"]["rewards"]
     what = "torch.compile (a backend that runs the graph as it is)"
-    seen[what] = [what, "demo", "works, the same candidates"]
+    table_row(what, "demo", "works, the same candidates")
 
 
 @pytest.mark.skipif(
@@ -284,7 +270,7 @@ def test_work_units_on_one_device(host):
     assert_counted(shown["split"], 2 * STEPS)
 
 
-def test_work_units_on_two_devices(swapping, seen):
+def test_work_units_on_two_devices(swapping, table_row):
     one, two = swapping["one device"], swapping["two devices"]
     if two is None:
         pytest.skip("this ComfyUI has no work units")
@@ -293,13 +279,8 @@ def test_work_units_on_two_devices(swapping, seen):
     assert two["spent"]["nfe"] == one["spent"]["nfe"] == 40
     assert two["rewards"] == pytest.approx(one["rewards"], abs=1e-3)
     what = "MultiGPU CFG Split (devices simulated)"
-    seen[what] = [what, "demo", "works, the same candidates"]
+    table_row(what, "demo", "works, the same candidates")
 
 
-def test_the_table_is_what_was_seen(seen):
-    wanted = 2 + 2 + 2 + 1 + 2 + len(CACHES) + len(SEEN_AT_WORK) + 3 + 2 + 1
-    if len(seen) < wanted:
-        pytest.skip(f"{wanted - len(seen)} of its rows were not run")
-    rows = table(["trick", "model", "search"], seen.values())
-    untried = "\n".join(f"- {name}: {why}." for name, why in UNTRIED.items())
-    check_section("models.md", "## Tricks", "\n\n".join([rows, "Not in the test run:", untried]))
+def test_the_table_has_no_other_rows():
+    assert table_length(SECTION) == 2 + 2 + 2 + 1 + 2 + len(CACHES) + len(SEEN_AT_WORK) + 3 + 2 + 1

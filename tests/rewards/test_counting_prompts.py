@@ -188,14 +188,11 @@ def test_reading_takes_linearly_many_steps(part):
 
 
 READ_ALL = """
-import importlib.util, sys
-spec = importlib.util.spec_from_file_location("odd_name", sys.argv[1] + "/__init__.py",
-                                              submodule_search_locations=[sys.argv[1]])
-sys.modules["odd_name"] = module = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(module)
-from odd_name.rewards.count.colours import ALIASES, COLOURS
-from odd_name.rewards.count.object_prompt import object_counts
-from odd_name.rewards.count.prompt_counts import counts_by_colour
+import runpy, sys
+runpy.run_path(sys.argv[1] + "/tools/checkout.py")
+from pack.rewards.count.colours import ALIASES, COLOURS
+from pack.rewards.count.object_prompt import object_counts
+from pack.rewards.count.prompt_counts import counts_by_colour
 for part in eval(sys.argv[2]):
     many = part * (400_000 // len(part))
     for text in ("two dogs" + many, "red" + many + ": 3", "red" + many + "x"):

@@ -15,7 +15,7 @@ from pack.samplers.search.rbf import RolloverBudgetForcing
 from pack.samplers.search.threshold import VerifierThreshold
 from pack.samplers.steering import Steering
 
-from ..host.apple import Apple
+from ..host.helpers.apple import Apple
 from .setups import EACH, NEVER, NO_FINISH, NO_RULES, SCORED, Setup, check_finishes, pinned, setups
 from .world import Counter, denoise
 

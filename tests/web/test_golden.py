@@ -1,12 +1,11 @@
 """The stream of events and the report of fixed searches: one file that the browser's tests read.
 
-`FLOW_SEARCH_WRITE=1 pytest tests/web/test_golden.py` writes it anew.
+`python dev.py write events` writes it anew.
 """
 
 import importlib
 import itertools
 import json
-import os
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -21,7 +20,6 @@ from pack.samplers.search.smc import SMC
 from ..samplers.traced import World
 
 ROOT = Path(__file__).resolve().parents[2]
-GOLDEN = Path(__file__).with_name("golden_events.json")
 WORLD = {"steps": 5, "lead": 0, "inner": 0, "ahead": 0, "cost": 1}
 RBF = RolloverBudgetForcing(init_particles=3, paths=2)
 SEARCHES = {  # method, where it runs, budget
@@ -85,17 +83,15 @@ def told(parts, name):
     return {"messages": messages, "report": made}
 
 
-def test_the_golden_file_is_what_the_code_sends(parts):
-    made = {name: told(parts, name) for name in SEARCHES}
-    if os.environ.get("FLOW_SEARCH_WRITE"):
-        lines = ",\n".join(
-            f' "{name}": {{"messages": [\n  '
-            + ",\n  ".join(json.dumps(message) for message in one["messages"])
-            + f'\n ],\n "report": {json.dumps(one["report"])}}}'
-            for name, one in made.items()
-        )
-        GOLDEN.write_text(f"{{\n{lines}\n}}\n", "utf-8", newline="\n")
-    assert json.loads(GOLDEN.read_text("utf-8")) == json.loads(json.dumps(made))
+def as_text(stream):
+    """The JSON of one search, a message a line."""
+    messages = ",\n  ".join(json.dumps(message) for message in stream["messages"])
+    return f'{{"messages": [\n  {messages}\n ],\n "report": {json.dumps(stream["report"])}}}'
+
+
+def test_the_golden_file_is_what_the_code_sends(parts, generated):
+    streams = (f' "{name}": {as_text(told(parts, name))}' for name in SEARCHES)
+    generated("tests/web/golden_events.json", "{\n" + ",\n".join(streams) + "\n}\n")
 
 
 def test_messages_bundle_proposals_and_pictures(parts):
