@@ -24,7 +24,7 @@ from torch import Tensor
 
 from ...samplers.batching import MicroBatch, OneAtATime, OutOfMemory
 from ...samplers.interpolants.linear import Linear
-from ...samplers.kernels import ODE
+from ...samplers.ode import ODE
 from ...samplers.lookahead import AUTOMATIC, LOOK, may_look
 from ...samplers.purse import BudgetExceeded
 from ...samplers.replay import Replay

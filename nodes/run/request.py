@@ -20,7 +20,7 @@ from ..host.aside import aside
 from ..host.clock import check_start, clock_of
 from ..host.gradient import check_gradient
 from ..host.guiders import LEAST, check_guider, check_kind, known, nfe_per_particle
-from ..host.kernel import FlowSampler, check_stable, kernel_of
+from ..host.kernel import FlowSampler, kernel_of
 from ..host.network import check_latent, check_mask, check_pictures, check_sigmas
 from ..host.reward import HostReward
 from ..schema import under
@@ -132,7 +132,7 @@ def check_kernel(request: Request, times: list[float], end: float) -> None:
     if request.replay or not request.search.guided:
         return
     lands = end > 0.0 and not request.finish.steps  # the last step, then, is the kernel's
-    check_stable(request.sampler.kernel, [*times, end] if lands else times)
+    request.sampler.kernel_settings.check([*times, end] if lands else times)
 
 
 def check_guidance(request: Request, times: list[float]) -> None:
