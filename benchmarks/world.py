@@ -30,12 +30,8 @@ from pack.demo.text import encode, parse  # noqa: E402
 from pack.demo.training.train_flux import load_flux  # noqa: E402
 from pack.rewards.count.colour_count import ColourCount  # noqa: E402
 from pack.rewards.count.colour_shapes import colour_counts  # noqa: E402
-from pack.samplers.change_path import ChangePath  # noqa: E402
-from pack.samplers.diffusions import Diffusion  # noqa: E402
 from pack.samplers.flow import Flow  # noqa: E402
-from pack.samplers.glass import Glass  # noqa: E402
 from pack.samplers.interpolants import INTERPOLANTS  # noqa: E402
-from pack.samplers.interpolants.linear import Linear  # noqa: E402
 from pack.samplers.kernels import KERNELS  # noqa: E402
 from pack.samplers.lookahead import AUTOMATIC, LOOK, SHARP, blur  # noqa: E402
 from pack.samplers.noise import AddressedNoise  # noqa: E402
@@ -85,10 +81,9 @@ class Setting:
 
     def transition(self) -> Kernel:
         if self.kernel == "glass":
-            return Glass(self.inner)
+            return KERNELS[self.kernel](self.inner).build()
         path = INTERPOLANTS[self.path]()
-        kernel = KERNELS[self.kernel](path, Diffusion(self.shape, self.norm))
-        return ChangePath(kernel, path, Linear())
+        return KERNELS[self.kernel](path, self.shape, self.norm).build()
 
 
 class World:

@@ -10,8 +10,8 @@ from ..samplers.guidance import GUIDANCES, NEEDS_NOISE, Guidance
 from ..samplers.kernels import KERNELS
 from ..samplers.kernels.settings import KernelSettings
 from .host.kernel import FlowSampler, Guide
+from .host.kernel_settings import described, names, read_kernel, setting_inputs
 from .host.reward import HostReward
-from .kernel_settings import described, names, read_kernel, setting_inputs
 from .schema import CATEGORY, FlowReward, build, combo, flat, nested
 
 # A workflow keeps values of widgets by their place: inputs that are added come last.

@@ -98,8 +98,8 @@ class Steering:
         ratios = [self.log_ratios.get(i, 0.0) for i in children.ids.tolist()]
         if -math.inf in ratios:
             raise ValueError(
-                "The weights of this method need random draws: got a guided step that draws no noise, "
-                "expected noise at every step that guidance moves."
+                "The weights of this method need random draws: got a guided step that draws no "
+                "noise, expected noise at every step that guidance moves."
             )
         return torch.tensor(ratios, dtype=torch.float64)
 
@@ -108,7 +108,5 @@ def zero_where_not_finite(slopes: Tensor) -> Tensor:
     """Gradients (K,*D). One that is not finite becomes 0: its children are drawn unguided."""
     bad = ~slopes.flatten(1).isfinite().all(1)
     if bad.any():
-        log.warning(
-            "%d gradients of the reward are not finite: no guidance there.", int(bad.sum())
-        )
+        log.warning("%d gradients of the reward are not finite: no guidance there.", int(bad.sum()))
     return slopes.masked_fill(bad.reshape(-1, *[1] * (slopes.ndim - 1)), 0.0)

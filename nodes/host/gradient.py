@@ -90,8 +90,8 @@ class HostGradients:
         """The error for memory that ran out. Any other error is raised."""
         if NO_FORMULA in str(error):
             raise ValueError(
-                f"This network has no gradient: got guidance dps ({error}), expected x0, which does "
-                "not differentiate the network."
+                f"This network has no gradient: got guidance dps ({error}), expected x0, which "
+                "does not differentiate the network."
             ) from None
         if not out_of_memory(error):
             raise error

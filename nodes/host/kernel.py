@@ -22,6 +22,7 @@ from .network import Network, check_sigmas, stop_if_interrupted
 from .objective import HostObjective
 from .reward import HostReward
 
+
 @dataclass(frozen=True)
 class Guide:
     """Guidance of the sampler when it runs alone.

@@ -24,8 +24,8 @@ from torch import Tensor
 
 from ...samplers.batching import MicroBatch, OneAtATime, OutOfMemory
 from ...samplers.interpolants.linear import Linear
-from ...samplers.ode import ODE
 from ...samplers.lookahead import AUTOMATIC, LOOK, may_look
+from ...samplers.ode import ODE
 from ...samplers.purse import BudgetExceeded
 from ...samplers.replay import Replay
 from ...samplers.run import check_budget

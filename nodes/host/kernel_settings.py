@@ -1,4 +1,4 @@
-"""The settings of all kernels as flat inputs of one node, made from the registry."""
+"""The settings of all kernels as inputs of one node, made from the registry."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..samplers.kernels import KERNELS, all_settings
-from ..samplers.kernels.settings import KernelSettings
-from .schema import build, combo, flat, nested, plain, widget
+from ...samplers.kernels import KERNELS, all_settings
+from ...samplers.kernels.settings import KernelSettings
+from ..schema import build, combo, flat, nested, plain, widget
 
 
 def described(text: str, registry: Mapping[str, Any]) -> str:
