@@ -1,14 +1,20 @@
 """The settings of all kernels are inputs of one node; each kernel reads only its own."""
 
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
+from pack.samplers.diffusions import SHAPES
+from pack.samplers.guidance import GUIDANCES, SCHEDULES
+from pack.samplers.interpolants import INTERPOLANTS
 from pack.samplers.interpolants.polynomial import Polynomial
 from pack.samplers.interpolants.vp import VP
 from pack.samplers.kernels import KERNELS, all_settings
 from pack.samplers.kernels.eta import Eta
 from pack.samplers.kernels.glass import Glass
 
+DOCS = Path(__file__).resolve().parents[2] / "web" / "docs"
+PAGES = "FlowSearchVPSDESampler.md", "FlowSearchVPSDESampler/zh.md"
 VP_ENTRIES = {
     "interpolant": "vp", "interpolant.beta_min": 0.1, "interpolant.beta_max": 20.0,
 }  # fmt: skip
@@ -73,3 +79,21 @@ def test_a_tooltip_tells_of_every_choice(parts):
     ]
     assert list(all_settings()) == ["interpolant", "diffusion", "diffusion_norm", "glass_steps"]
     assert {f.name for cls in KERNELS.values() for f in fields(cls)} == set(all_settings())
+
+
+CHOICES = {"kernel": KERNELS, "interpolant": INTERPOLANTS, "guidance": GUIDANCES}
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_the_help_describes_every_choice_as_its_tooltip_does(choice):
+    english, chinese = ((DOCS / page).read_text("utf-8") for page in PAGES)
+    for name, cls in CHOICES[choice].items():
+        assert f"| `{name}` | {cls.description} " in english, f"web/docs/{PAGES[0]} lacks {name}"
+        assert f"| `{name}` | " in chinese, f"web/docs/{PAGES[1]} lacks {name}"
+
+
+@pytest.mark.parametrize("names", [SHAPES, SCHEDULES], ids=["diffusions", "schedules"])
+def test_the_help_lists(names):
+    for page in PAGES:
+        text = (DOCS / page).read_text("utf-8")
+        assert [name for name in names if f"| `{name}` | " not in text] == []
