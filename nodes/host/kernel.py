@@ -83,8 +83,8 @@ def steering(guidance: Guidance, objective: HostObjective, network: Network) -> 
         return None
     if network.noise_scale != 1.0:
         raise ValueError(
-            "Guidance needs a model of standard normal noise: got noise of "
-            f"{network.noise_scale:g} times that, expected 1. Turn guidance off."
+            "Guidance needs a model of standard normal noise: got a noise scale of "
+            f"{network.noise_scale:g}, expected 1. Turn guidance off."
         )
     return Steering(guidance, HostGradients(objective, network, guidance.fall_back))
 
