@@ -25,7 +25,10 @@ MODEL_PATH = Linear()
 
 @dataclass(frozen=True)
 class SDE(ABC):
-    """A subclass is one step: a kernel on the latents and times of `interpolant`.
+    """The settings of a step of the reverse SDE, which a subclass defines.
+
+    The subclass itself is the kernel for latents and times of `interpolant`; `build` makes the one
+    for those of the model.
 
     Args:
         interpolant: the path on which the step is taken.
