@@ -18,12 +18,8 @@ from ..demo.text import encode, parse
 from ..demo.training.train_flux import load_flux
 from ..rewards.count.colour_count import ColourCount
 from ..rewards.count.colour_shapes import colour_counts
-from ..samplers.change_path import ChangePath
-from ..samplers.diffusions import Diffusion
 from ..samplers.flow import Flow
-from ..samplers.glass import Glass
 from ..samplers.interpolants import INTERPOLANTS
-from ..samplers.interpolants.linear import Linear
 from ..samplers.kernels import KERNELS
 from ..samplers.lookahead import AUTOMATIC, LOOK, SHARP, blur
 from ..samplers.noise import AddressedNoise
@@ -90,10 +86,9 @@ class Setting:
 
     def transition(self) -> Kernel:
         if self.kernel == "glass":
-            return Glass(self.inner)
+            return KERNELS[self.kernel](self.inner).build()
         path = INTERPOLANTS[self.path]()
-        kernel = KERNELS[self.kernel](path, Diffusion(self.shape, self.norm))
-        return ChangePath(kernel, path, Linear())
+        return KERNELS[self.kernel](path, self.shape, self.norm).build()
 
 
 class World:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from .interpolants.linear import Linear
-from .kernels import ODE
+from .ode import ODE
 from .types import Denoiser, Interpolant, Kernel
 
 Drawn = Callable[[Sequence[int]], Tensor]  # particle ids (K,) -> rows (K,*D)

@@ -20,7 +20,7 @@ Objective = Callable[[Tensor], Tensor]  # x0 (K,*D) -> (K,) float32, higher is b
 class Interpolant(Protocol):
     """A path x_t = alpha(t) x0 + sigma(t) eps, with alpha falling and sigma rising in t."""
 
-    title: ClassVar[str]
+    description: ClassVar[str]  # one sentence, shown in tooltips
 
     def alpha(self, t: float) -> float: ...
     def sigma(self, t: float) -> float: ...

@@ -14,7 +14,7 @@ from ...samplers.search.rounds import minimum
 from ..host.clock import check_start, clock_of
 from ..host.gradient import check_gradient
 from ..host.guiders import LEAST, check_guider, check_kind, known
-from ..host.kernel import FlowSampler, check_stable, kernel_of
+from ..host.kernel import FlowSampler, kernel_of
 from ..host.network import check_latent, check_mask, check_pictures, check_sigmas
 from ..schema import check_wired
 from .inputs import SearchInputs
@@ -87,7 +87,7 @@ def check_kernel(plan: Plan) -> None:
     if inputs.replay or not plan.method.search.guided:
         return
     lands = end > 0.0 and not inputs.finish_steps  # the last step, then, is the kernel's
-    check_stable(inputs.sampler.kernel, [*times, end] if lands else times)
+    inputs.sampler.kernel_settings.check([*times, end] if lands else times)
 
 
 def check_job(job: Job, plan: Plan) -> None:

@@ -25,8 +25,8 @@ from torch import Tensor
 
 from ...samplers.batching import MicroBatch, OneAtATime, OutOfMemory
 from ...samplers.interpolants.linear import Linear
-from ...samplers.kernels import ODE
 from ...samplers.lookahead import AUTOMATIC, LOOK, may_look
+from ...samplers.ode import ODE
 from ...samplers.purse import BudgetExceeded
 from ...samplers.run import check_budget
 from ...samplers.search.rounds import minimum

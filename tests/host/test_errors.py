@@ -81,7 +81,7 @@ def unreadable_file(host):
 
 CASES = {
     "not a flow model": (not_a_flow_model, "rectified-flow model"),
-    "stock sampler": (stock_sampler, "sample_dpmpp_2m given, wanted the VP-SDE Flow Sampler"),
+    "stock sampler": (stock_sampler, "got sample_dpmpp_2m, expected the VP-SDE Flow Sampler"),
     "empty sigmas": (empty_sigmas, "0 sigmas given, wanted at least 2"),
     "a cache of steps": (cached_steps, "wanted it off for a search"),
     "no condition at a step": (nothing_active, "No conditioning is active at sigma"),

@@ -154,7 +154,7 @@ def test_guidance_is_refused_where_noise_has_another_scale(host, outcome):
         "guidance": "x0", "guidance.strength": 1.0, "guidance.schedule": "relative"
     }  # fmt: skip
     runs.same = runs.bright
-    refused(host, runs, "a model whose noise is 8 times standard normal")
+    refused(host, runs, "a model of standard normal noise: got a noise scale of 8, expected 1")
 
 
 @pytest.mark.parametrize("key", HOST_CANNOT_EDIT)

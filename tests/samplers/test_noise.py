@@ -7,8 +7,8 @@ import torch
 from pack.samplers.batching import MicroBatch
 from pack.samplers.interpolants.linear import Linear
 from pack.samplers.interpolants.vp import VP
-from pack.samplers.kernels import ODE
 from pack.samplers.noise import AddressedNoise
+from pack.samplers.ode import ODE
 from pack.samplers.search.best_of_n import BestOfN
 from pack.samplers.types import Particles
 

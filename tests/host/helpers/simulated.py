@@ -85,7 +85,7 @@ model = patched(model)
 (text,) = nodes.CLIPTextEncode().encode(clip, CAPTION)
 guider = stock.Guider_Basic(model)
 guider.set_conds(text)
-flow = sampler.VPSDEFlowSampler.execute({"interpolant": "vp"}, "square", 1.0, "eta").args[0]
+flow = sampler.VPSDEFlowSampler.execute(interpolant="vp", diffusion_norm=1.0, kernel="eta").args[0]
 SIGMAS = torch.tensor([0.98, 0.9, 0.7, 0.4, 0.0])
 LATENT = torch.zeros(1, 16, 16, 16)
 anything = SimpleNamespace(decode=vae.decode)  # decoded by the host, as a full VAE is

@@ -81,7 +81,7 @@ with torch.inference_mode():
     try:
         search.RolloverBudgetForcingSearch.EXECUTE_NORMALIZED(
             noise=stock.Noise_RandomNoise(7), guider=guider, vae=vae, reward=Breaks(),
-            sampler=sampler.VPSDEFlowSampler.execute("vp", diffusion_norm=1.0).args[0],
+            sampler=sampler.VPSDEFlowSampler.execute(interpolant="vp", diffusion_norm=1.0).args[0],
             sigmas=scheduler.VPFlowScheduler.execute(4, "exp", "vp").args[0],
             latent_image={"samples": torch.zeros(1, 16, 16, 16)}, prompt=CAPTION, budget=30,
             init_particles=3, paths=1, finish_steps=1, top_k=1, lookahead=0,

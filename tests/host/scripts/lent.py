@@ -51,7 +51,7 @@ def searches(kinds=GUIDANCES):
     for kind in kinds:
         guidance = {"guidance": kind} | ({"strength": 0.5} if kind != "none" else {})
         made = sampler.VPSDEFlowSampler.execute(
-            {"interpolant": "vp"}, "square", 1.0, "eta", guidance=guidance
+            interpolant={"interpolant": "vp"}, diffusion_norm=1.0, kernel="eta", guidance=guidance
         )
         given = {"latent_image": LITTLE, "reward": SOFT, "sampler": made.args[0]}
         told[kind] = run_search(LARGE, simulated.vae, **given)["rewards"]

@@ -46,7 +46,7 @@ model, clip, vae = demo.DemoFlowModelLoader.execute("fast").args
 (text,) = nodes.CLIPTextEncode().encode(clip, CAPTION)
 guider = stock.Guider_Basic(model)
 guider.set_conds(text)
-flow = sampler.VPSDEFlowSampler.execute("vp", diffusion_norm=1.0, kernel="eta").args[0]
+flow = sampler.VPSDEFlowSampler.execute(interpolant="vp", diffusion_norm=1.0, kernel="eta").args[0]
 sigmas = scheduler.VPFlowScheduler.execute(4, "exp", "vp").args[0]
 scored = reward.RewardModelLoader.execute({"reward": "colour_count"}).args[0]
 
