@@ -106,7 +106,7 @@ def search_each(
     found: list[Found] = []
     with bar, RUNNING.search(*whose) as asked, Safekeeping(*whose, every[0].journal) as safe:
         for i, own in enumerate(every):
-            own = replace(own, rules=replace(own.rules, asked=asked))
+            own = replace(own, rules=replace(own.rules, stop_requested=asked))
             one = OneSearch(own, times, Events(replace(sender, image=i)), bar, safe)
             rows = slice(i, i + 1)
             found.append(one(noise[rows], samples[rows], mask_of(mask, samples, i)))
@@ -228,7 +228,7 @@ class OneSearch:
         if request.watchdog is not None:
             beside = objective(scoring.vae, request.watchdog.fresh(), Purse())
             self.watchdog = Watchdog(beside, self.trace)
-            rules = replace(rules, beside=self.watchdog.pace)
+            rules = replace(rules, extra_seconds=self.watchdog.pace)
         flow = Flow(
             denoiser=network,
             kernel=request.sampler.kernel,

@@ -98,7 +98,7 @@ def check(request: Request) -> list[float]:
     for own in plans(request, times):
         prices = Prices.of(len(lead), inner, own.lookahead, slope)
         if isinstance(own.search, Replay):  # which is not asked
-            needed, asked = own.search.rows(len(inside), prices), 0
+            needed, asked = minimum(own.search, len(inside), prices), 0
         else:
             needed, asked = minimum(own.search, len(inside), prices), 0 if sure else LEAST * cost
         check_budget(needed, len(inside), own.finish, own.budget, cost, prices, asked)
@@ -143,7 +143,7 @@ def check_guidance(request: Request, times: list[float]) -> None:
             f"guidance given for the method {request.method}, wanted another method: its steps are "
             "the ODE's, which guidance does not move."
         )
-    if not (guidance.strength and search.weighted):
+    if not (guidance.strength and search.needs_noise):
         return
     if not request.sampler.stochastic:
         raise ValueError(
