@@ -1,6 +1,8 @@
 """What every search owes its user: an honest ledger, a result that is its seed's."""
 
 import math
+import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -208,6 +210,13 @@ def test_no_two_particles_start_alike(name, data):
         task.change(kernel=plain)  # the other asks its parents' latents again
     setup.run(task)
     assert len(births) == len(set(births)) > 0
+
+
+@pytest.mark.parametrize("page", ["FlowSearchParticles.md", "FlowSearchParticles/zh.md"])
+def test_the_help_has_a_row_for_every_method_that_names_it(page):
+    text = (Path(__file__).resolve().parents[2] / "web" / "docs" / page).read_text("utf-8")
+    rows = re.findall(r"^\| (\w+) \| \*\*.+\*\*.* \|$", text, re.MULTILINE)
+    assert rows == list(SEARCHES)
 
 
 def test_a_ledger_without_end_is_never_spent():
