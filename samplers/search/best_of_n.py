@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 from ..task import Task
 from ..types import SearchEvent
@@ -17,6 +18,10 @@ class BestOfN(Method):
     Each costs one NFE a step. Trajectories are those of the kernel: with diffusion_norm 0 on the
     linear path they follow the ODE, as in the BoN of arXiv 2503.19385.
     """
+
+    description: ClassVar[str] = (
+        "Best of N: makes as many whole images as the budget buys, and returns the best."
+    )
 
     def rounds(self, steps: int) -> list[Round]:
         return [Round(0, steps - 1, "noise")]

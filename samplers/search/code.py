@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import ClassVar
 
 from ..task import Task
 from ..types import Particles, SearchEvent
@@ -17,6 +18,8 @@ class CoDe(Method):
     Singh et al., arXiv 2502.00968. K follows from the budget. Only the end of a block is scored,
     and the last block may be shorter. A block of 1 is SVDD, one block over all steps is best of N.
     """
+
+    description: ClassVar[str] = "CoDe: as svdd, but in blocks of several steps."
 
     block: int = field(
         default=2,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import torch
 
@@ -27,6 +28,11 @@ class RolloverBudgetForcing(Method):
     code stops at F - 1), in equal shares; a single time gets more initial particles; the driver
     keeps the best particle of all steps; a path never moves to a child whose x0 is not finite.
     """
+
+    description: ClassVar[str] = (
+        "Rollover Budget Forcing: tries children of the best particle, moves to the first "
+        "better one, and rolls unused tries over."
+    )
 
     init_particles: int = field(
         default=8,

@@ -70,8 +70,13 @@ class Search(Protocol):
 
 
 class Method:
-    """What most searches answer to the questions of `Search`."""
+    """What most searches answer to the questions of `Search`.
 
+    Attributes:
+        description: one sentence, shown in the node's tooltip and in its help.
+    """
+
+    description: ClassVar[str]
     paths: ClassVar[int] = 1
     guided: ClassVar[bool] = True
     needs_noise: ClassVar[bool] = False

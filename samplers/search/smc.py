@@ -31,6 +31,9 @@ class SMC(Method):
     particle with the highest reward wins, not the heaviest.
     """
 
+    description: ClassVar[str] = (
+        "Sequential Monte Carlo: runs many particles side by side, and resamples them by reward."
+    )
     needs_noise: ClassVar[bool] = True
 
     temperature: float = field(

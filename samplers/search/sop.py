@@ -24,6 +24,10 @@ class SearchOverPaths(Method):
     paper: the first way down, too, is tried K times, from K noises.
     """
 
+    description: ClassVar[str] = (
+        "Search over paths: noises the best particle back up, follows the ODE down, and keeps "
+        "the best."
+    )
     guided: ClassVar[bool] = False  # its steps are the ODE's
 
     paths: int = field(

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import isfinite
+from typing import ClassVar
 
 import torch
 
@@ -21,6 +22,10 @@ class SVDD(Method):
     from the paper and from the released code of arXiv 2503.19385: the first K particles are K
     noises, not one noise K times.
     """
+
+    description: ClassVar[str] = (
+        "SVDD: tries several children of each path at every step, and the best one goes on."
+    )
 
     paths: int = field(default=1, metadata=PATHS)
     alpha: float = field(

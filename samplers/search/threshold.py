@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import isfinite
+from typing import ClassVar
 
 from ..task import Task
 from ..types import Particles, SearchEvent
@@ -18,6 +19,10 @@ class VerifierThreshold(Method):
     but not before one has a finite x0. If the last step reaches the threshold, the search ends with
     budget left.
     """
+
+    description: ClassVar[str] = (
+        "Verifier threshold: goes on from the first particle whose reward reaches a threshold."
+    )
 
     threshold: float = field(
         default=-0.5,  # counting rewards take up to 0.49 off a right image to break ties

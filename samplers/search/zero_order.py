@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -18,6 +19,10 @@ class ZeroOrder(Method):
     is sqrt(1 - r^2) z + r z', with r the radius and z' a new noise. It is standard normal itself.
     The best noise is never run twice.
     """
+
+    description: ClassVar[str] = (
+        "Zero-order search: makes whole images from noises near the best noise so far."
+    )
 
     neighbours: int = field(
         default=4,

@@ -196,7 +196,7 @@ CASES = {
         ),
         "that draws no noise was given for guided smc, wanted noise at every step",
     ),
-    "budget": (lambda: guided(budget=9), "budget of 9 NFE given, wanted at least 10"),
+    "budget": (lambda: guided(budget=9), "got 9 NFE, expected at least 10"),
     "memory": (lambda: starved(False), "GiB free; wanted x0 guidance, fall_back on, or a smaller"),
 }
 

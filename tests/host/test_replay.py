@@ -149,7 +149,7 @@ def test_a_picture_of_a_search_that_was_not_run_again_says_so(host):
         (("sampler", "diffusion_norm", 2.0), "diffusion_norm 1.0 was given and the node has 2.0"),
         (("sigmas", "steps", 5), r"replay of sigmas \["),
         (("search", "window_end", 0.9), "window_end 0.0 was given and the node has 0.9"),
-        (("search", "budget", 2), "budget of 2 NFE given, wanted at least"),
+        (("search", "budget", 2), "got 2 NFE, expected at least"),
         (("search", "replay", "{}"), "wanted the report of a search node"),
         (("search", "replay", "nowhere.png"), "name of a picture in the input folder"),
         (("search", "prompt", "two red circles"), "replay of prompt 'three red .* the node has"),
