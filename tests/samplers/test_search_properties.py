@@ -9,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from pack.samplers.purse import BudgetExceeded, Purse
+from pack.samplers.replay import Replay
 from pack.samplers.run import check_budget
 from pack.samplers.search import SEARCHES
 from pack.samplers.search.best_of_n import BestOfN
@@ -256,3 +257,11 @@ def test_a_ledger_without_end_is_never_spent():
 def test_settings_out_of_range_are_named(method, settings, said):
     with pytest.raises(ValueError, match=said):
         method(**settings)
+
+
+def test_what_methods_say_of_themselves():
+    """What nodes and tests ask a search, in place of its class."""
+    methods = [*SEARCHES.values(), Replay]
+    assert [m for m in methods if not m.guided] == [SearchOverPaths]
+    assert [m for m in methods if m.needs_noise] == [SMC]
+    assert [m for m in methods if m.is_replay] == [Replay]
