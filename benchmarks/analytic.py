@@ -27,7 +27,8 @@ from pack.benchmarks.analytic_law import law_section
 from pack.benchmarks.analytic_world import PARTS, Part, new_task, ode_end
 from pack.benchmarks.line_chart import chart
 from pack.benchmarks.world import Setting
-from pack.samplers.run import Finish, Outcome, StopRules, check_budget, run
+from pack.samplers.rules import Finish, Outcome, StopRules
+from pack.samplers.run import check_budget, run
 from pack.samplers.search.rounds import minimum
 from pack.tools.sections import put
 

@@ -37,7 +37,8 @@ from pack.samplers.flow import Flow
 from pack.samplers.guidance import GUIDANCES, TorchGradients, pull
 from pack.samplers.noise import AddressedNoise
 from pack.samplers.purse import Purse
-from pack.samplers.run import Finish, Outcome, StopRules, run
+from pack.samplers.rules import Finish, Outcome, StopRules
+from pack.samplers.run import run
 from pack.samplers.search.rounds import minimum
 from pack.samplers.steering import Steering
 from pack.samplers.task import Task

@@ -25,7 +25,8 @@ from ..samplers.lookahead import AUTOMATIC, LOOK, SHARP, blur
 from ..samplers.noise import AddressedNoise
 from ..samplers.purse import Prices, Purse
 from ..samplers.replay import Book
-from ..samplers.run import Finish, Outcome, StopRules, check_budget, run
+from ..samplers.rules import Finish, Outcome, StopRules
+from ..samplers.run import check_budget, run
 from ..samplers.schedules import model_times, split_window
 from ..samplers.search import SEARCHES
 from ..samplers.search.rounds import Search, minimum

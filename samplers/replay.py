@@ -1,7 +1,7 @@
-"""How every particle came about, and the search that goes the way of one of them again.
+"""How every particle was made, and a search that makes one of them again.
 
-What a row of a network call gives depends on the call's shape, in its last bits. So an origin keeps
-the place of its particle in the call, and a replay fills the other rows with copies.
+The last bits of a row depend on the shape of its network call. So an origin keeps the place of its
+particle in the call, and a replay fills the other rows with copies.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import torch
 from torch import Tensor
 
 from .batching import MicroBatch, OneAtATime, OutOfMemory
-from .purse import Prices
+from .search.rounds import Method, Round
 from .task import Task
 from .types import Made, Particles, SearchEvent
 
 log = logging.getLogger("flow_search")
 Kind = Literal["start", "born", "propose", "ode", "renoise", "finish"]
-RANGES = {  # of an origin's whole numbers
+RANGES = {  # of the integers of an origin
     "id": (0, (1 << 31) - 1),
     "step": (0, 100_000),
     "parent": (-1, (1 << 31) - 1),
@@ -30,14 +30,22 @@ RANGES = {  # of an origin's whole numbers
     "nodes": (0, 100_000),
 }
 LONGEST = 100_000  # origins in a lineage
-STARTS = 1000  # of them, noises alone, which cost nothing
+NO_BIRTH = "The lineage has no birth: got {}, expected the lineage of a report."
+STARTS = 1000  # of these; a start costs no evaluation
 
 
 @dataclass(frozen=True)
 class Origin:
-    """One particle's birth: row `row` of `rows` in its network calls.
+    """How one particle was made.
 
-    start: the noise alone, about which the next is a neighbour at `radius`; the others as in Made.
+    Args:
+        id: of the particle.
+        kind: start: a noise only, whose neighbour the next particle is; else as in `Made`.
+        step: index of its time.
+        parent: id, -1 for none.
+        rows, row: how many rows its network calls had, and which one it was.
+        radius: of a neighbour; 1 is a new start.
+        nodes: evaluations of a finish.
     """
 
     id: int
@@ -52,13 +60,13 @@ class Origin:
 
 @dataclass
 class Book:
-    """The origins of a search's particles, by id, and the start that each goes back to."""
+    """The origins of a search's particles, by id, and the starts that they descend from."""
 
     origins: dict[int, Origin] = field(default_factory=dict)
     roots: dict[int, int] = field(default_factory=dict)
 
     def add(self, made: Made) -> None:
-        """What a task tells of new particles."""
+        """Keep how new particles were made: a task's `on_made`."""
         for i, parent, (rows, row) in zip(made.ids, made.parents, made.places, strict=True):
             self.origins[i] = Origin(
                 i, made.kind, made.step, parent, rows, row, made.radius, made.nodes
@@ -67,18 +75,18 @@ class Book:
             self.roots[i] = i if fresh else self.root(parent)
 
     def root(self, particle: int) -> int:
-        """The id of the start that a particle descends from, itself if it is one.
+        """The id of the start that a particle descends from, its own if it is one.
 
-        A neighbour of another start descends from that; at radius 1 it is a new start.
+        A neighbour of a start descends from that start. At radius 1 it is a new start.
         """
         return self.roots.get(particle, particle)
 
     def lineage(self, particle: int) -> list[Origin]:
-        """What has to be done again for a particle, in order."""
+        """The origins that lead to a particle, in order."""
         way = [self.origins[particle]]
         while way[-1].kind != "born":
             way.append(self.origins[way[-1].parent])
-        while way[-1].parent >= 0:  # a neighbour of where its parent's first ancestor started
+        while way[-1].parent >= 0:  # a neighbour of the start that its parent descends from
             way.append(replace(self._first(way[-1].parent), kind="start"))
         return way[::-1]
 
@@ -90,41 +98,51 @@ class Book:
 
 @dataclass
 class Padded(MicroBatch):
-    """One particle in its old place among copies of itself."""
+    """Sends one row (1,*D) in its former place, among copies of itself.
+
+    Args:
+        rows: of the former call.
+        row: the place, below `rows`.
+    """
 
     rows: int = 1
     row: int = 0
 
-    def __call__(self, x: Tensor, ask: Callable[[Tensor], Tensor]) -> Tensor:
+    def __call__(self, x: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
         try:
-            return ask(x.repeat(self.rows, *[1] * (x.ndim - 1)))[self.row : self.row + 1]
+            return function(x.repeat(self.rows, *[1] * (x.ndim - 1)))[self.row : self.row + 1]
         except (OutOfMemory, OneAtATime) as error:
             if self.rows == 1:
                 raise
-            log.warning("No room for a call as large as then, so the last bits differ: %s", error)
+            log.warning("A replay's call was too large, so the last bits differ: %s", error)
         self.rows, self.row = 1, 0
-        return ask(x)
+        return function(x)
 
     def places(self, n: int) -> list[tuple[int, int]]:
         return [(self.rows, self.row)] * n
 
 
 @dataclass(frozen=True)
-class Replay:
-    """The way of one particle again: the same bits where the device gives the same twice.
+class Replay(Method):
+    """Makes one particle of an earlier search again, to the same bits on the same device.
 
-    Costs the network rows of the calls that its ancestors were in. The finish is the driver's.
+    It costs the network rows of the calls that its ancestors were in. The driver finishes it.
+
+    Args:
+        way: the origins that lead to it, without its finish.
+        path: of the particle.
+        end: its finish; None: it had none.
+        reward: what it scored then; None: unknown.
+        lookahead: with which it was scored.
     """
 
-    title: ClassVar[str] = "Replay"
-    guided: ClassVar[bool] = True
-    weighted: ClassVar[bool] = False
+    is_replay: ClassVar[bool] = True
 
     way: tuple[Origin, ...]
     path: int = 0
-    end: Origin | None = None  # the finish
-    reward: float | None = None  # what it was worth then
-    lookahead: int = 0  # with which it was scored
+    end: Origin | None = None
+    reward: float | None = None
+    lookahead: int = 0
 
     @classmethod
     def of(
@@ -134,10 +152,18 @@ class Replay:
         reward: float | None = None,
         lookahead: int = 0,
     ) -> Replay:
-        """From a report's entries; ValueError where they are no lineage."""
+        """A replay of a particle that a report describes.
+
+        Args:
+            lineage: the report's entries of that name.
+            path, reward, lookahead: as the report has them.
+
+        Raises:
+            ValueError: the entries are no lineage.
+        """
         way = origins(lineage)
-        if "born" not in [origin.kind for origin in way]:
-            raise ValueError("A lineage without a birth was given, wanted that of a report.")
+        if not way:
+            raise ValueError(NO_BIRTH.format("no entries"))
         end = way.pop() if way[-1].kind == "finish" else None
         return cls(tuple(way), path, end, reward, lookahead)
 
@@ -146,22 +172,30 @@ class Replay:
         """Evaluations of the finish."""
         return self.end.nodes if self.end else 0
 
-    def rows(self, steps: int, prices: Prices) -> int:
-        """Network rows that it takes on `steps` times, the finish left out."""
+    def rounds(self, steps: int) -> list[Round]:
+        """One for each origin: its tries are the rows of its network calls.
+
+        Raises:
+            ValueError: the lineage goes beyond the last of `steps` times.
+        """
         if (last := max(origin.step for origin in self.way)) >= steps:
             raise ValueError(
                 f"The lineage of the replay goes on to step {last}: expected less than {steps}, "
                 "the steps of this search."
             )
-        each = {"start": 0, "born": prices.birth, "propose": prices.child, "ode": 1, "renoise": 1}
-        slopes = prices.slope * sum(origin.kind == "propose" for origin in self.way)
-        calls = sum(origin.rows * each[origin.kind] for origin in self.way)
-        return calls + slopes + self.way[-1].rows * prices.score
+        return [self._round(origin) for origin in self.way if origin.kind != "start"]
+
+    def _round(self, origin: Origin) -> Round:
+        begins = {"born": "noise", "propose": "parent", "ode": "survivors", "renoise": "renoised"}
+        ode = origin.kind == "ode"
+        top = origin.step - 1 if ode or origin.kind == "propose" else origin.step
+        scored = origin is self.way[-1]
+        return Round(top, origin.step, begins[origin.kind], origin.rows, ode, scored)
 
     def run(self, task: Task) -> Iterator[SearchEvent]:
         particle: Particles | None = None
         x: Tensor | None = None
-        before = -1  # the start that the next is a neighbour of
+        previous = -1  # id of the start that the next one is a neighbour of
         for origin in self.way:
             place = origin.rows, origin.row
             task.resume(origin.id, Padded(rows=origin.rows, row=origin.row))
@@ -171,8 +205,8 @@ class Replay:
                 if origin.kind == "born":
                     particle = task.born_from(ids, x, score=score)
                     particle = replace(particle, paths=torch.tensor([self.path]))
-                task.on_made(Made("born", ids, [before], 0, [place], origin.radius))
-                before = origin.id
+                task.on_made(Made("born", ids, [previous], 0, [place], origin.radius))
+                previous = origin.id
             elif origin.kind == "renoise":
                 particle = task.renoise(particle, origin.step)
             else:
@@ -185,32 +219,34 @@ class Replay:
 
 
 def origins(lineage: Any) -> list[Origin]:
-    """The origins that the entries of a report name: starts, a birth, what followed, a finish.
+    """The origins in a report's entries: starts, a birth, what followed, perhaps a finish.
 
     Raises:
-        ValueError: one sentence, for entries that no search can have written.
+        ValueError: no search can have written these entries.
     """
     if not isinstance(lineage, list | tuple) or len(lineage) > LONGEST:
+        listed = isinstance(lineage, list | tuple)
+        got = f"{len(lineage)} entries" if listed else type(lineage).__name__
         raise ValueError(
-            f"A lineage that is not one was given, wanted a list of at most {LONGEST} entries."
+            f"The lineage is not usable: got {got}, expected a list of at most {LONGEST} entries."
         )
     way = [_origin(entry, f"Report entry lineage[{i}]") for i, entry in enumerate(lineage)]
     if way and "born" not in [origin.kind for origin in way]:
-        raise ValueError("A lineage without a birth was given, wanted that of a report.")
+        raise ValueError(NO_BIRTH.format(f"{len(way)} entries"))
     if (count := sum(origin.kind == "start" for origin in way)) > STARTS:
         raise ValueError(f"Report entry lineage: got {count} starts, expected at most {STARTS}.")
-    for i, (before, origin) in enumerate(zip([None, *way], way, strict=False)):
-        if why := _misplaced(before, origin):
+    for i, (previous, origin) in enumerate(zip([None, *way], way, strict=False)):
+        if why := _misplaced(previous, origin):
             raise ValueError(f"Report entry lineage[{i}]: got {why}.")
     return way
 
 
 def _origin(entry: Any, name: str) -> Origin:
-    known = asdict(Origin(0, "born"))
-    if not isinstance(entry, dict) or not {"id", "kind"} <= set(entry) <= set(known):
-        extra = sorted(map(repr, set(entry) - set(known)))[:1] if isinstance(entry, dict) else []
-        why = f"{extra[0][:60]} in an entry" if extra else "an entry without id and kind"
-        raise ValueError(f"A lineage that is not one was given ({why}).")
+    names = asdict(Origin(0, "born"))
+    if not isinstance(entry, dict) or not {"id", "kind"} <= set(entry) <= set(names):
+        extra = sorted(map(repr, set(entry) - set(names)))[:1] if isinstance(entry, dict) else []
+        got = f"an entry {extra[0][:60]}" if extra else "no id and kind"
+        raise ValueError(f"{name} is not usable: got {got}, expected {', '.join(names)}.")
     for key, value in entry.items():
         if key == "kind":
             good, expected = value in get_args(Kind), f"one of {', '.join(get_args(Kind))}"
@@ -226,33 +262,33 @@ def _origin(entry: Any, name: str) -> Origin:
     return Origin(**entry)
 
 
-def _misplaced(before: Origin | None, origin: Origin) -> str:
-    """What is wrong with an origin after another; empty where nothing is."""
+def _misplaced(previous: Origin | None, origin: Origin) -> str:
+    """Why an origin cannot follow the previous one, or cannot be the first; empty if it can."""
     kinds = {None: ("start", "born"), "start": ("start", "born"), "finish": ()}
-    fits = kinds.get(before and before.kind, ("propose", "ode", "renoise", "finish"))
-    if origin.kind not in fits:
-        after = f"after {before.kind}" if before else "first"
-        return f"kind {origin.kind} {after}, expected one of {', '.join(fits) or 'none'}"
-    if before and origin.id <= before.id:
-        return f"id {origin.id}, expected one above {before.id}, the id before it"
+    possible = kinds.get(previous and previous.kind, ("propose", "ode", "renoise", "finish"))
+    if origin.kind not in possible:
+        after = f"after {previous.kind}" if previous else "first"
+        return f"kind {origin.kind} {after}, expected one of {', '.join(possible) or 'none'}"
+    if previous and origin.id <= previous.id:
+        return f"id {origin.id}, expected one above {previous.id}, the id before it"
     if origin.row >= origin.rows:
         return f"row {origin.row}, expected less than its rows, {origin.rows}"
     if origin.kind in ("start", "born"):
-        least = before.id if before else -1
-        if not least <= origin.parent < origin.id or (origin.parent >= 0 and not before):
+        least = previous.id if previous else -1
+        if not least <= origin.parent < origin.id or (origin.parent >= 0 and not previous):
             return f"parent {origin.parent}, expected one from {least} to below {origin.id}"
         return f"step {origin.step}, expected 0" if origin.step else ""
-    if origin.parent != before.id:
-        return f"parent {origin.parent}, expected {before.id}, the id before it"
-    if origin.kind in ("propose", "ode") and origin.step != before.step + 1:
-        return f"step {origin.step}, expected {before.step + 1}"
-    if origin.kind == "renoise" and origin.step >= before.step:
-        return f"step {origin.step}, expected less than {before.step}"
+    if origin.parent != previous.id:
+        return f"parent {origin.parent}, expected {previous.id}, the id before it"
+    if origin.kind in ("propose", "ode") and origin.step != previous.step + 1:
+        return f"step {origin.step}, expected {previous.step + 1}"
+    if origin.kind == "renoise" and origin.step >= previous.step:
+        return f"step {origin.step}, expected less than {previous.step}"
     return ""
 
 
 def entries(lineage: Sequence[Origin]) -> list[dict[str, Any]]:
-    """A lineage as JSON-ready dictionaries, without what is at its default."""
+    """A lineage as JSON-ready dictionaries, without fields that have their default."""
     plain = asdict(Origin(0, "born"))
     return [
         {k: v for k, v in asdict(origin).items() if k in ("id", "kind") or v != plain[k]}

@@ -52,7 +52,7 @@ def _search_each(plan: Plan, sender: Sender) -> list[Result]:
     safe = Safekeeping(*names, inputs.journal)
     with bars, RUNNING.search(*names) as stop_requested, safe:
         for i, job in enumerate(plan.jobs):
-            rules = replace(job.rules, asked=stop_requested)
+            rules = replace(job.rules, stop_requested=stop_requested)
             search = OneSearch(
                 plan, replace(job, rules=rules), replace(sender, image=i), bars, safe
             )

@@ -61,7 +61,7 @@ def check_method(method: MethodChoice, sampler: FlowSampler, times: Sequence[flo
             f"Guidance does not move the method {method.name}: its steps are those of the ODE. "
             "Choose another method, or set guidance to none."
         )
-    if not (guidance.strength and search.weighted):
+    if not (guidance.strength and search.needs_noise):
         return
     if not sampler.stochastic:
         raise ValueError(
@@ -94,9 +94,6 @@ def check_job(job: Job, plan: Plan) -> None:
     """Refuse a budget that cannot carry a search, its finish and the check of its guider."""
     inputs, steps, cost = plan.inputs, len(plan.inside), plan.cost
     prices = plan.prices(job)
-    if job.replayed:  # whose guider is not checked
-        needed, checked = job.search.rows(steps, prices), 0
-    else:
-        needed = minimum(job.search, steps, prices)
-        checked = 0 if known(inputs.guider) else LEAST * cost
+    needed = minimum(job.search, steps, prices)
+    checked = 0 if job.replayed or known(inputs.guider) else LEAST * cost  # a replay checks none
     check_budget(needed, steps, job.finish, inputs.budget, cost, prices, checked)

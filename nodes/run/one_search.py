@@ -15,7 +15,8 @@ from ...samplers.batching import MicroBatch, device_clock
 from ...samplers.flow import Flow
 from ...samplers.noise import AddressedNoise
 from ...samplers.purse import Purse
-from ...samplers.run import Outcome, StopRules, run
+from ...samplers.rules import Outcome, StopRules
+from ...samplers.run import run
 from ...samplers.task import Task
 from ...samplers.types import Particles, SearchEvent
 from ..host.aside import aside, cancelled
@@ -172,7 +173,7 @@ class OneSearch:
     def _rules(self) -> StopRules:
         if self.watchdog is None:
             return self.job.rules
-        return replace(self.job.rules, beside=self.watchdog.pace)
+        return replace(self.job.rules, extra_seconds=self.watchdog.pace)
 
     def _task(
         self, network: Network, x: Tensor, scoring: HostObjective, final: HostObjective

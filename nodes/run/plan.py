@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from ...samplers.purse import Prices
-from ...samplers.run import Finish, StopRules
+from ...samplers.rules import Finish, StopRules
 from ...samplers.search.rounds import Search
 from .inputs import SearchInputs
 

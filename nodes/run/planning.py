@@ -11,7 +11,7 @@ import comfy.sample
 from torch import Tensor
 
 from ...rewards import maximum_of
-from ...samplers.run import Finish, StopRules
+from ...samplers.rules import Finish, StopRules
 from ...samplers.schedules import split_window
 from ..host.aside import aside
 from ..host.guiders import nfe_per_particle

@@ -9,7 +9,7 @@ from ...rewards import maximum_of
 from ...samplers.batching import MicroBatch
 from ...samplers.purse import Purse
 from ...samplers.replay import Book, entries
-from ...samplers.run import Outcome
+from ...samplers.rules import Outcome
 from ..host.aside import aside
 from ..show.report import Trace, describe_winners, report
 from .plan import Job, Plan

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...samplers.purse import Purse
-from ...samplers.run import Outcome
+from ...samplers.rules import Outcome
 from ...samplers.types import SCORED, Particles, SearchEvent
 from ..json_values import parse, short
 from .report_format import BATCH, CAUSES, ENTRIES, check_report

@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from ...samplers.run import ROUNDING, at_maximum
+from ...samplers.rules import ROUNDING, at_maximum
 
 WIDE, HEIGHT, HEAD = 1200, 1000, 530  # of the sheet; the head is title, rewards and budget
 TALL, ROOM, BELOW = 470, 380, 80  # what the tree takes, and the pictures; below an axis

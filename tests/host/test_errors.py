@@ -87,8 +87,8 @@ CASES = {
     "no condition at a step": (nothing_active, "No conditioning is active at sigma"),
     "steps too close": (crowded_schedule, "closer together than float32"),
     "NaN latent": (spoiled, "1 values that are NaN or infinite"),
-    "budget": (lambda: search(budget=5), "budget of 5 NFE given, wanted at least 7"),
-    "budget with cfg": (lambda: search(budget=13, cfg=2.0), "wanted at least 14"),
+    "budget": (lambda: search(budget=5), "got 5 NFE, expected at least 7"),
+    "budget with cfg": (lambda: search(budget=13, cfg=2.0), "got 13 NFE, expected at least 14"),
     "prompt": (lambda: search(prompt="a nice landscape"), "a nice landscape"),
     "no such file": (lambda: of_file("gone.safetensors"), "gone.safetensors"),
 }

@@ -187,7 +187,7 @@ CASES = {
         ),
         "Guided smc needs noise at every guided step: got none from",
     ),
-    "budget": (lambda: guided(budget=9), "budget of 9 NFE given, wanted at least 10"),
+    "budget": (lambda: guided(budget=9), "got 9 NFE, expected at least 10"),
     "memory": (
         lambda: starved(False),
         "GiB free, expected more. Use x0 guidance, fall_back on, or a smaller image.",

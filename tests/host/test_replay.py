@@ -149,7 +149,7 @@ def test_a_picture_of_a_search_that_was_not_run_again_says_so(host):
         (("sampler", "diffusion_norm", 2.0), "own diffusion_norm: got 2.0, expected 1.0"),
         (("sigmas", "steps", 5), r"own sigmas: got \["),
         (("search", "window_end", 0.9), "own window_end: got 0.9, expected 0.0"),
-        (("search", "budget", 2), "budget of 2 NFE given, wanted at least"),
+        (("search", "budget", 2), "got 2 NFE, expected at least"),
         (("search", "replay", "{}"), "not the report of a search node"),
         (("search", "replay", "nowhere.png"), "name of an image in the input folder"),
         (("search", "prompt", "two red circles"), "own prompt: got 'two red circles', expected"),

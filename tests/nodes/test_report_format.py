@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pack.samplers.purse import Prices
 from pack.samplers.replay import Replay
-from pack.samplers.run import Finish
+from pack.samplers.rules import Finish
 from pack.samplers.search import SEARCHES
+from pack.samplers.search.rounds import minimum
 
 from ..samplers.setups import EACH, NEVER, Setup, pinned, setups
 from .reports import GOLDEN, NASTY, changed, lose, places, put, repeat, reported, text, within
@@ -36,7 +37,7 @@ def taken(parts, report_text):
             parts.report_chart.chart(report)
             try:
                 replay = Replay.of(report.get("lineage", []), report["best"]["path"])
-                replay.rows(len(report["sigmas"]) - 1, Prices())
+                minimum(replay, len(report["sigmas"]) - 1, Prices())
             except ValueError as error:
                 sentence(error)
     return reports

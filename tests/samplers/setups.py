@@ -14,9 +14,9 @@ from pack.samplers.kernels.glass import Glass
 from pack.samplers.leaders import SPARES
 from pack.samplers.ode import ODE
 from pack.samplers.purse import Prices
-from pack.samplers.replay import Replay
 from pack.samplers.resampling import RESAMPLERS
-from pack.samplers.run import Finish, Outcome, StopRules, run
+from pack.samplers.rules import Finish, Outcome, StopRules
+from pack.samplers.run import run
 from pack.samplers.search import SEARCHES
 from pack.samplers.search.code import CoDe
 from pack.samplers.search.rbf import RolloverBudgetForcing
@@ -108,13 +108,11 @@ class Setup:
     @property
     def prices(self) -> Prices:
         inner = KERNELS[self.kernel].inner
-        slope = self.fixed["steering"].rows if "steering" in self.fixed else 0
-        return Prices(self.lead + 1, inner or 1, self.lookahead, slope)
+        gradient = self.fixed["steering"].rows if "steering" in self.fixed else 0
+        return Prices(self.lead + 1, inner or 1, self.lookahead, gradient)
 
     @property
     def minimum(self) -> int:
-        if isinstance(self.search, Replay):
-            return self.search.rows(self.steps, self.prices)
         return minimum(self.search, self.steps, self.prices)
 
     @property

@@ -32,7 +32,7 @@ from . import test_smc_law as law
 from .setups import EACH, NO_FINISH, Setup, assert_same_run, pinned, setups
 from .world import MODES, WIDTH, Counter, denoise, new_task, task_of
 
-GUIDED = [name for name in SEARCHES if name != "sop"]  # which moves by the ODE alone
+GUIDED = [name for name, search in SEARCHES.items() if search.guided]
 LAM = 2.0  # the reward of these tests is -x0, at this temperature
 NORMAL = torch.distributions.Normal
 
@@ -199,6 +199,33 @@ def test_every_gradient_is_paid_for_once_a_parent(name, data):
     assert task.purse.nfe == counter.rows <= setup.total
     parents = {i for ids in proposed for i in ids}
     assert task.purse.counts["gradients"] == len(parents)
+
+
+@pytest.mark.parametrize("kind", ["dps", "x0"])
+@pytest.mark.parametrize("may_split", [True, False])
+def test_gradients_are_computed_one_at_a_time_where_rows_may_split(kind, may_split):
+    """A gradient needs many times the memory of a latent, so it does not follow the micro-batch."""
+    sizes, inner = [], torch_gradients()
+
+    class Spy:
+        def at_x0(self, x0):
+            sizes.append(len(x0))
+            return inner.at_x0(x0)
+
+        def through_network(self, x, t, cotangent):
+            sizes.append(len(x))
+            return inner.through_network(x, t, cotangent)
+
+    setup = Setup(SMC(), steps=4, extra=60, micro_batch=10**6)
+    steering = Steering(GUIDANCES[kind](0.2), Spy())
+    batch = MicroBatch(10**6, may_split=may_split)
+    events, _, task = setup.run(steering=steering, batch=batch)
+    particles = len(events[0].particles)
+    assert particles > 4 and task.purse.counts["gradients"] > particles
+    if may_split:
+        assert set(sizes) == {1}
+    else:  # the rows of a call belong together; one that survived twice has one gradient
+        assert max(sizes) == particles and sum(sizes) >= task.purse.counts["gradients"]
 
 
 def _spy(task):

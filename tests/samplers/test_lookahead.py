@@ -6,7 +6,7 @@ from hypothesis import assume, given
 from pack.samplers.lookahead import AUTOMATIC, CLEAR, LOOK, SHARP, blur
 from pack.samplers.noise import AddressedNoise
 from pack.samplers.replay import Replay, entries
-from pack.samplers.run import Finish
+from pack.samplers.rules import Finish
 from pack.samplers.search import SEARCHES
 from pack.samplers.search.rounds import first_choice as first_choice_of
 from pack.samplers.search.sop import SearchOverPaths

@@ -12,7 +12,8 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 from pack.samplers.replay import Book
-from pack.samplers.run import Finish, Outcome, StopRules, run
+from pack.samplers.rules import Finish, Outcome, StopRules
+from pack.samplers.run import run
 from pack.samplers.search.best_of_n import BestOfN
 from pack.samplers.search.rbf import RolloverBudgetForcing
 from pack.samplers.search.smc import SMC
