@@ -13,8 +13,8 @@ from ..samplers.lookahead import AUTOMATIC
 from ..samplers.run import Finish, StopRules
 from ..samplers.search import SEARCHES
 from ..samplers.search.rbf import RolloverBudgetForcing
-from .host.aside import aside
-from .host.caller import Caller
+from .host.guard import guard
+from .host.hidden_inputs import HiddenInputs
 from .run.one_search import Request, search_latents
 from .schema import CATEGORY, FlowReward, build, check_wired, combo, flat, nested, plain, widget
 from .show.metadata import keep
@@ -205,13 +205,13 @@ def schema(node_id: str, name: str, description: str, inputs: list[io.Input]) ->
     )
 
 
-def respond(cls: type[io.ComfyNode], request: Request, caller: Caller) -> io.NodeOutput:
+def respond(cls: type[io.ComfyNode], request: Request, hidden: HiddenInputs) -> io.NodeOutput:
     """Run, keep the report for SaveImage's metadata, and answer."""
-    latent, images, report = search_latents(request, caller.node_id, caller.workflow)
+    latent, images, report = search_latents(request, hidden.node_id, hidden.workflow)
     report, text = writable(report)
-    with aside("keep the report for saved pictures"):
+    with guard("keep the report for saved pictures"):
         pictures = thumbnails(images, report)
-        keep(caller.info, caller.node_id, report, caller.index, pictures)
+        keep(hidden.info, hidden.node_id, report, hidden.index, pictures)
     shown = {"flow_search_report": [text], "flow_search_images": winners(images, report, cls)}
     return io.NodeOutput(latent, images, text, ui=shown)
 
@@ -232,11 +232,11 @@ class RolloverBudgetForcingSearch(io.ComfyNode):
 
     @classmethod
     def execute(cls, **inputs: Any) -> io.NodeOutput:
-        caller = Caller.of(cls, inputs)
+        hidden = HiddenInputs.of(cls, inputs)
         own = {name: inputs.pop(name) for name in RBF_WIDGETS if name in inputs}
         search = RolloverBudgetForcing(**own)
         settings = {name: getattr(search, name) for name in RBF_WIDGETS}
-        return respond(cls, request_of("rbf", search, settings, inputs), caller)
+        return respond(cls, request_of("rbf", search, settings, inputs), hidden)
 
 
 class ParticleSearch(io.ComfyNode):
@@ -253,10 +253,10 @@ class ParticleSearch(io.ComfyNode):
 
     @classmethod
     def execute(cls, method: dict[str, Any] | None = None, **inputs: Any) -> io.NodeOutput:
-        caller, method = Caller.of(cls, inputs), nested("method", method, inputs)
+        hidden, method = HiddenInputs.of(cls, inputs), nested("method", method, inputs)
         search = build("method", SEARCHES, method)
         settings = flat("method", method["method"], search)
-        return respond(cls, request_of(method["method"], search, settings, inputs), caller)
+        return respond(cls, request_of(method["method"], search, settings, inputs), hidden)
 
 
 def request_of(name: str, search: Any, settings: dict[str, Any], inputs: dict[str, Any]) -> Request:

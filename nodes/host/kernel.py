@@ -20,8 +20,8 @@ from ...samplers.stability import largest_norm
 from ...samplers.steering import Steering
 from ...samplers.task import Task
 from ...samplers.types import Kernel
-from .aside import aside
 from .gradient import HostGradients, check_gradient
+from .guard import guard
 from .network import Network, check_sigmas, stop_if_interrupted
 from .objective import HostObjective
 from .reward import HostReward
@@ -94,7 +94,7 @@ def sample_flow(
         kernel=kernel,
         times=times[:-1],
         end=times[-1],
-        start=lambda ids: clock.inward(x, times[0])[list(ids)],
+        start=lambda ids: clock.to_search(x, times[0])[list(ids)],
         noise=network.noise(source),
         uniform=source.uniform,
     )
@@ -109,11 +109,11 @@ def sample_flow(
     logged: set[str] = set()
     for i, particles in enumerate(task.walk(task.born(len(x), score=False), score=False)):
         if callback is not None:
-            sigma, y = sigmas[i], clock.outward(particles.x, times[i])
+            sigma, y = sigmas[i], clock.to_host(particles.x, times[i])
             shown = {"x": y, "denoised": particles.x0, "sigma_hat": sigma}
-            with aside("show a step of the sampler", logged):
+            with guard("show a step of the sampler", logged):
                 callback(shown | {"i": i, "sigma": sigma})
-    return clock.outward(task.land(particles), flow.end)
+    return clock.to_host(task.land(particles), flow.end)
 
 
 class FlowSampler(KSAMPLER):

@@ -11,10 +11,11 @@ from torch import Tensor
 
 from ...samplers.batching import MicroBatch
 from ...samplers.purse import Purse
-from .aside import aside
 from .decode import decode
-from .network import Network, in_use
-from .pictures import shrink
+from .guard import guard
+from .image_bytes import shrink
+from .memory import models_in_use
+from .network import Network
 from .reward import HostReward
 
 
@@ -59,7 +60,7 @@ class HostObjective:
     ) -> None:
         self.vae, self.reward, self.prompt = vae, reward, prompt
         self.network, self.purse, self.batch = network, purse, batch
-        self.keep = in_use()
+        self.keep = models_in_use()
         self.remember = remember
         self.pictures: dict[int, Tensor] = {}
         self.small: dict[int, Tensor] = {}
@@ -118,7 +119,7 @@ class HostObjective:
         sound = [row for row, worth in enumerate(scores) if math.isfinite(worth)]
         order = sorted(sound, key=lambda row: -scores[row])
         best = order[: self.kept]
-        with aside("make small pictures for the panel", self.logged):
+        with guard("make small pictures for the panel", self.logged):
             self.small = {
                 row: self.small[row] if row < first else shrink(images[row - first])
                 for row in order[: self.SMALL]

@@ -32,7 +32,7 @@ from ...samplers.run import check_budget
 from ...samplers.search.rounds import minimum
 from ...samplers.task import Task
 from ..host.caches import Mixed, StepCache
-from ..host.guiders import LEAST, known, looks_across
+from ..host.guiders import LEAST, is_pure, mixes_rows
 from ..host.memory import out_of_memory
 from ..host.network import Network
 from .request import Request
@@ -216,7 +216,7 @@ def check_answers(request: Request, network: Network, task: Task, x: Tensor) -> 
     A replay goes one particle's way, and is not asked.
     """
     search, finish, purse, batch = request.search, request.finish, task.purse, task.batch
-    if looks_across(request.guider):
+    if mixes_rows(request.guider):
         batch.alone()
     if isinstance(search, Replay):
         return
@@ -225,8 +225,8 @@ def check_answers(request: Request, network: Network, task: Task, x: Tensor) -> 
     between = sigmas_between(request, task)
     check = GuiderCheck(network, batch, times, between, task.on_call)
     needed = minimum(search, steps, task.prices)
-    if known(request.guider):
-        network.doubt = lambda: check(x, int(task.left))
+    if is_pure(request.guider):
+        network.on_changed_call = lambda: check(x, int(task.left))
         return
     check(x, int(task.left) - needed)
     spent = purse.nfe

@@ -26,13 +26,13 @@ from ...samplers.run import Outcome, run
 from ...samplers.schedules import split_window
 from ...samplers.task import Task
 from ...samplers.types import SCORED, Particles, SearchEvent
-from ..host.aside import aside, cancelled
 from ..host.decode import frames, preview
+from ..host.guard import cancelled, guard
 from ..host.guiders import nfe_per_particle
+from ..host.image_bytes import shrink
 from ..host.kernel import steering
 from ..host.network import Network, mask_of, stop_if_interrupted
 from ..host.objective import HostObjective
-from ..host.pictures import shrink
 from ..host.reward import HostReward
 from ..show.events import Events, Sender, client_id
 from ..show.gallery import RESULT, THUMBNAIL, Gallery
@@ -161,7 +161,7 @@ class OneSearch:
             seed=request.noise.seed,
         )
         self.warnings += unspent(self.outcome.stopped, self.purse.nfe, request.budget)
-        with aside("compare the replay with its report"):
+        with guard("compare the replay with its report"):
             self.warnings += compare(request.search, float(self.outcome.top[0].reward))
         return Found(latent, self.images, self._report(self.outcome))
 
@@ -197,7 +197,7 @@ class OneSearch:
         told |= {"image": request.image} if request.image else {}
         told |= {} if self.maximum is None else {"maximum": self.maximum}
         told |= request.made_with | ({"warnings": self.warnings} if self.warnings else {})
-        with aside("report how the best particle came about", self.logged):
+        with guard("report how the best particle came about", self.logged):
             told["lineage"] = entries(self.book.lineage(told["best"]["id"]))
         return told
 
@@ -253,7 +253,7 @@ class OneSearch:
             on_call=self._after_call,
             on_made=self.book.add,
         )
-        check_answers(request, network, task, network.clock.inward(x, self.times[0]))
+        check_answers(request, network, task, network.clock.to_search(x, self.times[0]))
         self.trace.spent = purse.nfe
         found = run(request.search, task, request.finish, rules, self.outcome, self.book.root)
         for event in found:
@@ -262,7 +262,7 @@ class OneSearch:
         best = self.outcome.top[0]
         if not flow.end:
             return best.clean
-        return network.clock.outward(best.x, flow.end)  # another sampler goes on from there
+        return network.clock.to_host(best.x, flow.end)  # another sampler goes on from there
 
     def _after_call(self) -> None:
         stop_if_interrupted()
@@ -276,7 +276,7 @@ class OneSearch:
         better = event.kind in SCORED and self._keep(event, objective.picture)
         if self.watchdog is not None and self.watchdog.see(event, rows, objective.pictures):
             objective.restore(event.particles.clean)
-        with aside("show a picture in the panel", self.logged):
+        with guard("show a picture in the panel", self.logged):
             self._picture(event, rows, better, objective.small)
         self.events.send(event.kind, rows, self.purse.nfe, self.request.budget)
         if better:
@@ -306,7 +306,7 @@ class OneSearch:
 
     def _progress(self, picture: Tensor | None) -> None:
         shown = None
-        with aside("make a preview", self.logged):
+        with guard("make a preview", self.logged):
             if picture is not None and previewed(client_id()):
                 shown = "JPEG", preview(picture), args.preview_size
         done = self.image * self.request.budget + self.purse.nfe
@@ -328,7 +328,7 @@ class OneSearch:
         final.restore(top[0].x0)
         pictures = [self.finished[int(p.ids)] for p in top]
         self.images = frames(torch.cat(pictures))
-        with aside("show a picture in the panel", self.logged):
+        with guard("show a picture in the panel", self.logged):
             for size, p in [*[(THUMBNAIL, p) for p in top[:0:-1]], (RESULT, top[0])]:
                 i = int(p.ids)
                 small = shrink(self.finished[i][0])

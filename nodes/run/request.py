@@ -16,10 +16,10 @@ from ...samplers.replay import Replay
 from ...samplers.run import Finish, StopRules, check_budget
 from ...samplers.schedules import split_window
 from ...samplers.search.rounds import Search, minimum
-from ..host.aside import aside
 from ..host.clock import check_start, clock_of
 from ..host.gradient import check_gradient
-from ..host.guiders import LEAST, check_guider, check_kind, known, nfe_per_particle
+from ..host.guard import guard
+from ..host.guiders import LEAST, check_guider, check_kind, is_pure, nfe_per_particle
 from ..host.kernel import FlowSampler, check_stable, kernel_of
 from ..host.network import check_latent, check_mask, check_pictures, check_sigmas
 from ..host.reward import HostReward
@@ -65,12 +65,12 @@ class Request:
         What cannot be listed is left out, with a line in the log unless it is among `logged`.
         """
         found = dict(self.settings)
-        with aside("report the settings of the sampler", logged):
+        with guard("report the settings of the sampler", logged):
             found |= self.sampler.settings
-        with aside("report the settings of the reward", logged):
+        with guard("report the settings of the reward", logged):
             found |= self.reward.settings
         if self.watchdog is not None:
-            with aside("report the settings of the watchdog", logged):
+            with guard("report the settings of the watchdog", logged):
                 found |= under("watchdog", self.watchdog.settings)
         return writable(found, "settings", logged)[0]
 
@@ -93,7 +93,7 @@ def check(request: Request) -> list[float]:
     lead, inside = split_window(times[:-1], request.window_start, request.window_end)
     check_guidance(request, inside)
     check_kernel(request, inside, times[-1])
-    cost, sure = nfe_per_particle(request.guider), known(request.guider)
+    cost, sure = nfe_per_particle(request.guider), is_pure(request.guider)
     inner, slope = request.sampler.kernel.inner, request.sampler.guidance.rows
     for own in plans(request, times):
         prices = Prices.of(len(lead), inner, own.lookahead, slope)

@@ -7,7 +7,7 @@ from typing import Any
 from comfy.utils import ProgressBar
 from tqdm import tqdm
 
-from ..host.aside import aside
+from ..host.guard import guard
 
 
 class Progress(ProgressBar):
@@ -19,7 +19,7 @@ class Progress(ProgressBar):
         super().__init__(total)  # of the node that runs
         self.logged: set[str] = set()
         self.console: tqdm | None = None
-        with aside("show a progress bar in the console", self.logged):
+        with guard("show a progress bar in the console", self.logged):
             self.console = tqdm(total=total, unit="NFE")
 
     def begin(self, image: int, images: int) -> None:
@@ -31,13 +31,13 @@ class Progress(ProgressBar):
         return self
 
     def __exit__(self, *error: Any) -> None:
-        with aside("show a progress bar in the console", self.logged):
+        with guard("show a progress bar in the console", self.logged):
             if self.console is not None:
                 self.console.close()
 
     def update_absolute(self, value: int, total: int | None = None, preview: Any = None) -> None:
-        with aside("show a progress bar in the console", self.logged):
+        with guard("show a progress bar in the console", self.logged):
             if self.console is not None:
                 self.console.update(value - self.console.n)
-        with aside("show its progress in the browser", self.logged):
+        with guard("show its progress in the browser", self.logged):
             super().update_absolute(value, total, preview)

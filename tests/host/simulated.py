@@ -18,7 +18,7 @@ import server
 import torch
 from comfy_extras.nodes_model_advanced import ModelSamplingFlux
 from pack.nodes import demo, reward, sampler, search
-from pack.nodes.host import decode, objective
+from pack.nodes.host import image_bytes, objective
 from pack.nodes.run import one_search as search_run
 from pack.rewards.count import colour_count
 from pack.samplers.search.rbf import RolloverBudgetForcing
@@ -115,7 +115,7 @@ def searched(memory, vae, particles=12, paths=1, **more):
 
 def hashed(image):
     """Of a picture (H,W,3), as it is saved."""
-    return hashlib.sha256(decode.pixels(image).tobytes()).hexdigest()
+    return hashlib.sha256(image_bytes.pil_image(image).tobytes()).hexdigest()
 
 
 def run_search(memory, vae, **more):

@@ -1,6 +1,7 @@
 """The help pages: one for each node, with pictures and a workflow to try, most in Chinese, too.
 
-The page shows the English help where there is no Chinese one: that is a warning. A picture named after the node carries its smallest workflow: dropped on the canvas, it opens.
+The page shows the English help where there is no Chinese one: that is a warning. A picture named
+after the node carries its smallest workflow: dropped on the canvas, it opens.
 """
 
 import io
