@@ -254,20 +254,21 @@ def two_references(runs):
     reference(runs)
 
 
+SEVERAL = "is for several images: got 2, expected 1"
 REFUSED = {
     "ControlNet pictures of a batch": (lambda runs: control(runs, 2), "ControlNet's image"),
     "conditioning masks of a batch": (
-        lambda runs: area_by_mask(runs, masks(runs, 1.0, 0.0)), "(mask) is for several images: got 2",
+        lambda runs: area_by_mask(runs, masks(runs, 1.0, 0.0)), f"(mask) {SEVERAL}",
     ),
-    "texts of a batch": (for_two("cross_attn"), "(cross_attn) is for several images: got 2"),
-    "pooled texts of a batch": (for_two("pooled_output"), "(pooled_output) is for several images: got 2"),
+    "texts of a batch": (for_two("cross_attn"), f"(cross_attn) {SEVERAL}"),
+    "pooled texts of a batch": (for_two("pooled_output"), f"(pooled_output) {SEVERAL}"),
     "pictures to inpaint of a batch": (
-        for_two("concat_latent_image"), "(concat_latent_image) is for several images: got 2",
+        for_two("concat_latent_image"), f"(concat_latent_image) {SEVERAL}",
     ),
-    "reference latents of a batch": (two_references, "(reference_latents) is for several images: got 2"),
+    "reference latents of a batch": (two_references, f"(reference_latents) {SEVERAL}"),
     "hook with keyframes": (lambda runs: hook(runs, 2), "got 2 keyframes, expected 1"),
-    "noise mask of zeros": (empty_mask, "empty for latent 1 of 1: got no value above 0"),
-    "noise mask of zeros, of a batch": (empty_mask_of_two, "empty for latent 2 of 2: got no value above 0"),
+    "noise mask of zeros": (empty_mask, "latent 1 of 1: got no value above 0"),
+    "noise mask of zeros, of a batch": (empty_mask_of_two, "latent 2 of 2: got no value above 0"),
 }  # fmt: skip
 
 
