@@ -4,7 +4,7 @@ from comfy_api.latest import ComfyExtension, io
 
 from .combine import CombineRewards
 from .demo import DemoFlowModelLoader
-from .host.aside import aside
+from .host.guard import guard
 from .host.reward_files import register_reward_folder
 from .reward import RewardModelLoader
 from .routes import register_routes
@@ -19,9 +19,9 @@ from .search_report import SearchReport
 class FlowSearchExtension(ComfyExtension):
     async def on_load(self) -> None:
         register_reward_folder()
-        with aside("serve the panel"):
+        with guard("serve the panel"):
             register_routes()
-        with aside("look for what killed searches left"):
+        with guard("look for what killed searches left"):
             say_left_behind()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:

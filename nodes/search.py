@@ -9,8 +9,8 @@ from comfy_api.latest import io
 
 from ..samplers.search import SEARCHES
 from ..samplers.search.rbf import RolloverBudgetForcing
-from .host.aside import aside
-from .host.caller import Caller
+from .host.guard import guard
+from .host.hidden_inputs import HiddenInputs
 from .run.batch import run_batch
 from .run.inputs import SearchInputs, node_inputs
 from .run.plan import MethodChoice
@@ -54,22 +54,22 @@ def schema(node_id: str, name: str, description: str, method: list[io.Input]) ->
 
 
 def respond(
-    cls: type[io.ComfyNode], caller: Caller, method: MethodChoice, inputs: dict[str, Any]
+    cls: type[io.ComfyNode], hidden: HiddenInputs, method: MethodChoice, inputs: dict[str, Any]
 ) -> io.NodeOutput:
     """Run, keep the report for SaveImage's metadata, and answer.
 
     Args:
         cls: the node.
-        caller: who runs it.
+        hidden: who runs it.
         method: what it was set to.
         inputs: its other inputs.
     """
     planned = plan(SearchInputs.of(inputs), method)
-    latent, images, report = run_batch(planned, caller.node_id, caller.workflow)
+    latent, images, report = run_batch(planned, hidden.node_id, hidden.workflow)
     report, text = writable(report)
-    with aside("keep the report for saved pictures"):
+    with guard("keep the report for saved pictures"):
         pictures = thumbnails(images, report)
-        keep(caller.info, caller.node_id, report, caller.index, pictures)
+        keep(hidden.info, hidden.node_id, report, hidden.index, pictures)
     shown = {"flow_search_report": [text], "flow_search_images": winners(images, report, cls)}
     return io.NodeOutput(latent, images, text, ui=shown)
 
@@ -89,11 +89,11 @@ class RolloverBudgetForcingSearch(io.ComfyNode):
 
     @classmethod
     def execute(cls, **inputs: Any) -> io.NodeOutput:
-        caller = Caller.of(cls, inputs)
+        hidden = HiddenInputs.of(cls, inputs)
         values = {name: inputs.pop(name) for name in RBF_WIDGETS if name in inputs}
         search = RolloverBudgetForcing(**values)
         entries = {name: getattr(search, name) for name in RBF_WIDGETS}
-        return respond(cls, caller, MethodChoice("rbf", search, entries), inputs)
+        return respond(cls, hidden, MethodChoice("rbf", search, entries), inputs)
 
 
 class ParticleSearch(io.ComfyNode):
@@ -109,7 +109,7 @@ class ParticleSearch(io.ComfyNode):
 
     @classmethod
     def execute(cls, method: dict[str, Any] | None = None, **inputs: Any) -> io.NodeOutput:
-        caller, method = Caller.of(cls, inputs), nested("method", method, inputs)
+        hidden, method = HiddenInputs.of(cls, inputs), nested("method", method, inputs)
         search, name = build("method", SEARCHES, method), method["method"]
         entries = flat("method", name, search)
-        return respond(cls, caller, MethodChoice(name, search, entries), inputs)
+        return respond(cls, hidden, MethodChoice(name, search, entries), inputs)

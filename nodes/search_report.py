@@ -14,8 +14,8 @@ from comfy_api.latest import io, ui
 from PIL import Image
 from torch import Tensor
 
-from .host.aside import aside
-from .host.pictures import pixels
+from .host.guard import guard
+from .host.image_bytes import pil_image
 from .schema import CATEGORY, brief, check_wired
 from .show.output import stems, write
 from .show.report import read
@@ -58,7 +58,7 @@ def save(text: str, prefix: str) -> None:
         write(f"{stem}.csv", text.encode())
     except Exception as error:  # the host's own for a name outside the folder is bare, and long
         if isinstance(error, OSError) and error.errno not in OF_THE_NAME:
-            with aside("save the table of the search"):
+            with guard("save the table of the search"):
                 raise
             return
         reason = str(error).splitlines()[0].strip("* ")
@@ -99,7 +99,7 @@ def returned(images: Tensor | None, count: int) -> list[Image.Image]:
             f"The images are not those of the report: got {len(images)}, expected {count} or a "
             "multiple of it. Connect the images output of the same search node."
         )
-    return [pixels(image) for image in images[frames // 2 :: frames]]
+    return [pil_image(image) for image in images[frames // 2 :: frames]]
 
 
 class SearchReport(io.ComfyNode):
@@ -145,6 +145,6 @@ class SearchReport(io.ComfyNode):
         if csv_prefix:
             save(sheet, csv_prefix)
         shown = None
-        with aside("show the chart on the node"):
+        with guard("show the chart on the node"):
             shown = ui.PreviewImage(charts, cls=cls)
         return io.NodeOutput(charts, sheet, ui=shown)

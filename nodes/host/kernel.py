@@ -16,8 +16,8 @@ from ...samplers.noise import AddressedNoise
 from ...samplers.purse import Purse
 from ...samplers.steering import Steering
 from ...samplers.task import Task
-from .aside import aside
 from .gradient import HostGradients, check_gradient
+from .guard import guard
 from .network import Network, check_sigmas, stop_if_interrupted
 from .objective import HostObjective
 from .reward import HostReward
@@ -119,11 +119,11 @@ def sample_flow(
     logged: set[str] = set()
     for i, particles in enumerate(task.walk(task.born(len(x), score=False), score=False)):
         if callback is not None:
-            y = network.clock.outward(particles.x, times[i])
+            y = network.clock.to_host(particles.x, times[i])
             step = {"i": i, "sigma": sigmas[i], "sigma_hat": sigmas[i]}
-            with aside("show a step of the sampler", logged):
+            with guard("show a step of the sampler", logged):
                 callback(step | {"x": y, "denoised": particles.x0})
-    return network.clock.outward(task.land(particles), task.flow.end)
+    return network.clock.to_host(task.land(particles), task.flow.end)
 
 
 def _plain_task(
@@ -139,7 +139,7 @@ def _plain_task(
         kernel=kernel.build(),
         times=times[:-1],
         end=times[-1],
-        start=lambda ids: network.clock.inward(x, times[0])[list(ids)],
+        start=lambda ids: network.clock.to_search(x, times[0])[list(ids)],
         noise=network.noise(source),
         uniform=source.uniform,
     )

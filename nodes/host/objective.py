@@ -13,10 +13,11 @@ from torch import Tensor
 
 from ...samplers.batching import MicroBatch
 from ...samplers.purse import Purse
-from .aside import aside
 from .decode import decode
-from .network import Network, in_use
-from .pictures import shrink
+from .guard import guard
+from .image_bytes import shrink
+from .memory import models_in_use
+from .network import Network
 from .reward import HostReward
 
 
@@ -91,7 +92,7 @@ class HostObjective:
     ) -> None:
         self.vae, self.reward, self.prompt = vae, reward, prompt
         self.network, self.purse, self.batch = network, purse, batch
-        self.keep = in_use()
+        self.keep = models_in_use()
         self.remember = remember
         self.images = Images()
         self.size = 0  # bytes of one image or video; 0: not measured yet
@@ -144,7 +145,7 @@ class HostObjective:
         first, whole, small = len(scores) - len(images), self.images.whole, self.images.small
         finite = [row for row, worth in enumerate(scores) if math.isfinite(worth)]
         order = sorted(finite, key=lambda row: -scores[row])
-        with aside("make small pictures for the panel", self.logged):
+        with guard("make small pictures for the panel", self.logged):
             small = {
                 row: small[row] if row < first else shrink(images[row - first])
                 for row in order[: self.SMALL]

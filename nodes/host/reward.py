@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ...rewards import Files, Scorer, fresh, maximum_of, pictures_at_once, reads_clips, score_any
 from .http_hosts import allowed_hosts
-from .memory import fitted, load
+from .memory import load, run_in_parts
 from .reward_files import resolve
 
 
@@ -54,7 +54,7 @@ class HostScorer:
                 device = device if images.ndim == 5 else self.patcher.load_device
             return self.scorer.score(images[rows].to(device), prompts[rows])
 
-        scores = fitted(ask, len(images), 1 if images.ndim == 5 else self.at_once)
+        scores = run_in_parts(ask, len(images), 1 if images.ndim == 5 else self.at_once)
         return scores.to(images.device)
 
 

@@ -13,7 +13,7 @@ from ...samplers.run import check_budget
 from ...samplers.search.rounds import minimum
 from ..host.clock import check_start, clock_of
 from ..host.gradient import check_gradient
-from ..host.guiders import LEAST, check_guider, check_kind, known
+from ..host.guiders import LEAST, check_guider, check_kind, is_pure
 from ..host.kernel import FlowSampler, kernel_of
 from ..host.network import check_latent, check_mask, check_pictures, check_sigmas
 from ..schema import check_wired
@@ -95,5 +95,5 @@ def check_job(job: Job, plan: Plan) -> None:
     inputs, steps, cost = plan.inputs, len(plan.inside), plan.cost
     prices = plan.prices(job)
     needed = minimum(job.search, steps, prices)
-    checked = 0 if job.replayed or known(inputs.guider) else LEAST * cost  # a replay checks none
+    checked = 0 if job.replayed or is_pure(inputs.guider) else LEAST * cost  # a replay checks none
     check_budget(needed, steps, job.finish, inputs.budget, cost, prices, checked)

@@ -32,7 +32,7 @@ from ...samplers.run import check_budget
 from ...samplers.search.rounds import minimum
 from ...samplers.task import Task
 from ..host.caches import Mixed, StepCache
-from ..host.guiders import LEAST, known, looks_across
+from ..host.guiders import LEAST, is_pure, mixes_rows
 from ..host.memory import out_of_memory
 from ..host.network import Network
 from .plan import Job, Plan
@@ -251,7 +251,7 @@ def check_answers(plan: Plan, job: Job, network: Network, task: Task, x: Tensor)
         x: (1,*D) latent at the first sigma.
     """
     guider, purse, batch = plan.inputs.guider, task.purse, task.batch
-    if looks_across(guider):
+    if mixes_rows(guider):
         batch.alone()
     if job.replayed:
         return
@@ -259,8 +259,8 @@ def check_answers(plan: Plan, job: Job, network: Network, task: Task, x: Tensor)
     times, steps = [*task.flow.lead, *task.times], len(task.times)
     check = GuiderCheck(network, batch, times, sigmas_between(job, task), task.on_call)
     needed = minimum(job.search, steps, task.prices)
-    if known(guider):
-        network.doubt = lambda: check(x, int(task.left))
+    if is_pure(guider):
+        network.on_changed_call = lambda: check(x, int(task.left))
         return
     check(x, int(task.left) - needed)
     checked, budget = purse.nfe, plan.inputs.budget

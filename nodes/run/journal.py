@@ -16,7 +16,7 @@ from typing import IO
 
 import folder_paths
 
-from ..host.aside import aside
+from ..host.guard import guard
 from ..show.output import PARTS
 
 try:
@@ -66,7 +66,7 @@ class Journal:
             return
         began, waiting, self.waiting, self.urgent = self.clock(), self.waiting, {}, False
         for image, write in waiting.items():
-            with aside("keep the journal of the search", self.logged):
+            with guard("keep the journal of the search", self.logged):
                 self._replace(image, write)
         self.last = self.clock()
         self.cost = self.last - began
@@ -92,7 +92,7 @@ class Journal:
     def close(self, keep: bool = False) -> None:
         """End the journal. `keep` leaves its files, for the next start to name."""
         self.waiting = {}
-        with aside("remove the journal of the search", self.logged):
+        with guard("remove the journal of the search", self.logged):
             if self.lock is not None:
                 self.lock.close()
                 if not keep:

@@ -19,8 +19,8 @@ from ...samplers.rules import Outcome, StopRules
 from ...samplers.run import run
 from ...samplers.task import Task
 from ...samplers.types import Particles, SearchEvent
-from ..host.aside import aside, cancelled
 from ..host.decode import frames
+from ..host.guard import cancelled, guard
 from ..host.kernel import steering
 from ..host.network import Network, stop_if_interrupted
 from ..host.objective import HostObjective
@@ -105,7 +105,7 @@ class OneSearch:
             seed=inputs.noise.seed,
         )
         record.warnings += unspent(record.outcome.stopped, record.purse.nfe, inputs.budget)
-        with aside("compare the replay with its report"):
+        with guard("compare the replay with its report"):
             record.warnings += compare(self.job.replayed, float(record.outcome.top[0].reward))
         return Result(latent, self.images, record.report())
 
@@ -138,7 +138,7 @@ class OneSearch:
         network = Network(model, extra_args, record.purse, watched=True)
         scoring, final = self._objectives(network)
         task = self._task(network, x, scoring, final)
-        start = network.clock.inward(x, plan.times[0])
+        start = network.clock.to_search(x, plan.times[0])
         check_answers(plan, job, network, task, start)
         record.trace.spent = record.purse.nfe
         self._follow(
@@ -150,7 +150,7 @@ class OneSearch:
         best, end = record.outcome.top[0], plan.times[-1]
         if not end:
             return best.clean
-        return network.clock.outward(best.x, end)  # another sampler goes on from there
+        return network.clock.to_host(best.x, end)  # another sampler goes on from there
 
     def _objectives(self, network: Network) -> tuple[HostObjective, HostObjective]:
         """What scores particles, and what scores finished ones; the watchdog, if there is one."""

@@ -13,7 +13,7 @@ from torch import Tensor
 from ...rewards import maximum_of
 from ...samplers.rules import Finish, StopRules
 from ...samplers.schedules import split_window
-from ..host.aside import aside
+from ..host.guard import guard
 from ..host.guiders import nfe_per_particle
 from ..host.network import mask_of
 from ..schema import under
@@ -72,12 +72,12 @@ def connected_entries(inputs: SearchInputs, entries: Mapping[str, Any]) -> dict[
     What JSON cannot hold is left out, with a line in the log.
     """
     entries = dict(entries)
-    with aside("report the settings of the sampler"):
+    with guard("report the settings of the sampler"):
         entries |= inputs.sampler.settings
-    with aside("report the settings of the reward"):
+    with guard("report the settings of the reward"):
         entries |= inputs.reward.settings
     if inputs.watchdog is not None:
-        with aside("report the settings of the watchdog"):
+        with guard("report the settings of the watchdog"):
             entries |= under("watchdog", inputs.watchdog.settings)
     return writable(entries, "settings")[0]
 

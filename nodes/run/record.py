@@ -10,7 +10,7 @@ from ...samplers.batching import MicroBatch
 from ...samplers.purse import Purse
 from ...samplers.replay import Book, entries
 from ...samplers.rules import Outcome
-from ..host.aside import aside
+from ..host.guard import guard
 from ..show.report import Trace, describe_winners, report
 from .plan import Job, Plan
 
@@ -75,6 +75,6 @@ class Record:
         made |= {} if self.maximum is None else {"maximum": self.maximum}
         made |= self.job.made_with
         made |= {"warnings": self.warnings} if self.warnings else {}
-        with aside("report how the best particle came about", self.logged):
+        with guard("report how the best particle came about", self.logged):
             made["lineage"] = entries(self.book.lineage(made["best"]["id"]))
         return made

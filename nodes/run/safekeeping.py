@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ..host.aside import aside
+from ..host.guard import guard
 from .journal import Journal
 from .shutdown import Shutdown
 from .survival import Part, rescue, save
@@ -21,7 +21,7 @@ class Safekeeping:
     def __init__(self, node_id: str, prompt_id: str | None, journal: bool) -> None:
         self.whose = node_id, prompt_id
         self.journal: Journal | None = None
-        with aside("begin the journal of the search"):
+        with guard("begin the journal of the search"):
             self.journal = Journal() if journal else None
         self.shutdown = Shutdown(self._last)
         self.ended: list[Part] = []
@@ -79,10 +79,10 @@ class Safekeeping:
 
     def _rescue(self, error: BaseException | None) -> bool:
         parts = list(self.ended)
-        with aside("report what was found"):
+        with guard("report what was found"):
             parts += self.unfinished(error)
         whole, paths = rescue(parts, error, *self.whose)
-        with aside("tell the browser where the pictures are"):
+        with guard("tell the browser where the pictures are"):
             self.say(paths)
         return whole
 

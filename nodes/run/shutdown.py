@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from ..host.aside import aside
+from ..host.guard import guard
 from ..show.events import server
 
 SIGNALS = ("SIGTERM", "SIGHUP", "SIGBREAK")  # SIGBREAK: a console window of Windows is closed
@@ -40,7 +40,7 @@ class Shutdown:
         self._in_main_thread(self._restore)
 
     def _in_main_thread(self, change: Callable[[], None]) -> None:
-        with aside("watch for the end of the process"):
+        with guard("watch for the end of the process"):
             if threading.current_thread() is threading.main_thread():
                 change()
             elif server() is not None:
@@ -74,5 +74,5 @@ class Shutdown:
 
     def _save(self) -> None:
         if not self.over and self.once.acquire(blocking=False):
-            with aside("save what was found before the end of the process"):
+            with guard("save what was found before the end of the process"):
                 self.save()

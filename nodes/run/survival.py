@@ -15,8 +15,8 @@ from comfy.cli_args import args
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
-from ..host.aside import aside, cause
-from ..host.pictures import pixels
+from ..host.guard import cause, guard
+from ..host.image_bytes import pil_image
 from ..show.events import server
 from ..show.metadata import keep
 from ..show.output import stems, write
@@ -100,11 +100,11 @@ def save(
     report, text = writable(report)
     info = None
     if not args.disable_metadata:
-        with aside("write the workflow into the saved picture"):
+        with guard("write the workflow into the saved picture"):
             info = png_info(report, node_id, prompt_id)
     for name, image in zip(names, images, strict=True):
         file = io.BytesIO()
-        pixels(image).save(file, "PNG", pnginfo=info, compress_level=level)
+        pil_image(image).save(file, "PNG", pnginfo=info, compress_level=level)
         write(f"{name}.png", file.getvalue())
         yield f"{name}.png"
     write(f"{names[0]}.json", text.encode())
@@ -114,7 +114,7 @@ def save(
 def png_info(report: dict[str, Any], node_id: str, prompt_id: str | None) -> PngInfo:
     """Prompt and workflow as SaveImage writes them, the report where a finished one would be."""
     texts: dict[str, Any] = {}
-    with aside("find the workflow of the running prompt"):
+    with guard("find the workflow of the running prompt"):
         prompt, extra = queued(prompt_id)
         texts = copy.deepcopy(extra) if isinstance(extra, dict) else {}
         if prompt is not None:
@@ -122,7 +122,7 @@ def png_info(report: dict[str, Any], node_id: str, prompt_id: str | None) -> Png
     keep(texts, node_id, report)
     info = PngInfo()
     for key, value in texts.items():
-        with aside(f"write {key} into the saved picture"):
+        with guard(f"write {key} into the saved picture"):
             info.add_text(key, json.dumps(value))
     return info
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from server import PromptServer
 
-from ..host.aside import aside
+from ..host.guard import guard
 
 EVENT = "flow_search.event"
 VERSION = 1
@@ -114,7 +114,7 @@ class Events:
             waiting, self.pictures, self.shown = self.pictures, {}, now
             message["pictures"] = []
             for make in waiting.values():
-                with aside("make a picture for the panel", self.logged):
+                with guard("make a picture for the panel", self.logged):
                     message["pictures"].append(make())
-        with aside("send an event to the browser", self.logged):
+        with guard("send an event to the browser", self.logged):
             server().send_sync(EVENT, message, client_id())

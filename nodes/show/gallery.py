@@ -14,8 +14,8 @@ import folder_paths
 from PIL import Image
 from torch import Tensor
 
-from ..host.aside import aside
-from ..host.pictures import FRAME_MS, SIZE
+from ..host.guard import guard
+from ..host.image_bytes import FRAME_MS, SIZE
 from .output import write
 from .report import decoded
 
@@ -93,6 +93,6 @@ class Gallery:
         name = re.sub(r"\W", "_", f"{self.node_id}_{self.run}_{particle}")
         small = base64.b64encode(jpeg(picture, size, 75)).decode("ascii")
         file = None
-        with aside("store a picture for the panel", self.logged):
+        with guard("store a picture for the panel", self.logged):
             file = stored(name, picture)
         return {"id": particle, "jpeg": small, "file": file}

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from ...samplers.purse import Purse
 from ...samplers.types import SCORED, SearchEvent
-from ..host.aside import aside
+from ..host.guard import guard
+from ..host.image_bytes import shrink
 from ..host.objective import Images
-from ..host.pictures import shrink
 from .best import Best
 from .events import Events, Sender
 from .gallery import RESULT, THUMBNAIL, Gallery
@@ -58,7 +58,7 @@ class Live:
             rows: the trace rows that it added or changed.
             images: what the objective kept of it.
         """
-        with aside("show a picture in the panel", self.logged):
+        with guard("show a picture in the panel", self.logged):
             for particle in self._to_show(event, rows, images):
                 image = self.gallery.find(particle)
                 self.events.show(particle, partial(self.gallery.message, particle, image))
@@ -82,7 +82,7 @@ class Live:
             best: id of the result.
             start: id of the start that it descends from.
         """
-        with aside("show a picture in the panel", self.logged):
+        with guard("show a picture in the panel", self.logged):
             for particle in [*list(winners)[:0:-1], best]:
                 size = RESULT if particle == best else THUMBNAIL
                 small = shrink(winners[particle][0])

@@ -11,8 +11,8 @@ from tqdm import tqdm
 
 from ...samplers.purse import Purse
 from ...samplers.types import SearchEvent
-from ..host.aside import aside
 from ..host.decode import preview
+from ..host.guard import guard
 from ..host.objective import Images
 from .best import Best
 from .events import client_id
@@ -30,12 +30,12 @@ class Progress(ProgressBar):
         super().__init__(total)  # of the node that runs
         self.logged: set[str] = set()
         self.console: tqdm | None = None
-        with aside("show a progress bar in the console", self.logged):
+        with guard("show a progress bar in the console", self.logged):
             self.console = tqdm(total=total, unit="NFE")
 
     def begin(self, image: int, images: int) -> None:
         """Say which image of a batch is searched."""
-        with aside("show a progress bar in the console", self.logged):
+        with guard("show a progress bar in the console", self.logged):
             if images > 1 and self.console is not None:
                 self.console.set_description(f"image {image + 1} of {images}")
 
@@ -43,7 +43,7 @@ class Progress(ProgressBar):
         return self
 
     def __exit__(self, *error: Any) -> None:
-        with aside("show a progress bar in the console", self.logged):
+        with guard("show a progress bar in the console", self.logged):
             if self.console is not None:
                 self.console.close()
 
@@ -55,10 +55,10 @@ class Progress(ProgressBar):
             total: of all searches.
             preview: (format, image, size) for the browser.
         """
-        with aside("show a progress bar in the console", self.logged):
+        with guard("show a progress bar in the console", self.logged):
             if self.console is not None:
                 self.console.update(value - self.console.n)
-        with aside("show its progress in the browser", self.logged):
+        with guard("show its progress in the browser", self.logged):
             super().update_absolute(value, total, preview)
 
 
@@ -93,7 +93,7 @@ class Bar:
     def advance(self, image: Tensor | None = None) -> None:
         """Show what is spent, and an image (1,…) to a browser that gets previews."""
         shown = None
-        with aside("make a preview", self.logged):
+        with guard("make a preview", self.logged):
             if image is not None and previewed(client_id()):
                 shown = "JPEG", preview(image), args.preview_size
         self.progress.update_absolute(self.first + self.purse.nfe, self.progress.total, shown)

@@ -10,8 +10,8 @@ from typing import Any
 from comfy_api.latest import ui
 from torch import Tensor
 
-from ..host.aside import aside
-from ..host.pictures import shrink
+from ..host.guard import guard
+from ..host.image_bytes import shrink
 from .gallery import RESULT, jpeg, stored
 
 THUMBNAILS = 12  # at most in the metadata of a saved image
@@ -35,7 +35,7 @@ def winners(images: Tensor, report: dict[str, Any], cls: type | None) -> list[di
         report: of the node.
         cls: the node; None in a script.
     """
-    with aside("store the result for the panel"):
+    with guard("store the result for the panel"):
         clips = best_clips(images, report)
         if clips.shape[1] == 1:
             return ui.PreviewImage(clips[:, 0], cls=cls).as_dict()["images"]

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from ..host.aside import aside
+from ..host.guard import guard
 
 DEPTH = 32  # of lists and dictionaries; what is deeper is left out
 LARGEST = 1 << 1024  # of integers; Python refuses to print one of more than 4300 digits
@@ -24,7 +24,7 @@ def writable(value: Any, name: str = "report", logged: set[str] | None = None) -
     try:
         return value, json.dumps(value, allow_nan=False)
     except Exception:
-        with aside(f"write all of the {name} as JSON", logged):
+        with guard(f"write all of the {name} as JSON", logged):
             raise
         reduced = plain(value)
         return reduced, json.dumps(reduced, allow_nan=False)

@@ -68,5 +68,9 @@ def test_field_20_every_input_that_a_choice_brings_has_its_tooltip(host, tools, 
     play(host, tools, tmp_path, "tooltips.mjs")
 
 
+def test_a_missing_chinese_text_is_shown_in_english(host, tools, tmp_path):
+    play(host, tools, tmp_path, "chinese.mjs")
+
+
 def test_field_22_to_25_the_panel_says_how_a_search_ended(host, tools, tmp_path):
     play(host, tools, tmp_path, "states.mjs", DEMO, host.base / "output")

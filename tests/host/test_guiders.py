@@ -17,7 +17,7 @@ BUDGET = 60
 CHECK = 2 * 8  # NFE of the whole check, with cfg
 MOST = 8 + 5  # rows until a refusal, with those that tell memory from a schedule
 REMEMBERS = "remembers earlier calls"
-ANSWERED = "it answered candidates of shape"
+ANSWERED = "got an answer of shape"
 AT_WORK = ("a drifting wrapper", "a wrapper of the blocks")  # their first answer is as it should be
 TIED = "works only at the sigmas of the schedule"
 FORGETS = {
@@ -40,7 +40,7 @@ GUIDERS = {
     "ByCountFromTheFirst": REMEMBERS,
     "Adaptive": REMEMBERS,
     "Fresh": REMEMBERS,
-    "ByFirstAnswer": "A step cache (an answer that the network was not asked for)",
+    "ByFirstAnswer": "got an answer without a network evaluation, expected none",
 }
 
 

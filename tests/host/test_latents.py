@@ -249,20 +249,21 @@ def two_references(runs):
     reference(runs)
 
 
+SEVERAL = "is for several images: got 2, expected 1"
 REFUSED = {
-    "ControlNet pictures of a batch": (lambda runs: control(runs, 2), "ControlNet's picture"),
+    "ControlNet pictures of a batch": (lambda runs: control(runs, 2), "ControlNet's image"),
     "conditioning masks of a batch": (
-        lambda runs: area_by_mask(runs, masks(runs, 1.0, 0.0)), "(mask) made for 2 pictures",
+        lambda runs: area_by_mask(runs, masks(runs, 1.0, 0.0)), f"(mask) {SEVERAL}",
     ),
-    "texts of a batch": (for_two("cross_attn"), "(cross_attn) made for 2 pictures"),
-    "pooled texts of a batch": (for_two("pooled_output"), "(pooled_output) made for 2 pictures"),
+    "texts of a batch": (for_two("cross_attn"), f"(cross_attn) {SEVERAL}"),
+    "pooled texts of a batch": (for_two("pooled_output"), f"(pooled_output) {SEVERAL}"),
     "pictures to inpaint of a batch": (
-        for_two("concat_latent_image"), "(concat_latent_image) made for 2 pictures",
+        for_two("concat_latent_image"), f"(concat_latent_image) {SEVERAL}",
     ),
-    "reference latents of a batch": (two_references, "(reference_latents) made for 2 pictures"),
-    "hook with keyframes": (lambda runs: hook(runs, 2), "A hook with 2 keyframes"),
-    "noise mask of zeros": (empty_mask, "above 0 was given for latent 1 of 1"),
-    "noise mask of zeros, of a batch": (empty_mask_of_two, "above 0 was given for latent 2 of 2"),
+    "reference latents of a batch": (two_references, f"(reference_latents) {SEVERAL}"),
+    "hook with keyframes": (lambda runs: hook(runs, 2), "got 2 keyframes, expected 1"),
+    "noise mask of zeros": (empty_mask, "latent 1 of 1: got no value above 0"),
+    "noise mask of zeros, of a batch": (empty_mask_of_two, "latent 2 of 2: got no value above 0"),
 }  # fmt: skip
 
 

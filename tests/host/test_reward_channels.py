@@ -50,7 +50,7 @@ def test_a_search_with_a_decoder_of_other_channels(host):
     rewards = {n: [row["reward"] for row in shown["report"]["trace"]] for n, shown in found.items()}
     half = [reward / 2 for reward in rewards[3]]  # -|1 - (b / 2 + 1 / 2)|
     assert rewards[4] == pytest.approx(half, abs=1e-4) and len(set(half)) > 1
-    assert any("The decoder's pictures have alpha: it is shown over white." in s for s in log)
+    assert any("The decoder's images have alpha: it is shown over white." in s for s in log)
     for count in (1, 2):
         assert len(rewards[count]) == len(rewards[3])
 

@@ -16,7 +16,7 @@ import server
 import torch
 from comfy_extras.nodes_model_advanced import ModelSamplingFlux
 from pack.nodes import demo, reward, sampler
-from pack.nodes.host import decode, objective
+from pack.nodes.host import image_bytes, objective
 from pack.nodes.run.batch import run_batch
 from pack.nodes.run.inputs import SearchInputs
 from pack.nodes.run.plan import MethodChoice
@@ -117,7 +117,7 @@ def searched(memory, vae, particles=12, paths=1, **more):
 
 def hashed(image):
     """Of a picture (H,W,3), as it is saved."""
-    return hashlib.sha256(decode.pixels(image).tobytes()).hexdigest()
+    return hashlib.sha256(image_bytes.pil_image(image).tobytes()).hexdigest()
 
 
 def run_search(memory, vae, **more):

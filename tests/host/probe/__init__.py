@@ -4,6 +4,7 @@ import json
 
 import torch
 
+from .caches import NODES as CACHES
 from .channels import NODES as CHANNELS
 from .decoding import NODES as DECODING
 from .gradients import NODES as GRADIENTS
@@ -174,6 +175,7 @@ class Expand:
 
 
 NODE_CLASS_MAPPINGS = {
+    **CACHES,
     **CHANNELS,
     **DECODING,
     **MEMORY,

@@ -115,7 +115,7 @@ def beside():
     def sample(model_k, x, sigmas, extra_args, **ignored):
         for check in (lambda device: device != DEVICE, lambda device: True):
             mm.is_device_cpu = check
-            seen.append([type(patcher.model).__name__ for patcher in flow.in_use()])
+            seen.append([type(patcher.model).__name__ for patcher in flow.models_in_use()])
         mm.is_device_cpu = own_check
         return x
 

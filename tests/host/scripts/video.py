@@ -16,7 +16,7 @@ import torch
 from pack.nodes import combine, reward, search
 from pack.nodes.host import decode, objective, reward_files
 from pack.nodes.host import reward as hosted
-from pack.nodes.host.pictures import shrink
+from pack.nodes.host.image_bytes import shrink
 from pack.nodes.run import watchdog
 from pack.nodes.show import report
 from pack.samplers.batching import MicroBatch

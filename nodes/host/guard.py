@@ -1,4 +1,4 @@
-"""Guards what accompanies a result, so that its failure never loses the result."""
+"""The guard around all that accompanies a result, so that its failure never loses the result."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ LENGTH = 300  # characters of an error in the log
 
 
 @contextmanager
-def aside(task: str, logged: set[str] | None = None) -> Iterator[None]:
-    """Go on when the block fails, with one line in the log. A cancel goes through.
+def guard(task: str, logged: set[str] | None = None) -> Iterator[None]:
+    """Go on when the block fails, with one line in the log. A cancel still stops the run.
 
     Args:
-        task: what the block does: "Flow Search could not <task>: <error>".
-        logged: the tasks whose failure this search has logged already; they are not logged again.
+        task: what the block does; the log says "Flow Search could not <task>: <error>".
+        logged: tasks whose failure this search has logged already. They are not logged again.
     """
     try:
         yield
@@ -34,13 +34,13 @@ def aside(task: str, logged: set[str] | None = None) -> Iterator[None]:
 def cancelled(error: BaseException) -> bool:
     """Whether the user cancelled: an Exception before ComfyUI 0.30, a BaseException since.
 
-    The host's module is looked up, so that who imports this needs no host.
+    The host's module is looked up, so that importing this file needs no host.
     """
     host = sys.modules.get("comfy.model_management")
     return host is not None and isinstance(error, host.InterruptProcessingException)
 
 
 def cause(error: BaseException) -> str:
-    """An error in one line."""
+    """The error in one line."""
     text = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".: ")
     return text if len(text) <= LENGTH else f"{text[:LENGTH]}…"
