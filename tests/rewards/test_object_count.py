@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from pack.rewards import REWARDS, Scorer
-from pack.rewards.count.object_count import dino_pixels, is_grounding_dino, input_size
+from pack.rewards.count.object_count import dino_pixels, input_size, is_grounding_dino
 from pack.rewards.files.weights import peek
 from PIL import Image
 

@@ -75,7 +75,10 @@ def test_table(text, counts):
         ("three red and blue balloons", '"three red" does not say what to count'),
         ("a red and a blue car", '"a red" does not say what to count'),
         ("red: 3, orange: 2", '"red: 3" does not say what to count'),
-        ("three dogs, two of the dogs asleep", '"two of the dogs asleep" does not say what to count'),
+        (
+            "three dogs, two of the dogs asleep",
+            '"two of the dogs asleep" does not say what to count',
+        ),
         ("three large, shiny red balls", '"three large" does not say what to count'),
     ],
 )
