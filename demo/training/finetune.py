@@ -41,8 +41,8 @@ class Judge:
         self.optimiser = torch.optim.AdamW(self.reader.parameters(), lr=1e-3, weight_decay=0.01)
         self.generator = torch.Generator().manual_seed(seed)
         self.real = self._real(3000)
-        cells, held = to_cells(self.real[0]).flatten(0, 1), self.real[1].flatten() > 0
-        self.bank = torch.cat((cells[held], cells[~held][:2000])).bfloat16()
+        cells, occupied = to_cells(self.real[0]).flatten(0, 1), self.real[1].flatten() > 0
+        self.bank = torch.cat((cells[occupied], cells[~occupied][:2000])).bfloat16()
         self.latents, self.counts = torch.empty(0, 16, 16, 16), torch.empty(0, 6, dtype=torch.long)
 
     def _real(self, n: int) -> tuple[Tensor, Tensor]:

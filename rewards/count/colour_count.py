@@ -26,7 +26,7 @@ from .prompt_counts import counts_by_colour
 
 @dataclass(frozen=True)
 class ColourCount:
-    """Settings of Colour Count. It has no weights, so it is its own scorer."""
+    """Settings of Colour Count. It has no weights, so it is also its scorer."""
 
     title: ClassVar[str] = "Colour Count"
     description: ClassVar[str] = (

@@ -64,8 +64,8 @@ def find_shapes(image: np.ndarray, min_area: float, min_saturation: float) -> Sh
     image = _shrink(image)
     pixels = name_pixels(image, min_saturation)
     depth = max(1, round(max(image.shape[:2]) / 128))
-    named = np.where(pixels.coloured, pixels.name, 0)
-    labels, shape_names, core = _label(named, depth)
+    names = np.where(pixels.coloured, pixels.name, 0)
+    labels, shape_names, core = _label(names, depth)
     areas = np.bincount(labels.ravel(), minlength=len(shape_names))
     background = _touching_all_sides(labels, len(shape_names))
     counted = (areas >= min_area * labels.size) & ~background
@@ -111,21 +111,21 @@ def _neighbours(grid: np.ndarray) -> list[np.ndarray]:
     return [padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:]]
 
 
-def _label(named: np.ndarray, depth: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _label(names: np.ndarray, depth: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Label map (H, W) with 0 for none, the name of each label (index 0 is none), the core mask."""
     from scipy import ndimage  # slow to import
 
-    core = _core(named, depth)
+    core = _core(names, depth)
     # Two cores of different names are never adjacent, so one labelling serves all colours.
     labels, count = ndimage.label(core > 0)
     shape_names = np.zeros(count + 1, dtype=np.int64)
     shape_names[labels.ravel()] = core.ravel()
-    return _regrown(labels, shape_names, named, depth), shape_names, core > 0
+    return _regrown(labels, shape_names, names, depth), shape_names, core > 0
 
 
-def _core(named: np.ndarray, depth: int) -> np.ndarray:
+def _core(names: np.ndarray, depth: int) -> np.ndarray:
     """The names of core pixels, 0 elsewhere."""
-    core = named
+    core = names
     for _ in range(depth):
         same = core > 0
         for shifted in _neighbours(core):
@@ -135,13 +135,13 @@ def _core(named: np.ndarray, depth: int) -> np.ndarray:
 
 
 def _regrown(
-    labels: np.ndarray, shape_names: np.ndarray, named: np.ndarray, depth: int
+    labels: np.ndarray, shape_names: np.ndarray, names: np.ndarray, depth: int
 ) -> np.ndarray:
     """The label map with `depth` pixels of rim given back to each shape."""
     for _ in range(depth):
         grown = labels
         for shifted in _neighbours(labels):
-            take = (grown == 0) & (shifted > 0) & (shape_names[shifted] == named)
+            take = (grown == 0) & (shifted > 0) & (shape_names[shifted] == names)
             grown = np.where(take, shifted, grown)
         labels = grown
     return labels

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import torch
 
-INSIDE, MADE_UP = 0.8, 0.5
+INSIDE, MADE_UP = 0.8, 0.5  # a part lies four fifths inside; parts cover over half of a group
 
 
 @dataclass(frozen=True)
@@ -65,14 +65,14 @@ class Rule:
         shared, area = intersections(boxes.double())
         shared = shared * (label[:, None] == label)
         close = shared > self.overlap * (area[:, None] + area - shared)
-        kept = torch.ones(len(area), dtype=torch.bool)
+        keep = torch.ones(len(area), dtype=torch.bool)
         for i in range(len(area)):
-            if kept[i]:
-                kept[i + 1 :] &= ~close[i, i + 1 :]
-        part = (shared > INSIDE * area) & (area < area[:, None]) & (kept & likely)
-        kept &= ~((part.sum(1) >= 2) & ((part * area).sum(1) > MADE_UP * area))
+            if keep[i]:
+                keep[i + 1 :] &= ~close[i, i + 1 :]
+        part = (shared > INSIDE * area) & (area < area[:, None]) & (keep & likely)
+        keep &= ~((part.sum(1) >= 2) & ((part * area).sum(1) > MADE_UP * area))
         distinct = torch.zeros_like(score, dtype=torch.bool)
-        distinct[ranked] = kept.to(distinct.device)
+        distinct[ranked] = keep.to(distinct.device)
         return distinct
 
 

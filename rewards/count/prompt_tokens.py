@@ -112,23 +112,23 @@ def _latin(token: str) -> bool:
 
 def _with_names(tokens: list[str]) -> list[str]:
     """The tokens, with a `Name` for each number that belongs to a name or a measure."""
-    named: list[str] = []
+    result: list[str] = []
     for at, token in enumerate(tokens):
-        before = named[-1] if named else "\n"
+        before = result[-1] if result else "\n"
         if token in {"%", "°"} | CURRENCIES and before.isdigit():
-            named[-1] = Name(before + token)
+            result[-1] = Name(before + token)
         elif before in NAME_HEADS and _is_number_word(token) and not _head_acts(tokens, at):
-            named[-1:] = [Name(before), Name(token)]
+            result[-1:] = [Name(before), Name(token)]
         elif not (token.isascii() and token.isdigit()):
-            named.append(Name(token) if _RANGE.fullmatch(token) else token)
+            result.append(Name(token) if _RANGE.fullmatch(token) else token)
             _check_range(tokens, at)
         elif before in CURRENCIES or before == "#":
-            named[-1] = Name(before + token)
+            result[-1] = Name(before + token)
         elif _in_name(tokens, at, before):
-            named[-1:] = [Name(before) if before in NAME_HEADS else before, Name(token)]
+            result[-1:] = [Name(before) if before in NAME_HEADS else before, Name(token)]
         else:
-            named.append(token)
-    return named
+            result.append(token)
+    return result
 
 
 def _is_number_word(token: str) -> bool:

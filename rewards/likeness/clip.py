@@ -139,7 +139,7 @@ class ClipScore:
     )
 
     def load(self, files: Files | None = None) -> ClipScorer:
-        """Load model and tokenizer; `files.tokenizers["clip"]` if the model has none beside it."""
+        """Load model and tokenizer; `files.tokenizers["clip"]` if the model has none."""
         files = files or Files()
         path = files.find(self.checkpoint)
         model, open_clip = load_model(path, self.activation)

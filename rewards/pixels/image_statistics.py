@@ -54,7 +54,7 @@ def sharpness(image: torch.Tensor) -> torch.Tensor:
 
 
 class ImageStatistic:
-    """A reward that measures each image alone and ignores the prompt. It is its own scorer."""
+    """A reward that measures each image alone and ignores the prompt. It is also its scorer."""
 
     module: ClassVar[None] = None
     gradient: ClassVar[bool] = True

@@ -51,7 +51,7 @@ class HpsV2:
     )
 
     def load(self, files: Files | None = None) -> ClipScorer:
-        """Load model and tokenizer; `files.tokenizers["clip"]` if the model has none beside it."""
+        """Load model and tokenizer; `files.tokenizers["clip"]` if the model has none."""
         files = files or Files()
         path = files.find(self.checkpoint)
         # Its activation is gelu, whatever a configuration next to it says.

@@ -38,7 +38,7 @@ CONDITION = (
 )
 KEYS = (MPS_KEY, *(f"model.{key}" for key in (PATCHES, PROJECTION, WORDS)))
 WANTED = Wanted(
-    "MPS as safetensors (its own .pth is a program, and not run)",
+    "MPS as safetensors (the authors' .pth contains code and is not run)",
     "https://huggingface.co/RE-N-Y/mpsv1",
 )
 
@@ -163,7 +163,7 @@ class Mps:
     )
 
     def load(self, files: Files | None = None) -> MpsScorer:
-        """Load model and tokenizer; `files.tokenizers["clip"]` if the model has none beside it."""
+        """Load model and tokenizer; `files.tokenizers["clip"]` if the model has none."""
         files = files or Files()
         path = files.find(self.checkpoint)
         module = load_mps(path)
