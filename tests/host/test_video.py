@@ -186,8 +186,8 @@ def test_a_full_disk_does_not_lose_the_result(told):
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
-        (nothing_wired, "nothing to score frames with: a reward of pictures wanted"),
-        (clips_wired, "reads whole clips"),
+        (nothing_wired, "`frame_reward` is not connected: got nothing, expected a reward for"),
+        (clips_wired, "got a reward for whole videos, expected one for images"),
     ],
 )
 def test_one_clear_sentence(host, make, sentence):

@@ -39,7 +39,7 @@ def test_prompts_are_read_or_refused(text, asked):
     with pytest.raises(ValueError) as error:
         object_counts(text)
     message = str(error.value)
-    assert message.startswith("cannot read counts from ") and "\n" not in message
+    assert message.startswith("Cannot read counts from ") and "\n" not in message
     assert "`counts`" in message and '"airplanes: 6, camels: 7"' in message
 
 
@@ -142,7 +142,7 @@ def test_colours_are_read_by_the_same_rules(text, asked):
     if pairs(asked) is not None:
         assert counts_by_colour(text, COLOURS, ALIASES) == pairs(asked)
         return
-    with pytest.raises(ValueError, match="cannot read counts.*`counts`") as error:
+    with pytest.raises(ValueError, match="Cannot read counts.*`counts`") as error:
         counts_by_colour(text, COLOURS, ALIASES)
     assert "\n" not in str(error.value)
 

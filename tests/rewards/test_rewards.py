@@ -27,7 +27,7 @@ RANGES = {
     "about 1 to 10": ["laion_aesthetic", "aesthetic_v2_5"],
     "0 is right": ["object_count", "object_count_owl", "colour_count"],
     "−1 to 0": ["brightness"], "0 for grey": ["colourfulness"],
-    "0 for a flat picture": ["sharpness"], "their mean, their minimum": ["video"],
+    "0 for a flat image": ["sharpness"], "their mean, their minimum": ["video"],
     "−1 to 1": ["temporal_consistency"],
 }  # fmt: skip
 BOUNDS = {  # of a reward that is not here: to its maximum, if it declares one
