@@ -216,21 +216,18 @@ function extension() {
     show(node, full);
   }
 
-  let told = "";
-
-  /** Say once that this client shows the panel: its searches need no preview of the host's. */
-  async function hello() {
-    const client = api.clientId;
-    if (!client || client === told) return;
-    told = client;
-    if (!(await post("/flow_search/panel", { client_id: client }))) told = "";
+  /**
+   * Keep the host from drawing its preview of a search: the panel shows the same image.
+   * @param {any} event its prompt is `jobId`, or `promptId` in older front-ends
+   */
+  function hidePreview(event) {
+    const { displayNodeId: node, jobId, promptId = jobId } = event.detail;
+    const isShown = (/** @type {Model} */ { run }) => run.node === node && run.prompt === promptId;
+    if ([...store.models.values()].some(isShown)) event.stopImmediatePropagation();
   }
 
-  /** A server that was started anew knows of no panel. */
-  function helloAgain() {
-    told = "";
-    hello();
-  }
+  // Here and not in setup(): the host loads all extensions before it adds its own listener.
+  api.addEventListener("b_preview_with_metadata", hidePreview);
 
   return {
     name: "FlowSearch.Panel",
@@ -242,13 +239,10 @@ function extension() {
       }
     },
     setup() {
-      hello();
       api.addEventListener("execution_start", (event) => {
         const { prompt_id: prompt } = /** @type {CustomEvent} */ (event).detail;
         started.set(prompt, graphId());
       });
-      api.addEventListener("status", hello);
-      api.addEventListener("reconnected", helloAgain);
     },
     beforeRegisterVueAppNodeDefs(/** @type {any[]} */ defs) {
       defs.forEach((def, i) => {

@@ -34,10 +34,9 @@ from ..host.network import Network, mask_of, stop_if_interrupted
 from ..host.objective import HostObjective
 from ..host.pictures import shrink
 from ..host.reward import HostReward
-from ..show.events import Events, Sender, client_id
-from ..show.gallery import RESULT, THUMBNAIL, Gallery
+from ..show.events import Events, Sender
+from ..show.gallery import RESULT, THUMBNAIL, Gallery, previews_on
 from ..show.output import output_file
-from ..show.panel import previewed
 from ..show.progress import Progress
 from ..show.report import Trace, all_failed, decoded, describe_winners, report, unspent
 from .fingerprint import recognised
@@ -307,7 +306,7 @@ class OneSearch:
     def _progress(self, picture: Tensor | None) -> None:
         shown = None
         with aside("make a preview", self.logged):
-            if picture is not None and previewed(client_id()):
+            if picture is not None and previews_on():
                 shown = "JPEG", preview(picture), args.preview_size
         done = self.image * self.request.budget + self.purse.nfe
         self.bar.update_absolute(done, self.bar.total, shown)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import folder_paths
+from comfy.cli_args import LatentPreviewMethod, args
 from PIL import Image
 from torch import Tensor
 
@@ -23,6 +24,14 @@ SUBFOLDER = "flow_search"
 THUMBNAIL = 96  # longer side of what goes out with an event and is saved with the workflow
 RESULT = 288  # the same for the picture returned
 PATHS = 64  # paths whose best candidate is remembered
+
+
+def previews_on() -> bool:
+    """Whether the host's option, or the prompt's own setting, asks for previews.
+
+    They are for clients without the panel: a page that has it does not draw them.
+    """
+    return args.preview_method != LatentPreviewMethod.NoPreviews
 
 
 def jpeg(frames: Tensor, size: int, quality: int) -> bytes:

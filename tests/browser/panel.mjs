@@ -151,6 +151,16 @@ async function narrow(page) {
   await size(before);
 }
 
+/** The host's previews arrive, and it draws none of them: the panel shows the same images. */
+async function previewsHidden(page) {
+  const { arrived, drawn } = await page.evaluate(() => ({
+    arrived: window.previewsArrived,
+    drawn: Object.keys(app.nodePreviewImages),
+  }));
+  assert.ok(arrived > 0, "the host sends previews");
+  assert.deepEqual(drawn, [], "nodes with a preview of the host");
+}
+
 /** Run a long search, watch the panel fill, stop it by the keyboard after some rows. */
 async function search(page, seed, rows = 30) {
   await widget(page, "RandomNoise", "noise_seed", seed);
@@ -163,6 +173,7 @@ async function search(page, seed, rows = 30) {
   await model(page, `model.running && model.searches[0].rows.length > ${rows}`);
   await loaded(page);
   assert.equal((await shown(page)).stops, 1);
+  await previewsHidden(page);
   await page.screenshot({ path: join(shots, `running_${seed}.png`) });
   const stop = panel(page).locator(".stop");
   await stop.focus();
@@ -250,9 +261,19 @@ const settings = {
   "Comfy.Locale": "en",
   "Comfy.ColorPalette": "dark",
   "Comfy.VueNodes.Enabled": false,
+  "Comfy.Execution.PreviewMethod": "auto",
 };
+/** Count the previews that arrive; a reload makes a new page, which counts anew. */
+async function countPreviews(page) {
+  await page.evaluate(() => {
+    window.previewsArrived = 0;
+    app.api.addEventListener("b_preview", () => (window.previewsArrived += 1));
+  });
+}
+
 const { page, faults, outside } = await openPage(browser, url, settings);
 try {
+  await countPreviews(page);
   await drop(page, workflow, "application/json");
   await panel(page).waitFor();
   const hosts = (line) => line.includes("https://huggingface.co/"); // its default workflow's models
@@ -270,6 +291,7 @@ try {
   assert.equal((await shown(page)).rows, first.rows, "the panel outlives a change of renderer");
   await page.reload();
   await ready(page);
+  await countPreviews(page);
   await restored(page, first);
   await readable(page, "restored_nodes2_light");
   await narrow(page);

@@ -119,6 +119,24 @@ test("a search that has ended unheard is ended when it is asked to stop", async 
   assert.deepEqual([panel.model.running, panel.model.searches[0].stopped], [false, "unknown"]);
 });
 
+test("the host draws no preview of a search that the panel shows", async (t) => {
+  const host = await page(t);
+  const drawn = [];
+  host.api.addEventListener("b_preview_with_metadata", (event) => drawn.push(event.detail));
+  const preview = (detail) => host.say("b_preview_with_metadata", detail);
+  const [search] = MESSAGES;
+  const { node_id: displayNodeId, prompt_id: jobId } = search;
+  preview({ displayNodeId, jobId });
+  assert.equal(drawn.length, 1, "no search has begun");
+  host.say("flow_search.event", search);
+  preview({ displayNodeId, jobId });
+  preview({ displayNodeId, promptId: jobId });
+  assert.equal(drawn.length, 1);
+  preview({ displayNodeId: "3", jobId });
+  preview({ displayNodeId, jobId: "prompt-9" });
+  assert.equal(drawn.length, 3, "another node, another prompt");
+});
+
 test("the hosts that images may go to are a setting, empty at first", async (t) => {
   const host = await page(t);
   const [setting] = host.extension.settings;
