@@ -99,4 +99,4 @@ def test_field_20_every_input_that_a_choice_brings_has_its_tooltip(host, tools, 
 
 
 def test_field_22_to_25_the_panel_says_how_a_search_ended(host, tools, tmp_path):
-    play(host, tools, tmp_path, "states.mjs", DEMO, host.base / "output")
+    play(host, tools, tmp_path, "endings.mjs", DEMO, host.base / "output")

@@ -1,7 +1,7 @@
 """The pictures of the help pages: python -m tests.workflows.pictures URL NODE_MODULES CHROMIUM
 
 URL is that of a `python dev.py serve`. Each smallest workflow is run there in the real front-end
-(tests/browser/pictures.mjs); its picture, in few colours, carries it for whoever drops it on a
+(tests/browser/screenshots.mjs); its picture, in few colours, carries it for whoever drops it on a
 canvas.
 """
 
@@ -29,7 +29,7 @@ def main(url: str, modules: str, chromium: str) -> None:
         texts = {node: json.dumps(build(node, info), separators=(",", ":")) for node in SMALLEST}
         for node, text in texts.items():
             Path(folder, f"{node}.json").write_text(text, "utf-8")
-        script = ROOT / "tests" / "browser" / "pictures.mjs"
+        script = ROOT / "tests" / "browser" / "screenshots.mjs"
         subprocess.run(["node", script, url, folder, modules, chromium], check=True)
         for node, text in texts.items():
             keep(Image.open(Path(folder, f"{node}.png")), text, DOCS / f"{node}.png")
