@@ -1,8 +1,7 @@
-"""The pictures of the help pages: python -m tests.workflows.pictures URL NODE_MODULES CHROMIUM
+"""The screenshots of the help pages: python -m tests.workflows.pictures URL NODE_MODULES CHROMIUM
 
-URL is that of a `python dev.py serve`. Each smallest workflow is run there in the real front-end
-(tests/browser/screenshots.mjs); its picture, in few colours, carries it for whoever drops it on a
-canvas.
+URL is the address of a `python dev.py serve`. tests/browser/screenshots.mjs runs each workflow of
+smallest.py there in the real front-end. Its screenshot, in few colours, contains the workflow.
 """
 
 import json
@@ -39,6 +38,7 @@ def main(url: str, modules: str, chromium: str) -> None:
 
 
 def keep(shot: Image.Image, workflow: str, path: Path) -> None:
+    """Save a screenshot in few colours, with the workflow in its metadata."""
     carried = PngInfo()
     carried.add_text("workflow", workflow)
     plain = shot.convert("RGB").quantize(COLOURS, Image.Quantize.FASTOCTREE)
