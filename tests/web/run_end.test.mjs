@@ -51,7 +51,7 @@ test("Field 23: an error during the search shows, and its image separately", () 
   const page = listening(MESSAGES.slice(0, 3));
   page.say("flow_search.event", { ...MESSAGES[2], kind: "unfinished", rows: [], saved: [FILE] });
   assert.equal(page.last.running, true);
-  const saved = "Flow Search saved the best picture so far: /home/me/unfinished_00001.png";
+  const saved = "Flow Search saved the best image so far: /home/me/unfinished_00001.png";
   page.say("execution_error", failure({ exception_message: `the reward broke\n${saved}\n` }));
   assert.equal(noteOf(page.last, words), "the reward broke");
   assert.deepEqual([page.last.ended, page.last.saved], ["error", [FILE]]);
