@@ -71,7 +71,7 @@ def save(text: str, prefix: str) -> None:
         ) from error
 
 
-def pictures(reports: list[dict[str, Any]], images: Tensor | None = None) -> Tensor:
+def charts(reports: list[dict[str, Any]], images: Tensor | None = None) -> Tensor:
     """One chart per search, (N,H,W,3) in [0,1]. Shorter charts are filled up with white."""
     if len(reports) > CHARTS:
         raise ValueError(
@@ -79,7 +79,7 @@ def pictures(reports: list[dict[str, Any]], images: Tensor | None = None) -> Ten
             "Connect one entry of its batch at a time."
         )
     tops = [report.get("top", [report["best"]]) for report in reports]
-    best = iter(returned(images, sum(map(len, tops))))
+    best = iter(result_images(images, sum(map(len, tops))))
     sheets = [
         chart(report, list(islice(best, len(top))))
         for report, top in zip(reports, tops, strict=True)
@@ -91,7 +91,7 @@ def pictures(reports: list[dict[str, Any]], images: Tensor | None = None) -> Ten
     return filled
 
 
-def returned(images: Tensor | None, count: int) -> list[Image.Image]:
+def result_images(images: Tensor | None, count: int) -> list[Image.Image]:
     """The images of the reports' results; for a video, its middle frame."""
     if images is None:
         return []
@@ -142,10 +142,10 @@ class SearchReport(io.ComfyNode):
         cls, report: str, csv_prefix: str, images: Tensor | None = None, **unknown: Any
     ) -> io.NodeOutput:
         reports = read(report)
-        charts, sheet = pictures(reports, images), table(reports)
+        sheets, csv_text = charts(reports, images), table(reports)
         if csv_prefix:
-            save(sheet, csv_prefix)
+            save(csv_text, csv_prefix)
         shown = None
         with aside("show the chart on the node"):
-            shown = ui.PreviewImage(charts, cls=cls)
-        return io.NodeOutput(charts, sheet, ui=shown)
+            shown = ui.PreviewImage(sheets, cls=cls)
+        return io.NodeOutput(sheets, csv_text, ui=shown)

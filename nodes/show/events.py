@@ -143,7 +143,7 @@ class Events:
             waiting, self.pictures, self.pictured = self.pictures, {}, now
             message["pictures"] = []
             for make in waiting.values():
-                with aside("make a picture for the panel", self.logged):
+                with aside("make an image for the panel", self.logged):
                     message["pictures"].append(make())
         with aside("send an event to the browser", self.logged):
             server().send_sync(EVENT, message, client_id())

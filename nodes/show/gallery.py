@@ -123,6 +123,6 @@ class Gallery:
         name = re.sub(r"\W", "_", f"{self.node_id}_{self.run}_{particle}")
         small = base64.b64encode(jpeg(picture, size, 75)).decode("ascii")
         file = None
-        with aside("store a picture for the panel", self.logged):
+        with aside("store an image for the panel", self.logged):
             file = stored(name, picture)
         return {"id": particle, "jpeg": small, "file": file}

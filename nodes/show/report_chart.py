@@ -128,7 +128,7 @@ def chart(report: dict[str, Any], pictures: Sequence[Image.Image] = ()) -> Image
     if has_tree:
         _tree(draw, rows, best, (90, bottom + 130, 1140, bottom + 470))
     if pictures:
-        _pictures(sheet, draw, pictures, report.get("top", [best]), sheet.height - ROOM)
+        _images(sheet, draw, pictures, report.get("top", [best]), sheet.height - ROOM)
     return sheet
 
 
@@ -218,7 +218,7 @@ def _tree(draw: ImageDraw.ImageDraw, rows: list[Row], best: Row, box: tuple) -> 
     plot.ring(*place[best["id"]])
 
 
-def _pictures(
+def _images(
     sheet: Image.Image,
     draw: ImageDraw.ImageDraw,
     pictures: Sequence[Image.Image],

@@ -1,6 +1,6 @@
-"""The stream of events and the report of fixed searches: one file that the browser's tests read.
+"""The events and reports of fixed searches, in one file that the tests of the panel read.
 
-`FLOW_SEARCH_WRITE=1 pytest tests/web/test_golden.py` writes it anew.
+`FLOW_SEARCH_WRITE=1 pytest tests/web/test_golden.py` writes it again.
 """
 
 import importlib
@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = Path(__file__).with_name("golden_events.json")
 WORLD = {"steps": 5, "lead": 0, "inner": 0, "ahead": 0, "cost": 1}
 RBF = RolloverBudgetForcing(init_particles=3, paths=2)
-SEARCHES = {  # method, where it runs, budget
+SEARCHES = {  # method, world, budget
     "rbf": (RBF, World(**WORLD, family="continuous", seed=11), 40),
     "smc": (SMC(), World(**WORLD, family="normal", seed=5), 24),
     "best_of_n": (BestOfN(), World(**WORLD, family="failures", seed=4), 20),
@@ -36,7 +36,7 @@ NAMES = ("events", "report")
 
 @pytest.fixture
 def parts(monkeypatch):
-    """events.py and report.py of nodes/show/ without the host, and the messages that are sent."""
+    """events.py and report.py of nodes/show/ without the host, and the messages they send."""
     sent = []
 
     def send_sync(event, data, sid):
@@ -57,8 +57,8 @@ def parts(monkeypatch):
         del sys.modules[f"pack.nodes.show.{name}"]
 
 
-def told(parts, name):
-    """What a client hears of one search, and its report."""
+def messages_and_report(parts, name):
+    """The messages that a client gets of one search, and its report."""
     events, reports, sent = parts
     search, world, budget = SEARCHES[name]
     ticks = itertools.count(1)
@@ -85,21 +85,21 @@ def told(parts, name):
     return {"messages": messages, "report": made}
 
 
-def test_the_golden_file_is_what_the_code_sends(parts):
-    made = {name: told(parts, name) for name in SEARCHES}
+def test_the_code_sends_the_golden_events(parts):
+    made = {name: messages_and_report(parts, name) for name in SEARCHES}
     if os.environ.get("FLOW_SEARCH_WRITE"):
         lines = ",\n".join(
             f' "{name}": {{"messages": [\n  '
-            + ",\n  ".join(json.dumps(message) for message in one["messages"])
-            + f'\n ],\n "report": {json.dumps(one["report"])}}}'
-            for name, one in made.items()
+            + ",\n  ".join(json.dumps(message) for message in entry["messages"])
+            + f'\n ],\n "report": {json.dumps(entry["report"])}}}'
+            for name, entry in made.items()
         )
         GOLDEN.write_text(f"{{\n{lines}\n}}\n", "utf-8", newline="\n")
     assert json.loads(GOLDEN.read_text("utf-8")) == json.loads(json.dumps(made))
 
 
-def test_messages_bundle_proposals_and_pictures(parts):
-    """At most one message of proposals each 0.1 s, one of pictures each 0.25 s; nothing is lost."""
+def test_messages_bundle_proposals_and_images(parts):
+    """At most one message with proposals per 0.1 s and one with images per 0.25 s. No row is lost."""
     events, _, sent = parts
     now = [0.0]
     out = events.Events(events.Sender("1"), clock=lambda: now[0])
