@@ -237,7 +237,7 @@ def _images(
         start = f", start {row['start']}" if "start" in row else ""
         below = [f"particle {row['id']}{start}, reward {figure(row['reward'])}"]
         if row.get("finish_reward") is not None:
-            below.append(f"kept unfinished, finish scored {figure(row['finish_reward'])}")
+            below.append(f"dropped finish: reward {figure(row['finish_reward'])}")
         draw.text((x, y + 48 + picture.height), "\n".join(below), INK, small)
 
 

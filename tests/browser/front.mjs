@@ -1,4 +1,4 @@
-/** Helpers to drive ComfyUI's front-end in a headless Chromium, for the tests and the help pictures. */
+/** Drives ComfyUI's front-end in a headless Chromium, for tests, help pictures and a benchmark. */
 
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";

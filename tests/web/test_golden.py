@@ -99,7 +99,7 @@ def test_the_code_sends_the_golden_events(parts):
 
 
 def test_messages_bundle_proposals_and_images(parts):
-    """At most one message with proposals per 0.1 s and one with images per 0.25 s. No row is lost."""
+    """Proposals at most once per 0.1 s, images at most once per 0.25 s, and no row is lost."""
     events, _, sent = parts
     now = [0.0]
     out = events.Events(events.Sender("1"), clock=lambda: now[0])
