@@ -8,7 +8,7 @@ from .host.guard import guard
 from .host.reward_files import register_reward_folder
 from .reward import RewardModelLoader
 from .routes import register_routes
-from .run.journal import say_left_behind
+from .run.journal import log_abandoned_images
 from .sampler import VPSDEFlowSampler
 from .scheduler import VPFlowScheduler
 from .score import ScoreImages
@@ -22,7 +22,7 @@ class FlowSearchExtension(ComfyExtension):
         with guard("serve the panel"):
             register_routes()
         with guard("look for what killed searches left"):
-            say_left_behind()
+            log_abandoned_images()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [

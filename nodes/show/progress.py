@@ -15,8 +15,7 @@ from ..host.decode import preview
 from ..host.guard import guard
 from ..host.objective import Images
 from .best import Best
-from .events import client_id
-from .panel import previewed
+from .gallery import previews_on
 
 
 class Progress(ProgressBar):
@@ -94,7 +93,7 @@ class Bar:
         """Show what is spent, and an image (1,…) to a browser that gets previews."""
         shown = None
         with guard("make a preview", self.logged):
-            if image is not None and previewed(client_id()):
+            if image is not None and previews_on():
                 shown = "JPEG", preview(image), args.preview_size
         self.progress.update_absolute(self.first + self.purse.nfe, self.progress.total, shown)
 

@@ -1,4 +1,4 @@
-"""The panel in ComfyUI's own front-end, in a headless Chromium."""
+"""The panel in ComfyUI's front-end, in a headless Chromium."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ DEMO = ROOT / "example_workflows" / "flow_search_demo.json"
 
 @pytest.fixture
 def bare(monkeypatch, tmp_path):
-    """A system without a browser or modules; its folder for programs."""
+    """A system without browser and modules. Returns its folder for programs."""
     for name in ("FLOW_SEARCH_CHROMIUM", "FLOW_SEARCH_BROWSER", "FLOW_SEARCH_JS", *PROGRAMS):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PROGRAMFILES", str(tmp_path))
@@ -26,7 +26,7 @@ def bare(monkeypatch, tmp_path):
     return tmp_path
 
 
-def test_where_the_browser_is_found(bare, monkeypatch):
+def test_the_browser_is_found_in_its_places(bare, monkeypatch):
     assert chromium() is None
     chrome = bare / CHROME
     chrome.parent.mkdir(parents=True)
@@ -38,7 +38,7 @@ def test_where_the_browser_is_found(bare, monkeypatch):
     assert chromium() == "/my/own"
 
 
-def test_what_is_lacking_fails_only_where_it_must_not(bare, monkeypatch):
+def test_a_missing_browser_skips_or_fails(bare, monkeypatch):
     monkeypatch.setenv("CI", "true")
     with pytest.raises(pytest.skip.Exception, match="needs Node.js and Chromium"):
         browser_tools()
@@ -51,7 +51,7 @@ def test_what_is_lacking_fails_only_where_it_must_not(bare, monkeypatch):
 
 
 def play(host, tools, tmp_path, script, *words):
-    """Run a script of tests/browser; FLOW_SEARCH_SHOTS keeps its screenshots if that is set."""
+    """Run a script of tests/browser. FLOW_SEARCH_SHOTS is a folder for its screenshots."""
     node, modules, browser = tools
     shots = Path(os.environ.get("FLOW_SEARCH_SHOTS", tmp_path))
     command = [node, ROOT / "tests" / "browser" / script, host.client.url, *words, shots]
@@ -64,7 +64,7 @@ def test_the_panel(host, tools, tmp_path):
     play(host, tools, tmp_path, "panel.mjs", DEMO, host.base / "output")
 
 
-def test_field_20_every_input_that_a_choice_brings_has_its_tooltip(host, tools, tmp_path):
+def test_field_20_every_input_that_a_choice_adds_has_its_tooltip(host, tools, tmp_path):
     play(host, tools, tmp_path, "tooltips.mjs")
 
 
@@ -72,5 +72,5 @@ def test_a_missing_chinese_text_is_shown_in_english(host, tools, tmp_path):
     play(host, tools, tmp_path, "chinese.mjs")
 
 
-def test_field_22_to_25_the_panel_says_how_a_search_ended(host, tools, tmp_path):
-    play(host, tools, tmp_path, "states.mjs", DEMO, host.base / "output")
+def test_field_22_to_25_the_panel_shows_how_a_search_ended(host, tools, tmp_path):
+    play(host, tools, tmp_path, "endings.mjs", DEMO, host.base / "output")

@@ -67,7 +67,7 @@ def refused(host, graph, sentence, at_work=False):
     text, name = str(caught.value), graph["count"]["inputs"]["name"]
     first, *saved = text.split("\n")
     assert sentence in first and "expected" in first and "Traceback" not in text
-    assert not saved or at_work and "saved the best picture so far" in saved[0]
+    assert not saved or at_work and "saved the best image so far" in saved[0]
     graph["probe"] = node("ProbeReport", latent=["latent", 0], name=name)
     cost = 3 if "PerpNeg" in name else 2
     assert host.probe(graph)["counts"]["rows"] <= cost * MOST

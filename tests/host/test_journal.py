@@ -21,7 +21,7 @@ from .helpers.server import ODD_NAME, ROOT, serving
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and limits of Unix")
 LONG = 90_000  # NFE
-SAVED = "Flow Search saved the best picture so far: "
+SAVED = "Flow Search saved the best image so far: "
 count = itertools.count()
 
 
@@ -77,7 +77,7 @@ def mentions(host, words):
 
 
 def test_after_a_kill_the_next_start_says_where_the_best_is(comfyui, tmp_path):
-    left = "A search ended with its process"
+    left = "A crash or a kill ended a search"
     with server(comfyui, tmp_path / "one") as host:
         graph, _ = started(host)
         assert [path.suffix for path in journal(host)] == [".lock", ".json", ".png"]

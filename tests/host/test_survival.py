@@ -83,7 +83,7 @@ def test_an_error_keeps_what_was_found_and_its_type(host):
     assert message["exception_type"] == "RuntimeError"
     sentence, where = message["exception_message"].strip().split("\n")
     assert sentence == "the reward broke"
-    assert where == f"Flow Search saved the best picture so far: {files[1]}"
+    assert where == f"Flow Search saved the best image so far: {files[1]}"
     report = json.loads(files[0].read_text("utf-8"))
     assert report["error"] == "RuntimeError: the reward broke"
     assert len(report["trace"]) == 9 and report["best"]["reward"] == max(rewards(report))

@@ -204,8 +204,8 @@ def test_rewards_of_any_size_are_drawn(parts, base):
 
 
 def test_more_searches_than_memory_holds_pictures_of_are_one_sentence(parts, base):
-    with pytest.raises(ValueError, match="draws at most 64 searches: got 65") as caught:
-        parts.search_report.pictures([base] * 65)
+    with pytest.raises(ValueError, match="got 65, expected at most 64") as caught:
+        parts.search_report.charts([base] * 65)
     sentence(caught.value)
 
 

@@ -1,4 +1,4 @@
-"""The stream of events and the report of fixed searches: one file that the browser's tests read.
+"""The events and reports of fixed searches, in one file that the tests of the panel read.
 
 `python dev.py write events` writes it anew.
 """
@@ -23,7 +23,7 @@ from ..samplers.traced import World
 ROOT = Path(__file__).resolve().parents[2]
 WORLD = {"steps": 5, "lead": 0, "inner": 0, "ahead": 0, "cost": 1}
 RBF = RolloverBudgetForcing(init_particles=3, paths=2)
-SEARCHES = {  # method, where it runs, budget
+SEARCHES = {  # method, world, budget
     "rbf": (RBF, World(**WORLD, family="continuous", seed=11), 40),
     "smc": (SMC(), World(**WORLD, family="normal", seed=5), 24),
     "best_of_n": (BestOfN(), World(**WORLD, family="failures", seed=4), 20),
@@ -35,7 +35,7 @@ NAMES = ("events", "report")
 
 @pytest.fixture
 def parts(monkeypatch):
-    """events.py and report.py of nodes/show/ without the host, and the messages that are sent."""
+    """events.py and report.py of nodes/show/ without the host, and the messages they send."""
     sent = []
 
     def send_sync(event, data, sid):
@@ -56,8 +56,8 @@ def parts(monkeypatch):
         del sys.modules[f"pack.nodes.show.{name}"]
 
 
-def told(parts, name):
-    """What a client hears of one search, and its report."""
+def messages_and_report(parts, name):
+    """The messages that a client gets of one search, and its report."""
     events, reports, sent = parts
     search, world, budget = SEARCHES[name]
     ticks = itertools.count(1)
@@ -91,12 +91,12 @@ def as_text(stream):
 
 
 def test_the_golden_file_is_what_the_code_sends(parts, generated):
-    streams = (f' "{name}": {as_text(told(parts, name))}' for name in SEARCHES)
+    streams = (f' "{name}": {as_text(messages_and_report(parts, name))}' for name in SEARCHES)
     generated("tests/web/golden_events.json", "{\n" + ",\n".join(streams) + "\n}\n")
 
 
-def test_messages_bundle_proposals_and_pictures(parts):
-    """At most one message of proposals each 0.1 s, one of pictures each 0.25 s; nothing is lost."""
+def test_messages_bundle_proposals_and_images(parts):
+    """Proposals at most once per 0.1 s, images at most once per 0.25 s, and no row is lost."""
     events, _, sent = parts
     now = [0.0]
     out = events.Events(events.Sender("1"), clock=lambda: now[0])

@@ -1,9 +1,9 @@
-/** ComfyUI's front-end in a headless Chromium: what the browser test and the benchmark share. */
+/** Drives ComfyUI's front-end in a headless Chromium, for tests, help pictures and a benchmark. */
 
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 
-/** A console message that the host itself gives rise to, or that any page does. */
+/** Console messages that come from the host or from any page. */
 const HOSTS = /status of 404|legacy queue|accessed before initialization|deprecated|huggingface\.co/;
 
 export async function launch(tools, chromium) {
@@ -12,7 +12,7 @@ export async function launch(tools, chromium) {
   return playwright.chromium.launch({ executablePath: chromium, args });
 }
 
-/** A page with ComfyUI, and what went wrong on it: `faults` of the console, `outside` requests. */
+/** A page with ComfyUI, its `faults` (console errors) and its requests to `outside` addresses. */
 export async function openPage(browser, url, settings) {
   await put(url, { "Comfy.TutorialCompleted": true, ...settings });
   const page = await browser.newPage({ viewport: { width: 1500, height: 1000 } });
@@ -35,13 +35,13 @@ export async function openPage(browser, url, settings) {
   return { page, faults, outside };
 }
 
-/** Settings as the user's own. */
+/** Save settings of the user on the server. */
 export async function put(url, settings) {
   const headers = { "Content-Type": "application/json" };
   await fetch(`${url}/settings`, { method: "POST", headers, body: JSON.stringify(settings) });
 }
 
-/** Change a setting as the settings dialog does. */
+/** Change a setting in the page, as the settings dialog does. */
 export function change(page, id, value) {
   return page.evaluate(([id, value]) => app.extensionManager.setting.set(id, value), [id, value]);
 }
@@ -77,7 +77,7 @@ export function fit(page) {
   return page.evaluate(() => app.extensionManager.command.execute("Comfy.Canvas.FitView"));
 }
 
-/** Run what is on the canvas to its end. */
+/** Run the workflow on the canvas to its end. */
 export function run(page) {
   return page.evaluate(async () => {
     const ended = new Promise((then) =>
@@ -88,7 +88,7 @@ export function run(page) {
   });
 }
 
-/** Set a widget of the first node of a type, inside subgraphs too. */
+/** Set a widget of the first node of a type, also inside subgraphs. */
 export function widget(page, type, name, value) {
   return page.evaluate(
     ([type, name, value]) => {
@@ -101,7 +101,7 @@ export function widget(page, type, name, value) {
   );
 }
 
-/** Put the first node of a type into a subgraph of its own. */
+/** Put the first node of a type into a new subgraph. */
 export function enclose(page, type) {
   return page.evaluate((type) => {
     const node = app.rootGraph.nodes.find((node) => node.type === type);
@@ -119,7 +119,7 @@ export async function enter(page) {
   await fit(page);
 }
 
-/** Wait until the panel's model passes a test, given as the text of a function of the model. */
+/** Wait until the panel's model passes a test: the text of an expression with `model`. */
 export function model(page, passes, timeout = 180000) {
   return page.waitForFunction(
     (passes) => {

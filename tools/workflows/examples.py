@@ -1,4 +1,4 @@
-"""The example workflows. Each function fills a graph; its name is the file's."""
+"""The example workflows. Each function builds the graph of the file with its name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .graph import Graph, Output
 from .parts import COLUMNS, DEV, HUB, SCHNELL, few_steps, flux, flux_files, prompt, search, shown
 
 EXAMPLES: dict[str, Callable[[Graph], None]] = {}
-INTRICATE = (
+HARD_PROMPT = (
     "three ceramic owls on a shelf, the middle one wearing glasses, none of them blue, a cat "
     "asleep under the shelf"
 )
@@ -36,12 +36,12 @@ def schnell(
     noise = g.add("text", "RandomNoise", noise_seed=7)
     latent = g.add("text", "EmptySD3LatentImage", width=1024, height=1024)
     sampler, sigmas = few_steps(g)
-    found = search(
+    result = search(
         g, noise=noise, guider=guider, sampler=sampler, sigmas=sigmas, latent_image=latent,
         vae=vae, reward=reward(), prompt=words, budget=budget, init_particles=budget // 4,
         finish_steps=2, top_k=3,
     )  # fmt: skip
-    shown(g, found, name)
+    shown(g, result, name)
     g.note("load", note, height=420)
 
 
@@ -52,15 +52,16 @@ def flux_schnell_rbf_vqascore(g: Graph) -> None:
                      reward__checkpoint="clip-flant5-xl")  # fmt: skip
 
     note = (
-        "## FLUX.1-schnell, RBF, VQAScore\n\nThe paper's model, method and reward, with the "
-        "settings that found most on a few-step model: a question-answering model says how well "
-        "each candidate shows the prompt, and Rollover Budget Forcing goes on from the best."
+        "## FLUX.1-schnell, RBF, VQAScore\n\nThis is the paper's model, method and reward, with "
+        "settings for few-step models. A question-answering model scores how well each particle "
+        "shows the prompt. Rollover Budget Forcing continues from the best."
+        "\n\nRaise **budget** for harder prompts. The time grows in proportion.\n\nIf memory is "
+        "short, use a TAEF1 as preview_vae: put taef1_encoder and taef1_decoder into "
+        "models/vae_approx, and choose `taef1` in a second Load VAE."
         "\n\nDownload\n" + flux_files(SCHNELL) + "\n- models/rewards: the folder "
-        f"[clip-flant5-xl]({HUB}/zhiqiulin/clip-flant5-xl)\n\nRaise **budget** for harder "
-        "prompts: time grows in proportion. Short of memory: a TAEF1 as preview_vae "
-        "(taef1_encoder and taef1_decoder in models/vae_approx, `taef1` in a second Load VAE)."
+        f"[clip-flant5-xl]({HUB}/zhiqiulin/clip-flant5-xl)"
     )
-    schnell(g, INTRICATE, reward, 100, note, "flux_schnell_rbf_vqascore")
+    schnell(g, HARD_PROMPT, reward, 100, note, "flux_schnell_rbf_vqascore")
 
 
 @example
@@ -70,9 +71,10 @@ def counting_grounding_dino(g: Graph) -> None:
                      reward__checkpoint="grounding-dino-base")  # fmt: skip
 
     note = (
-        "## Counts that are right\n\nGrounding DINO finds the things that the prompt counts; the "
-        "reward is 0 when every number is right and falls by the squared errors. Numbers are read "
-        "from the prompt, or given as `airplanes: 6, camels: 7` in **counts**.\n\nDownload\n"
+        "## Correct counts\n\nGrounding DINO counts the objects of the prompt in each image. The "
+        "reward is 0 if every count is right, and falls with the squared errors. The counts come "
+        "from the prompt, or from **counts**, for example `airplanes: 6, camels: 7`."
+        "\n\nDownload\n"
         + flux_files(SCHNELL) + "\n- models/rewards: the folder "
         f"[grounding-dino-base]({HUB}/IDEA-Research/grounding-dino-base)"
     )  # fmt: skip
@@ -86,17 +88,17 @@ def vlm_judge_over_http(g: Graph) -> None:
                      reward__url="http://127.0.0.1:8000")  # fmt: skip
 
     note = (
-        "## A judge on another computer\n\nAny server that speaks the OpenAI protocol and gives "
-        "log probabilities (vLLM, llama.cpp, Ollama 0.12.11 or newer, LM Studio) answers whether a "
-        "candidate shows the prompt. Put its address into **url**. Allow another computer's "
-        "host first, in ComfyUI's settings under Flow Search. A key is read from the "
-        "environment variable named in **api_key_env** (its name begins with FLOW_SEARCH_), "
-        "never from the workflow, and goes to another computer only if a second variable, that "
-        "name with _URL behind it, holds the same address.\n\nDownload\n"
+        "## A judge on another computer\n\nA server answers whether an image shows the prompt. It "
+        "must use the OpenAI protocol and return log probabilities: vLLM, llama.cpp, LM Studio, or "
+        "Ollama 0.12.11 or newer. Put its address into **url**.\n\nTo use another computer, first "
+        "allow its host in ComfyUI's settings, under Flow Search.\n\nIf the server needs a key, "
+        "put it into an environment variable and write its name into **api_key_env**. The name "
+        "must begin with FLOW_SEARCH_. The key goes to another computer only if a second variable, "
+        "with _URL at the end of its name, has the same address.\n\nDownload\n"
         + flux_files(SCHNELL) + "\n- on the server: a vision model, for example "
         f"[Qwen3-VL-8B-Instruct]({HUB}/Qwen/Qwen3-VL-8B-Instruct)"
     )  # fmt: skip
-    schnell(g, INTRICATE, reward, 60, note, "vlm_judge")
+    schnell(g, HARD_PROMPT, reward, 60, note, "vlm_judge")
 
 
 @example
@@ -112,17 +114,17 @@ def flux_dev_rbf_pickscore(g: Graph) -> None:
     reward = g.add(
         "set", "FlowSearchRewardLoader", reward="clip_score", reward__checkpoint="PickScore_v1"
     )
-    found = search(
+    result = search(
         g, noise=noise, guider=guider, sampler=sampler, sigmas=sigmas, latent_image=latent,
         vae=vae, reward=reward, prompt=words, budget=120, init_particles=8, finish_steps=10,
         top_k=2,
     )  # fmt: skip
-    shown(g, found, "flux_dev_rbf_pickscore")
+    shown(g, result, "flux_dev_rbf_pickscore")
     g.note("load", (
-        "## FLUX.1-dev, RBF, PickScore\n\nA model of many steps: its early predictions are "
-        "blurred, so every candidate is judged four plain steps ahead (**lookahead** -1 finds "
-        "out), and the two best are carried on by **finish_steps** and judged again. PickScore "
-        "tells what people prefer.\n\nDownload\n" + flux_files(DEV)
+        "## FLUX.1-dev, RBF, PickScore\n\nFLUX.1-dev needs many steps, and its early predictions "
+        "are blurred. So every particle is scored after some plain steps ahead; **lookahead** -1 "
+        "chooses how many. The two best particles are finished with **finish_steps** and scored "
+        "again. PickScore predicts what people prefer.\n\nDownload\n" + flux_files(DEV)
         + f"\n- models/rewards: the folder [PickScore_v1]({HUB}/yuvalkirstain/PickScore_v1)"
     ), height=380)  # fmt: skip
 
@@ -142,17 +144,17 @@ def inpaint_search(g: Graph) -> None:
     reward = g.add(
         "set", "FlowSearchRewardLoader", reward="vqascore", reward__checkpoint="clip-flant5-xl"
     )
-    found = search(
+    result = search(
         g, noise=noise, guider=guider, sampler=sampler, sigmas=sigmas, latent_image=masked,
         vae=vae, reward=reward, prompt=words, budget=100, init_particles=8, finish_steps=10,
         top_k=1,
     )  # fmt: skip
-    shown(g, found, "inpaint_search")
+    shown(g, result, "inpaint_search")
     g.note("load", (
-        "## Search inside a mask\n\nPaint a mask on the picture (right click, Open in "
-        "MaskEditor) and write into the prompt what it should show: only what is masked is drawn "
-        "anew, and the search finds the filling that shows the prompt best. "
-        "For image to image bypass Set Latent Noise Mask and set **denoise** to about 0.6.\n\n"
+        "## Search inside a mask\n\nPaint a mask on the image: right click, Open in MaskEditor. "
+        "Write into the prompt what the masked part should show. Only this part is drawn again, "
+        "and the search chooses the result that shows the prompt best.\n\n"
+        "For image to image, bypass Set Latent Noise Mask and set **denoise** to about 0.6.\n\n"
         "Download\n" + flux_files(DEV)
         + f"\n- models/rewards: the folder [clip-flant5-xl]({HUB}/zhiqiulin/clip-flant5-xl)"
     ), height=400)  # fmt: skip
@@ -172,24 +174,24 @@ def kontext_edit_search(g: Graph) -> None:
     noise = g.add("text", "RandomNoise", noise_seed=7)
     sampler = g.add("set", "FlowSearchVPSDESampler")
     sigmas = g.add("set", "FlowSearchScheduler", steps=10)
-    asked = g.add(
+    result_text = g.add(
         "set", "PrimitiveStringMultiline", title="What the result should show", box=(320, 140),
         value="a cat with a yellow hat",
     )  # fmt: skip
     reward = g.add(
         "set", "FlowSearchRewardLoader", reward="vqascore", reward__checkpoint="clip-flant5-xl"
     )
-    found = search(
+    result = search(
         g, noise=noise, guider=guider, sampler=sampler, sigmas=sigmas, latent_image=latent,
-        vae=vae, reward=reward, prompt=asked, budget=100, init_particles=6, finish_steps=10,
+        vae=vae, reward=reward, prompt=result_text, budget=100, init_particles=6, finish_steps=10,
         top_k=2,
     )  # fmt: skip
-    shown(g, found, "kontext_edit_search")
+    shown(g, result, "kontext_edit_search")
     link = f"[{file}]({HUB}/Comfy-Org/flux1-kontext-dev_ComfyUI)"
     g.note("load", (
-        "## Search for an edit\n\nFLUX.1 Kontext follows an instruction; the reward is asked "
-        "whether the **result** shows what was wanted, so it has a text of its own. "
-        "Load a picture of a cat, or one of your own and change both texts.\n\nDownload\n"
+        "## Search for an edit\n\nFLUX.1 Kontext follows an instruction. The reward needs another "
+        "text: what the **result** should show. Load an image of a cat, or another image, and "
+        "change both texts.\n\nDownload\n"
         + flux_files(link)
         + f"\n- models/rewards: the folder [clip-flant5-xl]({HUB}/zhiqiulin/clip-flant5-xl)"
     ), height=360)  # fmt: skip
@@ -219,11 +221,11 @@ def best_of_n_against_rbf(g: Graph) -> None:
     shown(g, rbf, "rbf")
     shown(g, best, "best_of_n")
     g.note("load", (
-        "## Best of N against RBF, no downloads\n\nThe same model, prompt, seed and number of "
-        "network evaluations: above Rollover Budget Forcing, below ten whole pictures of four "
-        "steps and the best of them. A reward of 0 or a little less means that every count is "
-        "right. Change the seed a few times: on one prompt luck decides, on sixty the tables in "
-        "the README do."
+        "## Best of N against RBF, no downloads\n\nBoth searches have the same model, prompt, seed "
+        "and number of network evaluations. The upper one is Rollover Budget Forcing. The lower "
+        "one draws ten images of four steps and returns the best.\n\nA reward of 0 or a little "
+        "less means that every count is right. Try several seeds, since one prompt depends on "
+        "luck. The tables in the README compare the methods on many prompts."
     ), height=300)  # fmt: skip
 
 
@@ -248,23 +250,23 @@ def wan_video_frames(g: Graph) -> None:
         "set", "FlowSearchRewardLoader", title="Reward of a frame", reward="clip_score",
         reward__checkpoint="PickScore_v1",
     )  # fmt: skip
-    reward = g.add("set", "FlowSearchRewardLoader", title="Reward of the clip", reward="video",
+    reward = g.add("set", "FlowSearchRewardLoader", title="Reward of the video", reward="video",
                    reward__frame_reward=picture, reward__frames=8)  # fmt: skip
-    found = search(
+    result = search(
         g, "FlowSearchParticles", noise=noise, guider=guider,
         sampler=sampler, sigmas=sigmas, latent_image=latent, vae=vae, reward=reward,
         prompt=words, method="best_of_n", budget=160, finish_steps=0, top_k=1,
     )  # fmt: skip
-    clipped = g.add("save", "CreateVideo", images=Output(found.node, 1), fps=16.0)
+    clipped = g.add("save", "CreateVideo", images=Output(result.node, 1), fps=16.0)
     g.add("save", "SaveVideo", box=(420, 420), video=clipped,
           filename_prefix="video/flow_search")  # fmt: skip
-    pictures, told = Output(found.node, 1), Output(found.node, 2)
-    g.add("save", "FlowSearchReport", box=(420, 420), report=told, images=pictures)
+    images, report = Output(result.node, 1), Output(result.node, 2)
+    g.add("save", "FlowSearchReport", box=(420, 420), report=report, images=images)
     repackaged = f"{HUB}/Comfy-Org/Wan_2.1_ComfyUI_repackaged"
     g.note("load", (
-        "## The best of four clips\n\nWan 2.1 draws four clips of 20 steps (CFG counts each twice, "
-        "so 160 evaluations), and PickScore judges eight frames of each. Put "
-        "`temporal_consistency` beside it with Combine Rewards for steadier clips.\n\nDownload\n"
+        "## The best of four videos\n\nWan 2.1 draws four videos of 20 steps. CFG doubles the cost "
+        "of a step, so this takes 160 evaluations. PickScore scores eight frames of each video. "
+        "For steadier videos, add `temporal_consistency` with Combine Rewards.\n\nDownload\n"
         f"- models/diffusion_models: [wan2.1_t2v_1.3B_fp16.safetensors]({repackaged})\n"
         f"- models/text_encoders: [umt5_xxl_fp8_e4m3fn_scaled.safetensors]({repackaged})\n"
         f"- models/vae: [wan_2.1_vae.safetensors]({repackaged})\n"

@@ -1,4 +1,4 @@
-"""A workflow as the browser saves it, laid out in columns, from what the host says of its nodes."""
+"""Builds a workflow in the form that the browser saves, from the host's node definitions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ ROW, MULTILINE, HEAD, GAP, TOP = 24, 110, 46, 40, 40
 
 
 class Output(NamedTuple):
-    """One output of a node; a node stands for its first."""
+    """One output of a node; the first one by default."""
 
     node: dict
     slot: int = 0
@@ -26,7 +26,7 @@ def is_widget(spec: list) -> bool:
 
 
 def default(spec: list) -> Any:
-    """What a new node shows; a combo without a default its first choice."""
+    """The default value of an input. For a combo without one it is the first choice."""
     options = spec[1] if len(spec) > 1 else {}
     if "default" in options:
         return options["default"]
@@ -35,10 +35,10 @@ def default(spec: list) -> Any:
 
 
 class Graph:
-    """Nodes are added to columns from top to bottom; values and links by the names of inputs."""
+    """A graph whose nodes are added to columns, from top to bottom."""
 
     def __init__(self, object_info: dict, columns: dict[str, int]) -> None:
-        """`columns`: name -> x of each."""
+        """`columns`: x of each column by name."""
         self.info, self.x = object_info, columns
         self.y = dict.fromkeys(columns, TOP)
         self.nodes: list[dict] = []
@@ -46,19 +46,24 @@ class Graph:
 
     def add(
         self, column: str, kind: str, title: str = "", box: tuple[int, int] = (320, 0),
-        **given: Any,
+        **values: Any,
     ) -> Output:  # fmt: skip
-        """A node; dots in the names of a dynamic combo's inputs are written as two underscores.
+        """Add a node. Values and links are given by input name, with two underscores for a dot.
 
-        `box`: its width, and its height if not what its inputs take.
+        Args:
+            column: name of the column.
+            kind: node id.
+            title: if not the node's own name.
+            box: width and height in px; height 0 for what the inputs need.
+            values: value of each input, or the Output that is linked to it.
         """
-        given = {name.replace("__", "."): value for name, value in given.items()}
+        values = {name.replace("__", "."): value for name, value in values.items()}
         info = self.info[kind]
         node: dict[str, Any] = {"id": len(self.nodes) + 1, "type": kind}
         self.nodes.append(node)
-        inputs, values, lines = self._inputs(node, info["input"], given)
-        if given:
-            raise ValueError(f"{kind} has no input {', '.join(given)}.")
+        inputs, widgets, lines = self._inputs(node, info["input"], values)
+        if values:
+            raise ValueError(f"{kind} has no such input: got {', '.join(values)}.")
         names = info.get("output_name") or info["output"]
         outputs = [
             {"localized_name": name, "name": name, "type": type_, "links": []}
@@ -69,7 +74,7 @@ class Graph:
         node |= {
             "pos": [self.x[column], self.y[column]], "size": size, "flags": {},
             "order": node["id"] - 1, "mode": 0, "inputs": inputs, "outputs": outputs,
-            "properties": {"Node name for S&R": kind}, "widgets_values": values,
+            "properties": {"Node name for S&R": kind}, "widgets_values": widgets,
         }  # fmt: skip
         if title:
             node["title"] = title
@@ -77,7 +82,7 @@ class Graph:
         return Output(node)
 
     def note(self, column: str, text: str, width: int = 320, height: int = 200) -> None:
-        """Markdown to read."""
+        """Add a note with Markdown text."""
         self.nodes.append({
             "id": len(self.nodes) + 1, "type": "MarkdownNote",
             "pos": [self.x[column], self.y[column]], "size": [width, height], "flags": {},
@@ -86,9 +91,9 @@ class Graph:
         })  # fmt: skip
         self.y[column] += height + GAP
 
-    def _inputs(self, node: dict, schema: dict, given: dict) -> tuple[list, list, int]:
-        """Sockets and widgets in the schema's order, values of the widgets, height of these."""
-        inputs, values, lines = [], [], 0
+    def _inputs(self, node: dict, schema: dict, values: dict) -> tuple[list, list, int]:
+        """Inputs in the schema's order, values of the widgets, their height. Empties `values`."""
+        inputs, widgets, lines = [], [], 0
 
         def take(schema: dict, prefix: str) -> None:
             nonlocal lines
@@ -97,7 +102,7 @@ class Graph:
                     entry = {"localized_name": prefix + name, "name": prefix + name}
                     entry |= {"shape": 7} if group == "optional" else {}
                     entry |= {"type": kind_of(spec), "link": None}
-                    value = given.pop(prefix + name, None)
+                    value = values.pop(prefix + name, None)
                     if isinstance(value, Output):
                         entry["link"] = self._link(value, node, len(inputs), entry["type"])
                         value = None
@@ -105,18 +110,18 @@ class Graph:
                     if is_widget(spec):
                         entry["widget"] = {"name": prefix + name}
                         value = default(spec) if value is None else value
-                        values.append(value)
+                        widgets.append(value)
                         long = len(spec) > 1 and spec[1].get("multiline")
                         lines += MULTILINE if long else ROW
                         if name in ("seed", "noise_seed"):
-                            values.append("fixed")
+                            widgets.append("fixed")
                             lines += ROW
                         if entry["type"] == DYNAMIC:
                             chosen = [o for o in spec[1]["options"] if o["key"] == value]
                             take(chosen[0]["inputs"], f"{prefix}{name}.")
 
         take(schema, "")
-        return inputs, values, lines
+        return inputs, widgets, lines
 
     def _link(self, source: Output, node: dict, slot: int, kind: str) -> int:
         number = len(self.links) + 1
@@ -125,6 +130,7 @@ class Graph:
         return number
 
     def workflow(self) -> dict:
+        """The workflow in the form that the browser saves."""
         return {
             "id": "00000000-0000-0000-0000-000000000000", "revision": 0,
             "last_node_id": len(self.nodes), "last_link_id": len(self.links),

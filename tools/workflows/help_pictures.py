@@ -1,7 +1,7 @@
 """The images of the help pages: python help_pictures.py URL NODE_MODULES CHROMIUM [--all]
 
 `python dev.py write` runs this on a ComfyUI at URL. ComfyUI's own front-end runs the smallest
-workflow of each node (tools/browser/pictures.mjs). The image has few colours and carries its
+workflow of each node (tools/browser/screenshots.mjs). The image has few colours and carries its
 workflow: dropped on a canvas, it opens. Only images whose workflow has changed are made anew, with
 `--all` every image and that of the panel.
 """
@@ -37,7 +37,7 @@ def main(url: str, modules: str, chromium: str, *options: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for node in nodes:
             Path(folder, f"{node}.json").write_text(texts[node], "utf-8")
-        script = ROOT / "tools" / "browser" / "pictures.mjs"
+        script = ROOT / "tools" / "browser" / "screenshots.mjs"
         subprocess.run(["node", script, url, folder, modules, chromium], check=True)
         for node in nodes:
             keep(Image.open(Path(folder, f"{node}.png")), texts[node], DOCS / f"{node}.png")

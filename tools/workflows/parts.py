@@ -1,4 +1,4 @@
-"""What several example workflows share."""
+"""Parts of several example workflows."""
 
 from __future__ import annotations
 
@@ -27,8 +27,10 @@ def flux(g: Graph, file: str) -> tuple[Output, Output, Output]:
 
 
 def flux_files(model: str) -> str:
-    """The part of a note that names a FLUX.1's downloads."""
-    small = " (below 24 GB: weight_dtype fp8_e4m3fn, or a GGUF)" if model in (SCHNELL, DEV) else ""
+    """The lines of a note with the downloads of a FLUX.1."""
+    small = ""
+    if model in (SCHNELL, DEV):
+        small = " (with less than 24 GB: weight_dtype fp8_e4m3fn, or a GGUF)"
     return (
         f"- models/diffusion_models: {model}{small}\n- models/text_encoders: {CLIP_L}, {T5}\n"
         f"- models/vae: {AE}"
@@ -36,27 +38,27 @@ def flux_files(model: str) -> str:
 
 
 def prompt(g: Graph, clip: Output, text: str) -> tuple[Output, Output]:
-    """The text, for the model and for the reward, and what the CLIP makes of it."""
+    """The prompt as a text for the reward, and as conditioning for the model."""
     words = g.add("text", "PrimitiveStringMultiline", title="Prompt", box=(340, 160), value=text)
     return words, g.add("text", "CLIPTextEncode", box=(340, 120), text=words, clip=clip)
 
 
 def few_steps(g: Graph) -> tuple[Output, Output]:
-    """Sampler and sigmas for models of few steps, as measured on the demo model `fast`."""
+    """Sampler and sigmas for few-step models, from measurements on the demo model `fast`."""
     sampler = g.add("set", "FlowSearchVPSDESampler", diffusion_norm=1.0, kernel="eta")
     return sampler, g.add("set", "FlowSearchScheduler", steps=10)
 
 
 def search(g: Graph, kind: str = "FlowSearchRBF", **inputs: Any) -> Output:
-    """A search node with room below it for its panel, by which it grows when it runs."""
-    found = g.add("search", kind, box=(420, 780), **inputs)
+    """A search node, with room below for its panel, which grows when it runs."""
+    result = g.add("search", kind, box=(420, 780), **inputs)
     g.y["search"] += PANEL
-    return found
+    return result
 
 
-def shown(g: Graph, found: Output, name: str) -> None:
-    """The pictures saved, and what was tried."""
-    g.add("save", "SaveImage", box=(420, 460), images=Output(found.node, 1),
+def shown(g: Graph, result: Output, name: str) -> None:
+    """The nodes that save the images and draw the report."""
+    g.add("save", "SaveImage", box=(420, 460), images=Output(result.node, 1),
           filename_prefix=name)  # fmt: skip
-    pictures, told = Output(found.node, 1), Output(found.node, 2)
-    g.add("save", "FlowSearchReport", box=(420, 420), report=told, images=pictures)
+    images, report = Output(result.node, 1), Output(result.node, 2)
+    g.add("save", "FlowSearchReport", box=(420, 420), report=report, images=images)

@@ -1,6 +1,7 @@
-"""The workflow of each help page: few nodes around the page's own, on the demo model.
+"""The workflow of each help page: the node and a few others, on the demo model.
 
-help_pictures.py makes an image of each. It carries the workflow: dropped on the canvas, it opens.
+help_pictures.py takes the screenshots. Each contains its workflow, and opens it when it is dropped
+on the canvas.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ Add = Callable[..., Output]
 SMALLEST: dict[str, Callable[[Graph], None]] = {}
 COLUMNS = {"left": 0, "right": 270}
 BOX = (230, 0)
-FOLDED = 30  # height of a node of which the title alone is shown
+FOLDED = 30  # px, height of a collapsed node
 WORDS = "three red circles and two blue squares"
 HARDER = "six red circles, four blue squares and two green triangles"
 
 
 def build(node: str, object_info: dict) -> dict:
-    """The workflow of that node's page."""
+    """The workflow of a node's page."""
     graph = Graph(object_info, COLUMNS)
     SMALLEST[node](graph)
     return graph.workflow()
@@ -40,11 +41,11 @@ def left(g: Graph, kind: str, **inputs: Any) -> Output:
 
 
 def folded(g: Graph, kind: str, column: str = "left", **inputs: Any) -> Output:
-    """A node that others need, its title alone."""
-    found = g.add(column, kind, box=BOX, **inputs)
-    found.node["flags"] = {"collapsed": True}
-    g.y[column] = found.node["pos"][1] + FOLDED + GAP // 2
-    return found
+    """A collapsed node."""
+    result = g.add(column, kind, box=BOX, **inputs)
+    result.node["flags"] = {"collapsed": True}
+    g.y[column] = result.node["pos"][1] + FOLDED + GAP // 2
+    return result
 
 
 def right(g: Graph, kind: str, height: int = 0, **inputs: Any) -> Output:
@@ -52,7 +53,7 @@ def right(g: Graph, kind: str, height: int = 0, **inputs: Any) -> Output:
 
 
 def demo(g: Graph, text: str = WORDS) -> tuple[Output, Output, Output]:
-    """Model, VAE and what the prompt means to the model."""
+    """Model, VAE, and the prompt as conditioning."""
     model = left(g, "FlowSearchDemoLoader", checkpoint="fast")
     clip, vae = Output(model.node, 1), Output(model.node, 2)
     return model, vae, g.add("left", "CLIPTextEncode", box=(230, 120), text=text, clip=clip)
@@ -63,7 +64,7 @@ def latent(g: Graph, batch: int = 1) -> Output:
 
 
 def plain(g: Graph, batch: int = 1) -> Output:
-    """Pictures of the stock sampler."""
+    """Images of the host's sampler."""
     model, vae, words = demo(g)
     drawn = right(
         g, "KSampler", model=model, seed=7, steps=4, cfg=1.0, sampler_name="euler",
@@ -73,7 +74,7 @@ def plain(g: Graph, batch: int = 1) -> Output:
 
 
 def custom(g: Graph, parts: Callable[[Graph, Output], tuple[Output, Output]]) -> None:
-    """A picture by the sampler and the sigmas of `parts`."""
+    """An image by the sampler and the sigmas that `parts` returns."""
     model, vae, words = demo(g)
     empty = latent(g)
     sampler, sigmas = parts(g, model)
@@ -122,47 +123,47 @@ def scheduler(g: Graph) -> None:
 
 @of("FlowSearchRewardLoader")
 def reward_loader(g: Graph) -> None:
-    pictures = plain(g, 4)
+    images = plain(g, 4)
     reward = left(g, "FlowSearchRewardLoader", reward="colour_count")
-    scored = right(g, "FlowSearchRewardScore", images=pictures, reward=reward, prompt=WORDS)
+    scored = right(g, "FlowSearchRewardScore", images=images, reward=reward, prompt=WORDS)
     right(g, "PreviewImage", 300, images=Output(scored.node, 1))
 
 
 @of("FlowSearchRewardScore")
 def reward_score(g: Graph) -> None:
-    pictures = plain(g, 4)
+    images = plain(g, 4)
     reward = folded(g, "FlowSearchRewardLoader", reward="colour_count")
-    scored = right(g, "FlowSearchRewardScore", images=pictures, reward=reward, prompt=WORDS)
+    scored = right(g, "FlowSearchRewardScore", images=images, reward=reward, prompt=WORDS)
     right(g, "PreviewImage", 300, images=Output(scored.node, 1))
     g.add("left", "PreviewAny", box=(230, 300), source=Output(scored.node, 2))
 
 
 @of("FlowSearchRewardCombine")
 def reward_combine(g: Graph) -> None:
-    pictures = plain(g, 4)
+    images = plain(g, 4)
     rewards = {
         f"reward_{i}": folded(g, "FlowSearchRewardLoader", title=name, reward=name)
         for i, name in enumerate(("colour_count", "sharpness"), 1)
     }
     both = left(g, "FlowSearchRewardCombine", **rewards)
-    scored = right(g, "FlowSearchRewardScore", images=pictures, reward=both, prompt=WORDS)
+    scored = right(g, "FlowSearchRewardScore", images=images, reward=both, prompt=WORDS)
     right(g, "PreviewImage", 300, images=Output(scored.node, 1))
 
 
 @of("FlowSearchRBF")
 def rbf(g: Graph) -> None:
-    found = search(g, "FlowSearchRBF", init_particles=10)
-    g.add("left", "PreviewImage", box=(230, 260), images=Output(found.node, 1))
+    result = search(g, "FlowSearchRBF", init_particles=10)
+    g.add("left", "PreviewImage", box=(230, 260), images=Output(result.node, 1))
 
 
 @of("FlowSearchParticles")
 def particles(g: Graph) -> None:
-    found = search(g, "FlowSearchParticles", method="smc")
-    g.add("left", "PreviewImage", box=(230, 260), images=Output(found.node, 1))
+    result = search(g, "FlowSearchParticles", method="smc")
+    g.add("left", "PreviewImage", box=(230, 260), images=Output(result.node, 1))
 
 
 @of("FlowSearchReport")
 def report(g: Graph) -> None:
-    found = search(g, "FlowSearchRBF", folded, column="right", init_particles=5, paths=2)
-    pictures, told = Output(found.node, 1), Output(found.node, 2)
-    right(g, "FlowSearchReport", 400, report=told, images=pictures)
+    result = search(g, "FlowSearchRBF", folded, column="right", init_particles=5, paths=2)
+    images, text = Output(result.node, 1), Output(result.node, 2)
+    right(g, "FlowSearchReport", 400, report=text, images=images)

@@ -12,14 +12,14 @@ from PIL import Image, ImageDraw, ImageFont
 FOLDER = Path(__file__).resolve().parents[2] / "example_workflows"
 SIZE, PAPER, INK, FAINT, GLOW = 512, "#1f2430", "#f5f5f5", "#8fa3c4", "#f2a65a"
 CARDS = {
-    "flux_schnell_rbf_vqascore": ("FLUX.1-schnell", "RBF + VQAScore", "intricate prompts"),
+    "flux_schnell_rbf_vqascore": ("FLUX.1-schnell", "RBF + VQAScore", "hard prompts"),
     "flux_dev_rbf_pickscore": ("FLUX.1-dev", "RBF + PickScore", "with a finish"),
-    "counting_grounding_dino": ("Right counts", "RBF + Grounding DINO", "FLUX.1-schnell"),
+    "counting_grounding_dino": ("Correct counts", "RBF + Grounding DINO", "FLUX.1-schnell"),
     "inpaint_search": ("Inpaint search", "RBF + VQAScore", "FLUX.1-dev"),
     "kontext_edit_search": ("Edit search", "RBF + VQAScore", "FLUX.1 Kontext"),
     "best_of_n_against_rbf": ("Best of N or RBF", "side by side", "no downloads"),
     "vlm_judge_over_http": ("A VLM as judge", "over HTTP", "vLLM, llama.cpp, Ollama"),
-    "wan_video_frames": ("Best of four clips", "frames scored", "Wan 2.1"),
+    "wan_video_frames": ("Best of four videos", "frames scored", "Wan 2.1"),
 }
 TREE = (  # (x, y) of parents and children, and whether the search went on from there
     ((70, 330), (190, 250), 0), ((70, 330), (190, 410), 0), ((70, 330), (190, 330), 1),

@@ -1,28 +1,28 @@
-/** How a run ends without a report: by an error, by a cancel, or unheard. No DOM. */
+/** How a run ends without a report: an error, a cancel, or an end that the page missed. No DOM. */
 
 /** @typedef {import("./store.js").Model} Model @typedef {import("./store.js").Run} Run */
 
-/** Event types of ComfyUI that end a run: why, in the words of the report. */
+/** Event types of ComfyUI that end a run, and the word for why. */
 export const ENDS = /** @type {Record<string, string>} */ ({
   execution_error: "error",
   execution_interrupted: "cancel",
 });
 
-const LONGEST = 2000; // characters of an error that are shown, and saved with a workflow
-const SAVED = /^Flow Search saved /; // the panel links to it
+const LONGEST = 2000; // characters of an error that the panel shows and saves
+const SAVED = /^Flow Search saved /; // the panel shows a link instead
 
 /**
- * What an `execution_error` says, without where the unfinished picture is.
+ * The text of an `execution_error`, without the line about the unfinished image.
  * @param {any} detail
  * @returns {?string}
  */
-export function sentence(detail) {
+export function errorText(detail) {
   const lines = String(detail?.exception_message ?? "").split("\n");
   const text = lines.filter((line) => !SAVED.test(line)).join("\n");
   return text.trim().slice(0, LONGEST) || detail?.exception_type || null;
 }
 
-/** @param {Run} run @returns {Model} a run of which no search has begun */
+/** @param {Run} run @returns {Model} the model of a run before its first search */
 export function emptyModel(run) {
   const searches = /** @type {import("./store.js").Search[]} */ ([]);
   const ends = { ended: null, error: null, saved: [], lost: false };
@@ -33,10 +33,10 @@ export function emptyModel(run) {
  * The model of a run that ended without a report.
  * @param {Model} model
  * @param {string} why
- * @param {?string} error its sentence
+ * @param {?string} error its text
  * @returns {Model}
  */
-export function ended(model, why, error = null) {
-  const searches = model.searches.map((one) => ({ ...one, stopped: one.stopped ?? why }));
+export function endModel(model, why, error = null) {
+  const searches = model.searches.map((search) => ({ ...search, stopped: search.stopped ?? why }));
   return { ...model, running: false, lost: false, ended: why, error, searches };
 }

@@ -1,36 +1,36 @@
 /**
- * A finished model as it is saved with the workflow, of bounded size, and back. No DOM.
+ * Packs a finished model to save it with the workflow, and unpacks it. The size is limited. No DOM.
  *
- * Of many particles those that tell the story are kept (moved to, records, finished, ancestors of
- * the best) and of the others an even sample; of pictures the best, its ancestors, the latest.
+ * Of many particles it keeps the accepted, the finished, the records and the ancestors of the best,
+ * then an even sample of the rest. Of images it keeps the best, its ancestors and the latest.
  */
 
-import { checkReports, checkSaved } from "./checked.js";
+import { checkReports, checkSaved } from "./saved_checks.js";
 import { bestLine, bestRow, film, lineage, shares } from "./derive.js";
-import { emptyModel } from "./ends.js";
+import { emptyModel } from "./run_end.js";
 import { emptySearch, fromReport } from "./store.js";
 
 /** @typedef {import("./store.js").Model} Model @typedef {import("./store.js").Search} Search */
 /** @typedef {import("./store.js").Row} Row @typedef {import("./store.js").Run} Run */
 
-export const SAVED = 1; // the version of what is saved
-export const ROWS = 1000; // in all
-export const PICTURES = 12; // in all
+export const VERSION = 1; // of the saved form
+export const ROWS = 1000; // of all searches together
+export const PICTURES = 12; // of all searches together
 const COLUMNS = /** @type {const} */ (["id", "parent", "path", "step", "kind", "reward", "nfe"]);
 
-/** @param {?number} value */
+/** @param {?number} value @returns {?number} six digits of it */
 const short = (value) => (value === null ? null : Number(value.toPrecision(6)));
 
-/** @param {Row} row */
-const watched = ({ id, watchdog }) => (watchdog === undefined ? [] : [[id, short(watchdog)]]);
+/** @param {Row} row @returns {any[]} its watchdog's score by id, if it has one */
+const watchdogOf = ({ id, watchdog }) => (watchdog === undefined ? [] : [[id, short(watchdog)]]);
 
 /**
- * At most `limit` rows, in their order.
+ * At most `limit` rows, in their order; the most important are kept.
  * @param {Search} search
  * @param {number} limit
  * @returns {Row[]}
  */
-export function thinned(search, limit) {
+export function thin(search, limit) {
   if (search.rows.length <= limit) return search.rows;
   const best = bestRow(search);
   const ids = new Set(best ? lineage(search, best.id).map((row) => row.id) : []);
@@ -41,8 +41,8 @@ export function thinned(search, limit) {
   };
   /** @type {Row[]} */
   const kept = [];
-  for (const wanted of [0, 1, 2]) {
-    const group = search.rows.filter((row) => rank(row) === wanted);
+  for (const value of [0, 1, 2]) {
+    const group = search.rows.filter((row) => rank(row) === value);
     const room = Math.min(group.length, limit - kept.length);
     for (let i = 0; i < room; i++) kept.push(group[Math.floor((i * group.length) / room)]);
   }
@@ -56,13 +56,13 @@ export function thinned(search, limit) {
  * @param {number} pictures at most
  */
 function packSearch(search, rows, pictures) {
-  const kept = thinned(search, rows);
+  const kept = thin(search, rows);
   const best = bestRow(search);
-  const first = new Set(best ? lineage(search, best.id).map((row) => row.id) : []);
+  const line = new Set(best ? lineage(search, best.id).map((row) => row.id) : []);
   const frames = film(search).reverse();
   const order = [
-    ...frames.filter((f) => first.has(f.row.id)),
-    ...frames.filter((f) => !first.has(f.row.id)),
+    ...frames.filter((f) => line.has(f.row.id)),
+    ...frames.filter((f) => !line.has(f.row.id)),
   ];
   return {
     method: search.method,
@@ -75,7 +75,7 @@ function packSearch(search, rows, pictures) {
     ),
     accepted: kept.filter((row) => row.accepted).map((row) => [row.id, row.quota ?? null]),
     failed: kept.filter((row) => row.failed).map((row) => [row.id, row.failed]),
-    watchdog: kept.flatMap(watched),
+    watchdog: kept.flatMap(watchdogOf),
     shares: shares(search).map((share) => [share.step, share.tries, share.base, share.rolled]),
     pictures: order.slice(0, pictures).map(({ picture: { id, jpeg, file } }) => ({ id, jpeg, file })),
     ...(search.maximum !== null && { maximum: search.maximum }),
@@ -84,15 +84,16 @@ function packSearch(search, rows, pictures) {
 }
 
 /**
+ * The saved form of a model.
  * @param {Model} model
  * @returns {object} for JSON
  */
 export function pack(model) {
   const count = model.searches.length;
-  const [rows, pictures] = [ROWS, PICTURES].map((all) => Math.max(1, Math.floor(all / count)));
+  const [rows, pictures] = [ROWS, PICTURES].map((total) => Math.max(1, Math.floor(total / count)));
   const { ended, error, saved } = model;
-  const searches = model.searches.map((one) => packSearch(one, rows, pictures));
-  return { version: SAVED, searches, ...(ended && { ended, error, saved }) };
+  const searches = model.searches.map((search) => packSearch(search, rows, pictures));
+  return { version: VERSION, searches, ...(ended && { ended, error, saved }) };
 }
 
 /**
@@ -103,7 +104,7 @@ function unpackSearch(saved) {
   const [ids] = saved.columns;
   const accepted = new Map(saved.accepted);
   const failed = new Map(saved.failed);
-  const watchdog = new Map(saved.watchdog); // absent from older files
+  const watchdog = new Map(saved.watchdog); // older files have none
   const rows = ids.map((/** @type {number} */ id, /** @type {number} */ i) => {
     const row = Object.fromEntries(COLUMNS.map((name, at) => [name, saved.columns[at][i]]));
     row.t = row.kind === "finish" ? 0 : saved.sigmas[row.step];
@@ -117,7 +118,7 @@ function unpackSearch(saved) {
     ...emptySearch(saved.budget, saved.method, saved.sigmas, saved.maximum ?? null),
     spent: saved.spent,
     stopped: saved.stopped,
-    best: saved.best ?? null, // absent from older files
+    best: saved.best ?? null, // older files have none
     start: saved.start ?? null,
     rows,
     places: new Map(rows.map((/** @type {Row} */ row, /** @type {number} */ i) => [row.id, i])),
@@ -132,15 +133,16 @@ function unpackSearch(saved) {
 }
 
 /**
- * The model of what `pack` gave, or of a report that came with a picture; null for anything else.
- * What is malformed is somebody else's: a line in the console says what.
- * @param {any} saved a report may have small `pictures` of the results beside it, one for each image
+ * The model of the saved form, or of a report from an image file; null for anything else.
+ * If the value is malformed, the console says how.
+ * @param {any} saved the form that `pack` makes; or a `report`, maybe with small `pictures` of the
+ *   results, one per image of the batch
  * @param {Run} run
  * @returns {?Model}
  */
 export function unpack(saved, run) {
   const report = saved?.report?.version === 1 ? saved.report : null;
-  if (!report && saved?.version !== SAVED) return null;
+  if (!report && saved?.version !== VERSION) return null;
   try {
     if (report) checkReports(report.batch ?? [report]);
     else checkSaved(saved.searches);
@@ -155,11 +157,11 @@ export function unpack(saved, run) {
 }
 
 /**
- * A model with a picture of the result of one image.
+ * A model with an image of one result.
  * @param {Model} model
  * @param {?string} jpeg small, in base64
- * @param {number} image
- * @param {any} [more] of the picture
+ * @param {number} image its place in the batch
+ * @param {any} [more] other entries of the picture
  * @returns {Model}
  */
 export function withResult(model, jpeg, image, more = {}) {
@@ -173,10 +175,10 @@ export function withResult(model, jpeg, image, more = {}) {
 }
 
 /**
- * Whether a report tells of a single picture, so that a file with it shows that.
+ * Whether a saved report has a single result, so that a file with this report shows that result.
  * @param {any} saved
  */
-export function ofOnePicture(saved) {
+export function hasOneImage(saved) {
   const report = saved?.report;
   return Boolean(report) && (report.batch ?? [report]).length === 1 && report.top.length === 1;
 }

@@ -1,9 +1,9 @@
-/** Tooltips of the inputs that a choice brings along (Field 20). */
+/** Tooltips of the inputs that a choice adds (Field 20). */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { dynamicNames, tooltip } from "../../web/lib/tips.js";
+import { dynamicNames, tooltip } from "../../web/lib/tooltips.js";
 
 const combo = (...options) => ["COMFY_DYNAMICCOMBO_V3", { options }];
 const option = (key, required = {}, optional = {}) => ({ key, inputs: { required, optional } });
@@ -22,7 +22,7 @@ const INPUTS = {
 };
 const chosen = (values) => (name) => values[name];
 
-test("Field 20: a tooltip is that of the choice", () => {
+test("Field 20: a tooltip belongs to the current choice", () => {
   const of = (name, values = {}) => tooltip(INPUTS, name, chosen(values));
   assert.equal(of("prompt"), "The prompt.");
   assert.equal(of("reward.checkpoint", { reward: "clip" }), "Of CLIP.");
@@ -30,7 +30,7 @@ test("Field 20: a tooltip is that of the choice", () => {
   assert.equal(of("reward.mode.size", { reward: "hps", "reward.mode": "b" }), "Size.");
 });
 
-test("Field 20: what a definition does not know has no tooltip", () => {
+test("Field 20: an unknown input has no tooltip", () => {
   for (const [name, values] of [
     ["other", {}],
     ["reward.checkpoint", {}],
@@ -43,7 +43,7 @@ test("Field 20: what a definition does not know has no tooltip", () => {
   }
 });
 
-test("Field 20: all names that choices bring are known", () => {
+test("Field 20: all inputs that choices add are named", () => {
   assert.deepEqual(
     [...dynamicNames(INPUTS)],
     ["reward.checkpoint", "reward.mode", "reward.mode.size", "reward.bare"],

@@ -1,20 +1,21 @@
 /**
- * Whether a saved search or a report has the shape that the panel draws. No DOM.
+ * Checks that a saved search or a report has the shape that the panel draws. No DOM.
  *
- * It may come with somebody else's workflow or picture: sizes are bounded before anything is drawn.
- * nodes/show/report_format.py describes the report itself.
+ * Both may come with a stranger's workflow or image, so sizes are limited before anything is drawn.
+ * nodes/show/report_format.py describes the report in full.
  */
 
-/** @typedef {(value: any, name: string) => void} Check throws an Error of one sentence */
+/** @typedef {(value: any, name: string) => void} Check throws an Error with one sentence */
 
-export const ROWS = 5000; // in all; what this pack saves has 2000 at most
+export const ROWS = 5000; // of all searches together; this pack saves at most 2000
 const STEPS = 10000; // the host's longest schedule
 const SEARCHES = 4096; // the host's largest batch
-const PICTURES = 64; // of one search
+const PICTURES = 64; // per search
 const JPEG = 1 << 20; // characters
 const KINDS = ["born", "propose", "finish"];
 
 /**
+ * The error for a value that is not as expected.
  * @param {string} name
  * @param {any} value
  * @param {string} expected
@@ -48,7 +49,7 @@ const orNull = (check) => (value, name) => {
   if (value !== null) check(value, name);
 };
 
-/** @param {Check} check @returns {Check} of what may be absent, too */
+/** @param {Check} check @returns {Check} that also allows null and no value */
 const maybe = (check) => (value, name) => {
   if (value !== null && value !== undefined) check(value, name);
 };
@@ -57,7 +58,7 @@ const maybe = (check) => (value, name) => {
 const each = (check, most) => (value, name) => {
   if (!Array.isArray(value) || value.length > most)
     throw wrong(name, value, `a list of at most ${most} entries`);
-  for (const [i, one] of value.entries()) check(one, `${name}[${i}]`);
+  for (const [i, entry] of value.entries()) check(entry, `${name}[${i}]`);
 };
 
 /** @param {Record<string, Check>} checks @returns {Check} */
@@ -128,40 +129,42 @@ const REPORT = record({
 });
 
 /**
- * Ids are unique, and a parent comes before its child: nobody is an ancestor of their own.
+ * Throw unless ids are unique and each parent has a smaller id than its child. This excludes
+ * cycles.
  * @param {number[]} ids
  * @param {(?number)[]} parents
  * @param {string} name
  */
 function checkIds(ids, parents, name) {
   if (parents.length !== ids.length) throw wrong(name, parents.length, `${ids.length} parents`);
-  if (new Set(ids).size < ids.length) throw wrong(name, "an id twice", "each once");
+  if (new Set(ids).size < ids.length) throw wrong(name, "the same id twice", "unique ids");
   ids.forEach((id, i) => {
     const parent = parents[i];
     if (parent !== null && parent !== undefined && parent >= id)
-      throw wrong(`${name}, parent of ${id}`, parent, "an id before it, or null");
+      throw wrong(`${name}, parent of ${id}`, parent, "a smaller id, or null");
   });
 }
 
 /**
+ * Throw unless each search passes `check` and all together have at most ROWS rows.
  * @param {any[]} searches
- * @param {(search: any) => number} rows how many it has
+ * @param {(search: any) => number} rows the number of rows of a search
  * @param {Check} check
  */
 function checkAll(searches, rows, check) {
   if (!Array.isArray(searches) || searches.length > SEARCHES)
     throw wrong("searches", searches, `a list of at most ${SEARCHES} entries`);
-  for (const [i, one] of searches.entries()) check(one, `search ${i}`);
-  const all = searches.reduce((sum, one) => sum + rows(one), 0);
-  if (all > ROWS) throw wrong("rows in all", all, `at most ${ROWS}`);
+  for (const [i, search] of searches.entries()) check(search, `search ${i}`);
+  const total = searches.reduce((sum, search) => sum + rows(search), 0);
+  if (total > ROWS) throw wrong("total number of rows", total, `at most ${ROWS}`);
 }
 
 /**
- * Throw unless `pack` of saved.js can have given this.
+ * Throw unless these searches have the form that `pack` of saved_search.js makes.
  * @param {any[]} searches
  */
 export function checkSaved(searches) {
-  checkAll(searches, (one) => one.columns[0].length, SEARCH);
+  checkAll(searches, (search) => search.columns[0].length, SEARCH);
   for (const { columns } of searches) {
     const [ids, parents] = columns;
     for (const column of columns)
@@ -171,11 +174,11 @@ export function checkSaved(searches) {
 }
 
 /**
- * Throw unless these are reports of a search node.
+ * Throw unless these reports have the form that a search node writes.
  * @param {any[]} reports
  */
 export function checkReports(reports) {
-  checkAll(reports, (one) => one.trace.length, REPORT);
+  checkAll(reports, (report) => report.trace.length, REPORT);
   for (const { trace } of reports) {
     const column = (/** @type {string} */ key) => trace.map((/** @type {any} */ row) => row[key]);
     checkIds(column("id"), column("parent"), "trace");

@@ -1,8 +1,8 @@
 /**
- * Runs each workflow of a folder in the real front-end and takes its picture, at full size; and of the
- * demo workflow, with three paths, that of the panel.
+ * Runs each workflow of a folder in the real front-end and takes a screenshot of it at full size.
+ * Then takes one of the panel, with the demo workflow and three paths.
  *
- *   node pictures.mjs URL FOLDER NODE_MODULES CHROMIUM     (X.json -> X.png, and panel.png)
+ *   node screenshots.mjs URL FOLDER NODE_MODULES CHROMIUM     (X.json -> X.png, and panel.png)
  */
 
 import { readdirSync } from "node:fs";
@@ -22,7 +22,7 @@ const settings = {
   "Comfy.Minimap.Visible": false,
 };
 
-/** Show all nodes at full size from LEFT, TOP; the part of the page that they take. */
+/** Show all nodes at full size from LEFT, TOP. Returns their rectangle on the page. */
 function place(page) {
   return page.evaluate(
     async ([margin, left, top]) => {
@@ -49,14 +49,14 @@ for (const file of readdirSync(folder).filter((name) => name.endsWith(".json")))
   await drop(page, join(folder, file), "application/json");
   await page.waitForTimeout(1000);
   await run(page);
-  await page.waitForTimeout(3000); // pictures load, panels draw
+  await page.waitForTimeout(3000); // images load and panels draw
   const clip = await place(page);
   await page.screenshot({ path: join(folder, file.replace(".json", ".png")), clip });
 }
 await demo();
 await browser.close();
 
-/** The panel at twice its size, a particle pointed at. */
+/** The panel at twice its size, with a highlighted particle. */
 async function demo() {
   const file = new URL("../../example_workflows/flow_search_demo.json", import.meta.url);
   await drop(page, fileURLToPath(file), "application/json");

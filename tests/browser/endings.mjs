@@ -1,8 +1,8 @@
 /**
- * What the panel says of a search that failed, was cancelled, is perfect, or is one of a batch, in
- * both renderers; and that a saved picture dropped on the page is the picture (Field 22 to 25).
+ * What the panel shows after an error, a cancel, a perfect score and in a batch, in both renderers.
+ * A saved image that is dropped on the page is shown as the result (Field 22 to 25).
  *
- *   node states.mjs URL WORKFLOW.json OUTPUT_FOLDER SCREENSHOTS NODE_MODULES CHROMIUM [SEED]
+ *   node endings.mjs URL WORKFLOW.json OUTPUT_FOLDER SCREENSHOTS NODE_MODULES CHROMIUM [SEED]
  */
 
 import assert from "node:assert/strict";
@@ -10,14 +10,14 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 
 import { change, drop, fit, launch, model, openPage, run, widget } from "../../tools/browser/front.mjs";
-import { shown } from "./seen.mjs";
+import { shown } from "./panel_state.mjs";
 
 const [url, workflow, output, shots, tools, chromium, first = "4001"] = process.argv.slice(2);
 const SEARCH = "FlowSearchRBF";
 let seed = Number(first);
 
-/** What the panel says, as a person reads it. */
-function said(page) {
+/** The texts and the image of the panel. */
+function panelTexts(page) {
   return page.evaluate(() => {
     const { shadowRoot: root } = document.querySelector("flow-search-panel");
     const text = (selector) => root.querySelector(selector)?.textContent ?? "";
@@ -36,16 +36,16 @@ function said(page) {
   });
 }
 
-/** Wait for the panel to say something. */
-async function says(page, key, wanted) {
-  let told = null;
+/** Wait until a text of the panel matches. */
+async function says(page, key, expected) {
+  let panel = null;
   for (let i = 0; i < 900; i++) {
-    told = await said(page);
-    if (wanted.test(told[key] ?? "")) return told;
+    panel = await panelTexts(page);
+    if (expected.test(panel[key] ?? "")) return panel;
     await page.waitForTimeout(100);
   }
-  assert.match(told[key] ?? "", wanted);
-  return told;
+  assert.match(panel[key] ?? "", expected);
+  return panel;
 }
 
 async function begin(page, settings) {
@@ -69,40 +69,40 @@ async function shot(page, name) {
   await page.screenshot({ path: join(shots, `${name}.png`) });
 }
 
-/** An error before compute: its sentence, on a panel that has shown nothing yet. */
+/** An error before compute shows on a panel that was empty. */
 async function failed(page, name) {
   await begin(page, { budget: 1 });
-  const told = await says(page, "note", /^budget of 1 NFE/);
-  assert.match(told.state, /Ended by an error/);
-  assert.ok(told.overflow <= 0 && told.below <= 0, JSON.stringify(told));
+  const panel = await says(page, "note", /budget.*\b1\b/i);
+  assert.match(panel.state, /Ended by an error/);
+  assert.ok(panel.overflow <= 0 && panel.below <= 0, JSON.stringify(panel));
   await shot(page, `error_${name}`);
 }
 
-/** A cancel: where the unfinished picture is, as a link that opens it. */
+/** A cancel shows a link that opens the unfinished image. */
 async function cancelled(page, name) {
   await begin(page, { budget: 100000, stop_at_maximum: false });
   await model(page, "model.running && model.searches[0].rows.length > 20");
   await page.evaluate(() => app.api.interrupt(null));
-  const told = await says(page, "state", /Cancelled/);
-  assert.match(told.note, /^Unfinished picture: output\/flow_search\/unfinished_\d+\.png$/);
-  const answer = await page.evaluate((href) => fetch(href).then((found) => found.status), told.link);
-  assert.equal(answer, 200);
+  const panel = await says(page, "state", /Cancelled/);
+  assert.match(panel.note, /^Unfinished image: output\/flow_search\/unfinished_\d+\.png$/);
+  const status = await page.evaluate((href) => fetch(href).then((file) => file.status), panel.link);
+  assert.equal(status, 200);
   await shot(page, `cancelled_${name}`);
 }
 
-/** A batch: which image it is at, and that it is over. */
+/** A batch shows its current image, then its end. */
 async function batch(page, name) {
   await widget(page, "EmptySD3LatentImage", "batch_size", 2);
   await begin(page, { budget: 40, stop_at_maximum: true });
-  const told = await says(page, "state", /image 2 of 2/);
-  assert.match(told.state, /^Searching, image 2 of 2$/);
+  const panel = await says(page, "state", /image 2 of 2/);
+  assert.match(panel.state, /^Searching, image 2 of 2$/);
   await shot(page, `batch_${name}`);
   await model(page, "!model.running && model.searches.length === 2");
   await widget(page, "EmptySD3LatentImage", "batch_size", 1);
   await idle(page);
 }
 
-/** A reward of which each picture has the maximum. */
+/** A reward that has its maximum for every image. */
 async function perfect(page, name) {
   await widget(page, "FlowSearchRewardLoader", "reward.counts", "pink: 0");
   await widget(page, "FlowSearchRewardLoader", "reward.other_colours", "ignore");
@@ -110,30 +110,30 @@ async function perfect(page, name) {
   const before = new Set(readdirSync(output));
   await begin(page, { budget: 60, top_k: 1, stop_at_maximum: true });
   await model(page, "!model.running && model.searches[0].stopped === 'target'");
-  const told = await says(page, "state", /^Maximum reached$/);
-  assert.equal(told.reward, "0 (perfect)");
+  const panel = await says(page, "state", /^Maximum reached$/);
+  assert.equal(panel.reward, "0 (perfect)");
   await shot(page, `perfect_${name}`);
   await idle(page);
   return readdirSync(output).find((file) => !before.has(file) && /png$/.test(file));
 }
 
-/** A saved picture: the dropped file itself is shown, and after a reload its small version. */
+/** A saved image: the dropped file is shown; after the workflow is loaded again, its small version. */
 async function dropped(page, file, name) {
   await drop(page, join(output, file), "image/png");
   await model(page, "!model.running && model.searches[0].stopped === 'target'");
-  let told = await says(page, "picture", /^blob:/);
-  assert.deepEqual([told.reward, told.none], ["0 (perfect)", ""]);
+  const panel = await says(page, "picture", /^blob:/);
+  assert.deepEqual([panel.reward, panel.none], ["0 (perfect)", ""]);
   const { picture } = await shown(page);
-  assert.equal(picture, 128, "the file's own size");
+  assert.equal(picture, 128, "the size of the file");
   await shot(page, `dropped_${name}`);
   await page.evaluate(() => app.loadGraphData(app.graph.serialize()));
-  told = await says(page, "picture", /^data:/);
+  await says(page, "picture", /^data:/);
 }
 
 const browser = await launch(tools, chromium);
 const settings = { "Comfy.Locale": "en", "Comfy.ColorPalette": "dark", "Comfy.VueNodes.Enabled": false };
 const { page, faults } = await openPage(browser, url, settings);
-/** The host's own words of an error that was made on purpose. */
+/** The host's messages about the error that the test causes. */
 const hosts = (line) => /^(PromptExecutionError|Error: )|execution/i.test(line);
 try {
   for (const [name, vue] of [["classic", false], ["nodes2", true]]) {
@@ -144,9 +144,9 @@ try {
     await page.waitForTimeout(800);
     await fit(page);
     await failed(page, name);
-    await page.keyboard.press("Escape"); // the host's own dialog
+    await page.keyboard.press("Escape"); // the host's dialog
     await cancelled(page, name);
-    if (!vue) await batch(page, name); // the same words in both
+    if (!vue) await batch(page, name); // the same texts in both
     await dropped(page, await perfect(page, name), name);
   }
   assert.deepEqual(faults.filter((line) => !hosts(line)), []);

@@ -1,8 +1,8 @@
-/** What the panel shows, read off the page. */
+/** Reads from the page what the panel shows. */
 
 import assert from "node:assert/strict";
 
-/** Contrast of the panel's text, and of its dim text, with the node behind it, as WCAG reckons. */
+/** WCAG contrast of the panel's text and dim text with the node behind them. */
 export function contrast(page) {
   return page.evaluate(() => {
     const light = (colour) => {
@@ -25,7 +25,7 @@ export function contrast(page) {
   });
 }
 
-/** The panel's pictures are loaded. */
+/** Wait until the panel's images are loaded. */
 export function loaded(page) {
   return page.waitForFunction(() => {
     const { shadowRoot: root } = document.querySelector("flow-search-panel");
@@ -64,29 +64,30 @@ export function shown(page) {
   });
 }
 
-function assertFull(seen) {
-  assert.equal(seen.dots, seen.scored, "a dot each scored particle");
-  assert.ok(seen.picture > 0, "the best picture is loaded");
-  assert.ok(seen.bars > 0 && seen.frames.length > 0);
+/** Assert that every part of the panel shows something. */
+function assertFull(state) {
+  assert.equal(state.dots, state.scored, "one dot per scored particle");
+  assert.ok(state.picture > 0, "the best image is loaded");
+  assert.ok(state.bars > 0 && state.frames.length > 0);
   assert.ok(
-    seen.frames.every((width) => width > 0),
+    state.frames.every((width) => width > 0),
     "every frame of the film is loaded",
   );
-  assert.deepEqual(seen.cut, [], "figures that the chart cuts off");
-  assert.match(seen.shares, /step \d+: \d+ tries/);
-  assert.ok(seen.overflow <= 0, `the panel of ${seen.width} px overflows by ${seen.overflow}`);
+  assert.deepEqual(state.cut, [], "numbers that the chart cuts off");
+  assert.match(state.shares, /step \d+: \d+ tries/);
+  assert.ok(state.overflow <= 0, `the panel of ${state.width} px overflows by ${state.overflow}`);
 }
 
-/** What the panel shows once it is drawn: the report replaces the live model a moment later. */
+/** What the panel shows when it is drawn. The report replaces the live model a moment later. */
 export async function full(page) {
-  let seen = null;
+  let state = null;
   for (let i = 0; i < 50; i++) {
     await loaded(page);
-    seen = await shown(page);
-    const drawn = seen.dots === seen.scored && !seen.stops;
-    if (drawn && seen.picture && seen.frames.every(Boolean)) break;
+    state = await shown(page);
+    const drawn = state.dots === state.scored && !state.stops;
+    if (drawn && state.picture && state.frames.every(Boolean)) break;
     await page.waitForTimeout(200);
   }
-  assertFull(seen);
-  return seen;
+  assertFull(state);
+  return state;
 }

@@ -1,52 +1,54 @@
-/** The picture file that was last dropped, opened or pasted: it may carry a workflow with a search. */
+/** The image file that was last dropped, opened or pasted. It may contain a saved search. */
 
-const SMALL = 288; // px of the longer side, as of a result that an event brings
+const SMALL = 288; // px of the longer side; as in RESULT of nodes/show/gallery.py
 
-/** Hears of files on a page; nothing is kept from the host, which reads the workflow in them. */
-export class Dropped {
+/** Remembers the last file of a page. The host still gets every event and reads the workflow. */
+export class DroppedFile {
   /** @param {EventTarget} page */
   constructor(page) {
     /** @type {?Blob | Promise<?Blob>} */
     this.file = null;
     for (const type of ["drop", "paste", "change"]) {
-      page.addEventListener(type, (event) => this.see(/** @type {any} */ (event)), true);
+      page.addEventListener(type, (event) => this.remember(/** @type {any} */ (event)), true);
     }
   }
 
   /** @param {{dataTransfer?: DataTransfer, clipboardData?: DataTransfer, target: any}} event */
-  see({ dataTransfer, clipboardData, target }) {
+  remember({ dataTransfer, clipboardData, target }) {
     const files = (dataTransfer ?? clipboardData ?? target)?.files;
     const address = dataTransfer?.getData("text/uri-list").split("\n")[0];
-    const picture = [...(files ?? [])].find((file) => file.type.startsWith("image/"));
-    if (picture) this.file = picture;
-    else if (address && address.startsWith(`${location.origin}/`)) this.file = fetched(address);
+    const image = [...(files ?? [])].find((file) => file.type.startsWith("image/"));
+    if (image) this.file = image;
+    else if (address && address.startsWith(`${location.origin}/`)) this.file = download(address);
     else if (files?.length) this.file = null;
   }
 
   /**
-   * The last file, small and as an address of the page, if it is the one that carries a report.
+   * The last file as a small JPEG and as an address of the page; null if it does not contain
+   * `report`.
    * @param {any} report
    * @returns {Promise<?{jpeg: string, url: string}>}
    */
-  async of(report) {
+  async imageOf(report) {
     const file = await this.file;
-    if (!file || !(await carries(file, report))) return null;
+    if (!file || !(await contains(file, report))) return null;
     return { jpeg: await small(file), url: URL.createObjectURL(file) };
   }
 }
 
-/** @param {string} address of a picture on this server */
-async function fetched(address) {
+/** @param {string} address of an image on this server */
+async function download(address) {
   const answer = await fetch(address);
   return answer.ok ? answer.blob() : null;
 }
 
 /**
- * Whether a file carries a report: its seconds have so many digits that no other has the same.
+ * Whether a file contains a report. It looks for the total seconds, which have enough digits to be
+ * unique.
  * @param {Blob} file
  * @param {any} report
  */
-export async function carries(file, report) {
+export async function contains(file, report) {
   const text = new TextDecoder("latin1").decode(await file.arrayBuffer());
   const { total } = report.spent.seconds;
   return [" ", ""].some((blank) => text.includes(`"total":${blank}${total}`));
