@@ -51,7 +51,7 @@ def renamed(graph, name):
 
 @pytest.mark.parametrize(
     ("method", "checkpoint", "ahead"),
-    [("rbf", "fast", 0), *((method, "base", 4) for method in SEARCHES)],
+    [("rbf", "fast", 0), *((method, "base", 4) for method in SMALL)],
 )
 def test_the_automatic_lookahead_follows_the_model(host, method, checkpoint, ahead):
     """In few steps even the last of the VP schedule's times is early."""

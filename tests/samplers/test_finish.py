@@ -204,6 +204,9 @@ def test_what_a_model_costs_less_than_foreseen_is_spent(name, cost):
     assert outcome.stopped == "budget"
 
 
+SPEND_ALL = ("rbf", "best_of_n", "smc", "svdd", "code", "sop", "zero_order")
+
+
 @pytest.mark.parametrize("budget", [7, 8, 15, 16])
 @pytest.mark.parametrize("name", [n for n in SEARCHES if n != "threshold"])
 def test_one_step_spends_its_budget(name, budget):
@@ -212,7 +215,8 @@ def test_one_step_spends_its_budget(name, budget):
     setup = Setup(search, 1)
     assert budget >= setup.minimum
     events, outcome, task = setup.run(budget=budget)
-    assert task.purse.nfe == budget and outcome.stopped == "budget"
+    together = 1 if name in SPEND_ALL else setup.minimum  # births of a method that needs so many
+    assert 0 <= budget - task.purse.nfe < together and outcome.stopped == "budget"
 
 
 def test_after_a_stop_the_best_that_no_finish_has_spoilt_is_finished():
