@@ -36,8 +36,7 @@ const HOSTS = {
   category: ["Flow Search", "Servers", "HTTPHosts"],
   name: "Servers that may get images",
   tooltip:
-    "vqascore_http sends images to this computer and to the hosts listed here. " +
-    "Separate them by commas: gpu-box, 192.168.1.5:8000",
+    "vqascore_http sends images to this computer and to the hosts listed here. Separate them by commas: gpu-box, 192.168.1.5:8000",
   type: "text",
   defaultValue: "",
 };

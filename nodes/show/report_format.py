@@ -231,8 +231,8 @@ def _check_trace(report: dict[str, Any], name: str) -> dict[int, dict[str, Any]]
     paid = sum(row["kind"] != "finish" for row in rows)
     if paid > spent or len(rows) - paid > 2 * paid:  # a finish may add a second row
         raise ValueError(
-            f"Report entry {name}: got {paid} rows and {len(rows) - paid} finishes for {spent} "
-            "NFE, expected at most one row per NFE and two finishes per row."
+            f"Report entry {name}: got {paid} rows, {len(rows) - paid} finishes and {spent} NFE, "
+            "expected at most one row per NFE, two finishes per row."
         )
     by_id: dict[int, dict[str, Any]] = {}
     columns: set[str] = set()

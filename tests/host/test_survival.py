@@ -191,7 +191,7 @@ def test_a_prediction_that_is_not_finite_is_not_decoded(host):
     "make, cause",
     [
         (lambda: trouble("nan", "none", count=1 << 20), "reward was not a finite number"),
-        (lambda: spoiled_decoder("no picture"), "decoded picture was not finite"),
+        (lambda: spoiled_decoder("no picture"), "decoded image was not finite"),
         (lambda: spoiled_network("no prediction", -1), "network's prediction was not finite"),
     ],
 )
