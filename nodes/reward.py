@@ -47,7 +47,7 @@ class RewardModelLoader(io.ComfyNode):
     @classmethod
     def execute(cls, reward: dict[str, Any] | None = None, **unknown: Any) -> io.NodeOutput:
         reward = chosen("reward", REWARDS, nested("reward", reward, unknown))
-        check_chosen(REWARDS[reward["reward"]], reward)
+        check_chosen(reward["reward"], reward)
         wired = {name: value for name, value in reward.items() if isinstance(value, HostReward)}
         settings = build("reward", REWARDS, reward | {k: v.scorer for k, v in wired.items()})
         told = flat("reward", reward["reward"], settings)

@@ -49,9 +49,6 @@ def _threshold(slot: int) -> float:
 class WeightedSum:
     """sum_k w_k z_k, or sum_k w_k r_k without ``standardise``."""
 
-    title: ClassVar[str] = "Weighted Sum"
-    description: ClassVar[str] = "The sum of the scores, each times its weight."
-
     weight_1: float = _weight(1)
     weight_2: float = _weight(2)
     weight_3: float = _weight(3)
@@ -73,8 +70,6 @@ class WeightedSum:
 class Product:
     """prod_k r_k of scores >= 0; a negative one is a ValueError: two of them would make a plus."""
 
-    title: ClassVar[str] = "Product"
-    description: ClassVar[str] = "The product of scores that are never negative."
     standardise: ClassVar[bool] = False
 
     def maximum(self, maxima: dict[int, float | None]) -> float | None:
@@ -94,9 +89,6 @@ class Product:
 @dataclass(frozen=True)
 class Minimum:
     """min_k z_k, or min_k r_k without ``standardise``: the weakest reward decides."""
-
-    title: ClassVar[str] = "Minimum"
-    description: ClassVar[str] = "The lowest of the scores: the weakest reward decides."
 
     standardise: bool = _standardise()
 
@@ -120,8 +112,6 @@ class Constraint:
     1 + |r_1|, or 2 + v, rounds away their difference (|r_1| above 1e8, v below 1e-15).
     """
 
-    title: ClassVar[str] = "Constraint"
-    description: ClassVar[str] = "reward_1, provided that the others reach their thresholds."
     standardise: ClassVar[bool] = False
 
     threshold_2: float = _threshold(2)

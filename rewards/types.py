@@ -114,13 +114,11 @@ class Files:
 
 @runtime_checkable
 class Reward(Protocol):
-    """Frozen dataclass of settings; ``title`` and ``description`` are what a user sees.
+    """Frozen dataclass of settings. A menu shows its name in the registry, the help page the rest.
 
     ``gradient`` tells whether scores are differentiable in the pictures. It may be ``Bounded``.
     """
 
-    title: ClassVar[str]
-    description: ClassVar[str]
     gradient: ClassVar[bool]
 
     def load(self, files: Files | None = None) -> Scorer:
@@ -131,8 +129,6 @@ class Reward(Protocol):
 class CombineMode(Protocol):
     """Frozen dataclass of settings, as a Reward: how scores of several rewards become one."""
 
-    title: ClassVar[str]
-    description: ClassVar[str]
     standardise: bool
 
     def maximum(self, maxima: dict[int, float | None]) -> float | None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import folder_paths
 
-from ...rewards import REWARDS, Reward
+from ...rewards import REWARDS
 from ...rewards.files.fitting import Fitting
 from ...rewards.files.weights import Peek, is_weights, peek
 
@@ -118,16 +118,16 @@ def _problem(seen: Peek) -> str:
     return f"looks like {seen.looks_like()}"
 
 
-def check_chosen(family: type[Reward], value: Mapping[str, Any]) -> None:
+def check_chosen(reward: str, value: Mapping[str, Any]) -> None:
     """Raise ValueError, with the page to get it from, where the family needs a file and there is
     none.
     """
-    for setting in fields(family):
+    for setting in fields(REWARDS[reward]):
         if "checkpoint" not in setting.metadata or setting.metadata.get("optional"):
             continue
         if value.get(setting.name) in (None, "", NOTHING):
             raise ValueError(
-                f"No `{setting.name}` is chosen for {family.title}: {_where(setting)}{_lying()}"
+                f"No `{setting.name}` is chosen for {reward}: {_where(setting)}{_lying()}"
             )
 
 

@@ -67,11 +67,6 @@ class TemporalScorer:
 class TemporalConsistency:
     """Settings of the temporal consistency."""
 
-    title: ClassVar[str] = "Temporal Consistency (video)"
-    description: ClassVar[str] = (
-        "How alike the frames of a clip are, by the image half of a local CLIP model. A clip that "
-        "stands still scores best: combine it with a reward of the pictures."
-    )
     gradient: ClassVar[bool] = True
 
     checkpoint: str = field(

@@ -68,11 +68,6 @@ class VideoScorer:
 class Video:
     """Settings of the reward of clips by a reward of pictures."""
 
-    title: ClassVar[str] = "Video (frames by another reward)"
-    description: ClassVar[str] = (
-        "A clip by any reward of pictures: the mean, the minimum or the steadiness of the scores "
-        "of its frames."
-    )
     gradient: ClassVar[bool] = True
 
     frame_reward: Scorer | None = field(

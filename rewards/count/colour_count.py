@@ -29,11 +29,6 @@ from .prompt_counts import counts_by_colour
 class ColourCount:
     """Settings; it has no weights, so it is its own scorer."""
 
-    title: ClassVar[str] = "Colour Count"
-    description: ClassVar[str] = (
-        "Counts the connected shapes of each colour in the picture against the counts asked in the "
-        "prompt: minus the sum of squared errors, 0 when every count is right. Needs no weights."
-    )
     gradient: ClassVar[bool] = False
     maximum: ClassVar[float] = 0.0
     module: ClassVar[None] = None

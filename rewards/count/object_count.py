@@ -112,12 +112,6 @@ class GroundingDino:
 class ObjectCount(CountSettings):
     """Settings of counting by Grounding DINO."""
 
-    title: ClassVar[str] = "Object Count (Grounding DINO)"
-    description: ClassVar[str] = (
-        "Counts things in the picture by a local Grounding DINO against the counts asked in the "
-        'prompt, as in "six airplanes and seven camels": minus the sum of squared errors, 0 when '
-        "every count is right."
-    )
     gradient: ClassVar[bool] = True
 
     checkpoint: str = field(

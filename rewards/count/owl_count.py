@@ -105,12 +105,6 @@ def _asked(label: str) -> str:
 class OwlCount(CountSettings):
     """Settings of counting by OWLv2."""
 
-    title: ClassVar[str] = "Object Count (OWLv2)"
-    description: ClassVar[str] = (
-        "Counts things in the picture by a local OWLv2 against the counts asked in the prompt: "
-        "minus the sum of squared errors, 0 when every count is right. A second counter, to judge "
-        "what a search with the first one found."
-    )
     gradient: ClassVar[bool] = True
 
     checkpoint: str = field(

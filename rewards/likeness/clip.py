@@ -89,11 +89,6 @@ def _pooled(features: torch.Tensor | object) -> torch.Tensor:
 class ClipScore:
     """Settings of the CLIP score."""
 
-    title: ClassVar[str] = "CLIP Score / PickScore"
-    description: ClassVar[str] = (
-        "Agreement of picture and prompt by a local CLIP model: CLIP of OpenAI or LAION, or "
-        "PickScore v1."
-    )
     gradient: ClassVar[bool] = True
 
     checkpoint: str = field(

@@ -73,11 +73,6 @@ class ReferenceScorer:
 class ClipReference:
     """Settings of the likeness to a reference picture."""
 
-    title: ClassVar[str] = "Reference Picture (CLIP style)"
-    description: ClassVar[str] = (
-        "Likeness to a reference picture, in style (gram) or in content (cosine), by a local CLIP "
-        "model. The prompt is not read."
-    )
     gradient: ClassVar[bool] = True
 
     checkpoint: str = field(

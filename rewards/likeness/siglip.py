@@ -97,11 +97,6 @@ def _pooled(features: torch.Tensor | object) -> torch.Tensor:
 class SiglipScore:
     """Settings of the SigLIP score."""
 
-    title: ClassVar[str] = "SigLIP Score"
-    description: ClassVar[str] = (
-        "Agreement of picture and prompt by a local SigLIP or SigLIP 2 model of fixed resolution, "
-        "in Hugging Face layout with its tokenizer."
-    )
     gradient: ClassVar[bool] = True
 
     checkpoint: str = field(

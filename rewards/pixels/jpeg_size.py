@@ -27,8 +27,6 @@ def jpeg_bytes(image: torch.Tensor, quality: int) -> int:
 class JpegCompressibility(ImageStatistic):
     """-size: higher for plainer pictures."""
 
-    title: ClassVar[str] = "JPEG Compressibility"
-    description: ClassVar[str] = "Minus the picture's size as a JPEG file: prefers plain pictures."
     gradient: ClassVar[bool] = False
     sign: ClassVar[float] = -1.0
 
@@ -55,6 +53,4 @@ class JpegCompressibility(ImageStatistic):
 class JpegIncompressibility(JpegCompressibility):
     """+size: higher for pictures full of detail."""
 
-    title: ClassVar[str] = "JPEG Incompressibility"
-    description: ClassVar[str] = "The picture's size as a JPEG file: prefers detailed pictures."
     sign: ClassVar[float] = 1.0

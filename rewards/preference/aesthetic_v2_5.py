@@ -37,11 +37,6 @@ def is_head(seen: Peek) -> bool:
 class AestheticV25:
     """Settings of Aesthetic Predictor V2.5."""
 
-    title: ClassVar[str] = "Aesthetic Predictor V2.5"
-    description: ClassVar[str] = (
-        "How good a picture looks, about 1 to 10, whatever the prompt: SigLIP so400m-patch14-384 "
-        "and the head of Aesthetic Predictor V2.5 (AGPL-3.0, to be had from its author)."
-    )
     gradient: ClassVar[bool] = True
 
     checkpoint: str = field(

@@ -35,11 +35,6 @@ HPS = replace(
 class HpsV2:
     """Settings of HPS v2.1."""
 
-    title: ClassVar[str] = "HPS v2.1 (human preference)"
-    description: ClassVar[str] = (
-        "How people would rank pictures of the same prompt, by HPS v2.1: looks and agreement with "
-        "the prompt in one."
-    )
     gradient: ClassVar[bool] = True
 
     checkpoint: str = field(

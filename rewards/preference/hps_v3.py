@@ -67,11 +67,6 @@ class HpsV3Scorer:
 class HpsV3:
     """Settings of HPSv3."""
 
-    title: ClassVar[str] = "HPSv3"
-    description: ClassVar[str] = (
-        "How well people would like the picture for the prompt, by HPSv3, a model of 7 billion "
-        "parameters (16 GB)."
-    )
     gradient: ClassVar[bool] = True
 
     checkpoint: str = field(

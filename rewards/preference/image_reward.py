@@ -82,11 +82,6 @@ class ImageRewardScorer:
 class ImageReward:
     """Settings of ImageReward."""
 
-    title: ClassVar[str] = "ImageReward"
-    description: ClassVar[str] = (
-        "How much people would like the picture for its prompt, about -2.3 to 2, by ImageReward "
-        "v1.0."
-    )
     gradient: ClassVar[bool] = True
 
     checkpoint: str = field(

@@ -44,11 +44,6 @@ def is_head(seen: Peek) -> bool:
 class LaionAesthetic:
     """Settings of the LAION aesthetic predictor."""
 
-    title: ClassVar[str] = "LAION Aesthetic v2"
-    description: ClassVar[str] = (
-        "How beautiful people find such a picture, about 1 to 10, by LAION's predictor on CLIP "
-        "ViT-L/14. The prompt is not read."
-    )
     gradient: ClassVar[bool] = True
 
     checkpoint: str = field(

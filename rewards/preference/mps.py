@@ -120,11 +120,6 @@ class MpsScorer:
 class Mps:
     """Settings of MPS."""
 
-    title: ClassVar[str] = "MPS (human preference)"
-    description: ClassVar[str] = (
-        "How people would rank pictures of the same prompt overall, by the Multi-dimensional "
-        "Preference Score."
-    )
     gradient: ClassVar[bool] = True
 
     checkpoint: str = field(

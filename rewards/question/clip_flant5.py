@@ -84,11 +84,6 @@ def load_model(path: Path, dtype: torch.dtype) -> ClipFlanT5:
 class ClipFlanT5Score:
     """Settings of VQAScore by CLIP-FlanT5."""
 
-    title: ClassVar[str] = "VQAScore (CLIP-FlanT5)"
-    description: ClassVar[str] = (
-        "Asks CLIP-FlanT5 whether the picture shows the prompt, and scores how likely it says "
-        "yes: the reward of the paper on Rollover Budget Forcing. xl takes 5.9 GiB, xxl 21 GiB."
-    )
     gradient: ClassVar[bool] = True
 
     checkpoint: str = field(

@@ -124,11 +124,6 @@ def _token(clip: HostClip, word: str) -> int | None:
 class HostVlmScore:
     """Settings of VQAScore by a model of the host."""
 
-    title: ClassVar[str] = "VQAScore (connected CLIP)"
-    description: ClassVar[str] = (
-        "Asks a vision-language model, loaded with Load CLIP, whether the picture shows the "
-        "prompt, and scores how likely it says yes: one that Generate Text can show a picture."
-    )
     gradient: ClassVar[bool] = False
 
     clip: Any = field(

@@ -168,12 +168,6 @@ def cut(ids: list[int], first: int = 0) -> list[int]:
 class InstructBlipScore:
     """Settings of VQAScore by InstructBLIP-FlanT5."""
 
-    title: ClassVar[str] = "VQAScore (InstructBLIP)"
-    description: ClassVar[str] = (
-        "Asks InstructBLIP-FlanT5 whether the picture shows the prompt, and scores how likely it "
-        "says yes: good as a second opinion on a search by CLIP-FlanT5. xl takes 7.5 GiB, xxl "
-        "23 GiB."
-    )
     gradient: ClassVar[bool] = True
 
     checkpoint: str = field(

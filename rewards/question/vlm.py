@@ -137,11 +137,6 @@ def answers_of(processor: "ProcessorMixin", kind: str) -> Answers:
 class VlmScore:
     """Settings of VQAScore by a local vision-language model."""
 
-    title: ClassVar[str] = "VQAScore (local VLM)"
-    description: ClassVar[str] = (
-        "Asks a local vision-language model whether the picture shows the prompt, and scores how "
-        "likely it says yes: Qwen2-VL, Qwen2.5-VL, Qwen3-VL, Qwen3.5, SmolVLM2, PaliGemma or LLaVA."
-    )
     gradient: ClassVar[bool] = True
 
     checkpoint: str = field(

@@ -1,6 +1,8 @@
 import dataclasses
 import math
+import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -11,6 +13,7 @@ from pack.rewards import MODES, REWARDS, CombinedScorer, Scorer, fresh
 from pack.rewards.combine import WARMUP, Constraint, Minimum, Product, Statistics, WeightedSum
 from pack.rewards.types import CombineMode
 
+DOCS = Path(__file__).resolve().parents[2] / "web" / "docs"
 NAN, INF = float("nan"), float("inf")
 KNOWN = {"tooltip", "min", "max", "step", "choices", "multiline", "placeholder", "advanced"}
 
@@ -53,12 +56,17 @@ def random_pictures(n, seed=0):
 def test_modes_are_declared(name):
     mode = MODES[name]
     assert isinstance(mode(), CombineMode) and mode.__dataclass_params__.frozen
-    assert mode.title and mode.description.endswith(".")
     for field in dataclasses.fields(mode):
         assert field.metadata["tooltip"] and set(field.metadata) <= KNOWN
         if type(field.default) is float:
             assert field.metadata["min"] <= field.default <= field.metadata["max"]
             assert field.metadata["step"] > 0
+
+
+def test_each_mode_is_in_the_help_page():
+    for page in ("FlowSearchRewardCombine.md", "FlowSearchRewardCombine/zh.md"):
+        text = (DOCS / page).read_text("utf-8")
+        assert re.findall(r"^\| (\w+) \|", text, re.MULTILINE)[1:] == list(MODES)
 
 
 @pytest.mark.parametrize("name", MODES)

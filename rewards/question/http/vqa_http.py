@@ -107,12 +107,6 @@ class VqaHttpScorer:
 class VqaHttp:
     """Settings of VQAScore over HTTP. Nothing is contacted before the first ``check``."""
 
-    title: ClassVar[str] = "VQAScore (server)"
-    description: ClassVar[str] = (
-        "How surely a vision-language model says yes to the prompt, asked of a server of yours: "
-        "vLLM, llama.cpp, Ollama, LM Studio or any other that speaks OpenAI's API and tells "
-        "log-probabilities. The pictures are sent to that server, and to no other."
-    )
     gradient: ClassVar[bool] = False
 
     url: str = field(
