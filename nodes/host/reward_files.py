@@ -12,7 +12,7 @@ from typing import Any
 import folder_paths
 
 from ...rewards import REWARDS
-from ...rewards.files.fitting import Fitting
+from ...rewards.files.file_filter import FileFilter
 from ...rewards.files.weights import Peek, is_weights, peek
 
 log = logging.getLogger("flow_search")
@@ -133,9 +133,9 @@ def check_chosen(reward: str, value: Mapping[str, Any]) -> None:
 
 def _where(setting: Field) -> str:
     folder, fits = folder_paths.get_folder_paths(FOLDER)[0], setting.metadata["checkpoint"]
-    if not isinstance(fits, Fitting):  # of a reward that does not say what it wants
+    if not isinstance(fits, FileFilter):  # of a reward that does not say what it wants
         return f"put a file for it into {folder}."
-    what, page = fits.wanted[:2]
+    what, page = fits.source[:2]
     return f"expected {what}. Get it at {page} and put it into {folder}."
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 import torch.nn.functional as F
 
-from ..files.fitting import Fitting
+from ..files.file_filter import FileFilter
 from ..likeness.clip_checkpoint import IMAGE_TOWER, load_image_model
 from ..likeness.clip_pixels import clip_pixels, nan_shows
 from ..types import Files
@@ -74,7 +74,7 @@ class TemporalConsistency:
         metadata={
             "tooltip": "Folder or file of the CLIP model, or of its image half alone, under "
             "models/rewards.",
-            "checkpoint": Fitting(IMAGE_TOWER.fits, IMAGE_TOWER.wanted),
+            "checkpoint": FileFilter(IMAGE_TOWER.fits, IMAGE_TOWER.source),
         },
     )
     frames: int = frames_setting()

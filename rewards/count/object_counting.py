@@ -20,10 +20,10 @@ from typing import Protocol
 import torch
 
 from ..files.config_sizes import check_all_used, check_config, check_size
-from ..files.shards import own_state, shapes_of
+from ..files.shards import preloaded_state, shapes_of
+from ..files.source import reading
 from ..files.state_dict import check_complete
-from ..files.wanted import reading
-from ..files.weights import Wanted, has_safetensors, look
+from ..files.weights import Source, has_safetensors, look
 from ..types import check_batch
 from .detections import Rule
 from .object_prompt import object_counts
@@ -163,21 +163,21 @@ class CountScorer:
         return 0.0 - (smooth if self.settings.score == "soft" else error)  # never -0.0
 
 
-def load_detector(path: Path, architecture: str, kind: str, wanted: Wanted) -> torch.nn.Module:
+def load_detector(path: Path, architecture: str, kind: str, source: Source) -> torch.nn.Module:
     """The model of ``architecture`` in the folder ``path``, float32, frozen, in evaluation mode."""
     import transformers
 
-    seen = look(path, wanted)
+    seen = look(path, source)
     if seen.kind != kind:
-        raise wanted.error(path, f"looks like {seen.looks_like()}")
+        raise source.error(path, f"looks like {seen.looks_like()}")
     if seen.config.get("use_pretrained_backbone"):
-        raise wanted.error(path, "has part of its weights elsewhere, to be downloaded")
-    check_config(path, seen.config, wanted, seen)
+        raise source.error(path, "has part of its weights elsewhere, to be downloaded")
+    check_config(path, seen.config, source, seen)
     model_class = getattr(transformers, architecture)
-    with reading(path / "config.json", wanted):
+    with reading(path / "config.json", source):
         config = model_class.config_class.from_dict(seen.config_copy())
-    check_size(path, wanted, lambda: model_class(config), shapes_of(path, wanted, seen))
-    state = own_state(path, wanted, seen)
+    check_size(path, source, lambda: model_class(config), shapes_of(path, source, seen))
+    state = preloaded_state(path, source, seen)
     try:
         model, report = model_class.from_pretrained(
             path if state is None else None,
@@ -189,7 +189,7 @@ def load_detector(path: Path, architecture: str, kind: str, wanted: Wanted) -> t
             output_loading_info=True,
         )
     except Exception as error:  # of whatever reads that kind of file
-        raise wanted.error(path, f"cannot be loaded ({type(error).__name__})") from error
-    check_complete(path, report["missing_keys"], wanted)
-    check_all_used(path, wanted, model, report["unexpected_keys"])
+        raise source.error(path, f"cannot be loaded ({type(error).__name__})") from error
+    check_complete(path, report["missing_keys"], source)
+    check_all_used(path, source, model, report["unexpected_keys"])
     return model.float().eval().requires_grad_(False)

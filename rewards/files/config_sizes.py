@@ -15,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 
 from .shards import shapes_of
 from .state_dict import MOST_LAYERS, building, numbered
-from .weights import Peek, Wanted
+from .weights import Peek, Source
 
 FREE = 4096  # what any number may be
 LAYERS = 64  # how many layers any model may have
@@ -50,9 +50,9 @@ class _RealSteps(TorchFunctionMode):
         return func(*args, **({"device": "cpu"} | kwargs if func is torch.linspace else kwargs))
 
 
-def check_config(path: Path, config: Mapping[str, object], wanted: Wanted, seen: Peek) -> None:
+def check_config(path: Path, config: Mapping[str, object], source: Source, seen: Peek) -> None:
     """Raise ValueError if ``config`` asks for sizes that the weights in ``path`` cannot have."""
-    shapes = shapes_of(path, wanted, seen)
+    shapes = shapes_of(path, source, seen)
     if not shapes:  # whoever loads them says so
         return
     known = {number for shape in shapes.values() for number in shape}
@@ -61,22 +61,22 @@ def check_config(path: Path, config: Mapping[str, object], wanted: Wanted, seen:
         name = place.rpartition(".")[2]
         asked = f"has a config.json that asks for {place} {_brief(value)}"
         if WHOLE.search(name) and value is not None and not _is_whole(value):
-            raise wanted.error(path, f"{asked}, expected a whole number above 0")
+            raise source.error(path, f"{asked}, expected a whole number above 0")
         if EPS.search(name) and not (_is_real(value) and 0.0 < value < 1.0):
-            raise wanted.error(path, f"{asked}, expected a number between 0 and 1")
+            raise source.error(path, f"{asked}, expected a number between 0 and 1")
         share = value is None or (_is_real(value) and 0.0 <= value <= 1.0)
         if name.endswith("dropout") and not share:
-            raise wanted.error(path, f"{asked}, expected a number from 0 to 1")
+            raise source.error(path, f"{asked}, expected a number from 0 to 1")
         for number in () if NAMES.search(name) else _numbers(value):
             if COUNTS.search(name) and abs(number) > layers:
-                raise wanted.error(path, f"{asked}, where its weights have at most {layers} layers")
+                raise source.error(path, f"{asked}, where its weights have at most {layers} layers")
             if abs(number) > FREE and number not in known:
-                raise wanted.error(path, f"{asked}, a size that none of its weights has")
+                raise source.error(path, f"{asked}, a size that none of its weights has")
 
 
 def check_size(
     path: Path,
-    wanted: Wanted,
+    source: Source,
     build: Callable[[], torch.nn.Module],
     shapes: Mapping[str, tuple[int, ...]],
 ) -> None:
@@ -85,24 +85,24 @@ def check_size(
     """
     if not shapes:
         return
-    with building(path, wanted), torch.device("meta"), _RealSteps():
+    with building(path, source), torch.device("meta"), _RealSteps():
         model = build()
     sizes = [math.prod(shape) for shape in shapes.values()]
     most = sum(sizes) + max(sizes, default=0) + SLACK
     asked = sum(each.numel() for part in (model.parameters(), model.buffers()) for each in part)
     if asked > most:
         told = f"tells of a model of {asked:,} numbers, where its weights hold {sum(sizes):,}"
-        raise wanted.error(path, told)
+        raise source.error(path, told)
 
 
-def check_all_used(path: Path, wanted: Wanted, model: torch.nn.Module, unused: list[str]) -> None:
+def check_all_used(path: Path, source: Source, model: torch.nn.Module, unused: list[str]) -> None:
     """Raise ValueError if some of the ``unused`` tensors are of layers that ``model`` lacks."""
     held = model.state_dict().keys()
     for key in unused:
         first = re.sub(r"\.\d+\.", ".0.", key, count=1)
         if first != key and first in held:
             told = f"has a config.json that leaves out {len(unused)} tensors, {key} among them"
-            raise wanted.error(path, told)
+            raise source.error(path, told)
 
 
 def entries(config: object, before: str = "") -> Iterator[tuple[str, object]]:

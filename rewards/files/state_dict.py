@@ -11,21 +11,21 @@ import torch
 
 from .broken_files import reason
 from .quantisation import widened
-from .weights import Peek, Wanted, look, unpickled
+from .weights import Peek, Source, look, unpickled
 
 MOST_LAYERS = 512  # or other numbered parts: several times what any reward has
 
 
-def read_state(path: Path, wanted: Wanted, *keys: str) -> dict[str, torch.Tensor]:
+def read_state(path: Path, source: Source, *keys: str) -> dict[str, torch.Tensor]:
     """All tensors of the file ``path``, without the prefix under which ``keys`` are found."""
-    return read_layout(path, wanted, keys)[1]
+    return read_layout(path, source, keys)[1]
 
 
 def read_layout(
-    path: Path, wanted: Wanted, *layouts: tuple[str, ...]
+    path: Path, source: Source, *layouts: tuple[str, ...]
 ) -> tuple[int, dict[str, torch.Tensor]]:
     """As `read_state`, of the first of ``layouts`` whose keys are found, and its number."""
-    look(path, wanted)
+    look(path, source)
     try:
         if path.suffix.lower() == ".safetensors":
             from safetensors.torch import load_file
@@ -34,29 +34,29 @@ def read_layout(
         else:
             state = unpickled(path, "cpu")
     except Exception as error:
-        raise wanted.error(path, f"cannot be read as weights ({reason(path, error)})") from error
+        raise source.error(path, f"cannot be read as weights ({reason(path, error)})") from error
     kinds = {key: str(value.dtype).removeprefix("torch.") for key, value in state.items()}
     shapes = shapes_in(state)
     seen = Peek(path, {}, shapes, kinds)
     if (count := numbered(shapes)) > MOST_LAYERS:
-        raise wanted.error(path, f"numbers {count:,} layers, expected at most {MOST_LAYERS}")
+        raise source.error(path, f"numbers {count:,} layers, expected at most {MOST_LAYERS}")
     if seen.quantised:  # an old pickle tells so only now
-        raise wanted.error(path, f"is quantised ({seen.quantised})")
+        raise source.error(path, f"is quantised ({seen.quantised})")
     for number, keys in enumerate(layouts):
         prefix = seen.prefix(*keys)
         if prefix is not None:
             found = {k[len(prefix) :]: widened(v) for k, v in state.items() if k.startswith(prefix)}
             return number, found
-    raise wanted.error(path, f"looks like {seen.looks_like()}")
+    raise source.error(path, f"looks like {seen.looks_like()}")
 
 
 @contextmanager
-def building(path: Path, wanted: Wanted) -> Iterator[None]:
+def building(path: Path, source: Source) -> Iterator[None]:
     """Whatever fails inside is that the tensors in ``path`` do not make the model."""
     try:
         yield
     except Exception as error:  # transformers tells of wrong shapes in many lines
-        raise wanted.error(path, f"cannot be loaded ({type(error).__name__})") from error
+        raise source.error(path, f"cannot be loaded ({type(error).__name__})") from error
 
 
 def below(state: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
@@ -85,8 +85,8 @@ def shapes_in(state: Mapping[str, torch.Tensor]) -> dict[str, tuple[int, ...]]:
     return {key: tuple(value.shape) for key, value in state.items()}
 
 
-def check_complete(path: Path, missing: object, wanted: Wanted) -> None:
+def check_complete(path: Path, missing: object, source: Source) -> None:
     """Raise if keys are ``missing``; buffers of positions may be."""
     lost = sorted(key for key in missing if not key.endswith("position_ids"))
     if lost:
-        raise wanted.error(path, f"lacks {len(lost)} tensors, {lost[0]} among them")
+        raise source.error(path, f"lacks {len(lost)} tensors, {lost[0]} among them")

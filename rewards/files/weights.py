@@ -20,7 +20,7 @@ from .broken_files import BrokenFile, problem, reason, weights_problem
 from .json_files import read_json
 from .quantisation import quantised
 from .safetensors_header import incomplete, read_header
-from .wanted import Unreadable, Wanted
+from .source import Source, Unreadable
 
 SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 WRAPPERS = ("state_dict", "model")
@@ -191,22 +191,22 @@ def _told(files: list[Path]) -> tuple[dict[str, tuple[int, ...]] | None, dict[st
     return (shapes if files else None), dtypes, short
 
 
-def look(path: Path, wanted: Wanted) -> Peek:
+def look(path: Path, source: Source) -> Peek:
     """As `peek`, of what is about to be loaded: its errors say what is ``wanted``, and a folder
     that asks to run code of its own is refused.
     """
     if not os.path.lexists(path):
-        raise wanted.error(path, "does not exist")
+        raise source.error(path, "does not exist")
     try:
         seen = peek(path)
     except Unreadable as error:
-        raise wanted.error(error.path, error.problem) from error
+        raise source.error(error.path, error.problem) from error
     if seen.code:
-        raise wanted.error(path, f"asks to run code of its own ({seen.code} in config.json)")
+        raise source.error(path, f"asks to run code of its own ({seen.code} in config.json)")
     if seen.short:
-        raise wanted.error(path, f"cannot be read as weights ({seen.short})")
+        raise source.error(path, f"cannot be read as weights ({seen.short})")
     if seen.quantised:
-        raise wanted.error(path, f"is quantised ({seen.quantised})")
+        raise source.error(path, f"is quantised ({seen.quantised})")
     return seen
 
 
@@ -270,7 +270,7 @@ def unpickled(path: Path, device: str) -> dict[str, torch.Tensor]:
     return {k: v for k, v in found.items() if isinstance(k, str) and isinstance(v, torch.Tensor)}
 
 
-def single_file(path: Path, wanted: Wanted) -> Path | None:
+def single_file(path: Path, source: Source) -> Path | None:
     """The one weights file that ``path`` is or holds; None of a folder of a known ``model_type``.
 
     Some publish a file beside a config.json that tells nothing of it: the file speaks for itself.
@@ -278,17 +278,17 @@ def single_file(path: Path, wanted: Wanted) -> Path | None:
     if path.is_file():
         return path
     bare = path.is_dir() and not os.path.lexists(path / "config.json")
-    if not bare and look(path, wanted).kind:
+    if not bare and look(path, source).kind:
         return None
     files = _safetensors(path)
     if len(files) != 1:
-        raise wanted.error(path, f"has no config.json of a model and {len(files)} weights files")
+        raise source.error(path, f"has no config.json of a model and {len(files)} weights files")
     return files[0]
 
 
-def weights_file(path: Path, wanted: Wanted) -> Path:
+def weights_file(path: Path, source: Source) -> Path:
     """As `single_file`, for a model that is never a folder with a configuration of its own."""
-    file = single_file(path, wanted)
+    file = single_file(path, source)
     if file is None:
-        raise wanted.error(path, f"looks like {peek(path).looks_like()}")
+        raise source.error(path, f"looks like {peek(path).looks_like()}")
     return file

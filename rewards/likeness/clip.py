@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 import torch.nn.functional as F
 
-from ..files.fitting import Fitting
+from ..files.file_filter import FileFilter
 from ..memo import Memo
 from ..types import Files, check_batch, check_characters
 from .clip_checkpoint import CLIP, ENDS, CleaningTokenizer, load_model, load_tokenizer
@@ -95,7 +95,7 @@ class ClipScore:
         default="",
         metadata={
             "tooltip": "Folder or file of the CLIP model, under models/rewards.",
-            "checkpoint": Fitting(CLIP.fits, CLIP.wanted),
+            "checkpoint": FileFilter(CLIP.fits, CLIP.source),
         },
     )
     scale: str = field(

@@ -16,10 +16,10 @@ import torch
 from ..files.config_sizes import check_all_used, check_config, check_size
 from ..files.json_files import TOKENIZER as TOKENIZER_LIMIT
 from ..files.json_files import read_json
-from ..files.shards import own_state, shapes_of
+from ..files.shards import preloaded_state, shapes_of
+from ..files.source import reading
 from ..files.state_dict import check_complete, read_layout, shapes_in
-from ..files.wanted import reading
-from ..files.weights import Peek, Wanted, has_safetensors, look, single_file
+from ..files.weights import Peek, Source, has_safetensors, look, single_file
 from ..prompt_text import cleaned
 from . import open_clip
 from .clip_config import PATCHES, PROJECTION, WORDS, file_config, own_activation, set_activation
@@ -51,7 +51,7 @@ REPOSITORIES = (
     "facebook/metaclip-l14-fullcc2.5b",
     "facebook/metaclip-h14-fullcc2.5b",
 )
-TOKENIZER = Wanted("a tokenizer of CLIP (vocab.json and merges.txt, or tokenizer.json)", PAGE)
+TOKENIZER = Source("a tokenizer of CLIP (vocab.json and merges.txt, or tokenizer.json)", PAGE)
 ENDS = ("<|startoftext|>", "<|endoftext|>")
 MPS_KEY = "cross_model.layers.0.0.fn.to_q.weight"
 
@@ -62,7 +62,7 @@ class Layouts:
     by its keys in the layout of transformers or of open_clip; ``width`` is of the embedding.
     """
 
-    wanted: Wanted
+    source: Source
     kinds: tuple[str, ...]
     keys: tuple[str, ...]
     open_clip: tuple[str, ...]
@@ -79,13 +79,13 @@ class Layouts:
 
 
 CLIP = Layouts(
-    Wanted("a CLIP model, text and image towers, of transformers or open_clip", PAGE, REPOSITORIES),
+    Source("a CLIP model, text and image towers, of transformers or open_clip", PAGE, REPOSITORIES),
     ("clip",),
     (PATCHES, PROJECTION, WORDS, "text_projection.weight", "logit_scale"),
     open_clip.KEYS,
 )
 IMAGE_TOWER = Layouts(
-    Wanted("a CLIP model, or its image tower with the projection", PAGE, REPOSITORIES),
+    Source("a CLIP model, or its image tower with the projection", PAGE, REPOSITORIES),
     ("clip", "clip_vision_model"),
     (PATCHES, PROJECTION),
     open_clip.IMAGE_KEYS,
@@ -119,7 +119,7 @@ def load_model(
     from transformers import CLIPModel
 
     found = _prepare(path, activation, layouts)
-    model = build_model(CLIPModel, path, layouts.wanted, found.config, found.state)
+    model = build_model(CLIPModel, path, layouts.source, found.config, found.state)
     return model, found.open_clip
 
 
@@ -135,7 +135,7 @@ def load_image_model(
     config, state, _ = _prepare(path, activation, layouts)
     # The tower's own projection_dim is wrong in LAION's folders.
     config.vision_config.projection_dim = config.projection_dim
-    return build_model(ImageTower, path, layouts.wanted, config.vision_config, state)
+    return build_model(ImageTower, path, layouts.source, config.vision_config, state)
 
 
 @dataclass(frozen=True)
@@ -180,15 +180,15 @@ def _vocabularies(folder: Path) -> list[object]:
 def build_model(
     build: type[Model],
     path: Path,
-    wanted: Wanted,
+    source: Source,
     config: "CLIPConfig",
     state: Mapping[str, torch.Tensor] | None,
 ) -> Model:
     """A model with the tensors ``state``, or if it is None, with those in the folder ``path``."""
-    seen = None if state is not None else look(path, wanted)
-    shapes = shapes_in(state) if seen is None else shapes_of(path, wanted, seen)
-    check_size(path, wanted, lambda: build(config), shapes)
-    state = state if seen is None else own_state(path, wanted, seen)
+    seen = None if state is not None else look(path, source)
+    shapes = shapes_in(state) if seen is None else shapes_of(path, source, seen)
+    check_size(path, source, lambda: build(config), shapes)
+    state = state if seen is None else preloaded_state(path, source, seen)
     try:
         model, report = build.from_pretrained(
             path if state is None else None,
@@ -200,21 +200,21 @@ def build_model(
             output_loading_info=True,
         )
     except OSError as error:
-        raise wanted.error(path, "has no readable weights") from error
+        raise source.error(path, "has no readable weights") from error
     except Exception as error:
-        raise wanted.error(path, f"cannot be loaded ({type(error).__name__})") from error
-    check_complete(path, report["missing_keys"], wanted)
-    check_all_used(path, wanted, model, report["unexpected_keys"])
+        raise source.error(path, f"cannot be loaded ({type(error).__name__})") from error
+    check_complete(path, report["missing_keys"], source)
+    check_all_used(path, source, model, report["unexpected_keys"])
     return model.float().eval().requires_grad_(False)
 
 
 def _prepare(path: Path, activation: str, layouts: Layouts) -> Prepared:
-    file = single_file(path, layouts.wanted)
+    file = single_file(path, layouts.source)
     found = _file(file, layouts) if file else Prepared(_folder_config(path, layouts), None, False)
     config = found.config
     if layouts.width not in (None, config.projection_dim):
         problem = f"is a CLIP with embeddings of {config.projection_dim} channels"
-        raise layouts.wanted.error(path, problem)
+        raise layouts.source.error(path, problem)
     if activation != "auto":
         set_activation(config, activation)
     return found
@@ -223,11 +223,11 @@ def _prepare(path: Path, activation: str, layouts: Layouts) -> Prepared:
 def _folder_config(path: Path, layouts: Layouts) -> "CLIPConfig":
     from transformers import CLIPConfig, CLIPVisionConfig
 
-    seen = look(path, layouts.wanted)
+    seen = look(path, layouts.source)
     if seen.kind not in layouts.kinds:
-        raise layouts.wanted.error(path, f'holds a model of type "{seen.kind}"')
-    check_config(path, seen.config, layouts.wanted, seen)
-    with reading(path / "config.json", layouts.wanted):
+        raise layouts.source.error(path, f'holds a model of type "{seen.kind}"')
+    check_config(path, seen.config, layouts.source, seen)
+    with reading(path / "config.json", layouts.source):
         if seen.kind == "clip":
             return CLIPConfig.from_dict(seen.config_copy())
         vision = CLIPVisionConfig.from_dict(seen.config_copy())
@@ -236,14 +236,14 @@ def _folder_config(path: Path, layouts: Layouts) -> "CLIPConfig":
 
 def _file(path: Path, layouts: Layouts) -> Prepared:
     """The configuration that a file's tensors tell, and these, named as transformers does."""
-    number, state = read_layout(path, layouts.wanted, layouts.keys, layouts.open_clip)
+    number, state = read_layout(path, layouts.source, layouts.keys, layouts.open_clip)
     if number == 1:
         state = open_clip.from_open_clip(state)
-    with reading(path.with_name("open_clip_config.json"), layouts.wanted):
+    with reading(path.with_name("open_clip_config.json"), layouts.source):
         activation = own_activation(path, state, number == 1)
     try:
         return Prepared(file_config(state, activation), state, number == 1)
     except KeyError as error:
-        raise layouts.wanted.error(path, f"lacks the tensor {error.args[0]}") from error
+        raise layouts.source.error(path, f"lacks the tensor {error.args[0]}") from error
     except Exception as error:  # of tensors of other shapes
-        raise layouts.wanted.error(path, f"cannot be loaded ({type(error).__name__})") from error
+        raise layouts.source.error(path, f"cannot be loaded ({type(error).__name__})") from error

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 
 from ..channels import has_alpha, rgb
-from ..files.fitting import Fitting
+from ..files.file_filter import FileFilter
 from ..memo import Memo
 from ..types import Files, check_batch
 from .clip_checkpoint import IMAGE_TOWER, load_image_model
@@ -80,7 +80,7 @@ class ClipReference:
         metadata={
             "tooltip": "Folder or file of the CLIP model; ViT-B/16 of OpenAI for the style reward "
             "of the RBF paper. Only its image tower is loaded.",
-            "checkpoint": Fitting(IMAGE_TOWER.fits, IMAGE_TOWER.wanted),
+            "checkpoint": FileFilter(IMAGE_TOWER.fits, IMAGE_TOWER.source),
         },
     )
     mode: str = field(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 import torch.nn.functional as F
 
-from ..files.fitting import Fitting
+from ..files.file_filter import FileFilter
 from ..memo import Memo
 from ..resize import resized
 from ..types import Files, check_batch, check_characters
@@ -104,7 +104,7 @@ class SiglipScore:
         metadata={
             "tooltip": "Folder of the SigLIP model under models/rewards, or its weights file with "
             "the tokenizer (spiece.model or tokenizer.json) beside it. NaFlex is not supported.",
-            "checkpoint": Fitting(is_siglip, MODEL),
+            "checkpoint": FileFilter(is_siglip, MODEL),
         },
     )
     scale: str = field(

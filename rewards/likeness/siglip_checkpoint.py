@@ -14,15 +14,15 @@ import torch
 
 from ..files.config_sizes import check_all_used, check_config, check_size
 from ..files.json_files import read_json
-from ..files.shards import own_state, shapes_of
+from ..files.shards import preloaded_state, shapes_of
+from ..files.source import reading
 from ..files.state_dict import check_complete, read_state, shapes_in
-from ..files.wanted import reading
-from ..files.weights import Peek, Wanted, has_safetensors, look, read_config, single_file
+from ..files.weights import Peek, Source, has_safetensors, look, read_config, single_file
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, SiglipModel, SiglipVisionModel
 
-MODEL = Wanted(
+MODEL = Source(
     "SigLIP or SigLIP 2 in Hugging Face layout (text and vision tower, fixed resolution)",
     "https://huggingface.co/google/siglip2-so400m-patch14-384",
     tuple(
@@ -36,7 +36,7 @@ MODEL = Wanted(
         for patch, size in ((14, 224), (14, 384), (16, 256), (16, 384), (16, 512))
     ),
 )
-TOWER = Wanted(
+TOWER = Source(
     "the vision tower of SigLIP so400m-patch14-384, alone or in the whole model",
     "https://huggingface.co/google/siglip-so400m-patch14-384",
 )
@@ -170,12 +170,12 @@ def _is_other(width: int, patches: int) -> bool:
     return width in OTHER_WIDTHS or (width == WIDTH and patches != PATCH_COUNT)
 
 
-def _checked(path: Path, wanted: Wanted, fits: Callable[[Peek], bool]) -> Path | None:
+def _checked(path: Path, source: Source, fits: Callable[[Peek], bool]) -> Path | None:
     """The weights file that ``path`` is or holds, None of a folder with its configuration."""
-    file = single_file(path, wanted)
-    seen = look(file or path, wanted)
+    file = single_file(path, source)
+    seen = look(file or path, source)
     if not fits(seen):
-        raise wanted.error(path, f"looks like {_described(seen)}")
+        raise source.error(path, f"looks like {_described(seen)}")
     return file
 
 
@@ -191,20 +191,20 @@ def _described(seen: Peek) -> str:
 
 def _built(
     path: Path,
-    wanted: Wanted,
+    source: Source,
     model_class: "type[PreTrainedModel]",
     config: "PretrainedConfig | None" = None,
     state: dict[str, torch.Tensor] | None = None,
 ) -> "PreTrainedModel":
     """The model of ``state``, or without one of the folder ``path``."""
     if state is None:
-        seen = look(path, wanted)
-        check_config(path, seen.config, wanted, seen)
-        shapes, state = shapes_of(path, wanted, seen), own_state(path, wanted, seen)
-        config = _config(path, wanted, model_class)
+        seen = look(path, source)
+        check_config(path, seen.config, source, seen)
+        shapes, state = shapes_of(path, source, seen), preloaded_state(path, source, seen)
+        config = _config(path, source, model_class)
     else:
         shapes = shapes_in(state)
-    check_size(path, wanted, lambda: model_class(config), shapes)
+    check_size(path, source, lambda: model_class(config), shapes)
     try:
         model, report = model_class.from_pretrained(
             path if state is None else None,
@@ -216,17 +216,17 @@ def _built(
             output_loading_info=True,
         )
     except Exception as error:  # a file of any kind may lie there
-        raise wanted.error(path, f"has no weights that fit ({type(error).__name__})") from error
-    check_complete(path, report["missing_keys"], wanted)
-    check_all_used(path, wanted, model, report["unexpected_keys"])
+        raise source.error(path, f"has no weights that fit ({type(error).__name__})") from error
+    check_complete(path, report["missing_keys"], source)
+    check_all_used(path, source, model, report["unexpected_keys"])
     return model.float().eval().requires_grad_(False)
 
 
-def _config(path: Path, wanted: Wanted, model_class: "type[PreTrainedModel]") -> "PretrainedConfig":
+def _config(path: Path, source: Source, model_class: "type[PreTrainedModel]") -> "PretrainedConfig":
     """The folder's configuration, or of a whole model its part for ``model_class``."""
     told = read_config(path)
     kind = model_class.config_class
     if told.get("model_type") != kind.model_type:
         told = told.get("vision_config", {})
-    with reading(path / "config.json", wanted):
+    with reading(path / "config.json", source):
         return kind.from_dict(told)

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 
 from ..files.state_dict import building, read_state
-from ..files.weights import Wanted, weights_file
+from ..files.weights import Source, weights_file
 from ..likeness.clip_pixels import nan_shows
 from ..types import check_batch
 from .linear_head import head_keys, linear_head
@@ -64,13 +64,13 @@ class AestheticScorer:
 
 
 def load_head(
-    path: Path, wanted: Wanted, name: str, places: tuple[int, ...], width: int
+    path: Path, source: Source, name: str, places: tuple[int, ...], width: int
 ) -> torch.nn.Sequential:
     """The layers ``places`` of ``name``, for embeddings of ``width`` channels."""
-    state = read_state(weights_file(path, wanted), wanted, *head_keys(name, places))
-    with building(path, wanted):
+    state = read_state(weights_file(path, source), source, *head_keys(name, places))
+    with building(path, source):
         head = linear_head(state, name, places)
     if head[0].in_features != width:
         reads = f"reads {head[0].in_features} channels where the image tower gives {width}"
-        raise wanted.error(path, reads)
+        raise source.error(path, reads)
     return head

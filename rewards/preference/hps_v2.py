@@ -13,8 +13,8 @@ from typing import ClassVar
 
 import torch
 
-from ..files.fitting import Fitting
-from ..files.weights import Wanted
+from ..files.file_filter import FileFilter
+from ..files.weights import Source
 from ..likeness.clip import ClipScorer
 from ..likeness.clip_checkpoint import CLIP, CleaningTokenizer, load_model, load_tokenizer
 from ..likeness.clip_pixels import padded_pixels
@@ -23,7 +23,7 @@ from ..types import Files
 # Nothing tells it from other CLIP ViT-H/14, but their size.
 HPS = replace(
     CLIP,
-    wanted=Wanted(
+    source=Source(
         "HPS v2.1 (HPS_v2.1_compressed, a CLIP with embeddings of 1024 channels)",
         "https://huggingface.co/xswu/HPSv2",
     ),
@@ -41,7 +41,7 @@ class HpsV2:
         default="",
         metadata={
             "tooltip": "File or folder of HPS v2.1, under models/rewards.",
-            "checkpoint": Fitting(HPS.fits, HPS.wanted),
+            "checkpoint": FileFilter(HPS.fits, HPS.source),
         },
     )
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from ..files.fitting import Fitting
+from ..files.file_filter import FileFilter
 from ..likeness.clip_pixels import nan_shows
 from ..memo import Memo
 from ..question.qwen_pixels import qwen_patches
 from ..types import Files, check_batch, check_characters
-from .hps_v3_model import WANTED, HpsV3Trunk, is_hps_v3, load_trunk
+from .hps_v3_model import SOURCE, HpsV3Trunk, is_hps_v3, load_trunk
 from .hps_v3_prompt import AFTER, BEFORE, instruction
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class HpsV3:
         default="",
         metadata={
             "tooltip": "HPSv3.safetensors, under models/rewards.",
-            "checkpoint": Fitting(is_hps_v3, WANTED),
+            "checkpoint": FileFilter(is_hps_v3, SOURCE),
         },
     )
 
@@ -93,5 +93,5 @@ class HpsV3:
         reward = tokenizer.convert_tokens_to_ids("<|video_pad|>") + 1
         rows = trunk.model.get_input_embeddings().num_embeddings
         if rows <= reward:
-            raise WANTED.error(path, f"knows {rows} tokens, of which <|Reward|> would be {reward}")
+            raise SOURCE.error(path, f"knows {rows} tokens, of which <|Reward|> would be {reward}")
         return HpsV3Scorer(trunk, tokenizer, reward)

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from ..files.fitting import Fitting
+from ..files.file_filter import FileFilter
 from ..likeness.clip_pixels import clip_pixels, nan_shows
 from ..memo import Memo
 from ..types import Files, check_batch, check_characters
-from .image_reward_checkpoint import WANTED, is_image_reward, load_parts, load_tokenizer
+from .image_reward_checkpoint import SOURCE, is_image_reward, load_parts, load_tokenizer
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -89,7 +89,7 @@ class ImageReward:
         metadata={
             "tooltip": "ImageReward.pt, or its tensors as safetensors, under models/rewards, with "
             "the vocab.txt of bert-base-uncased beside it.",
-            "checkpoint": Fitting(is_image_reward, WANTED),
+            "checkpoint": FileFilter(is_image_reward, SOURCE),
         },
     )
 

@@ -12,8 +12,8 @@ from typing import ClassVar
 
 import torch
 
-from ..files.fitting import Fitting
-from ..files.weights import Peek, Wanted, look
+from ..files.file_filter import FileFilter
+from ..files.weights import Peek, Source, look
 from ..likeness.clip_checkpoint import IMAGE_TOWER, load_image_model
 from ..likeness.clip_pixels import clip_pixels
 from ..types import Files
@@ -22,13 +22,13 @@ from .linear_head import head_keys
 
 NAME, PLACES = "layers", (0, 2, 4, 6, 7)
 KEYS = head_keys(NAME, PLACES)
-HEAD = Wanted(
+HEAD = Source(
     "the head of the LAION aesthetic predictor (sac+logos+ava1-l14-linearMSE)",
     "https://github.com/christophschuhmann/improved-aesthetic-predictor",
 )
 TOWER = replace(
     IMAGE_TOWER,
-    wanted=IMAGE_TOWER.wanted._replace(
+    source=IMAGE_TOWER.source._replace(
         what="CLIP ViT-L/14 of OpenAI, or its image tower", others=()
     ),
     width=768,
@@ -50,7 +50,7 @@ class LaionAesthetic:
         default="",
         metadata={
             "tooltip": "Folder or file of OpenAI's CLIP ViT-L/14, or one file with the head in it.",
-            "checkpoint": Fitting(TOWER.fits, TOWER.wanted),
+            "checkpoint": FileFilter(TOWER.fits, TOWER.source),
         },
     )
     head: str = field(
@@ -58,7 +58,7 @@ class LaionAesthetic:
         metadata={
             "tooltip": "File of the predictor, sac+logos+ava1-l14-linearMSE. Empty: the checkpoint "
             "brings it.",
-            "checkpoint": Fitting(is_head, HEAD),
+            "checkpoint": FileFilter(is_head, HEAD),
             "optional": True,
         },
     )

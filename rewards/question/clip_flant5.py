@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from ..files.fitting import Fitting
+from ..files.file_filter import FileFilter
 from ..likeness.clip_pixels import clip_pixels, pad_square
 from ..types import Files
 from .clip_flant5_checkpoint import (
-    WANTED,
+    SOURCE,
     find_parts,
     is_clip_flant5,
     read_projector,
@@ -90,7 +90,7 @@ class ClipFlanT5Score:
         default="",
         metadata={
             "tooltip": "Folder or file of CLIP-FlanT5 xl or xxl, under models/rewards.",
-            "checkpoint": Fitting(is_clip_flant5, WANTED),
+            "checkpoint": FileFilter(is_clip_flant5, SOURCE),
         },
     )
     score: str = form_field()

@@ -15,7 +15,7 @@ import torch
 from ..files.config_sizes import check_size
 from ..files.shards import read_all
 from ..files.state_dict import below, building, check_complete, layers, shapes_in
-from ..files.weights import Peek, Wanted, look
+from ..files.weights import Peek, Source, look
 from .t5_answers import prepare
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 State = dict[str, torch.Tensor]
 
-WANTED = Wanted(
+SOURCE = Source(
     "CLIP-FlanT5 (T5, vision_tower and mm_projector together)",
     "https://huggingface.co/zhiqiulin/clip-flant5-xl",
     ("zhiqiulin/clip-flant5-xl", "zhiqiulin/clip-flant5-xxl"),
@@ -61,19 +61,19 @@ def is_clip_flant5(seen: Peek) -> bool:
 
 def find_parts(path: Path) -> Parts:
     """The parts of the checkpoint at ``path``, a file or a folder."""
-    seen = look(path, WANTED)
+    seen = look(path, SOURCE)
     if not is_clip_flant5(seen):
-        raise WANTED.error(path, f"looks like {seen.looks_like()}")
-    state = read_all(path, WANTED)
+        raise SOURCE.error(path, f"looks like {seen.looks_like()}")
+    state = read_all(path, SOURCE)
     held = Peek(path, {}, {key: tuple(value.shape) for key, value in state.items()})
     outer = held.prefix(PROJECTOR + "0.weight")
     if outer is None:
-        raise WANTED.error(path, f"looks like {held.looks_like()}")
+        raise SOURCE.error(path, f"looks like {held.looks_like()}")
     state = below(state, outer)
     t5, vision = next((both for both in LAYOUTS if both[0] + QUERY in state), LAYOUTS[0])
     parts = Parts(below(state, t5), below(state, vision), below(state, PROJECTOR))
     for part, keys in zip(parts, NEEDED, strict=True):
-        check_complete(path, set(keys) - set(part), WANTED)
+        check_complete(path, set(keys) - set(part), SOURCE)
     return parts
 
 
@@ -103,14 +103,14 @@ def read_t5(path: Path, state: State) -> "T5ForConditionalGeneration":
 
     words = next((state[key] for key in (*SHARED, "embed_tokens.weight") if key in state), None)
     if words is None:
-        raise WANTED.error(path, "lacks T5's embeddings (shared.weight)")
-    with building(path, WANTED), torch.device("meta"):
+        raise SOURCE.error(path, "lacks T5's embeddings (shared.weight)")
+    with building(path, SOURCE), torch.device("meta"):
         t5 = T5ForConditionalGeneration(t5_config(state))
     # Every name is given its own tensor: the model may have tied lm_head to the embeddings.
     state = state | dict.fromkeys(SHARED, words)
-    with building(path, WANTED):
+    with building(path, SOURCE):
         report = t5.load_state_dict(state, strict=False, assign=True)
-    check_complete(path, report.missing_keys, WANTED)
+    check_complete(path, report.missing_keys, SOURCE)
     prepare(t5)
     return t5
 
@@ -119,7 +119,7 @@ def read_vision(path: Path, state: State) -> "CLIPVisionModel":
     """The vision tower whose tensors are ``state``: OpenAI's, with heads 64 wide."""
     from transformers import CLIPVisionConfig, CLIPVisionModel
 
-    with building(path, WANTED):
+    with building(path, SOURCE):
         width, _, patch, _ = state[PATCHES].shape
         config = CLIPVisionConfig(
             hidden_size=width,
@@ -130,18 +130,18 @@ def read_vision(path: Path, state: State) -> "CLIPVisionModel":
             image_size=patch * math.isqrt(len(state[POSITIONS]) - 1),
             hidden_act="quick_gelu",
         )
-    check_size(path, WANTED, lambda: CLIPVisionModel(config), shapes_in(state))
-    with building(path, WANTED):
+    check_size(path, SOURCE, lambda: CLIPVisionModel(config), shapes_in(state))
+    with building(path, SOURCE):
         model, report = CLIPVisionModel.from_pretrained(
             None, config=config, state_dict=state, output_loading_info=True
         )
-    check_complete(path, report["missing_keys"], WANTED)
+    check_complete(path, report["missing_keys"], SOURCE)
     return model
 
 
 def read_projector(path: Path, state: State) -> torch.nn.Module:
     """The MLP whose tensors are ``state``."""
-    with building(path, WANTED):
+    with building(path, SOURCE):
         first, second = (torch.nn.Linear(*state[f"{i}.weight"].shape[::-1]) for i in (0, 2))
         mlp = torch.nn.Sequential(first, torch.nn.GELU(), second)
         mlp.load_state_dict(state)

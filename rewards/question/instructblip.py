@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from ..files.config_sizes import check_all_used, check_config, check_size
-from ..files.fitting import Fitting
-from ..files.shards import own_state, shapes_of, weight_files
+from ..files.file_filter import FileFilter
+from ..files.shards import preloaded_state, shapes_of, weight_files
+from ..files.source import reading
 from ..files.state_dict import check_complete
-from ..files.wanted import reading
-from ..files.weights import Peek, Wanted, has_safetensors, look
+from ..files.weights import Peek, Source, has_safetensors, look
 from ..likeness.clip_pixels import clip_pixels
 from ..types import Files
 from .t5_answers import (
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("flow_search")
 
-WANTED = Wanted(
+SOURCE = Source(
     "a folder with InstructBLIP-FlanT5 in Hugging Face layout",
     "https://huggingface.co/Salesforce/instructblip-flan-t5-xl",
     ("Salesforce/instructblip-flan-t5-xl", "Salesforce/instructblip-flan-t5-xxl"),
@@ -93,11 +93,11 @@ def check_folder(path: Path) -> Peek:
     """What is in the folder ``path``; raise unless it is all that its index names, and the sizes
     in its configuration are those of its weights.
     """
-    seen = look(path, WANTED)
+    seen = look(path, SOURCE)
     if not is_instructblip(seen):
-        raise WANTED.error(path, f"looks like {seen.looks_like()}")
-    weight_files(path, WANTED)
-    check_config(path, seen.config, WANTED, seen)
+        raise SOURCE.error(path, f"looks like {seen.looks_like()}")
+    weight_files(path, SOURCE)
+    check_config(path, seen.config, SOURCE, seen)
     return seen
 
 
@@ -106,10 +106,10 @@ def load_model(path: Path, dtype: torch.dtype) -> InstructBlip:
     import transformers
 
     seen, model_class = check_folder(path), transformers.InstructBlipForConditionalGeneration
-    with reading(path / "config.json", WANTED):
+    with reading(path / "config.json", SOURCE):
         config = transformers.InstructBlipConfig.from_dict(seen.config_copy())
-    check_size(path, WANTED, lambda: model_class(config), shapes_of(path, WANTED, seen))
-    state = own_state(path, WANTED, seen)
+    check_size(path, SOURCE, lambda: model_class(config), shapes_of(path, SOURCE, seen))
+    state = preloaded_state(path, SOURCE, seen)
     key = "torch_dtype" if transformers.__version__.startswith("4.") else "dtype"
     try:
         model, report = model_class.from_pretrained(
@@ -123,12 +123,12 @@ def load_model(path: Path, dtype: torch.dtype) -> InstructBlip:
             **{key: dtype},
         )
     except Exception as error:  # a file of any kind may lie there
-        raise WANTED.error(path, f"cannot be loaded ({type(error).__name__})") from error
-    check_all_used(path, WANTED, model, report["unexpected_keys"])
+        raise SOURCE.error(path, f"cannot be loaded ({type(error).__name__})") from error
+    check_all_used(path, SOURCE, model, report["unexpected_keys"])
     # transformers 5 has the embeddings stand in for an output layer that is missing.
     t5 = model.language_model
     tied = {"language_model.lm_head.weight"} if t5.lm_head.weight is t5.shared.weight else set()
-    check_complete(path, tied | set(report["missing_keys"]), WANTED)
+    check_complete(path, tied | set(report["missing_keys"]), SOURCE)
     prepare(t5)
     # transformers 4.50 keeps some of them in float32.
     return InstructBlip(model.to(dtype)).eval().requires_grad_(False)
@@ -140,11 +140,11 @@ def load_qformer_tokenizer(folder: Path) -> "Tokenizer":
 
     whole, words = (folder / "qformer_tokenizer" / n for n in ("tokenizer.json", "vocab.txt"))
     if whole.is_file():
-        return read_tokenizer(whole, WANTED)
+        return read_tokenizer(whole, SOURCE)
     if words.is_file():
-        with reading(words, WANTED):
+        with reading(words, SOURCE):
             return BertWordPieceTokenizer(str(words), lowercase=True)
-    raise WANTED.error(folder, "has no qformer_tokenizer/vocab.txt")
+    raise SOURCE.error(folder, "has no qformer_tokenizer/vocab.txt")
 
 
 def asker(t5: "Tokenizer", qformer: "Tokenizer") -> Callable[[str], list[list[int]]]:
@@ -174,7 +174,7 @@ class InstructBlipScore:
         default="",
         metadata={
             "tooltip": "Folder of InstructBLIP-FlanT5 xl or xxl, under models/rewards.",
-            "checkpoint": Fitting(is_instructblip, WANTED),
+            "checkpoint": FileFilter(is_instructblip, SOURCE),
         },
     )
     score: str = form_field()

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ..files.wanted import reading
-from ..files.weights import Wanted
+from ..files.source import reading
+from ..files.weights import Source
 from ..memo import Memo
 from ..types import check_batch
 from .sharp_logits import sharpen
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from transformers import T5ForConditionalGeneration
 
 Tokens = list[list[int]]
-TOKENIZER = Wanted("the tokenizer.json of FLAN-T5", "https://huggingface.co/google/flan-t5-xl")
+TOKENIZER = Source("the tokenizer.json of FLAN-T5", "https://huggingface.co/google/flan-t5-xl")
 PAD, END = 0, 1  # </s> is 1; T5 starts an answer with its padding
 
 
@@ -132,11 +132,11 @@ def load_tokenizer(folder: Path, fallback: Path | None) -> "Tokenizer":
     raise TOKENIZER.error(folder, "has no T5 tokenizer")
 
 
-def read_tokenizer(file: Path, wanted: Wanted) -> "Tokenizer":
+def read_tokenizer(file: Path, source: Source) -> "Tokenizer":
     """That of a tokenizer.json, but without the padding and cutting that it may be saved with."""
     from tokenizers import Tokenizer
 
-    with reading(file, wanted):
+    with reading(file, source):
         tokenizer = Tokenizer.from_file(str(file))
     tokenizer.no_padding()
     tokenizer.no_truncation()

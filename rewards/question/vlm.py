@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from ..files.fitting import Fitting
+from ..files.file_filter import FileFilter
 from ..likeness.clip_pixels import pad_square
 from ..resize import resizable
 from ..types import Files, check_batch
 from .sharp_logits import sharpen
-from .vlm_checkpoint import WANTED, image_token_of, is_vlm, keeps_gradients, load_model, template_of
+from .vlm_checkpoint import SOURCE, image_token_of, is_vlm, keeps_gradients, load_model, template_of
 from .yes_no import Answers, check_prompt, check_question, find_answers, form_field, question_field
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ class VlmScore:
         metadata={
             "tooltip": "Folder of the model, with its processor and safetensors, under "
             "models/rewards. Models that only answer after thinking score badly.",
-            "checkpoint": Fitting(is_vlm, WANTED),
+            "checkpoint": FileFilter(is_vlm, SOURCE),
         },
     )
     form: str = form_field()

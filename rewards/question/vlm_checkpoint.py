@@ -15,17 +15,17 @@ import torch
 from ..files.broken_files import reason
 from ..files.config_sizes import check_all_used, check_config, check_size, entries
 from ..files.json_files import plain, read_json
-from ..files.shards import own_state
+from ..files.shards import preloaded_state
+from ..files.source import reading
 from ..files.state_dict import check_complete
-from ..files.wanted import reading
-from ..files.weights import Peek, Wanted, code_in, look
+from ..files.weights import Peek, Source, code_in, look
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, ProcessorMixin
 
 KINDS = ("llava", "llava_next", "llava_onevision", "paligemma", "smolvlm")
 KINDS += ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_5")
-WANTED = Wanted(
+SOURCE = Source(
     "a folder with a vision-language model in safetensors (Qwen2-VL to Qwen3.5, SmolVLM2, "
     "PaliGemma or LLaVA, in Hugging Face layout)",
     "https://huggingface.co/Qwen/Qwen3-VL-2B-Instruct",
@@ -71,7 +71,7 @@ def _check_shown(path: Path, kind: str) -> None:
     for file in (path / name for name in ("preprocessor_config.json", "processor_config.json")):
         if not file.is_file():
             continue
-        with reading(file, WANTED):
+        with reading(file, SOURCE):
             told = list(entries(read_json(file)))
         for place, number in told:
             name = place.rpartition(".")[2]
@@ -80,7 +80,7 @@ def _check_shown(path: Path, kind: str) -> None:
             most = SIDES[name] if "pixels" in name or kind.startswith("qwen") else SIDE
             if not (type(number) is int and 0 < number <= most):
                 problem = f"asks for {place} {number!r}, expected a whole number up to {most:,}"
-                raise WANTED.error(file, problem)
+                raise SOURCE.error(file, problem)
 
 
 def _fast() -> dict[str, object]:
@@ -117,19 +117,19 @@ def load_model(path: Path, dtype: torch.dtype) -> tuple["PreTrainedModel", "Proc
     """The model in the folder ``path``, frozen, in evaluation mode, and its processor."""
     import transformers
 
-    seen = look(path, WANTED)
+    seen = look(path, SOURCE)
     if seen.kind not in KINDS:
-        raise WANTED.error(path, f"looks like {seen.looks_like()}")
+        raise SOURCE.error(path, f"looks like {seen.looks_like()}")
     problem = _refusal(seen) or (None if seen.shapes else "has no safetensors")
     if problem:
-        raise WANTED.error(path, problem)
-    check_config(path, seen.config, WANTED, seen)
+        raise SOURCE.error(path, problem)
+    check_config(path, seen.config, SOURCE, seen)
     _check_shown(path, seen.kind)
-    with reading(path, WANTED):
+    with reading(path, SOURCE):
         config = transformers.CONFIG_MAPPING[seen.kind].from_dict(seen.config_copy())
     model_class = transformers.AutoModelForImageTextToText._model_mapping[type(config)]
-    check_size(path, WANTED, lambda: model_class(config), dict(seen.shapes))
-    state = own_state(path, WANTED, seen)
+    check_size(path, SOURCE, lambda: model_class(config), dict(seen.shapes))
+    state = preloaded_state(path, SOURCE, seen)
     local = {"local_files_only": True, "trust_remote_code": False}
     dtypes = {"torch_dtype" if transformers.__version__.startswith("4.") else "dtype": dtype}
     try:
@@ -147,11 +147,11 @@ def load_model(path: Path, dtype: torch.dtype) -> tuple["PreTrainedModel", "Proc
         )
     except Exception as error:  # of many kinds, by what is missing or broken
         said = str(error).strip().split("\n")[0].rstrip(".")
-        raise WANTED.error(path, f"cannot be loaded ({said})") from error
-    check_complete(path, report["missing_keys"], WANTED)
-    check_all_used(path, WANTED, model, report["unexpected_keys"])
+        raise SOURCE.error(path, f"cannot be loaded ({said})") from error
+    check_complete(path, report["missing_keys"], SOURCE)
+    check_all_used(path, SOURCE, model, report["unexpected_keys"])
     if not (template_of(processor) or seen.kind == "paligemma"):
-        raise WANTED.error(path, "has no chat template")
+        raise SOURCE.error(path, "has no chat template")
     return model.eval().requires_grad_(False), processor
 
 

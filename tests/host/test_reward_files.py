@@ -77,7 +77,7 @@ def test_running_it_says_what_to_get_and_from_where(empty, family):
     if family == "clip_reference":
         graph["reward"]["inputs"]["reward.reference"] = ["images", 0]
     told = refusal(empty, scoring(graph))
-    wanted = REWARDS[family].__dataclass_fields__["checkpoint"].metadata["checkpoint"].wanted
+    wanted = REWARDS[family].__dataclass_fields__["checkpoint"].metadata["checkpoint"].source
     assert f"No `checkpoint` is chosen for {family}: expected {wanted.what}" in told
     assert f"Get it at {wanted.page} and put it into {empty.base / 'models' / 'rewards'}" in told
 

@@ -81,7 +81,7 @@ def test_it_is_a_scorer_of_real_rewards(name, begin):
     scores = score(scorer, images)
     assert scores.shape == (5,) and scores.isfinite().all() and scores.unique().numel() == 5
     assert score(scorer, images[:0]).shape == (0,)
-    with pytest.raises(ValueError, match="wanted"):
+    with pytest.raises(ValueError, match="expected"):
         scorer.score(images, ["a prompt"])
 
 

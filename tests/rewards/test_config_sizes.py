@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from .families import FOLDER, LOCAL
 from .test_clip import build as build_clip
-from .weights_files import WANTED, refusal
+from .weights_files import SOURCE, refusal
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = [f for f, local in LOCAL.items() if local.names == FOLDER and f != "vqascore"]
@@ -114,13 +114,13 @@ def test_an_entry_of_a_header_that_is_longer_than_its_numbers(tmp_path):
 )
 def test_what_published_folders_say_passes(entry, tmp_path):
     seen = Peek(tmp_path, {"model_type": "any"}, {"layers.0.weight": (3584, 18_944)})
-    check_config(tmp_path, entry, WANTED, seen)
+    check_config(tmp_path, entry, SOURCE, seen)
 
 
 def test_a_size_of_the_weights_passes(tmp_path):
     seen = Peek(tmp_path, {}, {"layers.0.weight": (3584, 18_944)})
-    check_config(tmp_path, {"intermediate_size": 18_944}, WANTED, seen)
-    told = refusal(check_config, tmp_path, {"intermediate_size": 18_945}, WANTED, seen)
+    check_config(tmp_path, {"intermediate_size": 18_944}, SOURCE, seen)
+    told = refusal(check_config, tmp_path, {"intermediate_size": 18_945}, SOURCE, seen)
     assert "asks for intermediate_size 18945, a size that none of its weights has" in told
 
 

@@ -135,9 +135,9 @@ def test_nan_stays_with_its_image(name, images):
 @pytest.mark.parametrize(
     ("shape", "prompts", "message"),
     [
-        ((8, 8, 3), [PROMPT] * 8, r"\(8, 8, 3\).*\(batch, height, width, 3\) wanted"),
-        ((2, 3, 8, 8), [PROMPT] * 2, r"\(2, 3, 8, 8\).*wanted"),
-        ((2, 8, 8, 4), [PROMPT] * 2, r"\(2, 8, 8, 4\).*wanted"),
+        ((8, 8, 3), [PROMPT] * 8, r"\(8, 8, 3\).*expected \(batch, height, width, 3\)"),
+        ((2, 3, 8, 8), [PROMPT] * 2, r"\(2, 3, 8, 8\).*expected"),
+        ((2, 8, 8, 4), [PROMPT] * 2, r"\(2, 8, 8, 4\).*expected"),
         ((2, 8, 8, 3), [PROMPT], "1 prompts for 2 images"),
         ((2, 8, 8, 3), PROMPT, "one string for 2 images"),
     ],

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ...types import Files, check_batch, never, no_hosts
+from ...types import Files, check_batch, never_cancel, no_hosts
 from ..yes_no import check_prompt, check_question, question_field
 from .address import check_allowed, parse_url
 from .calls import Calls, Server, ServerError, together
@@ -40,7 +40,7 @@ class VqaHttpScorer:
 
     settings: "VqaHttp"
     asker: Asker
-    poll: Callable[[], None] = never
+    poll: Callable[[], None] = never_cancel
     hosts: Callable[[], str] = no_hosts
     link: Link | None = None
     warned: bool = False

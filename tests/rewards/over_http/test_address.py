@@ -285,7 +285,7 @@ def test_addresses_are_shown_as_typed(url, shown, allowed):
 @pytest.mark.parametrize(
     ("shape", "prompts", "message"),
     [
-        ((2, 8, 8, 4), [PROMPT] * 2, r"\(2, 8, 8, 4\).*wanted"),
+        ((2, 8, 8, 4), [PROMPT] * 2, r"\(2, 8, 8, 4\).*expected"),
         ((2, 8, 8, 3), [PROMPT], "1 prompts for 2 images"),
     ],
 )

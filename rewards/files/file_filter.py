@@ -3,16 +3,16 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .wanted import Wanted
+from .source import Source
 from .weights import Peek
 
 
 @dataclass(frozen=True)
-class Fitting:
+class FileFilter:
     """Whether a setting can load what a `Peek` shows, and what it wants instead."""
 
     fits: Callable[[Peek], bool]
-    wanted: Wanted
+    source: Source
 
     def __call__(self, seen: Peek) -> bool:
         return self.fits(seen)

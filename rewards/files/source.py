@@ -18,7 +18,7 @@ class Unreadable(ValueError):
         self.path, self.problem = path, problem
 
 
-class Wanted(NamedTuple):
+class Source(NamedTuple):
     """What a family loads, for its errors: a noun phrase, and the page to get it from.
 
     ``others`` are further repositories ("owner/name"): named in place of the page of a file or
@@ -47,11 +47,11 @@ def _letters(name: str) -> str:
 
 
 @contextmanager
-def reading(file: Path, wanted: Wanted) -> Iterator[None]:
+def reading(file: Path, source: Source) -> Iterator[None]:
     """Whatever fails inside is that ``file``, or one in that folder, cannot be read."""
     try:
         if file.is_dir():
             check_beside(file)
         yield
     except Exception as error:  # of whatever reads that kind of file
-        raise wanted.error(file, f"cannot be read ({reason(file, error)})") from error
+        raise source.error(file, f"cannot be read ({reason(file, error)})") from error
