@@ -116,7 +116,7 @@ def test_more_of_every_part_is_never_less(mode):
 
 
 def test_a_negative_score_has_no_product():
-    with pytest.raises(ValueError, match=r"reward_2 scored -3\.5, wanted 0 or more"):
+    with pytest.raises(ValueError, match=r"reward_2 .* got -3\.5, expected 0 or more"):
         score(combined(Product()), pictures((1.0, 2.0), (1.0, -3.5)))
     assert score(combined(Product()), pictures((1.0, -0.0))).item() == 0.0
 
@@ -177,7 +177,7 @@ def test_statistics_are_those_of_the_first_scores():
     values[[0, 3]] = NAN
     own = Statistics(WARMUP)
     for chunk in values.split(3):
-        own.see(chunk)
+        own.add(chunk)
     first = values[values.isfinite()][:WARMUP]
     assert own.count == WARMUP and own.mean == pytest.approx(first.mean().item())
     assert own.squares / own.count == pytest.approx(first.var(correction=0).item())
@@ -189,9 +189,9 @@ def test_statistics_are_those_of_the_first_scores():
 @pytest.mark.parametrize("value", [0.1, -7.3, 0.0, 1e-20])
 def test_one_known_value_counts_as_spread_one(value):
     own = Statistics(WARMUP)
-    own.see(torch.full((5,), value, dtype=torch.float64))
+    own.add(torch.full((5,), value, dtype=torch.float64))
     assert own.standardise(torch.tensor([value, value + 2.0])).tolist() == pytest.approx([0.0, 2.0])
-    own.see(torch.tensor([value + 1.0], dtype=torch.float64))
+    own.add(torch.tensor([value + 1.0], dtype=torch.float64))
     assert own.standardise(torch.tensor([value + 2.0])).item() > 2.0
 
 
@@ -237,7 +237,8 @@ def test_a_reward_that_silences_the_others_is_told_of_once(caplog):
     scores = [score(run, pictures((0.2, 0.7), (0.1, 0.8))) for _ in range(2)]
     assert torch.equal(*scores) and scores[0].min() > 1000
     (told,) = caplog.messages
-    assert told.startswith("reward_2 scored 0.7, over 100 standard deviations from its first 8")
+    wanted = "reward_2 outweighs the rewards combined with it: it scored 0.7, over 100 standard "
+    assert told.startswith(f"{wanted}deviations from its first 8")
     score(fresh(combined(Minimum(standardise=False))), pictures(*first, (0.2, 0.7)))
     score(combined(WeightedSum()), pictures(*first, (0.2, 0.7)))
     assert len(caplog.messages) == 1
