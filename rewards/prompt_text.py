@@ -2,11 +2,11 @@
 
     repair (the package ftfy), HTML entities twice, one blank for several, lower case
 
-The repair is our own code, after the defaults that ftfy documents. Until nothing changes it repairs
-entities, mojibake, ligatures, characters of full and half width, typographic quotes, line breaks,
-surrogates, terminal escapes and control characters, then applies NFC. Mojibake is UTF-8 that was
-read as Windows-1252 or Latin-1 ("â€™" for "’"), once or several times. Text that was read in
-another code page is not repaired.
+The repair is our own code, after the defaults that ftfy documents. It repairs entities, mojibake,
+ligatures, full and half width, typographic quotes, line breaks, surrogates, terminal escapes and
+control characters. Then it applies NFC, and starts again until nothing changes. Mojibake is UTF-8
+that was read as Windows-1252 or Latin-1 ("â€™" for "’"), once or several times. Text that was read
+in another code page is not repaired.
 """
 
 import html

@@ -96,7 +96,7 @@ class Shelf:
 
 def _fits(setting: Field, seen: Peek) -> bool:
     try:
-        sound = not (seen.code or seen.bare or seen.quantised)
+        sound = not (seen.code or seen.no_weights or seen.quantised)
         return sound and setting.metadata["checkpoint"](seen)
     except Exception:  # nonsense in a config.json: no family lists it
         return False
@@ -106,12 +106,12 @@ def _problem(seen: Peek) -> str:
     """Why what can be read cannot be loaded, "" if it can."""
     if seen.code:
         return f"asks to run code of its own ({seen.code} in config.json)"
-    if seen.bare:
+    if seen.no_weights:
         return "has a config.json and no weights"
     if seen.quantised:
         return f"is quantised ({seen.quantised})"
-    if seen.short:
-        return f"cannot be read as weights ({seen.short})"
+    if seen.truncated:
+        return f"cannot be read as weights ({seen.truncated})"
     settings = (setting for reward in REWARDS.values() for setting in fields(reward))
     if any("checkpoint" in each.metadata and _fits(each, seen) for each in settings):
         return ""

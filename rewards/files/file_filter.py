@@ -9,10 +9,10 @@ from .weights import Peek
 
 @dataclass(frozen=True)
 class FileFilter:
-    """Whether a setting can load what a `Peek` shows, and what it wants instead."""
+    """Whether a setting can load a file, by its `Peek`, and the `source` of files that it can."""
 
-    fits: Callable[[Peek], bool]
+    accepts: Callable[[Peek], bool]
     source: Source
 
-    def __call__(self, seen: Peek) -> bool:
-        return self.fits(seen)
+    def __call__(self, peek: Peek) -> bool:
+        return self.accepts(peek)

@@ -1,4 +1,4 @@
-"""What a family loads and where it is to be had, and what is said of a file that is not it."""
+"""What a family loads and where to get it, and the errors about files that are something else."""
 
 import re
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from .json_files import check_beside
 
 
 class Unreadable(ValueError):
-    """What lies at ``path`` has a ``problem``."""
+    """The file or folder at `path` has a `problem` ("cannot be read")."""
 
     def __init__(self, path: Path, problem: str) -> None:
         super().__init__(f"{path} {problem}.")
@@ -19,27 +19,30 @@ class Unreadable(ValueError):
 
 
 class Source(NamedTuple):
-    """What a family loads, for its errors: a noun phrase, and the page to get it from.
+    """What a family loads and where to get it, for its errors.
 
-    ``others`` are further repositories ("owner/name"): named in place of the page of a file or
-    folder that bears the name of one of them.
+    Args:
+        what: a noun phrase, such as "a CLIP model".
+        page: the address to download it from.
+        repositories: further repositories ("owner/name"). A file or folder named like one of them
+            gets that repository's page in its error.
     """
 
     what: str
     page: str
-    others: tuple[str, ...] = ()
+    repositories: tuple[str, ...] = ()
 
     def error(self, path: Path, problem: str) -> ValueError:
-        """``path`` has a ``problem`` ("looks like SigLIP", "cannot be read")."""
+        """The error that `path` has a `problem`, a verb phrase such as "looks like SigLIP"."""
         page = self.page_of(path)
-        return ValueError(f"{path} {problem}: {self.what} is wanted, to be had at {page}.")
+        return ValueError(f"{path} {problem}: expected {self.what}. Get it at {page}.")
 
     def page_of(self, path: Path) -> str:
-        """The page of what ``path`` is called after, its folder or the one above included."""
+        """The page of the repository that `path` or one of its last two folders is named after."""
         called = " ".join(_letters(part) for part in path.parts[-3:])
-        names = {_letters(re.sub(r".*/|_v\d+$", "", name)): name for name in self.others}
-        found = [name for name in names if name in called]
-        return f"https://huggingface.co/{names[max(found, key=len)]}" if found else self.page
+        names = {_letters(re.sub(r".*/|_v\d+$", "", name)): name for name in self.repositories}
+        fitting = [name for name in names if name in called]
+        return f"https://huggingface.co/{names[max(fitting, key=len)]}" if fitting else self.page
 
 
 def _letters(name: str) -> str:
@@ -48,10 +51,10 @@ def _letters(name: str) -> str:
 
 @contextmanager
 def reading(file: Path, source: Source) -> Iterator[None]:
-    """Whatever fails inside is that ``file``, or one in that folder, cannot be read."""
+    """Turn any failure inside into the error that `file` cannot be read; it may be a folder."""
     try:
         if file.is_dir():
             check_beside(file)
         yield
-    except Exception as error:  # of whatever reads that kind of file
+    except Exception as error:  # the readers of these files raise errors of many kinds
         raise source.error(file, f"cannot be read ({reason(file, error)})") from error

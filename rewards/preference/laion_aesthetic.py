@@ -29,7 +29,7 @@ HEAD = Source(
 TOWER = replace(
     IMAGE_TOWER,
     source=IMAGE_TOWER.source._replace(
-        what="CLIP ViT-L/14 of OpenAI, or its image tower", others=()
+        what="CLIP ViT-L/14 of OpenAI, or its image tower", repositories=()
     ),
     width=768,
 )

@@ -1,4 +1,4 @@
-"""Builds a vision-language model and its processor from a local folder, of a type in ``KINDS``.
+"""Builds a vision-language model and its processor from a local folder, of a type in `KINDS`.
 
 A folder is a Hugging Face one: config.json, processor, tokenizer and safetensors. One that brings
 code of its own is refused, as is a quantised one. Every error is a ValueError of one sentence.
@@ -67,7 +67,7 @@ def _refusal(seen: Peek) -> str | None:
 
 
 def _check_shown(path: Path, kind: str) -> None:
-    """Raise ValueError if the processor in ``path`` would make pictures of any size."""
+    """Raise ValueError if the processor in `path` would make pictures of any size."""
     for file in (path / name for name in ("preprocessor_config.json", "processor_config.json")):
         if not file.is_file():
             continue
@@ -79,7 +79,7 @@ def _check_shown(path: Path, kind: str) -> None:
                 continue
             most = SIDES[name] if "pixels" in name or kind.startswith("qwen") else SIDE
             if not (type(number) is int and 0 < number <= most):
-                problem = f"asks for {place} {number!r}, expected a whole number up to {most:,}"
+                problem = f"asks for {place} {number!r}, not a whole number from 1 to {most:,}"
                 raise SOURCE.error(file, problem)
 
 
@@ -114,7 +114,7 @@ def _no_num2words() -> Iterator[None]:
 
 
 def load_model(path: Path, dtype: torch.dtype) -> tuple["PreTrainedModel", "ProcessorMixin"]:
-    """The model in the folder ``path``, frozen, in evaluation mode, and its processor."""
+    """The model in the folder `path`, frozen, in evaluation mode, and its processor."""
     import transformers
 
     seen = look(path, SOURCE)

@@ -72,7 +72,7 @@ def test_garbage(tmp_path, name, suffix):
         assert "cannot be read as weights (" in str(error) and str(error).startswith(str(file))
     wrong = refusal(read_state, file, SOURCE, "b")
     assert wrong.startswith(f"{file} cannot be read as weights (")
-    assert wrong.endswith(": a thing is wanted, to be had at https://example.org/thing.")
+    assert wrong.endswith(": expected a thing. Get it at https://example.org/thing.")
 
 
 ENTRY = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
@@ -114,4 +114,4 @@ def test_a_header_is_read_up_to_100_megabytes(tmp_path, monkeypatch):
     with open(file, "r+b") as opened:
         opened.truncate(200_000_000)
     monkeypatch.setattr(weights.json, "loads", lambda text: pytest.fail(f"read {len(text)}"))
-    assert "cannot be read as weights (it has no header of safetensors)" in refusal(peek, file)
+    assert "cannot be read as weights (it has no safetensors header)" in refusal(peek, file)

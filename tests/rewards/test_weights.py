@@ -61,12 +61,12 @@ def test_folders(tmp_path):
     assert "neither a weights file nor a folder with" in refusal(peek, tmp_path / "missing.pt")
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "clip", "projection_dim": 8}))
     seen = peek(tmp_path)
-    assert (seen.kind, seen.shapes, seen.unknown, seen.bare) == ("clip", None, False, True)
+    assert (seen.kind, seen.shapes, seen.unknown, seen.no_weights) == ("clip", None, False, True)
     assert seen.looks_like() == 'a model of type "clip"'
     save_file({"a.weight": torch.zeros(2, 3)}, tmp_path / "model-1.safetensors")
     save_file({"b": torch.tensor(0.0)}, tmp_path / "model-2.safetensors")
     assert peek(tmp_path).shapes == SHAPES, "what came later shows"
-    assert not peek(tmp_path).bare
+    assert not peek(tmp_path).no_weights
     (tmp_path / "model-2.safetensors").unlink()
     assert peek(tmp_path).shapes == {"a.weight": (2, 3)}
 
@@ -119,8 +119,8 @@ def test_looks_like(tmp_path, key, prefix):
     assert peek(tmp_path / "a.safetensors").looks_like() == LOOKS_LIKE[key]
     wrong = refusal(read_state, tmp_path / "a.safetensors", SOURCE, "b")
     assert wrong == (
-        f"{tmp_path / 'a.safetensors'} looks like {LOOKS_LIKE[key]}: a thing is wanted, to be had "
-        "at https://example.org/thing."
+        f"{tmp_path / 'a.safetensors'} looks like {LOOKS_LIKE[key]}: expected a thing. Get it at "
+        "https://example.org/thing."
     )
 
 
@@ -162,4 +162,4 @@ def test_check_complete(tmp_path):
     check_complete(tmp_path, [], SOURCE)
     check_complete(tmp_path, ["x.position_ids"], SOURCE)
     wrong = refusal(check_complete, tmp_path, ["b", "a", "x.position_ids"], SOURCE)
-    assert "lacks 2 tensors, a among them: a thing is wanted" in wrong
+    assert "lacks 2 tensors, a among them: expected a thing." in wrong
