@@ -68,7 +68,8 @@ def test_a_model_that_is_refused_is_told_with_those_listed(status):
     with serve(hook=refuse) as server, pytest.raises(ValueError) as found:
         load(server, model="x").check(PROMPT)
     assert f"answered {status}: not yours" in str(found.value)
-    assert f"{server.url} lists other models: got 'x', expected {MODEL}, another" in str(found.value)
+    models = f"{MODEL}, another-model"
+    assert f"{server.url} lists other models: got 'x', expected {models}" in str(found.value)
 
 
 def chat(message, likelihoods=False, finish="length"):
