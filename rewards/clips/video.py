@@ -83,11 +83,6 @@ class VideoScorer:
 class Video:
     """Settings of Video."""
 
-    title: ClassVar[str] = "Video (frames by another reward)"
-    description: ClassVar[str] = (
-        "Scores a video by any reward for images: the mean or minimum over its frames, or steady, "
-        "which also rewards even scores."
-    )
     gradient: ClassVar[bool] = True
 
     frame_reward: Scorer | None = field(

@@ -23,10 +23,10 @@ from typing import Protocol
 import torch
 
 from ..files.config_sizes import check_all_used, check_config, check_size
-from ..files.shards import own_state, shapes_of
+from ..files.shards import preloaded_state, shapes_of
+from ..files.source import reading
 from ..files.state_dict import check_complete
-from ..files.wanted import reading
-from ..files.weights import Peek, Wanted, has_safetensors, look
+from ..files.weights import Peek, Source, has_safetensors, look
 from ..types import check_batch
 from .detections import Rule
 from .object_prompt import object_counts
@@ -186,7 +186,7 @@ class CountScorer:
         return 0.0 - (smooth if self.settings.score == "soft" else error)  # never -0.0
 
 
-def load_detector(path: Path, architecture: str, kind: str, expected: Wanted) -> torch.nn.Module:
+def load_detector(path: Path, architecture: str, kind: str, expected: Source) -> torch.nn.Module:
     """The detector in a folder: float32, frozen, in evaluation mode.
 
     Args:
@@ -203,7 +203,7 @@ def load_detector(path: Path, architecture: str, kind: str, expected: Wanted) ->
     with reading(path / "config.json", expected):
         config = model_class.config_class.from_dict(peek.config_copy())
     check_size(path, expected, lambda: model_class(config), shapes_of(path, expected, peek))
-    state = own_state(path, expected, peek)
+    state = preloaded_state(path, expected, peek)
     try:
         model, report = model_class.from_pretrained(
             path if state is None else None,
@@ -221,7 +221,7 @@ def load_detector(path: Path, architecture: str, kind: str, expected: Wanted) ->
     return model.float().eval().requires_grad_(False)
 
 
-def _check_detector(path: Path, kind: str, expected: Wanted, peek: Peek) -> None:
+def _check_detector(path: Path, kind: str, expected: Source, peek: Peek) -> None:
     """Raise ValueError unless the folder holds the whole detector of this kind."""
     if peek.kind != kind:
         raise expected.error(path, f"looks like {peek.looks_like()}")
