@@ -77,7 +77,8 @@ def run_tests(host: Host, part: str, results: Path) -> str:
         part: a key of `TESTS`.
         results: the file for pytest's results.
     """
-    command = [str(host.python), "-m", "pytest", *TESTS[part], f"--junitxml={results}"]
+    output = ["-o", "junit_family=xunit1", f"--junitxml={results}"]  # which has properties
+    command = [str(host.python), "-m", "pytest", *TESTS[part], *output]
     done = subprocess.run(
         command,
         cwd=ROOT,
