@@ -89,6 +89,11 @@ def chosen(name: str, registry: Mapping[str, type], value: Any) -> Mapping[str, 
 
     For a key that it does not know, the host gives None, and the fields by their own names.
 
+    Args:
+        name: of the input.
+        registry: what may be chosen.
+        value: of the input.
+
     Raises:
         ValueError: the registry has no such key.
     """
