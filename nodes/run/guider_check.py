@@ -229,7 +229,7 @@ class GuiderCheck:
     def _tied(self, t: float, what: str) -> ValueError:
         return ValueError(
             f"{WHO} works only at the sigmas of the schedule: got {what} at sigma "
-            f"{self._sigma(t):.4g} between them, expected an answer by the sigma alone. Set "
+            f"{self._sigma(t):.4g} between them, expected one that depends on the call alone. Set "
             "finish_steps and lookahead to 0, and choose another kernel than glass."
         )
 

@@ -45,12 +45,15 @@ class SearchInputs:
     sampler: FlowSampler = wire("sampler", "From the VP-SDE Flow Sampler node.")
     sigmas: Tensor = wire(
         "sigmas",
-        "From the VP Flow Scheduler or any other scheduler. With split sigmas the high half is "
-        "searched, and another sampler continues from the latent.",
+        "From the VP Flow Scheduler or any other scheduler. With split sigmas, connect the high "
+        "half. Another sampler then continues from the latent output.",
     )
     latent_image: dict[str, Any] = wire("latent", "Size of the image, or the image to start from.")
     vae: Any = wire("vae", "Decodes every particle for the reward. preview_vae is cheaper.")
-    reward: HostReward = wire("reward", "From the Reward Model Loader: what the search maximises.")
+    reward: HostReward = wire(
+        "reward",
+        "What the search maximises. From the Reward Model Loader or Combine Rewards.",
+    )
     prompt: str = needed(
         "",
         "The text that the reward compares the image with, usually the guider's prompt.",
@@ -65,16 +68,16 @@ class SearchInputs:
     )
     finish_steps: int = needed(
         4,
-        "Plain steps that finish each of the best particles, out of the budget. Use 1 or 2 for "
-        "few-step models, 4 or more for others. A lookahead of as many steps replaces the finish. "
-        "0 returns the search's own prediction, which is blurred unless the model is few-step.",
+        "Plain steps that finish each of the best particles. They are part of the budget. Use 1 or "
+        "2 for few-step models, 4 or more for others. A lookahead of as many steps replaces the "
+        "finish. 0 returns the search's own prediction, which is blurred for many-step models.",
         min=0,
         max=1000,
     )
     top_k: int = needed(
         1,
-        "Best images to finish and return, best first, each from another start if possible. Each "
-        "costs finish_steps NFE.",
+        "Number of images to finish and return, best first. Each comes from a different start if "
+        "possible, and costs finish_steps NFE.",
         min=1,
         max=64,
     )
@@ -87,7 +90,8 @@ class SearchInputs:
     )
     target_reward: float | None = advanced(
         None,
-        "The search ends early once a particle reaches this reward. Not connected: it does not.",
+        "The search ends early once a particle reaches this reward. If not connected, there is no "
+        "such limit.",
         min=-1e9,
         max=1e9,
         step=0.01,

@@ -68,8 +68,8 @@ class RolloverBudgetForcing(Method):
             "min": 1,
             "max": 64,
             "advanced": True,
-            "tooltip": "Children of one parent tried at once. 1 is the paper's method. More fill a "
-            "large GPU, but children tried after the first better one are lost.",
+            "tooltip": "Children of one parent tried at once. 1 is the paper's method. More use a "
+            "large GPU better, but waste the children tried after the first better one.",
         },
     )
 
