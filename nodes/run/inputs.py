@@ -34,10 +34,10 @@ def advanced(default: Any, tooltip: str, **limits: Any) -> Any:
 
 @dataclass(frozen=True)
 class SearchInputs:
-    """What a search node gets besides its method. Names are the node's inputs, in its order.
+    """The inputs of a search node, except those of its method, in the node's order.
 
-    A new input is one field here. One with a socket is a connection. Any other is a widget, which
-    the report lists as `reported` makes it.
+    A new input is one field here. A field with a `socket` is a connection. Any other field is a
+    widget, and the report lists its value, converted by `reported` if the field has that.
     """
 
     noise: Any = wire("noise", "Its seed decides every particle's noise.")
@@ -163,15 +163,15 @@ class SearchInputs:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> SearchInputs:
-        """From a node's inputs; an absent or empty optional one has its default."""
+        """Read a node's inputs. An optional input that is absent or empty gets its default."""
         required = {f.name for f in fields(cls) if f.default is MISSING}
         absent = dict.fromkeys(required - values.keys())
         return cls(**absent, **{k: v for k, v in values.items() if v is not None or k in required})
 
     def connections(self) -> dict[str, Any]:
-        """By name what has to come from a node: needed connections, and others that are there.
+        """The connections by name: all required ones, and the optional ones that are connected.
 
-        A LATENT is left out: it is a dictionary, which a plain value may be, too.
+        A LATENT is left out, because a dictionary may also be a plain value.
         """
         sockets = [f for f in fields(self) if f.metadata.get("socket", "latent") != "latent"]
         wired = {f.name: (getattr(self, f.name), f.metadata.get("required")) for f in sockets}
@@ -182,9 +182,12 @@ class SearchInputs:
         }
 
     def entries(self, method: Mapping[str, Any]) -> dict[str, Any]:
-        """The inputs as report entries, those of the `method` among them.
+        """The inputs as report entries, in the node's order.
 
-        For an optional connection, the entry says whether there was one.
+        The entry of an optional connection says whether it was connected.
+
+        Args:
+            method: report entries of the method's settings.
         """
         entries: dict[str, Any] = {}
         for each in fields(self):
@@ -199,7 +202,7 @@ class SearchInputs:
 
 
 def node_inputs(method: list[io.Input]) -> list[io.Input]:
-    """A search node's inputs: those of every search, with the `method`'s own among them."""
+    """All inputs of a search node. Those of its `method` follow METHOD_AFTER."""
     inputs: list[io.Input] = []
     for each in fields(SearchInputs):
         inputs.append(_node_input(each))
