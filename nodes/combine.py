@@ -19,8 +19,8 @@ class CombineRewards(io.ComfyNode):
             node_id="FlowSearchRewardCombine",
             display_name="Combine Rewards",
             category=CATEGORY,
-            description="Makes one reward of two to four, for a search, Score Images or another "
-            "Combine Rewards.",
+            description="Combines two to four rewards into one. Connect it to a search, to Score "
+            "Images or to another Combine Rewards.",
             search_aliases=["reward", "weighted sum", "ensemble", "constraint", "multi-objective"],
             inputs=[
                 FlowReward.Input(

@@ -19,8 +19,8 @@ class VPFlowScheduler(io.ComfyNode):
             node_id="FlowSearchScheduler",
             display_name="VP Flow Scheduler",
             category=CATEGORY,
-            description="Sigmas for flow models, spaced in the time of an interpolant. Works with "
-            "any sampler.",
+            description="Makes sigmas for flow models, spaced in the time of an interpolant. Works "
+            "with any sampler.",
             search_aliases=["vp schedule", "flow sigmas"],
             inputs=[
                 io.Int.Input(
@@ -35,14 +35,14 @@ class VPFlowScheduler(io.ComfyNode):
                     "spacing",
                     options=list(SPACINGS),
                     default="exp",
-                    tooltip="exp, as in the paper, has small first steps, where the layout is "
-                    "decided, and large last ones. linear has equal steps.",
+                    tooltip="exp is the paper's choice. Its first steps are small, since they "
+                    "decide the layout, and its last ones are large. linear has equal steps.",
                 ),
                 combo(
                     "interpolant",
                     INTERPOLANTS,
-                    "Interpolant whose time is divided into steps. Use the sampler's. VP spends "
-                    "most steps at high noise.",
+                    "Interpolant whose time is divided into steps. Use the same as in the sampler. "
+                    "vp spends most steps at high noise.",
                 ),
                 io.Float.Input(
                     "denoise",
@@ -50,8 +50,8 @@ class VPFlowScheduler(io.ComfyNode):
                     min=0.01,
                     max=1.0,
                     step=0.01,
-                    tooltip="Below 1 it starts from the latent of the sampler (image to image). "
-                    "Lower values keep the result closer to it.",
+                    tooltip="Below 1, sampling starts from the latent of the sampler (image to "
+                    "image). Lower values keep the result closer to that latent.",
                 ),
             ],
             outputs=[io.Sigmas.Output()],

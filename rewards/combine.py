@@ -29,8 +29,8 @@ def _standardise() -> bool:
         default=True,
         metadata={
             "tooltip": "Bring rewards with different units to one scale: (score - mean) / standard "
-            f"deviation. Both are those of the first {WARMUP} images of the run; Score Images "
-            "uses all its images.",
+            f"deviation. Both come from the first {WARMUP} images of the run. Score Images uses "
+            "all its images.",
         },
     )
 

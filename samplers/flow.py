@@ -27,7 +27,7 @@ class Flow:
         start: ids -> latents (K,*D) at the first time, distributed about `centre`.
         noise: ids -> standard normal rows (K,*D).
         uniform: id, n -> (n,) uniforms in [0, 1).
-        lead: times before `times`, which the ODE crosses.
+        lead: times before `times`. The ODE crosses them, and nothing is scored there.
         end: where the sampler lands and a finish ends; 0 is the clean image.
         centre: the mean of `start`.
         path: the path of latents and times.
@@ -74,8 +74,8 @@ class Flow:
 
         Args:
             ids: of the new particles.
-            around: the start (1,*D), if neighbours are wanted.
-            radius: r.
+            around: a start (1,*D), whose neighbours the new latents are. None: pure noise.
+            radius: r of the neighbours, in [0, 1].
         """
         x = self.start(ids)
         if around is None:
@@ -98,7 +98,7 @@ class Flow:
             kernel: the flow's own or another.
             x, x0: latents at t and their predicted clean latents, (K,*D) each.
             t, s: model times, s < t.
-            ids: of the children, whose noise is used.
+            ids: of the children. Each child's id selects its noise.
 
         Returns:
             Latents (K,*D) at s, and x0 there if the kernel evaluated it.
@@ -117,7 +117,7 @@ class Flow:
         Args:
             x: latents (K,*D) at t.
             t, noisier: model times, t < noisier.
-            ids: of the noisier copies, whose noise is used.
+            ids: of the noisier copies. Each copy's id selects its noise.
         """
         kept = self.path.alpha(noisier) / self.path.alpha(t)
         std = math.sqrt(self.path.sigma(noisier) ** 2 - (kept * self.path.sigma(t)) ** 2)
@@ -145,7 +145,7 @@ class Flow:
         return x, x0, t
 
     def look_ahead(self, x: Tensor, x0: Tensor, steps: Sequence[int], nodes: int) -> Tensor:
-        """x0 (K,*D) at the end of each row's own descent.
+        """Clean latents (K,*D): each row's x0 after `nodes` more evaluations down from its time.
 
         Args:
             x, x0: latents and their predicted clean latents, (K,*D) each.

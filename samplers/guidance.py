@@ -69,15 +69,15 @@ STRENGTH = {
     "min": 0.0,
     "max": 1e6,
     "step": 0.05,
-    "tooltip": "How far each step moves up the reward; 0 turns guidance off. relative: in lengths "
-    "of the step's noise. theory: 1 over the temperature, so it depends on the reward's units. "
-    "tempered: a factor, as in the paper's code. Too much draws images that fool the reward.",
+    "tooltip": "How far each step moves towards a higher reward. 0 turns guidance off. Its unit "
+    "depends on the schedule. Too much gives images that fool the reward.",
 }
 SCHEDULE = {
     "choices": tuple(SCHEDULES),
-    "tooltip": "How the strength is spread over the steps. relative: a share of each step's noise, "
-    "whatever the reward's units. theory: the noise's variance times the gradient, as the target "
-    "law demands. tempered: as the paper's code, ever stronger towards the end.",
+    "tooltip": "How the strength is spread over the steps.\nrelative: in proportion to each step's "
+    "noise. The reward's units do not matter.\ntheory: the noise's variance times the gradient. "
+    "The strength is 1 over the temperature, in the reward's units.\ntempered: as in the paper's "
+    "code, stronger towards the end.",
 }
 
 

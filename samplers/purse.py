@@ -46,12 +46,12 @@ class Prices:
 
     @property
     def born(self) -> int:
-        """A new particle, scored."""
+        """Rows of a new particle and its score."""
         return self.birth + self.score
 
     @property
     def step(self) -> int:
-        """A child, scored."""
+        """Rows of a child and its score."""
         return self.child + self.score
 
 
@@ -63,12 +63,12 @@ class Purse:
         total: NFE in all; infinite for the plain sampler.
         cost: NFE of one network row, 2 with classifier-free guidance.
         nfe: NFE spent so far.
-        checked: NFE of these that checked whether the guider remembers calls.
+        checked: the part of `nfe` that checked whether the guider remembers calls.
         network_calls: so far.
         reserved: rows kept for the finish.
         counts: of decodes, frames, rewards, gradients and the like.
         seconds: by the names in PARTS.
-        wait: returns when the device is idle.
+        wait: blocks until the device is idle, so that times are right.
         started: when the run began, on the clock of `elapsed`.
     """
 
@@ -131,7 +131,7 @@ class Purse:
         self.cost = max(self.cost, cost)
 
     def begin_check(self) -> None:
-        """Let the calls that follow show what a row costs: they check the guider."""
+        """Begin the check of the guider. Its calls measure what a row costs."""
         self.cost = 1
 
     def end_check(self, nfe: int) -> None:

@@ -28,7 +28,7 @@ def check_budget(
     """Refuse, before any compute, a budget that cannot carry a search and its finish.
 
     Args:
-        needed: network rows of the search, at least.
+        needed: fewest network rows with which the search works.
         steps: times at which it works.
         finish: how it ends.
         budget: NFE in all.
@@ -148,7 +148,7 @@ def _searched(
 def _repeated(search: Search, task: Task) -> Iterator[SearchEvent]:
     """The search again and again, while the budget left carries it whole.
 
-    Its particles may have cost less than their price, or its steps had no use for more.
+    Budget is left if particles cost less than their price, or if no step could use more of it.
     """
     left = math.inf
     while True:

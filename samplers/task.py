@@ -33,9 +33,9 @@ class Task:
         lookahead: ODE evaluations down to 0 after which a particle is scored.
         steering: guides what the flow's own kernel proposes.
         batch: how many rows go through the network at once.
-        counts_itself: the denoiser charges the purse, as the host's counter does.
+        counts_itself: whether the denoiser charges the purse itself, as the host's network does.
         on_call: called after each network call. A driver stops the search in it.
-        on_made: called with how particles were made.
+        on_made: called for each group of new particles, with how they were made.
         failed: by id, why a particle has no score. The task fills it in.
         ids: the ids of new particles.
     """
@@ -195,8 +195,9 @@ class Task:
     def finish(self, particle: Particles, nodes: int) -> Particles:
         """Carry one particle to the flow's end by `nodes` steps of the ODE, and score it.
 
-        The last prediction is scored, and it is the result x if the end is 0. At an end above 0 it
-        would be blurred, so a lookahead's end is scored. With `nodes` 0 the own `clean` is scored.
+        With an end of 0, the last prediction is the result x and is scored. With an end above 0,
+        that prediction is blurred, so after a lookahead the particle's `clean` is scored. With
+        `nodes` 0 the particle's `clean` is scored, too.
         """
         flow, ids, last = self._paid, self._new_ids(1), len(self.times)
         t, end = self.times[int(particle.steps)], flow.end
@@ -228,7 +229,7 @@ class Task:
     def look(self, nodes: int) -> tuple[Tensor, Tensor]:
         """x0 of the first particle, and x0 after `nodes` more evaluations, (1,*D) each, paid.
 
-        No particle is born: the search draws this one again.
+        This makes no particle. The search draws the same first particle afterwards.
         """
         self.purse.require(self.prices.birth + nodes)
         x, x0 = self._paid.cross_lead(self.flow.start([0]))
@@ -248,7 +249,7 @@ class Task:
         return self.flow.uniform(self._new_ids(1)[0], n)
 
     def resume(self, particle: int, batch: MicroBatch) -> None:
-        """The next particle has this id and goes through the network by `batch`."""
+        """Give the next particle this id, and call the network by `batch` from now on."""
         self.ids, self.batch = count(particle), batch
 
     @property

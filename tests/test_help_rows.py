@@ -4,6 +4,9 @@ from pathlib import Path
 
 import pytest
 from pack.rewards import REWARDS
+from pack.samplers.guidance import GUIDANCES
+from pack.samplers.interpolants import INTERPOLANTS
+from pack.samplers.kernels import KERNELS
 from pack.samplers.search import SEARCHES
 from pack.tools.help_rows import completed
 
@@ -11,6 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 HELP = {
     "FlowSearchParticles": [SEARCHES],
     "FlowSearchRewardLoader": [REWARDS],
+    "FlowSearchVPSDESampler": [KERNELS, INTERPOLANTS, GUIDANCES],
 }
 PAGES = {f"web/docs/{node}{lang}.md": r for node, r in HELP.items() for lang in ("", "/zh")}
 

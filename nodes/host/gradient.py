@@ -63,8 +63,8 @@ class HostGradients:
         scores = score(self.objective.reward, images, self.objective.prompt)
         if not scores.requires_grad:
             raise ValueError(
-                "Guidance follows the reward's gradient: got scores without one, expected settings "
-                "of the reward with which it has one."
+                "Guidance needs the reward's gradient: got scores without one, expected scores "
+                "with one. Change the settings of the reward, or turn guidance off."
             )
         return scores
 

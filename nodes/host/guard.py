@@ -28,7 +28,9 @@ def guard(task: str, logged: set[str] | None = None) -> Iterator[None]:
             if task in logged:
                 return
             logged.add(task)
-        log.warning("Flow Search could not %s: %s. It goes on without.", task, cause(error))
+        log.warning(
+            "Flow Search could not %s: %s. The run continues without it.", task, cause(error)
+        )
 
 
 def cancelled(error: BaseException) -> bool:

@@ -150,7 +150,7 @@ class HostObjective:
         first, whole, small = len(scores) - len(images), self.images.whole, self.images.small
         finite = [row for row, worth in enumerate(scores) if math.isfinite(worth)]
         order = sorted(finite, key=lambda row: -scores[row])
-        with guard("make small pictures for the panel", self.logged):
+        with guard("make small images for the panel", self.logged):
             small = {
                 row: small[row] if row < first else shrink(images[row - first])
                 for row in order[: self.SMALL]

@@ -140,7 +140,7 @@ def _where(setting: Field) -> str:
 def _broken_files() -> str:
     """What is wrong with files that are there but cannot be loaded, at most two."""
     broken = list(RewardFiles.scan().broken.values())[:2]
-    return f" What cannot be loaded: {'; '.join(broken)}." if broken else ""
+    return f" Files that cannot be loaded: {'; '.join(broken)}." if broken else ""
 
 
 def resolve(name: str) -> Path:

@@ -30,8 +30,8 @@ def run_batch(
         workflow: id of its workflow.
 
     Returns:
-        LATENT (B,*D), IMAGE (N,H,W,3) and the report; that of the first search holds all in `batch`
-        where there are several.
+        LATENT (B,*D), IMAGE (N,H,W,3) and the report. It is that of the first search. If there are
+        several searches, its entry `batch` has the reports of all.
     """
     context = get_executing_context()
     prompt_id = context.prompt_id if context else None
@@ -45,7 +45,7 @@ def run_batch(
 
 
 def _search_each(plan: Plan, sender: Sender) -> list[Result]:
-    """One search after the other. If one is cancelled or fails, the images so far are saved."""
+    """Run one search after the other. If one is cancelled or fails, save the images so far."""
     inputs, names = plan.inputs, (sender.node_id, sender.prompt_id)
     noise, results = _noise(plan), []
     bars = Progress(inputs.budget * len(plan.jobs))
@@ -65,7 +65,7 @@ def _search_each(plan: Plan, sender: Sender) -> list[Result]:
 
 
 def _noise(plan: Plan) -> Tensor:
-    """The batch's noise (B,*D); a replay has that of the image that it repeats."""
+    """The batch's noise (B,*D). A replay uses the noise of the image that it repeats."""
     images = [job.image for job in plan.jobs]
     index = {"batch_index": images} if images != list(range(len(images))) else {}
     return plan.inputs.noise.generate_noise(plan.latent | {"samples": plan.samples} | index)

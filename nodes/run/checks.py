@@ -22,7 +22,7 @@ from .plan import Job, MethodChoice, Plan
 
 
 def check_values(inputs: SearchInputs) -> None:
-    """Refuse values in place of connections, and numbers that are none."""
+    """Refuse plain values in place of connections, and a target that is not finite."""
     check_wired(**inputs.connections())
     if inputs.target_reward is not None and not math.isfinite(inputs.target_reward):
         raise ValueError(
@@ -31,7 +31,7 @@ def check_values(inputs: SearchInputs) -> None:
 
 
 def check_inputs(inputs: SearchInputs) -> list[float]:
-    """Refuse inputs that no search can work with; returns the model times of the sigmas."""
+    """Refuse inputs that no search can use. Returns the sigmas as model times."""
     kernel_of(inputs.sampler)
     check_kind(inputs.guider)
     patcher = inputs.guider.model_patcher
@@ -50,10 +50,12 @@ def check_inputs(inputs: SearchInputs) -> list[float]:
 
 
 def check_method(method: MethodChoice, sampler: FlowSampler, times: Sequence[float]) -> None:
-    """Refuse guidance that the method has no use for.
+    """Refuse guidance that the method cannot use.
 
     Args:
-        times: those at which the search works.
+        method: of the node.
+        sampler: of the node, with its guidance.
+        times: falling model times at which the search works.
     """
     guidance, search = sampler.guidance, method.search
     if guidance.strength and not search.guided:
@@ -80,13 +82,13 @@ def check_method(method: MethodChoice, sampler: FlowSampler, times: Sequence[flo
 def check_kernel(plan: Plan) -> None:
     """Refuse a kernel that explodes on the search's own steps.
 
-    A method whose steps are those of the ODE takes none of the kernel's, and a replay takes no new
-    ones.
+    Nothing is checked for a method that follows the ODE instead of the kernel, nor for a replay,
+    which repeats steps of an earlier search.
     """
     inputs, times, end = plan.inputs, plan.inside, plan.times[-1]
     if inputs.replay or not plan.method.search.guided:
         return
-    lands = end > 0.0 and not inputs.finish_steps  # the last step, then, is the kernel's
+    lands = end > 0.0 and not inputs.finish_steps  # then the kernel also takes the last step
     inputs.sampler.kernel_settings.check([*times, end] if lands else times)
 
 

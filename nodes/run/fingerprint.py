@@ -1,7 +1,7 @@
-"""What a search is made with beyond its settings, short enough for the report.
+"""Identifies what a search ran with beyond its settings, in a few entries of the report.
 
-A replay compares it: size and CFG exactly, conditioning and start latent by a hash of their bits.
-Another device may round these bits in another way.
+A replay compares these entries: size and CFG exactly, conditioning and start latent by a hash of
+their bits. These bits may differ between devices, because devices round differently.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ LEVELS = 6  # of lists in lists
 
 
 def identity(guider: Any, samples: Tensor, mask: Tensor | None) -> dict[str, Any]:
-    """Report entries that identify what a search is made with.
+    """Report entries that identify what a search ran with.
 
     Args:
-        guider: the host's guider, whose conditioning and CFG count.
+        guider: the host's guider. Its conditioning and CFG are identified.
         samples: (1,*D) latent, as the network takes it.
         mask: its part of the noise mask.
     """
@@ -39,7 +39,7 @@ def identity(guider: Any, samples: Tensor, mask: Tensor | None) -> dict[str, Any
 
 
 def _fingerprint_entry(name: str, value: Any) -> dict[str, str]:
-    """A fingerprint under its name. A tensor without bits gives none, and a line in the log."""
+    """A fingerprint under its name; no entry, and a line in the log, if the value has none."""
     try:
         return {name: fingerprint(value)}
     except Exception as error:

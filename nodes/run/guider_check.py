@@ -1,16 +1,17 @@
-"""Asks a guider the same question twice, and refuses one that gives another answer.
+"""Calls a guider twice with the same latent, and refuses it if the answers differ.
 
-A search asks for many particles in no order of steps. Momentum, running averages, step counters and
-caches would mix them, and so would means over the rows of a call. Guiders, patches and wrappers may
-have any of these, and no list of names covers them all. So before the search spends more, one
-row goes down the schedule as in any sampler. Then its questions are asked again: together with
-another row, after other times, and between the sigmas of the schedule where the search will ask.
+A search calls the guider for many particles, and not in the order of the steps. Momentum, running
+averages, step counters and caches would mix the particles, and so would means over the rows of a
+call. Guiders, patches and wrappers may have any of these, and no list of names covers them all. So
+before the search spends more, one row goes down the schedule as in any sampler. Then the same calls
+are made again: together with another row, after other times, and at a sigma between those of the
+schedule.
 
     x at t_0, y at t_k, z at s | x beside another at t_0 | z at s again | y at t_k again
 
-s is the lowest sigma between those of the schedule at which the search asks. The second time it is
-the next float32, because a guider that looks sigmas up finds neither. Without such a sigma, s is
-the last of the schedule.
+s is the lowest sigma between those of the schedule at which the search will call. The second time
+the next float32 is used, because a guider that looks sigmas up in a table finds neither. If the
+search calls at no such sigma, s is the last of the schedule.
 """
 
 from __future__ import annotations
@@ -44,13 +45,13 @@ NEAR = 1e-3  # tolerance for calls of other shapes, or at the next float32
 
 @dataclass
 class Answer:
-    """The network's answer to one row.
+    """A call of one row, and the network's answer.
 
     Args:
-        x: (1,*D) question.
-        t: its time.
-        x0: (1,*D) answer.
-        cost: NFE that it took.
+        x: (1,*D) latent of the call.
+        t: time of the call.
+        x0: (1,*D) predicted clean latent.
+        cost: NFE of the call.
     """
 
     x: Tensor
@@ -67,8 +68,8 @@ class GuiderCheck:
         network: of the guider's model.
         batch: how many rows go together.
         times: falling times of the schedule.
-        between: falling times between these, at which the search will ask, too.
-        after_call: follows each network call.
+        between: falling times between these, at which the search will also call.
+        after_call: called after each network call.
     """
 
     network: Network
@@ -81,8 +82,8 @@ class GuiderCheck:
     def rows(self) -> int:
         """Network rows of the whole check.
 
-        The least (LEAST) are x, and z twice. Two rows together are not tried then, so particles go
-        one by one.
+        The least (LEAST) are x once and z twice. Then two rows are not tested together, so
+        particles go one by one.
         """
         return 6 + len(self.between)
 
@@ -140,7 +141,7 @@ class GuiderCheck:
             raise self._tied(t, why) from error
 
     def _again(self, lowest: Answer, before: Answer) -> None:
-        """Ask for the lowest again; `before` is the answer that led to it."""
+        """Repeat the call at the lowest time; `before` is the answer that led to it."""
         if not self.between:
             return self._repeat(lowest)
         t = float(np.nextafter(np.float32(lowest.t), np.float32(0.0)))
@@ -155,13 +156,13 @@ class GuiderCheck:
         raise self._tied(t, f"an answer that the call before changed by {off:.2g}")
 
     def _repeat(self, answer: Answer) -> None:
-        """Ask the same question again, alone as before."""
+        """Repeat a call, again with this row alone."""
         off = self._off(answer, self._ask(answer.x, answer.t))
         if off > self._tolerance(SAME):
             raise self._remembers(answer.t, off)
 
     def _beside(self, answer: Answer) -> None:
-        """Ask the same question again, together with a row that is its mirror image."""
+        """Repeat a call together with a second row, the mirror image of the first."""
         mirrored = 0.5 * answer.x.flip(-1)
         pair = None
         if self.batch.size > 1:
@@ -229,7 +230,7 @@ class GuiderCheck:
     def _tied(self, t: float, what: str) -> ValueError:
         return ValueError(
             f"{WHO} works only at the sigmas of the schedule: got {what} at sigma "
-            f"{self._sigma(t):.4g} between them, expected an answer by the sigma alone. Set "
+            f"{self._sigma(t):.4g} between them, expected one that depends on the call alone. Set "
             "finish_steps and lookahead to 0, and choose another kernel than glass."
         )
 
@@ -238,10 +239,10 @@ class GuiderCheck:
 
 
 def check_answers(plan: Plan, job: Job, network: Network, task: Task, x: Tensor) -> None:
-    """Before a search, refuse a guider that answers the same question in two ways.
+    """Before a search, refuse a guider that gives two answers to the same call.
 
-    A guider that is safe by its kind is not asked. What wraps its network is asked once it changes
-    a call. A replay follows one particle, so nothing is asked.
+    A pure guider is not tested at once: the test runs if a wrapper changes one of its calls. A
+    replay follows one particle, so it is not tested.
 
     Args:
         plan: the node's.
@@ -268,9 +269,9 @@ def check_answers(plan: Plan, job: Job, network: Network, task: Task, x: Tensor)
 
 
 def sigmas_between(job: Job, task: Task) -> list[float]:
-    """Sigmas between those of the schedule, at which finish, lookahead or kernel will ask.
+    """Sigmas between those of the schedule, at which finish, lookahead or kernel will call.
 
-    Of the way furthest down these are the first and the last.
+    Only the first and the last sigma of the longest descent are returned.
     """
     t, end, nodes = task.times[-1], 0.0, task.lookahead
     if nodes == AUTOMATIC:

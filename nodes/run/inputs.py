@@ -34,10 +34,10 @@ def advanced(default: Any, tooltip: str, **limits: Any) -> Any:
 
 @dataclass(frozen=True)
 class SearchInputs:
-    """What a search node gets besides its method. Names are the node's inputs, in its order.
+    """The inputs of a search node, except those of its method, in the node's order.
 
-    A new input is one field here. One with a socket is a connection. Any other is a widget, which
-    the report lists as `reported` makes it.
+    A new input is one field here. A field with a `socket` is a connection. Any other field is a
+    widget, and the report lists its value, converted by `reported` if the field has that.
     """
 
     noise: Any = wire("noise", "Its seed decides every particle's noise.")
@@ -45,12 +45,15 @@ class SearchInputs:
     sampler: FlowSampler = wire("sampler", "From the VP-SDE Flow Sampler node.")
     sigmas: Tensor = wire(
         "sigmas",
-        "From the VP Flow Scheduler or any other scheduler. With split sigmas the high half is "
-        "searched, and another sampler continues from the latent.",
+        "From the VP Flow Scheduler or any other scheduler. With split sigmas, connect the high "
+        "half. Another sampler then continues from the latent output.",
     )
     latent_image: dict[str, Any] = wire("latent", "Size of the image, or the image to start from.")
     vae: Any = wire("vae", "Decodes every particle for the reward. preview_vae is cheaper.")
-    reward: HostReward = wire("reward", "From the Reward Model Loader: what the search maximises.")
+    reward: HostReward = wire(
+        "reward",
+        "What the search maximises. From the Reward Model Loader or Combine Rewards.",
+    )
     prompt: str = needed(
         "",
         "The text that the reward compares the image with, usually the guider's prompt.",
@@ -65,16 +68,16 @@ class SearchInputs:
     )
     finish_steps: int = needed(
         4,
-        "Plain steps that finish each of the best particles, out of the budget. Use 1 or 2 for "
-        "few-step models, 4 or more for others. A lookahead of as many steps replaces the finish. "
-        "0 returns the search's own prediction, which is blurred unless the model is few-step.",
+        "Plain steps that finish each of the best particles. They are part of the budget. Use 1 or "
+        "2 for few-step models, 4 or more for others. A lookahead of as many steps replaces the "
+        "finish. 0 returns the search's own prediction, which is blurred for many-step models.",
         min=0,
         max=1000,
     )
     top_k: int = needed(
         1,
-        "Best images to finish and return, best first, each from another start if possible. Each "
-        "costs finish_steps NFE.",
+        "Number of images to finish and return, best first. Each comes from a different start if "
+        "possible, and costs finish_steps NFE.",
         min=1,
         max=64,
     )
@@ -87,7 +90,8 @@ class SearchInputs:
     )
     target_reward: float | None = advanced(
         None,
-        "The search ends early once a particle reaches this reward. Not connected: it does not.",
+        "The search ends early once a particle reaches this reward. If not connected, there is no "
+        "such limit.",
         min=-1e9,
         max=1e9,
         step=0.01,
@@ -159,15 +163,15 @@ class SearchInputs:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> SearchInputs:
-        """From a node's inputs; an absent or empty optional one has its default."""
+        """Read a node's inputs. An optional input that is absent or empty gets its default."""
         required = {f.name for f in fields(cls) if f.default is MISSING}
         absent = dict.fromkeys(required - values.keys())
         return cls(**absent, **{k: v for k, v in values.items() if v is not None or k in required})
 
     def connections(self) -> dict[str, Any]:
-        """By name what has to come from a node: needed connections, and others that are there.
+        """The connections by name: all required ones, and the optional ones that are connected.
 
-        A LATENT is left out: it is a dictionary, which a plain value may be, too.
+        A LATENT is left out, because a dictionary may also be a plain value.
         """
         sockets = [f for f in fields(self) if f.metadata.get("socket", "latent") != "latent"]
         wired = {f.name: (getattr(self, f.name), f.metadata.get("required")) for f in sockets}
@@ -178,9 +182,12 @@ class SearchInputs:
         }
 
     def entries(self, method: Mapping[str, Any]) -> dict[str, Any]:
-        """The inputs as report entries, those of the `method` among them.
+        """The inputs as report entries, in the node's order.
 
-        For an optional connection, the entry says whether there was one.
+        The entry of an optional connection says whether it was connected.
+
+        Args:
+            method: report entries of the method's settings.
         """
         entries: dict[str, Any] = {}
         for each in fields(self):
@@ -195,7 +202,7 @@ class SearchInputs:
 
 
 def node_inputs(method: list[io.Input]) -> list[io.Input]:
-    """A search node's inputs: those of every search, with the `method`'s own among them."""
+    """All inputs of a search node. Those of its `method` follow METHOD_AFTER."""
     inputs: list[io.Input] = []
     for each in fields(SearchInputs):
         inputs.append(_node_input(each))

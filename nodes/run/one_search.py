@@ -45,7 +45,7 @@ class Result:
 
     Args:
         latent: (1,*D), as the host's samplers return it.
-        images: (N,H,W,3) of its `top_k` particles, best first; of videos all frames.
+        images: (N,H,W,3) of its `top_k` particles, best first. For videos, all frames.
         report: JSON-ready.
     """
 
@@ -55,15 +55,15 @@ class Result:
 
 
 class OneSearch:
-    """One search, and who follows it: each event goes to the trace, then to each watcher.
+    """One search and its watchers: each event goes to the trace, then to each watcher.
 
-    The watchers are the best image, the watchdog, the panel, the bars, and the journal, in this
-    order: later ones show what earlier ones found.
+    The watchers are the best image, the watchdog, the panel, the bars and the journal, in this
+    order, because later ones use what earlier ones found.
 
     Args:
-        plan: the node's.
+        plan: of the node.
         job: this search.
-        sender: whose events it sends.
+        sender: sends its events to the browser.
         progress: the bars of the node.
         safe: saves what is found.
     """
@@ -110,7 +110,7 @@ class OneSearch:
         return Result(latent, self.images, record.report())
 
     def unfinished(self, error: BaseException | None) -> list[Part]:
-        """The best image so far and its report, in any thread: what may change is copied.
+        """The best image so far and its report. Safe in any thread: what may change is copied.
 
         Args:
             error: what ended the search; None while it runs.
@@ -153,7 +153,7 @@ class OneSearch:
         return network.clock.to_host(best.x, end)  # another sampler goes on from there
 
     def _objectives(self, network: Network) -> tuple[HostObjective, HostObjective]:
-        """What scores particles, and what scores finished ones; the watchdog, if there is one."""
+        """What scores particles, and what scores finished ones. Also makes the watchdog."""
         inputs, record = self.plan.inputs, self.record
         remember = 1 if inputs.watchdog is None else inputs.watchdog.at_once
 

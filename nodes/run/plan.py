@@ -37,11 +37,11 @@ class Job:
         search: the node's method, or the replay of an earlier search's winner.
         finish: how it ends.
         rules: when it ends early.
-        lookahead: evaluations of the ODE before a particle is scored; -1 is automatic.
-        image: whose noise of the batch its particles have.
+        lookahead: ODE evaluations before a particle is scored. -1 is automatic.
+        image: index in the batch of the image whose noise its particles use.
         made_with: report entries that identify shape, CFG, conditioning and latent.
-        replayed: the report that a replay repeats; empty for a new search.
-        warnings: what report and log say about the replay.
+        replayed: the report of the search that a replay repeats. Empty for a new search.
+        warnings: lines about the replay, for report and log.
     """
 
     search: Search
@@ -59,14 +59,14 @@ class Plan:
     """What a search node will do.
 
     Args:
-        inputs: the node's.
-        method: the node's.
-        entries: settings of the node and of what is connected to it, as the report lists them.
+        inputs: of the node.
+        method: of the node.
+        entries: settings of the node and of what is connected to it, as report entries.
         times: falling model times of the sigmas, the landing included.
         lead: times before the search window, which the ODE crosses.
         inside: times at which the search works.
         cost: NFE of one network row.
-        latent: the LATENT that comes out, but for its samples.
+        latent: the LATENT output, before its samples are replaced.
         samples: (B,*D) latents to start from, as the model takes them.
         jobs: one search for each of the B latents.
     """

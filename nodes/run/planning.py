@@ -1,4 +1,4 @@
-"""From a node's inputs to its plan. Whatever can be known to be wrong is refused here."""
+"""Makes the plan of a search node from its inputs. Wrong inputs are refused here."""
 
 from __future__ import annotations
 
@@ -28,10 +28,14 @@ RATIOS = ("downscale_ratio_spacial", "downscale_ratio_temporal")  # spelt so by 
 
 
 def plan(inputs: SearchInputs, method: MethodChoice) -> Plan:
-    """What the node will do.
+    """Make the plan of a search node.
+
+    Args:
+        inputs: of the node.
+        method: of the node.
 
     Raises:
-        ValueError: one sentence, for inputs with which it cannot be done.
+        ValueError: the inputs cannot be searched. The message says why.
     """
     check_values(inputs)
     entries = inputs.entries(method.entries)
@@ -93,7 +97,7 @@ def new_jobs(plan: Plan) -> list[Job]:
 
 
 def replay_jobs(plan: Plan, entries: Mapping[str, Any]) -> list[Job]:
-    """The winners of an earlier search again, one for each latent."""
+    """Replays of the winners of an earlier search, one for each latent."""
     inputs = plan.inputs
     settings = {name: entries[name] for name in ("prompt", "window_start", "window_end")}
     settings |= inputs.sampler.settings
@@ -116,11 +120,11 @@ def replay_jobs(plan: Plan, entries: Mapping[str, Any]) -> list[Job]:
 
 
 def identified(job: Job, plan: Plan, row: int) -> Job:
-    """The job with the identity of its inputs, compared with the report that a replay repeats.
+    """The job with the fingerprints of its inputs. A replay compares them with its report.
 
     Args:
-        job: without it.
-        plan: the node's.
+        job: without fingerprints.
+        plan: of the node.
         row: of the batch.
 
     Raises:

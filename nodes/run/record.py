@@ -1,4 +1,4 @@
-"""What one search has done so far, and the report that is made from it at any time."""
+"""What one search has done so far, and the report about it."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from .plan import Job, Plan
 
 @dataclass
 class Record:
-    """The books of one search.
+    """What one search has done so far.
 
     Args:
-        plan: the node's.
+        plan: of the node.
         job: this search.
         purse: what it spends.
         batch: how many rows go through the network together.
         trace: the rows of its report.
         book: how its particles came about.
         outcome: its best particles and why it stopped.
-        warnings: what the report says beside the numbers.
+        warnings: lines of the report.
         watchdog: what a watchdog spends.
-        logged: failures of the report that the log has already.
+        logged: tasks whose failure is already in the log.
     """
 
     plan: Plan

@@ -1,4 +1,4 @@
-"""The winner of an earlier search, made again: what the input `replay` of a search node holds."""
+"""The input `replay` of a search node: makes the winner of an earlier search again."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ log = logging.getLogger("flow_search")
 ROUNDING = 1e-4  # relative: a reward may change a little with the rows that it is scored with
 NAME = 1024  # characters of a file name
 BYTES = 1 << 28  # of an image file
-PICTURE = re.compile(r"\.png(\s*\[\w+\])?\s*$", re.IGNORECASE)
-SAME = ("shape", "cfg")  # what a report and its replay share exactly, whatever the device
+IMAGE_NAME = re.compile(r"\.png(\s*\[\w+\])?\s*$", re.IGNORECASE)
+SAME = ("shape", "cfg")  # entries that must be equal in a report and its replay, on any device
 
 
 def replays(
@@ -34,13 +34,13 @@ def replays(
         text: a report, or the name of a saved image that holds one.
         images: number of latents.
         seed: of the node's noise.
-        times: of the node's sigmas.
+        times: the node's sigmas as model times.
         settings: report entries on which a trajectory depends.
 
     Raises:
-        ValueError: there is no such report, or it was made with something else.
+        ValueError: there is no such report, or the inputs differ from those in it.
     """
-    is_name = isinstance(text, str) and len(text) <= NAME and PICTURE.search(text)
+    is_name = isinstance(text, str) and len(text) <= NAME and IMAGE_NAME.search(text)
     reports = saved_reports(text.strip()) if is_name else read(text)
     if len(reports) != images:
         raise ValueError(
@@ -53,14 +53,14 @@ def replays(
 
 
 def winner(report: dict[str, Any]) -> Replay:
-    """The way of the report's winner, scored as it was."""
+    """The replay of the report's winner, with the lookahead of its search."""
     best, setting = report["best"], report["settings"].get("lookahead", 0)
     lookahead = report["spent"].get("lookahead", setting)
     return Replay.of(report.get("lineage", []), best["path"], best["reward"], lookahead)
 
 
 def compare(report: Mapping[str, Any], reward: float) -> list[str]:
-    """What the log says when a replay's reward is not that of the report that it repeats."""
+    """A warning, also logged, if the replay's reward differs from that of its report."""
     if not report or math.isclose(reward, report["best"]["reward"], rel_tol=ROUNDING):
         return []
     line = (
@@ -72,7 +72,11 @@ def compare(report: Mapping[str, Any], reward: float) -> list[str]:
 
 
 def agree(report: Mapping[str, Any], made_with: Mapping[str, Any]) -> None:
-    """Refuse a report that was made with anything else.
+    """Refuse a replay whose inputs differ from those of its report.
+
+    Args:
+        report: of the earlier search.
+        made_with: report entries of the replay.
 
     Raises:
         ValueError: an entry that both have differs.
@@ -88,9 +92,9 @@ def agree(report: Mapping[str, Any], made_with: Mapping[str, Any]) -> None:
 
 
 def differences(report: Mapping[str, Any], made_with: Mapping[str, Any]) -> list[str]:
-    """What the log says where conditioning or start latent are not those of the report.
+    """Warnings, also logged, if conditioning or start latent differ from those of the report.
 
-    Text encoders and VAEs round as their device does, so the same inputs may differ in their bits.
+    Text encoders and VAEs round differently on each device, so equal inputs may differ in bits.
     """
     names = {"conditioning": "conditioning (prompt, LoRA)", "latent": "latent_image"}
     lines = [
@@ -135,16 +139,14 @@ def saved_text(path: Path) -> str:
         with Image.open(path, formats=["PNG"]) as image:
             return image.info.get(KEY) or image.text.get(KEY, "{}")
     except UnidentifiedImageError as error:
-        raise ValueError(
-            "The file is no PNG, or it is cut short: expected a saved image."
-        ) from error
+        raise ValueError("The file is no PNG or is incomplete: expected a saved image.") from error
     except Exception as error:  # the library raises a dozen classes for what is broken
         lines = str(error).splitlines() or [type(error).__name__]
         raise ValueError(f"The image cannot be read: {lines[0][:100]}") from error
 
 
 def located(name: str) -> Path:
-    """Path of the file that a name with an optional [output] or [input] means.
+    """The path of the file with this name, which may end with [output] or [input].
 
     Raises:
         ValueError: the name leads out of these folders, or there is no such file.

@@ -50,9 +50,7 @@ def schema(node_id: str, name: str, description: str, method: list[io.Input]) ->
     )
 
 
-def respond(
-    cls: type[io.ComfyNode], method: MethodChoice, inputs: dict[str, Any]
-) -> io.NodeOutput:
+def respond(cls: type[io.ComfyNode], method: MethodChoice, inputs: dict[str, Any]) -> io.NodeOutput:
     """Run, keep the report for SaveImage's metadata, and answer.
 
     Args:
@@ -64,7 +62,7 @@ def respond(
     planned = plan(SearchInputs.of(inputs), method)
     latent, images, report = run_batch(planned, hidden.node_id, hidden.workflow)
     report, text = writable(report)
-    with guard("keep the report for saved pictures"):
+    with guard("keep the report for saved images"):
         pictures = thumbnails(images, report)
         keep(hidden.info, hidden.node_id, report, hidden.index, pictures)
     shown = {"flow_search_report": [text], "flow_search_images": winners(images, report, cls)}

@@ -18,9 +18,9 @@ Rows = list[dict[str, Any]]
 class Watchdog:
     """Scores the particles that a search moves to and returns, each once, in their trace rows.
 
-    The search learns nothing of it. Images are taken from the objective while it has them: the
-    best `HostObjective.kept` of those scored since the search last moved. Any other image is
-    decoded again. A failed particle is not scored.
+    It never affects the search. It uses the images that the objective keeps: the best
+    `HostObjective.kept` of those scored since the search last moved. Any other image is decoded
+    again. A failed particle is not scored.
 
     Args:
         objective: scores with the second reward. Its purse is not the search's.
@@ -34,7 +34,7 @@ class Watchdog:
         self.scored: set[int] = set()
 
     def pace(self) -> float:
-        """Seconds that a score has taken so far."""
+        """Mean seconds of a score so far."""
         purse = self.objective.purse
         return purse.seconds["reward"] / max(1, purse.counts["rewards"])
 
@@ -70,7 +70,7 @@ class Watchdog:
         return []
 
     def score(self, particles: Particles, images: Mapping[int, Tensor]) -> Rows:
-        """Score those that were not scored before; returns their trace rows.
+        """Score the particles that have no score yet. Returns their trace rows.
 
         Args:
             particles: (K,) of the search.

@@ -58,7 +58,7 @@ class Live:
             rows: the trace rows that it added or changed.
             images: what the objective kept of it.
         """
-        with guard("show a picture in the panel", self.logged):
+        with guard("show an image in the panel", self.logged):
             for particle in self._to_show(event, rows, images):
                 image = self.gallery.find(particle)
                 self.events.show(particle, partial(self.gallery.message, particle, image))
@@ -82,7 +82,7 @@ class Live:
             best: id of the result.
             start: id of the start that it descends from.
         """
-        with guard("show a picture in the panel", self.logged):
+        with guard("show an image in the panel", self.logged):
             for particle in [*list(winners)[:0:-1], best]:
                 size = RESULT if particle == best else THUMBNAIL
                 small = shrink(winners[particle][0])

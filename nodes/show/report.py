@@ -206,8 +206,8 @@ def unspent(stopped: str, nfe: int, budget: int) -> list[str]:
     if stopped != "budget" or nfe > 0.9 * budget:
         return []
     return [
-        f"{budget - nfe} of {budget} NFE are left. At the highest cost seen, they are too few for "
-        "another particle."
+        f"{budget - nfe} of {budget} NFE are left. They are too few for another particle at the "
+        "highest price so far."
     ]
 
 

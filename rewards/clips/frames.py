@@ -10,8 +10,8 @@ from ..types import ReadsClips, Scorer, check_batch
 def frames_setting() -> int:
     """The setting `frames` of a reward for videos."""
     tooltip = (
-        "Evenly spaced frames to score, with the first and the last (1: only the middle). More "
-        "cost more. 0 scores all."
+        "Number of evenly spaced frames to score, first and last included. 1 scores only the "
+        "middle frame, 0 all frames. More frames cost more."
     )
     return field(default=8, metadata={"min": 0, "max": 10_000, "step": 1, "tooltip": tooltip})
 

@@ -120,7 +120,7 @@ class SiglipScore:
         default="",
         metadata={
             "tooltip": "Folder of the SigLIP model under models/rewards, or its weights file next "
-            "to the tokenizer (spiece.model or tokenizer.json). Not NaFlex.",
+            "to the tokenizer (spiece.model or tokenizer.json). NaFlex models do not work.",
             "checkpoint": FileFilter(is_siglip, MODEL),
         },
     )

@@ -18,7 +18,7 @@ from .yes_no import Answers, check_prompt, check_question, find_answers, form_fi
 
 Tokens = Mapping[str, Any] | Sequence[Any]  # rows of (token, weight), or {encoder: rows}
 EXPECTED = (
-    "expected a vision-language model that the host's Generate Text node can show an image "
+    "expected a vision-language model that takes images in ComfyUI's Generate Text node "
     "(Qwen3-VL, Qwen3.5, Gemma 3 or 4)"
 )
 
@@ -130,7 +130,7 @@ def probe(clip: HostClip | None) -> tuple[torch.nn.Module, Answers]:
     speakers = [part for part in parts if _has(part, "logits", "generate")]
     if not (speakers and _has(clip, "tokenize", "generate", "decode")):
         raise ValueError(f"The connected CLIP generates no text: {EXPECTED}.")
-    image_tokens(clip, "A picture?", torch.zeros(64, 64, 3))
+    image_tokens(clip, "An image?", torch.zeros(64, 64, 3))
     return speakers[0], find_answers(lambda word: _token(clip, word))
 
 

@@ -169,9 +169,9 @@ def form_field() -> str:
     return field(
         default="probability",
         metadata={
-            "tooltip": "probability: that of the answer, 0 to 1, as published for VQAScore. log: "
-            "its logarithm. log_margin: log less the log of the opposite answer. The last two suit "
-            "gradients better.",
+            "tooltip": "probability is that of the answer, 0 to 1, as published for VQAScore. log "
+            "is its logarithm. log_margin subtracts the logarithm of the opposite answer. log and "
+            "log_margin suit gradients better.",
             "choices": ("probability", "log", "log_margin"),
         },
     )

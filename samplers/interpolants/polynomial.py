@@ -1,4 +1,4 @@
-"""Polynomial interpolant: the linear path on another clock."""
+"""Polynomial interpolant: the linear path with its time stretched."""
 
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -8,7 +8,7 @@ from typing import ClassVar
 class Polynomial:
     """alpha = (1-t)^n, sigma = 1 - (1-t)^n. n = 1 is the linear interpolant."""
 
-    description: ClassVar[str] = "The linear path on another clock, between linear and vp."
+    description: ClassVar[str] = "The linear path with its time stretched, between linear and vp."
 
     exponent: float = field(
         default=2.0,

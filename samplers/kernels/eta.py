@@ -22,8 +22,7 @@ class Eta(SDE):
     """
 
     description: ClassVar[str] = (
-        "Exact in the noise level, and in that alone: cleaner at few steps, stable at any "
-        "diffusion_norm."
+        "Keeps the noise level exact: cleaner at few steps, stable at any diffusion_norm."
     )
 
     def __call__(self, x: Tensor, x0: Tensor, t: float, s: float) -> Transition:

@@ -13,10 +13,10 @@ WAVE = 8  # trajectories walked together. It is fixed, since ids and so the nois
 
 @dataclass(frozen=True)
 class BestOfN(Method):
-    """As many whole trajectories as the budget buys. The last x0 of each is scored.
+    """Draws as many whole trajectories as the budget buys, and scores the last x0 of each.
 
-    Each costs one NFE a step. Trajectories are those of the kernel: with diffusion_norm 0 on the
-    linear path they follow the ODE, as in the BoN of arXiv 2503.19385.
+    A trajectory costs one NFE per step. The kernel makes its steps. With diffusion_norm 0 on the
+    linear path it follows the ODE, as in the BoN of arXiv 2503.19385.
     """
 
     description: ClassVar[str] = (

@@ -15,8 +15,9 @@ from .rounds import Method, Round, check_least
 class CoDe(Method):
     """On each path K children run `block` steps independently, then the best one goes on.
 
-    Singh et al., arXiv 2502.00968. K follows from the budget. Only the end of a block is scored,
-    and the last block may be shorter. A block of 1 is SVDD, one block over all steps is best of N.
+    Singh et al., arXiv 2502.00968. K follows from the budget. Particles are scored only at the end
+    of a block, and the last block may be shorter. With blocks of 1 step this is SVDD. With one
+    block of all steps it is best of N.
     """
 
     description: ClassVar[str] = "CoDe: as svdd, but in blocks of several steps."

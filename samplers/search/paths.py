@@ -61,8 +61,8 @@ def best_of_each(particles: Particles, paths: int, before: Particles | None = No
     Args:
         particles: rows of all paths.
         paths: how many.
-        before: where no row of a path can have children, the path's best row of these is taken;
-            None: of `particles`.
+        before: rows to fall back on. If no row of a path can have children, the path's best row of
+            these is returned. None: of `particles`.
     """
     before = before or particles
     chosen = []

@@ -17,16 +17,18 @@ from .tries import Path, draw
 class RolloverBudgetForcing(Method):
     """Tries children of one particle per path, and rolls unused tries over to the next step.
 
-    Kim et al., arXiv 2503.19385, Algorithm 2, with all paths in step as in its released code. Each
-    path starts at the best of its initial particles, whose reward is r*, and may try `quota`
-    children per step. It moves to a child with reward > r* at once, and the tries that are left
-    roll over to the next step. When the quota is used up it moves to the best child, and r* stays.
-    From the last step it does not move: the rest of the budget buys children there.
+    Kim et al., arXiv 2503.19385, Algorithm 2. All paths advance together, as in its released code.
+    Each path starts at the best of its initial particles, whose reward is r*. It may try `quota`
+    children per step. It moves at once to a child with reward > r*, which becomes the new r*. Tries
+    that are left roll over to the next step. When the quota is used up, the path moves to the best
+    child, and r* stays. At the last step no path moves: the rest of the budget buys children there.
 
-    quota 0 is automatic: (F - I B) // (N B), at least 1, for F particles in the budget, I initial
-    particles, B paths and N times. Departures from the released code: the whole budget is used (the
-    code stops at F - 1), in equal shares; a single time gets more initial particles; the driver
-    keeps the best particle of all steps; a path never moves to a child whose x0 is not finite.
+    quota 0 is automatic: (F - I B) // (N B), at least 1. The budget is F particles, I are the
+    initial particles of a path, B the paths and N the times. Departures from the released code:
+    - The whole budget is used, in equal shares. The code stops at F - 1.
+    - A schedule of a single time gets more initial particles.
+    - The driver keeps the best particle of all steps.
+    - A path never moves to a child whose x0 is not finite.
     """
 
     description: ClassVar[str] = (
@@ -68,8 +70,8 @@ class RolloverBudgetForcing(Method):
             "min": 1,
             "max": 64,
             "advanced": True,
-            "tooltip": "Children of one parent tried at once. 1 is the paper's method. More fill a "
-            "large GPU, but children tried after the first better one are lost.",
+            "tooltip": "Children of one parent tried at once. 1 is the paper's method. More use a "
+            "large GPU better, but waste the children tried after the first better one.",
         },
     )
 
@@ -106,20 +108,20 @@ class RolloverBudgetForcing(Method):
             yield from self._more_starts(task)
 
     def _even_quota(self, task: Task) -> int:
-        """Children of one path and step that the budget buys if all steps get as many."""
+        """How many children per path and step the budget buys, if every step gets the same."""
         price, shared = task.prices, shared_rows(self, self.rounds(len(task.times)), task.prices)
         free = int(task.left) - self.init_particles * self.paths * price.born - shared
         return max(1, free // (len(task.times) * self.paths * price.step))
 
     def _paths(self, parents: Particles, quota: int, task: Task) -> list[Path]:
-        """Paths with equal shares of the children that the budget buys, any rest to the first."""
+        """Paths that share the children that the budget buys equally. The first get any rest."""
         shared = shared_rows(self, self.rounds(len(task.times)), task.prices)
         buys = max(0, int((task.left - shared) // task.prices.step)) if task.last_step else 0
         shares = [buys // self.paths + (i < buys % self.paths) for i in range(self.paths)]
         return [Path(parents[i], quota, task.last_step, share) for i, share in enumerate(shares)]
 
     def _more_starts(self, task: Task) -> Iterator[SearchEvent]:
-        """With a single time there is no step to draw children at, so draw more starts."""
+        """Draw more starts: with a single time, no step has children."""
         while n := min(self.init_particles * self.paths, task.purse.buys(task.prices.born)):
             more = replace(task.born(n), paths=torch.arange(n) // self.init_particles)
             yield SearchEvent("born", more, task.purse.nfe)

@@ -70,7 +70,7 @@ class Search(Protocol):
 
 
 class Method:
-    """What most searches answer to the questions of `Search`.
+    """The base of the searches: the usual values of what `Search` asks for.
 
     Attributes:
         description: one sentence, shown in the node's tooltip and in its help.
@@ -84,7 +84,7 @@ class Method:
 
 
 def check_least(search: Search, least: Mapping[str, float]) -> None:
-    """Refuse settings that are too small, or no number.
+    """Refuse settings that are too small, or NaN.
 
     Args:
         search: whose settings.

@@ -24,11 +24,11 @@ class SMC(Method):
     Their law at step k is p(x_t) exp(b_k r(x0|t)/lambda), with lambda the temperature (Wu et al.,
     arXiv 2306.17775; Kim et al., arXiv 2501.05803). At each step
       log_w += (b_k r_k - b_(k-1) r_(k-1))/lambda.
-    Particles are resampled when the effective sample size falls below a share of their number, but
-    not after the last step, where nothing more is drawn. Tempering: b_k = 1 (none), or (k+1)/N over
-    N times (linear), which trusts early, blurred predictions less. A guided step draws from a law q
-    in place of the kernel's p. Then log_w gains log p/q, which keeps the particles' law. The
-    particle with the highest reward wins, not the heaviest.
+    Particles are resampled when the effective sample size falls below a share of their number. They
+    are not resampled after the last step. Tempering: b_k = 1 (none), or (k+1)/N over N times
+    (linear), which trusts early, blurred predictions less. A guided step draws from a law q in
+    place of the kernel's p. Then log_w gains log p/q, which keeps the particles' law. The result is
+    the particle with the highest reward, not the one with the highest weight.
     """
 
     description: ClassVar[str] = (
@@ -41,8 +41,9 @@ class SMC(Method):
         metadata={
             "min": 0.001,
             "max": 1000.0,
-            "tooltip": "Lambda, in units of the reward. Lower follows the reward more, higher the "
-            "model. Use 0.5 for counts, about 0.1 for VQAScore, 0.01 for PickScore.",
+            "tooltip": "Lambda, in units of the reward. Lower values follow the reward more, "
+            "higher values the model. Use 0.5 for counts, about 0.1 for VQAScore, 0.01 for "
+            "PickScore.",
         },
     )
     tempering: str = field(

@@ -17,10 +17,10 @@ from .rounds import Method, Round, check_least
 class SVDD(Method):
     """At each step every path has K children, and one of them goes on.
 
-    Li et al., arXiv 2408.08252, Algorithm 1 (SVDD-PM). A child goes on with probability
-    exp(r/alpha)/sum exp(r/alpha); with alpha 0 the best does. K follows from the budget. Departure
-    from the paper and from the released code of arXiv 2503.19385: the first K particles are K
-    noises, not one noise K times.
+    Li et al., arXiv 2408.08252, Algorithm 1 (SVDD-PM). A child with reward r goes on with
+    probability exp(r/alpha)/sum exp(r/alpha). With alpha 0 the best child goes on. K follows from
+    the budget. Departure from the paper, and from the released code of arXiv 2503.19385: the first
+    K particles start from K noises, not from one noise K times.
     """
 
     description: ClassVar[str] = (

@@ -33,7 +33,7 @@ ONE_LINE = {
     "no temp folder": "store the result for the panel: NotADirectoryError",
     "no output folder": "keep the journal of the search: NotADirectoryError",
     "a workflow in circles": "store the result for the panel: ValueError: Circular reference",
-    "a workflow that cannot be changed": "keep the report for saved pictures",
+    "a workflow that cannot be changed": "keep the report for saved images",
     "settings that are no numbers": "write all of the settings as JSON",
     "settings that are anything": "write all of the settings as JSON",
     "settings in circles": "write all of the settings as JSON: ValueError: Circular reference",

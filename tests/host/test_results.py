@@ -85,7 +85,7 @@ def test_what_is_left_of_a_budget_is_said(host):
     report = host.probe(graph)["report"]
     assert report["spent"]["nfe"] == 8 and report["stopped"] == "budget"
     assert report["warnings"] == [
-        "2 of 10 NFE are left. At the highest cost seen, they are too few for another particle."
+        "2 of 10 NFE are left. They are too few for another particle at the highest price so far."
     ]
 
 

@@ -1,7 +1,7 @@
-"""The pictures that the template browser shows: python -m tests.workflows.thumbnails [demo output]
+"""The images that the template browser shows: python tools/workflows/thumbnails.py [demo output]
 
-A card for each workflow; for the demo, given the folder of a `dev.py demo`, what its three runs
-drew.
+It draws a card for each workflow. The demo's card shows what its three runs drew, if the folder of
+a `dev.py demo` is an argument.
 """
 
 import sys

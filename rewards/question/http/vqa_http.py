@@ -133,7 +133,8 @@ class VqaHttp:
     model: str = field(
         default="",
         metadata={
-            "tooltip": "Name of a vision model on the server. Empty takes the first that it lists."
+            "tooltip": "Name of a vision model on the server. If empty, the first that the server "
+            "lists."
         },
     )
     question: str = question_field()
@@ -164,7 +165,8 @@ class VqaHttp:
     concurrency: int = field(
         default=8,
         metadata={
-            "tooltip": "Requests at a time. Use as many as the server answers in parallel.",
+            "tooltip": "Requests sent at the same time. Use as many as the server answers in "
+            "parallel.",
             "min": 1,
             "max": 64,
             "step": 1,
@@ -183,8 +185,8 @@ class VqaHttp:
     retries: int = field(
         default=3,
         metadata={
-            "tooltip": "How often to repeat a request that timed out, broke off or was refused for "
-            "now. Then the search ends with an error.",
+            "tooltip": "How often to repeat a request that timed out, broke off or met a busy "
+            "server. After that, the search ends with an error.",
             "min": 0,
             "max": 10,
             "step": 1,
