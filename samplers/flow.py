@@ -10,6 +10,7 @@ from torch import Tensor
 
 from .interpolants.linear import Linear
 from .kernels import ODE
+from .regions import Box, patched
 from .types import Denoiser, Interpolant, Kernel
 
 Drawn = Callable[[Sequence[int]], Tensor]  # particle ids (K,) -> rows (K,*D)
@@ -30,6 +31,8 @@ class Flow:
         end: where the sampler lands and a finish ends; 0 is the clean image.
         centre: the mean of `start`.
         path: the path of latents and times.
+        changing: (*S) bool on the CPU, the cells of a latent that its noise reaches, S being its
+            axes in space and time; None: all.
 
     Raises:
         ValueError: the times are empty or do not fall.
@@ -45,6 +48,7 @@ class Flow:
     end: float = 0.0
     centre: Tensor | float = 0.0
     path: Interpolant = Linear()
+    changing: Tensor | None = None
 
     def __post_init__(self) -> None:
         every = [*self.lead, *self.times, self.end]
@@ -65,17 +69,25 @@ class Flow:
         """The plain step on the latents' own path."""
         return ODE(self.path)
 
-    def born(self, ids: Sequence[int], around: Tensor | None = None, radius: float = 1.0) -> Tensor:
+    def born(
+        self,
+        ids: Sequence[int],
+        around: Tensor | None = None,
+        radius: float = 1.0,
+        boxes: Sequence[Box] = (),
+    ) -> Tensor:
         """Latents (K,*D) of pure noise; with `around` (1,*D), neighbours of that start.
 
         centre + sqrt(1 - r^2) (around - centre) + r (new - centre) has the law of a start for any
-        r in [0, 1].
+        r in [0, 1]. With `boxes` each is that inside its box, and `around` outside.
         """
         x = self.start(ids)
         if around is None:
             return x
-        kept = math.sqrt(1.0 - radius**2)
-        return self.centre + kept * (around - self.centre) + radius * (x - self.centre)
+        if radius < 1.0:
+            kept = math.sqrt(1.0 - radius**2)
+            x = self.centre + kept * (around - self.centre) + radius * (x - self.centre)
+        return patched(around, x, boxes) if boxes else x
 
     def led(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Latents that begin at x (K,*D), carried along `lead` to the first time, and x0 there."""

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from .batching import MicroBatch, OneAtATime, OutOfMemory
 from .purse import Prices
+from .regions import Box
 from .task import Task
 from .types import Made, Particles, SearchEvent
 
@@ -29,6 +30,7 @@ RANGES = {  # of an origin's whole numbers
     "row": (0, 1023),
     "nodes": (0, 100_000),
 }
+FARTHEST = 1 << 20  # end of a region, in cells
 LONGEST = 100_000  # origins in a lineage
 STARTS = 1000  # of them, noises alone, which cost nothing
 
@@ -38,6 +40,8 @@ class Origin:
     """One particle's birth: row `row` of `rows` in its network calls.
 
     start: the noise alone, about which the next is a neighbour at `radius`; the others as in Made.
+    `box`: the region in which a start or a birth differs from the start before it, or that was
+    noised back up; () is everything.
     """
 
     id: int
@@ -48,6 +52,7 @@ class Origin:
     row: int = 0
     radius: float = 1.0
     nodes: int = 0
+    box: Box = ()
 
 
 @dataclass
@@ -59,17 +64,21 @@ class Book:
 
     def add(self, made: Made) -> None:
         """What a task tells of new particles."""
-        for i, parent, (rows, row) in zip(made.ids, made.parents, made.places, strict=True):
+        boxes = made.boxes or [()] * len(made.ids)
+        columns = zip(made.ids, made.parents, made.places, boxes, strict=True)
+        for i, parent, (rows, row), box in columns:
             self.origins[i] = Origin(
-                i, made.kind, made.step, parent, rows, row, made.radius, made.nodes
+                i, made.kind, made.step, parent, rows, row, made.radius, made.nodes, tuple(box)
             )
-            fresh = parent < 0 or (made.kind == "born" and made.radius >= 1.0)
+            whole = made.kind == "born" and made.radius >= 1.0 and not box
+            fresh = parent < 0 or whole
             self.roots[i] = i if fresh else self.root(parent)
 
     def root(self, particle: int) -> int:
         """The id of the start that a particle descends from, itself if it is one.
 
-        A neighbour of another start descends from that; at radius 1 it is a new start.
+        A neighbour of another start descends from that. At radius 1 and without a box it is a new
+        start.
         """
         return self.roots.get(particle, particle)
 
@@ -162,22 +171,24 @@ class Replay:
         particle: Particles | None = None
         x: Tensor | None = None
         before = -1  # the start that the next is a neighbour of
+        passed: dict[int, Particles] = {}  # the last particle of the way at each step
         for origin in self.way:
             place = origin.rows, origin.row
             task.resume(origin.id, Padded(rows=origin.rows, row=origin.row))
-            score = origin is self.way[-1]
+            score, boxes = origin is self.way[-1], [origin.box] if origin.box else ()
             if origin.kind in ("start", "born"):
-                ids, x = task.starts(1, around=x, radius=origin.radius)
+                ids, x = task.starts(1, around=x, radius=origin.radius, boxes=boxes)
                 if origin.kind == "born":
                     particle = task.born_from(ids, x, score=score)
                     particle = replace(particle, paths=torch.tensor([self.path]))
-                task.on_made(Made("born", ids, [before], 0, [place], origin.radius))
+                task.on_made(Made("born", ids, [before], 0, [place], origin.radius, boxes=boxes))
                 before = origin.id
             elif origin.kind == "renoise":
-                particle = task.renoise(particle, origin.step)
+                particle = task.renoise(particle, origin.step, passed.get(origin.step), boxes)
             else:
                 plain = task.flow.ode if origin.kind == "ode" else None
                 particle = task.propose(particle, score=score, kernel=plain)
+            passed[origin.step] = particle
         yield SearchEvent("propose", particle, task.purse.nfe)
         if self.end:
             task.resume(self.end.id, MicroBatch())
@@ -217,13 +228,24 @@ def _origin(entry: Any, name: str) -> Origin:
         elif key == "radius":
             good = type(value) in (int, float) and 0.0 <= value <= 1.0
             expected = "a number from 0 to 1"
+        elif key == "box":
+            good, expected = _is_box(value), "low and high end of one to three axes, low below high"
         else:
             low, high = RANGES[key]
             good = type(value) is int and low <= value <= high
             expected = f"a whole number from {low} to {high}"
         if not good:
             raise ValueError(f"{name}.{key}: got {repr(value)[:60]}, expected {expected}.")
-    return Origin(**entry)
+    return Origin(**entry | {"box": tuple(entry.get("box", ()))})
+
+
+def _is_box(value: Any) -> bool:
+    """Whether a report's entry is a region."""
+    if not isinstance(value, list | tuple) or len(value) not in (2, 4, 6):
+        return False
+    if not all(type(end) is int and 0 <= end <= FARTHEST for end in value):
+        return False
+    return all(low < high for low, high in zip(value[::2], value[1::2], strict=True))
 
 
 def _misplaced(before: Origin | None, origin: Origin) -> str:
@@ -237,6 +259,8 @@ def _misplaced(before: Origin | None, origin: Origin) -> str:
         return f"id {origin.id}, expected one above {before.id}, the id before it"
     if origin.row >= origin.rows:
         return f"row {origin.row}, expected less than its rows, {origin.rows}"
+    if origin.box and (origin.kind not in ("start", "born", "renoise") or not before):
+        return f"a box of kind {origin.kind}, expected one only where a start or a path changes"
     if origin.kind in ("start", "born"):
         least = before.id if before else -1
         if not least <= origin.parent < origin.id or (origin.parent >= 0 and not before):
@@ -255,6 +279,10 @@ def entries(lineage: Sequence[Origin]) -> list[dict[str, Any]]:
     """A lineage as JSON-ready dictionaries, without what is at its default."""
     plain = asdict(Origin(0, "born"))
     return [
-        {k: v for k, v in asdict(origin).items() if k in ("id", "kind") or v != plain[k]}
+        {
+            k: list(v) if k == "box" else v
+            for k, v in asdict(origin).items()
+            if k in ("id", "kind") or v != plain[k]
+        }
         for origin in lineage
     ]

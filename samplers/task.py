@@ -14,8 +14,9 @@ from .batching import MicroBatch
 from .flow import Flow
 from .judging import judged
 from .purse import BudgetExceeded, Prices, Purse
+from .regions import Box, axes, patched
 from .steering import Steering
-from .types import Kernel, Made, Objective, Particles
+from .types import Blaming, Kernel, Made, Objective, Particles
 
 
 @dataclass
@@ -77,11 +78,16 @@ class Task:
         return self.purse.left
 
     def starts(
-        self, n: int, around: Tensor | None = None, radius: float = 1.0
+        self,
+        n: int,
+        around: Tensor | None = None,
+        radius: float = 1.0,
+        boxes: Sequence[Box] = (),
     ) -> tuple[list[int], Tensor]:
-        """Ids and latents (n,*D) of pure noise, or of neighbours of the start `around` (1,*D)."""
+        """Ids and latents (n,*D) of pure noise, or of neighbours of the start `around` (1,*D), each
+        inside its box alone if there are `boxes`."""
         ids = self._new_ids(n)
-        return ids, self.flow.born(ids, around, radius)
+        return ids, self.flow.born(ids, around, radius, boxes)
 
     def born(self, n: int, score: bool = True) -> Particles:
         """`n` new particles of pure noise, evaluated at the search's first time."""
@@ -94,16 +100,17 @@ class Task:
         parents: Sequence[int] = (),
         score: bool = True,
         radius: float = 1.0,
+        boxes: Sequence[Box] = (),
     ) -> Particles:
         """The particles that begin at x (K,*D), evaluated at the first time.
 
         Args:
-            parents: ids of those of whose starts these are neighbours at `radius`.
+            parents: ids of those of whose starts these are neighbours at `radius`, in `boxes`.
         """
         self.purse.require(len(ids) * (self.prices.born if score else self.prices.birth))
         zeros, parents = [0] * len(ids), parents or [-1] * len(ids)
         x, x0 = self._paid.led(x)
-        self._tell("born", ids, parents, 0, radius)
+        self._tell("born", ids, parents, 0, radius, boxes)
         return self._judged(x, x0, ids, parents, zeros, zeros, score)
 
     def brood(
@@ -155,15 +162,27 @@ class Task:
             particles = self.propose(particles, score=score and step == last, kernel=kernel)
             yield particles
 
-    def renoise(self, particles: Particles, step: int) -> Particles:
-        """One noisier copy of each at the earlier `step`, drawn from q(x_T | x_t), not scored."""
+    def renoise(
+        self,
+        particles: Particles,
+        step: int,
+        ancestors: Particles | None = None,
+        boxes: Sequence[Box] = (),
+    ) -> Particles:
+        """One noisier copy of each at the earlier `step`, drawn from q(x_T | x_t), not scored.
+
+        Args:
+            ancestors: of the particles, at `step`: what the copies are outside of their `boxes`.
+        """
         self.purse.require(len(particles))
         (own,) = set(particles.steps.tolist())
         ids, t, noisier = self._new_ids(len(particles)), self.times[own], self.times[step]
         x = self.flow.renoised(particles.x, t, noisier, ids)
+        if boxes:
+            x = patched(ancestors.x, x, boxes)
         x0 = self._denoise(x, noisier)
         lineage = (particles.ids.tolist(), particles.paths.tolist())
-        self._tell("renoise", ids, lineage[0], step)
+        self._tell("renoise", ids, lineage[0], step, boxes=boxes)
         return self._judged(x, x0, ids, *lineage, [step] * len(ids), score=False)
 
     def finish(self, particle: Particles, nodes: int) -> Particles:
@@ -221,6 +240,20 @@ class Task:
         """`n` fresh uniforms in [0, 1) for choices between particles."""
         return self.flow.uniform(self._new_ids(1)[0], n)
 
+    def changing(self, particle: Particles) -> Tensor:
+        """(*S) bool on the CPU: the cells of the particle's latent that its noise reaches."""
+        if self.flow.changing is not None:
+            return self.flow.changing
+        return torch.ones(axes(particle.x.shape[1:]), dtype=torch.bool)
+
+    def blame(self, particle: Particles) -> Tensor | None:
+        """(*S) in [0, 1] on the CPU: where the objective says that a particle is wrong; None where
+        it does not say."""
+        if not isinstance(self.objective, Blaming) or not particle.clean.isfinite().all():
+            return None
+        found = self.objective.blame(particle.clean)
+        return None if found is None else found[0].detach().cpu().double()
+
     def _advance(
         self,
         parents: Particles,
@@ -267,10 +300,16 @@ class Task:
         return [next(self.ids) for _ in range(n)]
 
     def _tell(
-        self, kind: str, ids: list[int], parents: Sequence[int], step: int, radius: float = 1.0
+        self,
+        kind: str,
+        ids: list[int],
+        parents: Sequence[int],
+        step: int,
+        radius: float = 1.0,
+        boxes: Sequence[Box] = (),
     ) -> None:
         places = self.batch.places(len(ids))
-        self.on_made(Made(kind, ids, parents, step, places, radius))
+        self.on_made(Made(kind, ids, parents, step, places, radius, boxes=boxes))
 
     def _judged(
         self,

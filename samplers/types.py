@@ -8,13 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
+from .regions import Box
+
 Denoiser = Callable[[Tensor, float], Tensor]  # (x (K,*D), t) -> x0 (K,*D)
 Objective = Callable[[Tensor], Tensor]  # x0 (K,*D) -> (K,) float32, higher is better
+
+
+@runtime_checkable
+class Blaming(Protocol):
+    """An objective that may know where a latent is wrong."""
+
+    def blame(self, x0: Tensor) -> Tensor | None:
+        """x0 (K,*D) -> (K,*S) in [0, 1] on the CPU, S being its axes in space and time: 1 where a
+        change is needed most. None: the objective does not know."""
 
 
 class Interpolant(Protocol):
@@ -144,6 +155,8 @@ class Made:
         step: index of their time.
         places: (rows, row) of each in its network calls.
         radius: of neighbours of another start; 1: a new start.
+        boxes: of each particle the region that differs from the parent's start, or that was noised
+            back up; none: all of them differ everywhere.
     """
 
     kind: Origins
@@ -153,3 +166,4 @@ class Made:
     places: Sequence[tuple[int, int]]
     radius: float = 1.0
     nodes: int = 0
+    boxes: Sequence[Box] = ()

@@ -235,6 +235,14 @@ class Network:
         """The mean (1 - t) x0 of latents that start at time t from the given picture."""
         return (1.0 - t) * self.model.latent_image
 
+    @property
+    def changing(self) -> Tensor | None:
+        """(*S) bool on the CPU: the cells of a latent that the noise mask lets change, S being its
+        axes in space and time; None: all."""
+        mask = self.extra_args.get("denoise_mask")
+        cells = None if mask is None else (mask[0] > 0).any(0).cpu()
+        return cells if cells is not None and cells.any() else None
+
     def starts(
         self, y: Tensor, t: float, source: Callable[[Sequence[int]], Tensor]
     ) -> Callable[[Sequence[int]], Tensor]:

@@ -239,6 +239,7 @@ class OneSearch:
             start=network.starts(x, self.times[0], source),
             noise=network.noise(source),
             uniform=source.uniform,
+            changing=network.changing,
         )
         task = Task(
             flow,

@@ -12,6 +12,7 @@ from pack.samplers.search import SEARCHES
 from pack.samplers.search.best_of_n import BestOfN
 from pack.samplers.search.code import CoDe
 from pack.samplers.search.rbf import RolloverBudgetForcing
+from pack.samplers.search.regional import Regional
 from pack.samplers.search.smc import SMC
 from pack.samplers.search.sop import SearchOverPaths
 from pack.samplers.search.svdd import SVDD
@@ -40,6 +41,8 @@ def cheapest(setup):
             return price.step if steps > 1 else price.born
         case BestOfN() | ZeroOrder():
             return walk(price, steps)
+        case Regional():
+            return price.birth + steps - 1 + price.score
         case SMC():
             return price.born + (steps - 1) * price.step
         case SVDD():
@@ -230,6 +233,10 @@ def test_a_ledger_without_end_is_never_spent():
         (VerifierThreshold, {"threshold": math.nan}, "threshold nan given"),
         (ZeroOrder, {"neighbours": 0}, "neighbours 0 and radius 0.5 given"),
         (ZeroOrder, {"radius": 0.0}, "neighbours 4 and radius 0.0 given"),
+        (Regional, {"starts": -1}, "starts is too low: got -1, expected at least 0"),
+        (Regional, {"at_once": 0}, "at_once is too low: got 0, expected at least 1"),
+        (Regional, {"smallest": 0.9}, "got smallest 0.9 and largest 0.75, expected 0 < smallest"),
+        (Regional, {"largest": 1.1}, "got smallest 0.25 and largest 1.1"),
         (ZeroOrder, {"radius": 1.01}, "neighbours 4 and radius 1.01 given"),
     ],
 )
