@@ -24,7 +24,7 @@ class Blaming(Protocol):
     """An objective that may know where a latent is wrong."""
 
     def blame(self, x0: Tensor) -> Tensor | None:
-        """x0 (K,*D) -> (K,*S) in [0, 1] on the CPU, S being its axes in space and time: 1 where a
+        """x0 (1,*D) -> (1,*S) in [0, 1] on the CPU, S being its axes in space and time: 1 where a
         change is needed most. None: the objective does not know."""
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import comfy.model_management as mm
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from ...samplers.batching import MicroBatch
 from ...samplers.purse import Purse
@@ -62,6 +63,7 @@ class HostObjective:
         self.keep = in_use()
         self.remember = remember
         self.pictures: dict[int, Tensor] = {}
+        self.latents = torch.empty(0)  # of the last call, whose rows `pictures` are
         self.small: dict[int, Tensor] = {}
         self.size = 0  # bytes of one picture or clip, where known
         self.logged: set[str] = set()
@@ -100,6 +102,7 @@ class HostObjective:
         """(K,) scores: nan where the reward gave none, -inf where the picture is not finite."""
         scores = torch.empty(0, dtype=torch.float64)
         self.forget()
+        self.latents = x0
         if x0.ndim == 5:
             self.size = self.size or self.HELD
         while (first := len(scores)) < len(x0):
@@ -154,6 +157,18 @@ class HostObjective:
             scores[sound] = torch.where(given.isfinite(), given, torch.nan)
             self.purse.counts["rewards"] += count
         return scores
+
+    def blame(self, x0: Tensor) -> Tensor | None:
+        """Where a latent x0 (1,*D) is wrong, (1,*S) in [0, 1] on its axes in space and time; None
+        if the reward does not know. Unless its picture is remembered, it is decoded, charged."""
+        if not self.reward.blames:
+            return None
+        rows = [row for row in self.pictures if torch.equal(self.latents[row], x0[0])]
+        images = self.pictures[rows[0]] if rows else self.decode(x0)
+        with self.purse.timed("reward"):
+            found = self.reward.blame(images, self.prompt)
+        self.restore(x0)
+        return interpolate(found[:, None].float(), x0.shape[2:], mode="area")[:, 0].cpu()
 
     def restore(self, x0: Tensor, times: int = 1) -> None:
         """Bring the network back, with room for a call on as many rows of x0 as go in one, `times`

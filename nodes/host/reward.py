@@ -12,7 +12,17 @@ import comfy.sd1_clip
 import torch
 from torch import Tensor
 
-from ...rewards import Files, Scorer, fresh, maximum_of, pictures_at_once, reads_clips, score_any
+from ...rewards import (
+    Files,
+    Scorer,
+    blame_any,
+    blames,
+    fresh,
+    maximum_of,
+    pictures_at_once,
+    reads_clips,
+    score_any,
+)
 from .http_hosts import allowed_hosts
 from .memory import fitted, load
 from .reward_files import resolve
@@ -39,6 +49,10 @@ class HostScorer:
         return reads_clips(self.scorer)
 
     @property
+    def blames(self) -> bool:
+        return blames(self.scorer)
+
+    @property
     def at_once(self) -> int:
         return pictures_at_once(self.scorer, self.ROWS)
 
@@ -47,15 +61,26 @@ class HostScorer:
 
     def score(self, images: Tensor, prompts: list[str]) -> Tensor:
         def ask(rows: slice) -> Tensor:
-            mm.throw_exception_if_processing_interrupted()
-            device = images.device
-            if self.patcher is not None:
-                load(self.patcher)
-                device = device if images.ndim == 5 else self.patcher.load_device
-            return self.scorer.score(images[rows].to(device), prompts[rows])
+            return self.scorer.score(self._shown(images[rows]), prompts[rows])
 
         scores = fitted(ask, len(images), 1 if images.ndim == 5 else self.at_once)
         return scores.to(images.device)
+
+    def blame(self, images: Tensor, prompts: list[str]) -> Tensor:
+        """Where images are wrong, shown to the scorer one by one."""
+
+        def ask(rows: slice) -> Tensor:
+            return self.scorer.blame(self._shown(images[rows]), prompts[rows])
+
+        return fitted(ask, len(images), 1).to(images.device)
+
+    def _shown(self, images: Tensor) -> Tensor:
+        """Images where the scorer's weights are, which the host loads if need be."""
+        mm.throw_exception_if_processing_interrupted()
+        if self.patcher is None:
+            return images
+        load(self.patcher)
+        return images if images.ndim == 5 else images.to(self.patcher.load_device)
 
 
 @dataclass(frozen=True)
@@ -94,6 +119,15 @@ class HostReward:
     def score(self, images: Tensor, prompt: str) -> Tensor:
         """Pictures (B,H,W,3) or clips (B,T,H,W,3) in [0,1] -> (B,), higher is better."""
         return score_any(self.scorer, images, [prompt] * len(images))
+
+    @property
+    def blames(self) -> bool:
+        """Whether it knows where images are wrong."""
+        return blames(self.scorer)
+
+    def blame(self, images: Tensor, prompt: str) -> Tensor:
+        """Pictures -> (B,H,W), clips -> (B,T,H,W) in [0,1]: where they are wrong."""
+        return blame_any(self.scorer, images, [prompt] * len(images))
 
 
 def host_files() -> Files:

@@ -54,3 +54,13 @@ def score_any(scorer: Scorer, images: torch.Tensor, prompts: list[str]) -> torch
     if images.ndim == 5 and not reads_clips(scorer):
         return frame_scores(scorer, as_clips(images, prompts), prompts).mean(1)
     return scorer.score(images, prompts)
+
+
+def blame_any(scorer: Scorer, images: torch.Tensor, prompts: list[str]) -> torch.Tensor:
+    """Where pictures (B, H, W, 3) are wrong, (B, H, W), or clips, (B, T, H, W), by a scorer that
+    blames. One of pictures blames the frames of a clip one by one."""
+    if images.ndim == 5 and not reads_clips(scorer):
+        clips = as_clips(images, prompts)
+        asked = [prompt for prompt in prompts for _ in range(clips.shape[1])]
+        return scorer.blame(clips.flatten(0, 1), asked).view(clips.shape[:-1])
+    return scorer.blame(images, prompts)

@@ -20,7 +20,8 @@ import numpy as np
 import torch
 
 from ..types import Files, check_batch
-from .colour_shapes import MIN_AREA, MIN_SATURATION, find_shapes
+from .blame import errors, stacked, with_room
+from .colour_shapes import MIN_AREA, MIN_SATURATION, find_shapes, label_shapes
 from .colours import ALIASES, COLOURS
 from .prompt_counts import counts_by_colour
 
@@ -37,6 +38,7 @@ class ColourCount:
     gradient: ClassVar[bool] = False
     maximum: ClassVar[float] = 0.0
     module: ClassVar[None] = None
+    blames: ClassVar[bool] = True
 
     counts: str = field(
         default="",
@@ -95,6 +97,27 @@ class ColourCount:
         pictures = images.detach().float().cpu().numpy()
         scores = [self._score(*pair) for pair in zip(pictures, prompts, strict=True)]
         return torch.tensor(scores, dtype=torch.float32, device=images.device)
+
+    def blame(self, images: torch.Tensor, prompts: list[str]) -> torch.Tensor:
+        """Maps (B, H, W) in [0, 1]: shapes of a colour that has too many, and room for those that
+        lack."""
+        check_batch(images, prompts)
+        pictures = images.detach().float().cpu().numpy()
+        maps = [self._blame(*pair) for pair in zip(pictures, prompts, strict=True)]
+        return stacked(maps, images)
+
+    def _blame(self, picture: np.ndarray, prompt: str) -> np.ndarray:
+        asked = self.asked(prompt)
+        if not np.isfinite(picture).all():
+            return np.zeros(picture.shape[:2])
+        shapes = label_shapes(picture, self.min_area, self.min_saturation)
+        things = shapes.counted.nonzero()[0]
+        kinds = [COLOURS[shapes.names[i] - 1] for i in things]
+        judged = COLOURS if self.other_colours == "forbid" else asked
+        weights = np.zeros(len(shapes.names))
+        weights[things], lacking = errors(kinds, asked, judged)
+        taken = shapes.counted[shapes.labels]
+        return with_room(weights[shapes.labels], taken, shapes.typical, lacking)
 
     def asked(self, prompt: str) -> dict[str, int]:
         """Counts per colour asked in the ``counts`` setting or, if that is empty, in ``prompt``."""

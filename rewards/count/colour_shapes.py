@@ -47,8 +47,36 @@ def colour_counts(
     return {colour: int(count) for colour, count in zip(COLOURS, shapes.counts, strict=True)}
 
 
-def find_shapes(image: np.ndarray, min_area: float, min_saturation: float) -> Shapes:
-    """Whole and soft counts of ``image`` (H, W, 3), finite floats in [0, 1]."""
+@dataclass(frozen=True)
+class Labelled:
+    """The connected shapes of an image, as maps (H, W) and as columns, one row a label.
+
+    Label 0 is no shape. A shape is `counted` unless it is too small or the ground.
+    """
+
+    pixels: NamedPixels
+    depth: int  # pixels of rim
+    labels: np.ndarray  # map
+    core: np.ndarray  # map
+    names: np.ndarray  # column: index of the colour, from 1
+    areas: np.ndarray  # column
+    counted: np.ndarray  # column
+    ground: np.ndarray  # column
+
+    @property
+    def typical(self) -> float:
+        """Area of a thing: the median of the counted ones, 1 % of the image if there is none."""
+        known = self.areas[self.counted]
+        return float(np.median(known)) if len(known) else 0.01 * self.labels.size
+
+    @property
+    def weights(self) -> np.ndarray:
+        """What each shape is worth in soft counts, (labels,)."""
+        return np.where(self.counted, _shape_weight(self.areas / self.typical), 0.0)
+
+
+def label_shapes(image: np.ndarray, min_area: float, min_saturation: float) -> Labelled:
+    """The shapes in ``image`` (H, W, 3), finite floats in [0, 1]."""
     image = _shrink(image)
     pixels = name_pixels(image, min_saturation)
     depth = max(1, round(max(image.shape[:2]) / 128))
@@ -58,13 +86,22 @@ def find_shapes(image: np.ndarray, min_area: float, min_saturation: float) -> Sh
     ground = _touching_all_sides(labels, len(shape_names))
     counted = (areas >= min_area * labels.size) & ~ground
     counted[0] = False
-    size = len(COLOURS) + 1
-    counts = np.bincount(shape_names[counted], minlength=size)
-    typical = float(np.median(areas[counted])) if counted.any() else 0.01 * labels.size
-    weights = np.where(counted, _shape_weight(areas / typical), 0.0)
-    soft = _soft_shapes(pixels, np.where(core, labels, 0), weights)
-    soft += _soft_rest(pixels, counted[labels], ground[labels], depth) / typical
+    return Labelled(pixels, depth, labels, core, shape_names, areas, counted, ground)
+
+
+def find_shapes(image: np.ndarray, min_area: float, min_saturation: float) -> Shapes:
+    """Whole and soft counts of ``image`` (H, W, 3), finite floats in [0, 1]."""
+    found = label_shapes(image, min_area, min_saturation)
+    counts = np.bincount(found.names[found.counted], minlength=len(COLOURS) + 1)
+    soft = _soft_shapes(found.pixels, np.where(found.core, found.labels, 0), found.weights)
+    soft += loose_colour(found) / found.typical
     return Shapes(counts[1:], soft[1:].round(6))  # whole where they are meant to be
+
+
+def loose_colour(found: Labelled) -> np.ndarray:
+    """Weighted area of each colour, none first, that is outside of all counted shapes."""
+    counted, ground = found.counted[found.labels], found.ground[found.labels]
+    return _soft_rest(found.pixels, counted, ground, found.depth)
 
 
 def _as_floats(image: np.ndarray | torch.Tensor) -> np.ndarray:

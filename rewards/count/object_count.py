@@ -66,6 +66,7 @@ class GroundingDino:
     """The detector. Tokens of a text are kept; its features mix with the picture's, so are not."""
 
     rows: ClassVar[int] = 4
+    padded: ClassVar[bool] = False
 
     module: "GroundingDinoForObjectDetection"
     tokenizer: "BertTokenizerFast"

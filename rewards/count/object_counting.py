@@ -15,8 +15,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
+import numpy as np
 import torch
 
 from ..files.config_sizes import check_all_used, check_config, check_size
@@ -25,6 +26,7 @@ from ..files.state_dict import check_complete
 from ..files.wanted import reading
 from ..files.weights import Wanted, has_safetensors, look
 from ..types import check_batch
+from .blame import box_map, errors, stacked
 from .detections import Rule
 from .object_prompt import object_counts
 
@@ -32,10 +34,15 @@ log = logging.getLogger("flow_search")
 
 
 class Detector(Protocol):
-    """A loaded detector; ``rows`` is how many pictures it is shown at a time."""
+    """A loaded detector; ``rows`` is how many pictures it is shown at a time.
+
+    Its boxes are shares of the picture, or with ``padded`` of the square that holds the picture in
+    its upper left corner.
+    """
 
     module: torch.nn.Module
     rows: int
+    padded: bool
 
     def check(self, labels: Sequence[str]) -> None:
         """Raise ValueError if it cannot look for so many or so long ``labels``."""
@@ -113,6 +120,8 @@ class CountSettings:
 class CountScorer:
     """Counts what ``detector`` finds against what is asked. A text is read once."""
 
+    blames: ClassVar[bool] = True
+
     detector: Detector
     settings: CountSettings
     rule: Rule
@@ -138,9 +147,7 @@ class CountScorer:
 
     def score(self, images: torch.Tensor, prompts: list[str]) -> torch.Tensor:
         check_batch(images, prompts)
-        finite = torch.isfinite(images).flatten(1).all(1)
-        clean = torch.where(finite[:, None, None, None], images, 0.0)
-        clean = clean.to(next(self.module.parameters()).device, torch.float32)
+        clean, finite = self._finite(images)
         scores = clean.new_zeros(len(prompts))
         # One text at a time, so that none need be padded.
         for prompt in dict.fromkeys(prompts):
@@ -148,6 +155,32 @@ class CountScorer:
             for part in rows.split(self.detector.rows):
                 scores[part] = self._score(clean[part], prompt)
         return scores.to(images.device).masked_fill(~finite, float("nan"))
+
+    def _finite(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Images where the detector is, 0 where one is not finite, and which are, (B,)."""
+        finite = torch.isfinite(images).flatten(1).all(1)
+        clean = torch.where(finite[:, None, None, None], images, 0.0)
+        return clean.to(next(self.module.parameters()).device, torch.float32), finite
+
+    @torch.no_grad()
+    def blame(self, images: torch.Tensor, prompts: list[str]) -> torch.Tensor:
+        """Maps (B, H, W) in [0, 1]: boxes of a class that has too many, and room for things that
+        lack."""
+        check_batch(images, prompts)
+        clean, finite = self._finite(images)
+        maps = [self._blame(clean[i : i + 1], prompt) for i, prompt in enumerate(prompts)]
+        return stacked(maps, images) * finite[:, None, None]
+
+    def _blame(self, image: torch.Tensor, prompt: str) -> np.ndarray:
+        """The map of one image (1, H, W, 3)."""
+        asked, size = self.asked(prompt), tuple(image.shape[1:3])
+        (scores,), (boxes,) = self.detector.find(image, list(asked))
+        classes, boxes = self.rule.things(scores, boxes)
+        if self.detector.padded:
+            boxes = boxes * torch.tensor([max(size) / size[1], max(size) / size[0]] * 2)
+        labels = list(asked)
+        blamed, lacking = errors([labels[c] for c in classes], asked, asked)
+        return box_map(boxes, blamed, lacking, size)
 
     def _score(self, images: torch.Tensor, prompt: str) -> torch.Tensor:
         """Scores (B,) of images that share a prompt."""

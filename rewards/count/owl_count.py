@@ -62,6 +62,7 @@ class Owl:
     """The detector. Features of a text are kept."""
 
     rows: ClassVar[int] = 8
+    padded: ClassVar[bool] = True
 
     module: "Owlv2ForObjectDetection"
     tokenizer: "CLIPTokenizerFast"

@@ -4,6 +4,7 @@ from .best_of_n import BestOfN
 from .code import CoDe
 from .rbf import RolloverBudgetForcing
 from .regional import Regional
+from .regional_paths import RegionalPaths
 from .rounds import Search
 from .smc import SMC
 from .sop import SearchOverPaths
@@ -21,4 +22,5 @@ SEARCHES: dict[str, type[Search]] = {
     "threshold": VerifierThreshold,
     "zero_order": ZeroOrder,
     "regional": Regional,
+    "regional_paths": RegionalPaths,
 }

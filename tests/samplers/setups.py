@@ -20,6 +20,7 @@ from pack.samplers.search import SEARCHES
 from pack.samplers.search.code import CoDe
 from pack.samplers.search.rbf import RolloverBudgetForcing
 from pack.samplers.search.regional import Regional
+from pack.samplers.search.regional_paths import RegionalPaths
 from pack.samplers.search.rounds import Search, minimum
 from pack.samplers.search.smc import SMC, TEMPERINGS
 from pack.samplers.search.sop import SearchOverPaths
@@ -74,6 +75,15 @@ ANY = {
         largest=st.sampled_from([0.5, 1.0]),
         at_once=st.integers(1, 3),
         patience=st.sampled_from([0, 0, 1, 3]),
+    ),
+    "regional_paths": st.builds(
+        RegionalPaths,
+        starts=st.integers(0, 3),
+        smallest=st.sampled_from([0.25, 0.5]),
+        largest=st.sampled_from([0.5, 1.0]),
+        at_once=st.integers(1, 3),
+        patience=st.sampled_from([0, 0, 1, 3]),
+        forward=st.integers(1, 4),
     ),
 }
 # One of each that spends its whole budget, on more than one path where it can.

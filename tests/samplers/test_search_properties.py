@@ -13,6 +13,7 @@ from pack.samplers.search.best_of_n import BestOfN
 from pack.samplers.search.code import CoDe
 from pack.samplers.search.rbf import RolloverBudgetForcing
 from pack.samplers.search.regional import Regional
+from pack.samplers.search.regional_paths import RegionalPaths
 from pack.samplers.search.smc import SMC
 from pack.samplers.search.sop import SearchOverPaths
 from pack.samplers.search.svdd import SVDD
@@ -41,6 +42,8 @@ def cheapest(setup):
             return price.step if steps > 1 else price.born
         case BestOfN() | ZeroOrder():
             return walk(price, steps)
+        case RegionalPaths() if steps > 1:
+            return 1 + min(search.forward, steps - 1) + price.score
         case Regional():
             return price.birth + steps - 1 + price.score
         case SMC():
@@ -237,6 +240,7 @@ def test_a_ledger_without_end_is_never_spent():
         (Regional, {"at_once": 0}, "at_once is too low: got 0, expected at least 1"),
         (Regional, {"smallest": 0.9}, "got smallest 0.9 and largest 0.75, expected 0 < smallest"),
         (Regional, {"largest": 1.1}, "got smallest 0.25 and largest 1.1"),
+        (RegionalPaths, {"forward": 0}, "forward is too low: got 0, expected at least 1"),
         (ZeroOrder, {"radius": 1.01}, "neighbours 4 and radius 1.01 given"),
     ],
 )

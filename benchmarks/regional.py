@@ -1,0 +1,121 @@
+"""Regional search on hard prompts of the demo model, with and without blame.
+
+    python benchmarks/regional.py [--weights fast] [--prompts 20] [--seeds 1] [row …]
+
+A hard prompt has three kinds and 11 or 12 things, one (count, colour, shape) of it held out from
+training. A run is right if the reward, `shape_count`, counts everything right. Searches stop there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from dataclasses import dataclass
+
+import torch
+import world  # noqa: F401 - gives the checkout its import name
+from pack.demo.scenes import caption, draw_kinds
+from pack.rewards.count.shape_count import ShapeCount
+from pack.samplers.flow import Flow
+from pack.samplers.interpolants import INTERPOLANTS
+from pack.samplers.kernels import ODE
+from pack.samplers.noise import AddressedNoise
+from pack.samplers.purse import Purse
+from pack.samplers.replay import Book
+from pack.samplers.run import Finish, Outcome, StopRules, run
+from pack.samplers.schedules import model_times
+from pack.samplers.search import SEARCHES
+from pack.samplers.task import Task
+from torch import Tensor
+from world import SHAPE, World
+
+RIGHT = -0.5
+ROWS: dict[str, tuple[str, int, dict]] = {  # method, steps, settings
+    "best of N, 2 steps": ("best_of_n", 2, {}),
+    "regional, 1 step": ("regional", 1, {}),
+    "regional, 1 step, no blame": ("regional", 1, {"follow_blame": False}),
+    "regional, 2 steps": ("regional", 2, {}),
+    "regional, 2 steps, no blame": ("regional", 2, {"follow_blame": False}),
+    "regional, 5 steps": ("regional", 5, {}),
+    "regional, 5 steps, no blame": ("regional", 5, {"follow_blame": False}),
+    "regional paths, 5 steps": ("regional_paths", 5, {}),
+    "regional paths, 5 steps, no blame": ("regional_paths", 5, {"follow_blame": False}),
+    "regional paths, 4 steps": ("regional_paths", 4, {}),
+    "regional paths, 10 steps": ("regional_paths", 10, {}),
+}
+
+
+def hard_prompts(n: int, seed: int) -> list[str]:
+    generator, found = torch.Generator().manual_seed(seed), []
+    while len(found) < n:
+        for kinds in draw_kinds(64, generator, held_out=True).tolist():
+            if all(count for count, *_ in kinds) and sum(count for count, *_ in kinds) >= 11:
+                found.append(caption(kinds))
+    return found[:n]
+
+
+@dataclass
+class Objective:
+    """What `shape_count` says of a prompt's latents, and where it finds them wrong."""
+
+    world: World
+    prompt: str
+    reward: ShapeCount
+
+    def __call__(self, x0: Tensor) -> Tensor:
+        return self.reward.score(self.world.decode(x0), [self.prompt] * len(x0))
+
+    def blame(self, x0: Tensor) -> Tensor:
+        maps = self.reward.blame(self.world.decode(x0), [self.prompt] * len(x0))
+        return torch.nn.functional.interpolate(maps[:, None], x0.shape[2:], mode="area")[:, 0]
+
+
+def once(demo: World, prompt: str, row: str, budget: int, seed: int) -> dict[str, float]:
+    """One search; whether it found a right image, and the NFE that it took."""
+    method, steps, options = ROWS[row]
+    times = model_times(steps, "linear", INTERPOLANTS["linear"]())[:-1]
+    noise, book, outcome = AddressedNoise(seed, SHAPE), Book(), Outcome()
+    flow = Flow(
+        demo.denoiser(prompt), ODE(INTERPOLANTS["linear"]()), times,
+        start=lambda ids: times[0] * noise(ids), noise=noise, uniform=noise.uniform,
+    )  # fmt: skip
+    purse = Purse(total=budget)
+    task = Task(flow, purse, Objective(demo, prompt, ShapeCount()), on_made=book.add)
+    rules = StopRules(target=RIGHT)
+    list(run(SEARCHES[method](**options), task, Finish(), rules, outcome, book.root))
+    return {"right": float(outcome.top[0].reward > RIGHT), "nfe": purse.nfe}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--weights", default="fast")
+    parser.add_argument("--prompts", type=int, default=20)
+    parser.add_argument("--prompt-seed", type=int, default=7)
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--budget", type=int, default=100)
+    parser.add_argument("rows", nargs="*")
+    given = parser.parse_args()
+    demo, prompts = World(given.weights), hard_prompts(given.prompts, given.prompt_seed)
+    for row in given.rows or ROWS:
+        begin = time.perf_counter()
+        runs = [
+            once(demo, prompt, row, given.budget, seed)
+            for prompt in prompts
+            for seed in range(given.seeds)
+        ]
+        right = torch.tensor([r["right"] for r in runs]).view(len(prompts), -1).mean(1)
+        nfe = sum(r["nfe"] for r in runs) / len(runs)
+        error = float(right.std() / len(right) ** 0.5)
+        print(
+            json.dumps(
+                {"row": row, "weights": given.weights, "right": round(float(right.mean()), 3),
+                 "error": round(error, 3), "nfe": round(nfe, 1), "runs": len(runs),
+                 "seconds": round(time.perf_counter() - begin)}
+            ),
+            flush=True,
+        )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
