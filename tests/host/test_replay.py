@@ -17,7 +17,6 @@ from PIL.PngImagePlugin import PngInfo
 from .graphs import SIZE, node, particles, search, with_input
 
 
-
 def half_masked(graph):
     """The search paints the left half of a grey picture anew."""
     graph["whole"] = node("SolidMask", value=1.0, width=SIZE, height=SIZE)
