@@ -4,22 +4,21 @@
     python dev.py demo     run the demo workflow in a real ComfyUI, with the plain sampler beside it
     python dev.py test     run every test (more arguments go to pytest: python dev.py test -k rbf)
     python dev.py serve    leave ComfyUI running with this pack (more arguments go to ComfyUI)
+    python dev.py write    make the generated files anew (more arguments name some of them)
     python dev.py matrix   run the tests of tests/host on every supported ComfyUI
 
-The first run makes a virtual environment with ComfyUI in a cache folder of yours, outside the
-checkout (FLOW_SEARCH_CACHE moves it, FLOW_SEARCH_COMFYUI chooses an older version), and links this
-checkout into it. COMFYUI_PATH uses a ComfyUI that you have instead, with its own Python (or
-COMFYUI_PYTHON), and installs nothing into it.
+The first run sets up a ComfyUI in a cache folder outside the checkout, and links the checkout into
+it. FLOW_SEARCH_CACHE moves that folder; FLOW_SEARCH_COMFYUI chooses an older version. COMFYUI_PATH
+uses your own ComfyUI instead, with its Python or COMFYUI_PYTHON; nothing is installed there.
 """
 
 from __future__ import annotations
 
 import hashlib
-import importlib.machinery
-import importlib.util
 import json
 import os
 import platform
+import runpy
 import shutil
 import signal
 import subprocess
@@ -29,18 +28,18 @@ import time
 from pathlib import Path
 
 if sys.version_info < (3, 10):  # noqa: UP036 (this file still parses with 3.8)
-    sys.exit(f"Flow Search needs Python 3.10 or newer and this is {platform.python_version()}: "
-             "get one from python.org and run dev.py with it.")  # fmt: skip
+    sys.exit(f"Flow Search needs Python 3.10 or newer: got {platform.python_version()}. "
+             "Get one from python.org and run dev.py with it.")  # fmt: skip
 
 ROOT = Path(__file__).resolve().parent
-# tools/ under a name of its own: were ROOT on sys.path, `nodes` would hide the host's.
-parts = importlib.machinery.ModuleSpec("flow_search_tools", None, is_package=True)
-parts.submodule_search_locations = [str(ROOT / "tools")]
-sys.modules.setdefault("flow_search_tools", importlib.util.module_from_spec(parts))
+runpy.run_path(str(ROOT / "tools" / "checkout.py"))
 
-from flow_search_tools import client, installing, serving  # noqa: E402
-from flow_search_tools.installing import Host, cache_dir  # noqa: E402
-from flow_search_tools.processes import WINDOWS, Fail, say, tail  # noqa: E402
+from pack.tools import client, installing, serving, writing
+from pack.tools.chromium import chromium
+from pack.tools.demo_runs import SEARCHES, find, variants
+from pack.tools.installing import Host, cache_dir
+from pack.tools.processes import WINDOWS, Fail, say, tail
+from pack.tools.saved_workflow import Prompt, to_api
 
 
 def demo(host: Host, extra: list[str]) -> int:
@@ -55,8 +54,8 @@ def demo(host: Host, extra: list[str]) -> int:
         try:
             with serving.server(host, Path(base), log, extra=extra) as (url, _):
                 comfy = client.Client(url)
-                prompt = client.to_api(workflow, comfy.get("/object_info"))
-                runs = client.variants(prompt)
+                prompt = to_api(workflow, comfy.get("/object_info"))
+                runs = variants(prompt)
                 for name, run in runs.items():
                     reports[name] = run_one(
                         comfy, name, run, workflow if run is prompt else None, out
@@ -71,9 +70,17 @@ def demo(host: Host, extra: list[str]) -> int:
 
 
 def run_one(
-    comfy: client.Client, name: str, prompt: client.Prompt, workflow: dict | None, out: Path
+    comfy: client.Client, name: str, prompt: Prompt, workflow: dict | None, out: Path
 ) -> dict:
-    """Run one of the demo's prompts, leave its image and report in `out`, return the report."""
+    """Run one of the demo's prompts and return its report.
+
+    Args:
+        comfy: the server.
+        name: what the run is called in the terminal and in its files.
+        prompt: the prompt.
+        workflow: the workflow that its image will carry; None for none.
+        out: the folder for its image and its report.
+    """
     live = sys.stdout.isatty()
 
     def bar(value: int, maximum: int) -> None:
@@ -84,9 +91,9 @@ def run_one(
     bar(0, 0) if live else say(f"  {name} ...")
     outputs = comfy.run(prompt, bar, workflow)
     print(end="\n" if live else "", flush=True)
-    shown = outputs.get(client.find(prompt, *client.SEARCHES), {}).get("flow_search_report")
+    shown = outputs.get(find(prompt, *SEARCHES), {}).get("flow_search_report")
     if not shown:
-        raise client.ComfyError(f"the search node gave no report for {name}")
+        raise client.ComfyError(f"The search node gave no report for {name}.")
     file = out / (name.lower().replace(" ", "_") + ".json")
     file.write_text(json.dumps(report := json.loads(shown[0]), indent=1), "utf-8")
     images = [image for output in outputs.values() for image in output.get("images", [])]
@@ -96,8 +103,8 @@ def run_one(
 
 
 def table(reports: dict[str, dict]) -> str:
-    """What each method found and spent, and which found most."""
-    # Rounded, so that no difference of float noise is called a win; + 0.0 turns -0.0 into 0.0.
+    """The reward and the cost of each method, and which one has the highest reward."""
+    # Rounded, so that float noise wins nothing; + 0.0 turns -0.0 into 0.0.
     best = {name: round(report["best"]["reward"], 3) + 0.0 for name, report in reports.items()}
     lines = [f"\n  {'method':<14} {'reward':>10} {'NFE':>6} {'seconds':>8}"]
     for name, report in reports.items():
@@ -109,7 +116,7 @@ def table(reports: dict[str, dict]) -> str:
 
 
 def serve(host: Host, extra: list[str]) -> int:
-    place = hashlib.sha256(f"{ROOT}\n{'' if host.own else host.path}".encode()).hexdigest()[:8]
+    place = hashlib.sha256(f"{ROOT}\n{'' if host.built else host.path}".encode()).hexdigest()[:8]
     base = cache_dir() / "serve" / place
     port = int(extra[extra.index("--port") + 1]) if "--port" in extra[:-1] else 0
     with tempfile.TemporaryDirectory(prefix="flow-search-", ignore_cleanup_errors=True) as temp:
@@ -129,19 +136,19 @@ def test(host: Host, extra: list[str]) -> int:
 
     if not (has("pytest") and has("hypothesis")):
         pip = f'"{host.python}" -m pip install {" ".join(installing.TOOLS)}'
-        raise Fail(f"the Python of this ComfyUI lacks the test tools: install them with\n  {pip}")
+        raise Fail(f"The Python of this ComfyUI lacks the test tools. Install them with\n  {pip}")
     python, codes = [str(host.python), "-m"], []
     if has("ruff"):
         codes.append(foreground([*python, "ruff", "check", "."], host))
     else:
-        say("Skipping ruff, which this Python does not have.")
+        say("Skipping ruff: this Python does not have it.")
     tools = browser_tools(install=not extra or any(map(in_host_tier, extra)))
     if tools is not None:
-        os.environ["FLOW_SEARCH_JS"] = str(tools)  # the tests of the browser part look there
+        os.environ["FLOW_SEARCH_JS"] = str(tools)  # where the tests of the panel find it
     named = any((ROOT / word.split("::")[0]).exists() for word in extra)
     cores = 1 if extra or not has("xdist") else min(4, os.cpu_count() or 1)
     spread = ["-n", str(cores), "--dist", "loadfile"] if cores > 1 else []  # a ComfyUI for each
-    if spread:  # as many processes as cores: more threads in each would wait for one another
+    if spread:  # a process has a core of its own: more threads would wait for one another
         os.environ.setdefault("OMP_NUM_THREADS", "1")
     words = ["pytest", *([] if named else ["tests"]), *spread, *extra]
     codes.append(foreground([*python, *words], host))
@@ -150,13 +157,37 @@ def test(host: Host, extra: list[str]) -> int:
     return next((code for code in codes if code), 0)
 
 
+def write(host: Host, extra: list[str]) -> int:
+    """Write the generated files; `extra` names parts of them."""
+    if unknown := [word for word in extra if word not in writing.PARTS]:
+        parts = ", ".join(writing.PARTS)
+        raise Fail(f"There is no such part to write: got {unknown[0]}, expected one of {parts}.")
+    code = writing.write(host, [part for part in writing.TESTS if not extra or part in extra])
+    if not extra or writing.PICTURES in extra:
+        code = help_pictures(host, make_all=bool(extra)) or code
+    return code
+
+
+def help_pictures(host: Host, make_all: bool) -> int:
+    """Make the images of the help pages anew: those of changed workflows, or all of them."""
+    modules, browser = browser_tools(install=True), chromium()
+    if modules is None or browser is None:
+        say("Skipping the images of the help pages: they need npm and a Chromium or Chrome.")
+        return 0
+    script = ROOT / "tools" / "workflows" / "help_pictures.py"
+    with tempfile.TemporaryDirectory(prefix="flow-search-", ignore_cleanup_errors=True) as base:
+        with serving.server(host, Path(base), Path(base) / "comfyui.log") as (url, _):
+            command = [str(host.python), str(script), url, str(modules), browser]
+            return foreground([*command, *(["--all"] if make_all else [])], host)
+
+
 def in_host_tier(word: str) -> bool:
-    """Does this word for pytest name tests/host or a file in it, where the browser's test is?"""
+    """Whether an argument of pytest names tests/host (with the browser's test) or a file in it."""
     return (ROOT / word.split("::")[0]).is_relative_to(ROOT / "tests" / "host")
 
 
 def matrix(extra: list[str]) -> int:
-    """The tests of the host tier on each ComfyUI in turn; more arguments go to pytest."""
+    """Run the tests of tests/host on each ComfyUI in turn; more arguments go to pytest."""
     codes = {}
     for version in installing.COMFYUIS:
         say(f"\nComfyUI {version}")
@@ -169,10 +200,10 @@ def matrix(extra: list[str]) -> int:
 
 
 def web_tests(tools: Path | None, host: Host) -> list[int]:
-    """The browser part without a browser: its tests in Node.js and its types."""
+    """Run the tests of the panel that need no browser: those in Node.js, and the type check."""
     node = shutil.which("node")
     if node is None:
-        say("Skipping the tests of the browser part, which need Node.js 20 or newer.")
+        say("Skipping the tests of the panel: they need Node.js 20 or newer.")
         return []
     scripts = [str(file) for file in sorted(ROOT.glob("tests/web/*.test.mjs"))]
     codes = [foreground([node, "--test", *scripts], host)]
@@ -183,9 +214,12 @@ def web_tests(tools: Path | None, host: Host) -> list[int]:
 
 
 def browser_tools(install: bool) -> Path | None:
-    """The node_modules that tests/web/package-lock.json pins, in the cache folder; None without.
+    """The node_modules that tests/web/package-lock.json pins; None if they are not installed.
 
-    They serve development alone: without npm or network the tests that need them are skipped.
+    They are in the cache folder. Without npm or network the tests that need them are skipped.
+
+    Args:
+        install: whether to install them if they are missing.
     """
     source = ROOT / "tests" / "web"
     key = hashlib.sha256((source / "package-lock.json").read_bytes()).hexdigest()[:12]
@@ -209,7 +243,7 @@ def browser_tools(install: bool) -> Path | None:
 
 
 def foreground(command: list[str], host: Host) -> int:
-    """Run a command on this terminal, told where ComfyUI is; Ctrl-C is its own to handle."""
+    """Run a command on this terminal with COMFYUI_PATH set; the command handles Ctrl-C itself."""
     process = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"COMFYUI_PATH": str(host.path)})
     try:
         return process.wait()
@@ -221,12 +255,12 @@ def foreground(command: list[str], host: Host) -> int:
 
 
 def main(argv: list[str]) -> int:
-    commands = {"demo": demo, "test": test, "serve": serve}
+    commands = {"demo": demo, "test": test, "serve": serve, "write": write}
     if not argv or argv[0] not in (*commands, "matrix"):
         say(__doc__)
         return 0 if argv[:1] in (["-h"], ["--help"]) else 2
     sys.stdout.reconfigure(errors="replace")
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell ignores it
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell ignores Ctrl-C
     for name in ("SIGTERM", "SIGHUP", "SIGBREAK"):  # so that every `finally` runs
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), lambda number, _: sys.exit(128 + number))
@@ -237,7 +271,7 @@ def main(argv: list[str]) -> int:
     except Fail as error:
         say(f"\ndev.py: {error}")
     except OSError as error:
-        say(f"\ndev.py: {error}: if this is about {cache_dir()}, set FLOW_SEARCH_CACHE elsewhere.")
+        say(f"\ndev.py: {error}. If this is about {cache_dir()}, set FLOW_SEARCH_CACHE elsewhere.")
     except KeyboardInterrupt:
         say("\nStopped.")
         return 130

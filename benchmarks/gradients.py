@@ -2,111 +2,78 @@
 
 On the demo model `fast`, with a reward that has a gradient: soft counts, the area of each colour
 over that of one drawn shape,
-    r = -sum_c (asked_c - area_c/A)^2,    area_c = sum_p softmax_c(-|pixel_p - colour_c|^2 / 2w^2)
-with the ground as one more colour. It can be fooled, by larger shapes instead of more: `exact` (by
-the pack's own counter) and `agree` (shapes and colours, held_out.py) are never optimised. The sweep
-chooses schedule and strength on prompt seed 0; the tables, at equal NFE and at equal seconds, are
-made on another. What was measured is kept in benchmarks/results/gradients.json and not measured
-again; --write makes the page of it.
+    r = -sum_c (count_c - area_c/A)^2,    area_c = sum_p softmax_c(-|pixel_p - colour_c|^2 / 2w^2)
+with the ground as one more colour. Larger shapes instead of more shapes fool it. So `exact` (by the
+pack's counter) and `agree` (shapes and colours, held_out.py) are never optimised. The sweep chooses
+schedule and strength on prompt seed 0; the tables use another seed, at equal NFE and at equal
+seconds. Measurements are kept in benchmarks/results/gradients.json and not repeated. --write makes
+the page from them.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
+import runpy
 import statistics
-import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-import held_out  # noqa: E402
-import torch  # noqa: E402
-from pack.demo.scenes import COLOURS  # noqa: E402
-from pack.demo.text import parse  # noqa: E402
-from pack.samplers.flow import Flow  # noqa: E402
-from pack.samplers.guidance import GUIDANCES, TorchGradients, pull  # noqa: E402
-from pack.samplers.noise import AddressedNoise  # noqa: E402
-from pack.samplers.purse import Purse  # noqa: E402
-from pack.samplers.run import Finish, Outcome, StopRules, run  # noqa: E402
-from pack.samplers.search.rounds import minimum  # noqa: E402
-from pack.samplers.steering import Steering  # noqa: E402
-from pack.samplers.task import Task  # noqa: E402
-from page import put  # noqa: E402
-from torch import Tensor  # noqa: E402
-from torch.profiler import ProfilerActivity, profile  # noqa: E402
-from world import ROOT, SHAPE, Setting, World, held_out_prompts, judge  # noqa: E402
+import torch
+from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
 
-PLACE = ROOT / "benchmarks" / "gradients.md"
+ROOT = Path(__file__).resolve().parents[1]
+runpy.run_path(str(ROOT / "tools" / "checkout.py"))
+
+from pack.benchmarks import held_out
+from pack.benchmarks.gradient_tables import HEAD, METRICS, SEEDS, TABLES, Row, key, line
+from pack.benchmarks.world import SHAPE, World, held_out_prompts, judge
+from pack.demo.scenes import COLOURS
+from pack.demo.text import parse
+from pack.samplers.flow import Flow
+from pack.samplers.guidance import GUIDANCES, TorchGradients, pull
+from pack.samplers.noise import AddressedNoise
+from pack.samplers.purse import Purse
+from pack.samplers.rules import Finish, Outcome, StopRules
+from pack.samplers.run import run
+from pack.samplers.search.rounds import minimum
+from pack.samplers.steering import Steering
+from pack.samplers.task import Task
+from pack.tools.sections import put
+
+PLACE = ROOT / "docs" / "gradients.md"
 KEPT = ROOT / "benchmarks" / "results" / "gradients.json"
 AREA, WIDTH, GROUND = 225.0, 0.15, (0.94, 0.94, 0.94)
-METRICS = ("reward", "exact", "agree", "diversity", "nfe", "gradients", "seconds")
-
-
-@dataclass(frozen=True)
-class Row:
-    """One row of a table: a method, its budget and how it is guided. `alone`: one sample."""
-
-    method: str
-    budget: int = 50
-    steps: int = 10
-    guidance: str = "none"
-    strength: float = 0.0
-    schedule: str = "relative"
-
-    @property
-    def name(self) -> str:
-        return self.method if self.guidance == "none" else f"{self.method} + {self.guidance}"
-
-    def setting(self) -> Setting:
-        """The search as the model's own table has it."""
-        own = (("init_particles", self.budget // 4),) if self.method == "rbf" else ()
-        method = "best_of_n" if self.method == "alone" else self.method
-        return Setting(
-            method, self.budget, self.steps, finish=2, kernel="eta", norm=1.0, options=own
-        )
 
 
 def soft_counts(pictures: Tensor, prompt: str) -> Tensor:
-    """(K,H,W,3) -> (K,), differentiable."""
-    asked = torch.zeros(len(COLOURS))
+    """The reward (K,) of images (K,H,W,3), differentiable."""
+    counts = torch.zeros(len(COLOURS))
     for count, colour, _ in parse(prompt):
-        asked[colour] += count
+        counts[colour] += count
     palette = torch.tensor([*COLOURS.values(), GROUND])
     distance = (pictures[..., None, :] - palette).square().sum(-1)
     area = torch.softmax(-distance / (2 * WIDTH**2), -1)[..., :-1].sum((1, 2))
-    return -(asked - area / AREA).square().sum(1)
+    return -(counts - area / AREA).square().sum(1)
 
 
 def find(world: World, prompt: str, row: Row, seed: int) -> tuple[Tensor, dict[str, float]]:
-    """The picture (H,W,3) found, and what it is worth."""
-    setting, denoise = row.setting(), world.denoiser(prompt)
-    _, times = setting.times()
+    """The best image (H,W,3) of a search, and its measures.
 
-    def value(x0: Tensor) -> Tensor:
-        return soft_counts(world.decode(x0), prompt)
-
-    noise, outcome = AddressedNoise(seed, SHAPE), Outcome()
-    steering = None
-    if row.strength:
-        guidance = GUIDANCES[row.guidance](row.strength, row.schedule)
-        steering = Steering(guidance, TorchGradients(value, denoise))
-    flow = Flow(
-        denoise,
-        setting.transition(),
-        times,
-        start=lambda ids: times[0] * noise(ids),
-        noise=noise,
-        uniform=noise.uniform,
-    )
+    Args:
+        world: the demo model.
+        prompt: the prompt.
+        row: the search.
+        seed: of the noise.
+    """
+    setting, outcome = row.setting(), Outcome()
     purse = Purse()
-    task = Task(flow, purse, value, steering=steering)
+    task = task_of(world, prompt, row, seed, purse)
     finish = Finish(setting.finish, 1)
-    least = minimum(setting.search(), len(times), task.prices) + finish.rows()
+    least = minimum(setting.search(), len(task.times), task.prices) + finish.rows()
     purse.total = least if row.method == "alone" else row.budget
     begin = time.process_time()
     list(run(setting.search(), task, finish, StopRules(), outcome))
@@ -121,30 +88,68 @@ def find(world: World, prompt: str, row: Row, seed: int) -> tuple[Tensor, dict[s
     }
 
 
+def task_of(world: World, prompt: str, row: Row, seed: int, purse: Purse) -> Task:
+    """The task of a search, guided if the row says so.
+
+    Args:
+        world: the demo model.
+        prompt: the prompt.
+        row: the search.
+        seed: of the noise.
+        purse: pays for it.
+    """
+    setting, denoise = row.setting(), world.denoiser(prompt)
+    _, times = setting.times()
+
+    def value(x0: Tensor) -> Tensor:
+        return soft_counts(world.decode(x0), prompt)
+
+    noise, steering = AddressedNoise(seed, SHAPE), None
+    if row.strength:
+        guidance = GUIDANCES[row.guidance](row.strength, row.schedule)
+        steering = Steering(guidance, TorchGradients(value, denoise))
+    flow = Flow(
+        denoise,
+        setting.transition(),
+        times,
+        start=lambda ids: times[0] * noise(ids),
+        noise=noise,
+        uniform=noise.uniform,
+    )
+    return Task(flow, purse, value, steering=steering)
+
+
 def measure(world: World, row: Row, prompts: list[str], seeds: int) -> dict[str, list[float]]:
-    """For each metric one number a prompt."""
+    """For each metric one number a prompt.
+
+    Args:
+        world: the demo model.
+        row: the search.
+        prompts: the prompts.
+        seeds: searches for each prompt.
+    """
     rows: list[dict[str, float]] = []
     for i, prompt in enumerate(prompts):
-        found = [find(world, prompt, row, 1000 * s + i) for s in range(seeds)]
-        pictures, told = zip(*found, strict=True)
-        mean = {k: statistics.fmean(t[k] for t in told) for k in METRICS if k != "diversity"}
+        searches = [find(world, prompt, row, 1000 * s + i) for s in range(seeds)]
+        pictures, measures = zip(*searches, strict=True)
+        mean = {k: statistics.fmean(m[k] for m in measures) for k in METRICS if k != "diversity"}
         different = held_out.diversity(list(pictures)) if seeds > 1 else 0.0
         rows.append(mean | {"diversity": different})
     return {k: [round(r[k], 5) for r in rows] for k in METRICS}
 
 
 def peak(call: Callable[[], object]) -> int:
-    """Bytes that a call has allocated at most at a time."""
+    """The most bytes that a call has allocated at one time."""
     call()
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
         call()
-    events = [e for e in seen.profiler.kineto_results.events() if e.name() == "[memory]"]
+    events = [e for e in record.profiler.kineto_results.events() if e.name() == "[memory]"]
     events.sort(key=lambda e: e.start_ns())
     return max(accumulate(e.nbytes() for e in events))
 
 
 def memory(world: World) -> dict[str, int]:
-    """Peaks of one look at a latent, and with each kind of gradient; of the network's part."""
+    """Peak bytes of scoring one latent: with no gradient, with each kind, of the network alone."""
     prompt = "three red circles and two blue squares"
     x, denoise = torch.randn(1, *SHAPE), world.denoiser(prompt)
 
@@ -165,106 +170,12 @@ def memory(world: World) -> dict[str, int]:
     return {"without guidance": peak(look)} | kinds | {"of that the network": alone}
 
 
-# By the sweep: the strength at which `agree` does not yet fall, and that of the highest reward.
-CAREFUL, STRONG = {"dps": 0.25, "x0": 0.25}, {"dps": 2.0, "x0": 1.0}
-LONG = {"dps": {"budget": 50, "steps": 24}, "x0": {"budget": 50, "steps": 48}}  # of one sample
-
-
-def guided(row: Row, strengths: dict[str, float]) -> list[Row]:
-    return [replace(row, guidance=kind, strength=s) for kind, s in strengths.items()]
-
-
-def sweep(kept: dict) -> list[Row]:
-    """Every schedule at several strengths, in RBF."""
-    tried = {
-        "relative": (0.25, 0.5, 1.0, 2.0, 4.0),
-        "theory": (1.0, 10.0, 100.0),
-        "tempered": (1.0, 10.0),
-    }
-    rows = [base := Row("rbf", 50)]
-    for kind in ("dps", "x0"):
-        rows += [
-            replace(base, guidance=kind, strength=s, schedule=n)
-            for n, v in tried.items()
-            for s in v
-        ]
-    return rows
-
-
-def equal_nfe(kept: dict) -> list[Row]:
-    """Searches at 50 NFE, and single samples."""
-    alone, searches = Row("alone", 12), (Row("svdd"), Row("rbf"))
-    rows = [Row("best_of_n"), alone, *guided(alone, CAREFUL), *guided(alone, STRONG)]
-    rows += [replace(row, **LONG[row.guidance]) for row in guided(alone, STRONG)]
-    for row in searches:
-        rows += [row, *guided(row, CAREFUL), *guided(row, STRONG)]
-    return rows
-
-
-def equal_seconds(kept: dict) -> list[Row]:
-    """The seconds that RBF + DPS takes at 50 NFE: as many more NFE as `kept` says they buy."""
-    alone, svdd, rbf = Row("alone", 12), Row("svdd"), Row("rbf")
-    given = statistics.fmean(kept[key("nfe", guided(rbf, CAREFUL)[0])]["seconds"])
-
-    def buy(row: Row) -> Row:
-        more = given / statistics.fmean(kept[key("nfe", row)]["seconds"])
-        if row.method == "alone":  # a finer one
-            return replace(row, steps=round(row.steps * more))
-        return replace(row, budget=round(row.budget * more))
-
-    single = [replace(row, **LONG[row.guidance]) for row in guided(alone, STRONG)]
-    rows = [Row("best_of_n"), *single, svdd, *guided(svdd, CAREFUL), rbf, *guided(rbf, CAREFUL)]
-    return [buy(row) for row in rows]
-
-
-TABLES = {"nfe": equal_nfe, "seconds": equal_seconds, "sweep": sweep}
-SEEDS = {"nfe": 2, "seconds": 2, "sweep": 0}  # of the prompts
-
-
-def cell(values: list[float], sign: str = "") -> str:
-    """Mean and standard error."""
-    error = statistics.stdev(values) / math.sqrt(len(values))
-    return f"{statistics.fmean(values):{sign}.3f} ± {error:.3f}"
-
-
-def key(table: str, row: Row) -> str:
-    return f"{table} {row!r}"
-
-
-def unguided(table: str, row: Row, rows: list[Row]) -> str:
-    """The key of what a row is held against: the same method; alone, 12 NFE."""
-    if row.method == "alone":
-        return key("nfe", Row("alone", 12))
-    return key(table, next(r for r in rows if r.method == row.method and not r.strength))
-
-
-def line(table: str, row: Row, rows: list[Row], kept: dict[str, dict]) -> str:
-    """One row of a table; differences are paired by prompt."""
-    told = f"{row.schedule} {row.strength:g}" if row.strength else "–"
-    own, base = kept[key(table, row)], kept[unguided(table, row, rows)]
-    means = {k: statistics.fmean(own[k]) for k in METRICS}
-    diversity = f"{means['diversity']:.3f}" if means["diversity"] else "–"
-    cells = [cell(own[k]) for k in ("reward", "exact", "agree")]
-    for metric in ("reward", "agree"):
-        gains = [a - b for a, b in zip(own[metric], base[metric], strict=True)]
-        cells.append(cell(gains, sign="+") if row.strength else "–")
-    return (
-        f"| {row.name} | {told} | {means['nfe']:.0f} | {means['gradients']:.0f} "
-        f"| {' | '.join(cells)} | {diversity} | {means['seconds']:.2f} |"
-    )
-
-
-NAMES = ("method", "schedule, strength", "NFE", "gradients", "reward", "exact", "agree")
-GAINS = ("reward, less unguided", "agree, less unguided", "diversity", "CPU s")
-HEAD = f"| {' | '.join(NAMES + GAINS)} |\n|{'---|' * len(NAMES + GAINS)}"
-
-
 def write(kept: dict[str, dict]) -> None:
     for name, plan in TABLES.items():
         rows = plan(kept)
         put(PLACE, name, "\n".join([HEAD, *(line(name, row, rows, kept) for row in rows)]))
-    told = ", ".join(f"{part} {size / 2**20:.1f} MiB" for part, size in kept["memory"].items())
-    put(PLACE, "memory", told)
+    peaks = ", ".join(f"{part} {size / 2**20:.1f} MiB" for part, size in kept["memory"].items())
+    put(PLACE, "memory", peaks)
 
 
 def keep(kept: dict[str, dict]) -> None:
@@ -276,10 +187,10 @@ def keep(kept: dict[str, dict]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", choices=TABLES, help="of the tables")
+    parser.add_argument("--only", choices=TABLES, help="one of the tables")
     parser.add_argument("--prompts", type=int, default=40)
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--write", action="store_true", help="make the page, measure nothing")
+    parser.add_argument("--write", action="store_true", help="make the page without measuring")
     args = parser.parse_args()
     kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
     if args.write:
@@ -291,8 +202,8 @@ def main() -> None:
     for table in [args.only] if args.only else TABLES:
         rows, prompts = TABLES[table](kept), held_out_prompts(args.prompts, SEEDS[table])
         for row in rows:
-            if (own := key(table, row)) not in kept:
-                kept[own] = measure(world, row, prompts, args.seeds)
+            if (name := key(table, row)) not in kept:
+                kept[name] = measure(world, row, prompts, args.seeds)
                 keep(kept)
             print(line(table, row, rows, kept), flush=True)
 

@@ -1,4 +1,4 @@
-"""What the reward never sees: do shapes and colours agree, and how much do results differ?"""
+"""Measures that no search optimises: do shapes and colours agree, and how different are results?"""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from collections import Counter
 import numpy as np
 import torch
 import torch.nn.functional as F
-import world  # noqa: F401 - gives the checkout its import name
-from pack.demo.scenes import COLOURS, SHAPES
-from pack.demo.text import parse
-from pack.rewards.count.colours import COLOURS as NAMED
-from pack.rewards.count.colours import name_pixels
 from scipy import ndimage
+
+from ..demo.scenes import COLOURS, SHAPES
+from ..demo.text import parse
+from ..rewards.count.colours import COLOURS as NAMED
+from ..rewards.count.colours import name_pixels
 
 LEAST_AREA = 40  # pixels of 128 x 128; a drawn shape has 177 or more
 # Area over that of the circumscribed circle: circle 1, square 2/pi, triangle 3 sqrt(3)/(4 pi).
@@ -22,8 +22,8 @@ FULLNESS = {"circle": 1.0, "square": 2 / math.pi, "triangle": 3 * math.sqrt(3) /
 
 
 def shapes_in(picture: torch.Tensor) -> Counter[tuple[str, str]]:
-    """How often each (colour, shape) is in a picture (H, W, 3) of [0, 1]."""
-    pixels, found = name_pixels(picture.numpy(), 0.35), Counter()
+    """How often each (colour, shape) is in an image (H,W,3) with values in [0, 1]."""
+    pixels, counts = name_pixels(picture.numpy(), 0.35), Counter()
     for index, colour in enumerate(NAMED, 1):
         labels, count = ndimage.label(pixels.coloured & (pixels.name == index))
         for number in range(1, count + 1):
@@ -32,21 +32,21 @@ def shapes_in(picture: torch.Tensor) -> Counter[tuple[str, str]]:
                 reach = np.linalg.norm(at - at.mean(0), axis=1).max() + 0.5
                 full = len(at) / (math.pi * reach**2)
                 shape = min(FULLNESS, key=lambda name: abs(FULLNESS[name] - full))
-                found[colour, shape] += 1
-    return found
+                counts[colour, shape] += 1
+    return counts
 
 
 def agreement(picture: torch.Tensor, prompt: str) -> float:
-    """2 |asked and found| / (|asked| + |found|) over (colour, shape), from 0 to 1."""
-    asked: Counter[tuple[str, str]] = Counter()
+    """2 |prompt and image| / (|prompt| + |image|) over (colour, shape) counts, from 0 to 1."""
+    expected: Counter[tuple[str, str]] = Counter()
     for count, colour, shape in parse(prompt):
-        asked[list(COLOURS)[colour], list(SHAPES)[shape]] += count
-    found = shapes_in(picture)
-    return 2 * (asked & found).total() / (asked.total() + found.total())
+        expected[list(COLOURS)[colour], list(SHAPES)[shape]] += count
+    shown = shapes_in(picture)
+    return 2 * (expected & shown).total() / (expected.total() + shown.total())
 
 
 def diversity(pictures: list[torch.Tensor]) -> float:
-    """Mean distance between pictures (H, W, 3) of one prompt, as root mean square at 16 x 16."""
+    """Mean distance between images (H,W,3) of one prompt: root mean square at 16 x 16 pixels."""
     small = [F.adaptive_avg_pool2d(p.permute(2, 0, 1), 16) for p in pictures]
     pairs = itertools.combinations(small, 2)
     return float(np.mean([(a - b).square().mean().sqrt() for a, b in pairs]))

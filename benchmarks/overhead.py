@@ -1,11 +1,11 @@
 """What a search costs beside its network: python benchmarks/overhead.py --repeats 8 --write
 
-Starts ComfyUI as a user does and reads the seconds in the report of each search. `share`: the time
-outside network, decoder and reward, for the demo model and for a FLUX of random weights with wider
-layers. `batch`: seconds of the host's network per row against the rows of a call, by CPU time on a
-CPU. Repeats are interleaved; errors are standard errors over repeats. Needs COMFYUI_PATH and the
-environment of `python dev.py test`. On a GPU, against the bare network at FLUX's own size (writes
-24 GB to a temporary folder):
+Starts ComfyUI as a user does and reads the seconds in the report of each search. `share` is the
+time outside network, decoder and reward, for the demo model and for a FLUX with wider layers and
+random weights. `batch` is the network's seconds for each row by the rows of a call, in CPU time on
+a CPU. Repeats are interleaved; errors are standard errors over repeats. Needs COMFYUI_PATH and the
+environment of `python dev.py test`. On a GPU, at FLUX's real size (writes 24 GB to a temporary
+folder):
 
     python benchmarks/overhead.py --device gpu --models full --size 1024 --only share batch
 """
@@ -13,195 +13,30 @@ environment of `python dev.py test`. On a GPU, against the bare network at FLUX'
 from __future__ import annotations
 
 import argparse
-import contextlib
-import importlib.util
-import json
 import math
 import os
 import random
+import runpy
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-from page import put  # noqa: E402
-from world import ROOT  # noqa: E402
+ROOT = Path(__file__).resolve().parents[1]
+runpy.run_path(str(ROOT / "tools" / "checkout.py"))
 
-from pack.demo.text import encode  # noqa: E402  isort: skip
+from pack.benchmarks.comfyui_runs import CAPTION, Host, host, prompt_of
+from pack.benchmarks.random_flux import DEMO, MODELS, save_random
+from pack.demo.text import encode
+from pack.tools.sections import put
 
-DEMO, FOLDER = ROOT / "demo" / "flux_fast.safetensors", "models/diffusion_models"
-CAPTION = "three red circles and two blue squares"
+FOLDER = "models/diffusion_models"
 METHODS = ("rbf", "best_of_n", "svdd", "smc")
 ROWS = (1, 2, 4, 8, 16, 32)
-
-
-@dataclass(frozen=True)
-class Model:
-    """A FLUX: the demo's, or one of random weights, its layers `wider` times as wide."""
-
-    wider: int = 1
-    double: int = 2
-    single: int = 5
-    dtype: torch.dtype = torch.float32
-
-
-MODELS = {
-    "demo": Model(),
-    "wide": Model(8),
-    "full": Model(24, 19, 38, torch.bfloat16),
-}
-FROM_OUTSIDE = ("img_in", "txt_in", "time_in.in_layer", "vector_in.in_layer")
-
-
-def widened(name: str, shape: list[int], wider: int) -> list[int]:
-    """The shape of a demo tensor in a network `wider` times as wide; heads stay 128 wide."""
-    layer = name.rsplit(".", 1)[0]
-    if name.endswith("_norm.scale"):
-        return shape
-    grown = [n * wider for n in shape]
-    if layer in FROM_OUTSIDE:
-        grown[1:] = shape[1:]
-    if layer == "final_layer.linear":
-        grown[0] = shape[0]
-    return grown
-
-
-def save_random(model: Model, place: Path) -> None:
-    """Random weights of the demo's architecture, as large as asked."""
-    generator, state = torch.Generator().manual_seed(0), {}
-    with safe_open(str(DEMO), "pt") as demo:
-        for name in demo.keys():  # noqa: SIM118 (no mapping)
-            shape = widened(name, demo.get_slice(name).get_shape(), model.wider)
-            if name.endswith("_norm.scale"):
-                tensor = torch.ones(shape)
-            else:
-                tensor = torch.randn(shape, generator=generator) / math.sqrt(shape[-1])
-            for key in copies(name, model):
-                state[key] = tensor.to(model.dtype, copy=True)
-    save_file(state, str(place))
-
-
-def copies(name: str, model: Model) -> list[str]:
-    """Names under which a tensor of the demo goes into the model; blocks repeat the first."""
-    kind, number, *_ = name.split(".")
-    count = {"double_blocks": model.double, "single_blocks": model.single}.get(kind)
-    if count is None:
-        return [name]
-    if number != "0":
-        return []
-    return [name.replace(".0.", f".{i}.", 1) for i in range(count)]
-
-
-# ---- the host
-
-
-def load(name: str, path: Path) -> object:
-    spec = importlib.util.spec_from_file_location(name, path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-class Host:
-    """A running ComfyUI with the pack."""
-
-    def __init__(self, url: str) -> None:
-        self.client = load("flow_search_client", ROOT / "demo" / "client.py").Client(url)
-
-    def spent(self, prompt: dict) -> dict:
-        """What the report of the prompt's search says was spent."""
-        number = self.client.queue(prompt)
-        while (entry := self.client.get(f"/history/{number}").get(number)) is None:
-            time.sleep(0.05)
-        if "search" not in entry["outputs"]:
-            raise RuntimeError(json.dumps(entry["status"])[-2000:])
-        return json.loads(entry["outputs"]["search"]["flow_search_report"][0])["spent"]
-
-
-@contextlib.contextmanager
-def host(base: Path, device: str) -> Iterator[Host]:
-    dev, comfyui = load("flow_search_dev", ROOT / "dev.py"), os.environ["COMFYUI_PATH"]
-    dev.serving.link(ROOT, base / "custom_nodes" / "flow-search")
-    port = dev.serving.free_port()
-    command = [
-        sys.executable, str(Path(comfyui) / "main.py"), "--listen", "127.0.0.1", "--port",
-        str(port), "--base-directory", str(base), "--disable-api-nodes",
-        "--disable-auto-launch", "--database-url", "sqlite:///:memory:",
-    ]  # fmt: skip
-    with open(base / "log", "wb") as log:
-        given = [*command, "--cpu"] if device == "cpu" else command
-        process = subprocess.Popen(given, stdout=log, stderr=subprocess.STDOUT, cwd=comfyui)
-        try:
-            url = f"http://127.0.0.1:{port}"
-            if not dev.serving.came_up(process, url):
-                raise RuntimeError((base / "log").read_text()[-4000:])
-            yield Host(url)
-        finally:
-            process.terminate()
-            process.wait()
-
-
-def prompt_of(model: str, method: str, seed: int, budget: int, size: int, steps: int = 10) -> dict:
-    """The API prompt of one search; a new seed, or the host would answer from its cache."""
-
-    def node(kind: str, **inputs: object) -> dict:
-        return {"class_type": kind, "inputs": inputs}
-
-    network = ["demo", 0] if model == "demo" else ["own", 0]
-    own = {"method": method} if method != "rbf" else {"init_particles": 8, "paths": 1}
-    graph = {
-        "demo": node("FlowSearchDemoLoader", checkpoint="fast"),
-        "text": node("CLIPTextEncode", text=CAPTION, clip=["demo", 1]),
-        "guider": node("BasicGuider", model=network, conditioning=["text", 0]),
-        "noise": node("RandomNoise", noise_seed=seed),
-        "latent": node("EmptySD3LatentImage", width=size, height=size, batch_size=1),
-        "sampler": node(
-            "FlowSearchVPSDESampler",
-            interpolant="vp",
-            diffusion="square",
-            diffusion_norm=3.0,
-            kernel="euler_maruyama",
-        ),
-        "sigmas": node(
-            "FlowSearchScheduler", steps=steps, spacing="exp", interpolant="vp", denoise=1.0
-        ),
-        "reward": node("FlowSearchRewardLoader", reward="colour_count"),
-        "search": node(
-            "FlowSearchRBF" if method == "rbf" else "FlowSearchParticles",
-            noise=["noise", 0],
-            guider=["guider", 0],
-            sampler=["sampler", 0],
-            sigmas=["sigmas", 0],
-            latent_image=["latent", 0],
-            vae=["demo", 2],
-            reward=["reward", 0],
-            prompt=CAPTION,
-            budget=budget,
-            finish_steps=4,
-            top_k=1,
-            micro_batch=0,
-            lookahead=0,
-            **own,
-        ),
-        "shown": node("PreviewImage", images=["search", 1]),
-    }
-    if model != "demo":
-        name = f"{model}.safetensors"
-        graph["own"] = node("UNETLoader", unet_name=name, weight_dtype="default")
-    return graph
-
-
-# ---- what is measured
 
 
 def error(values: list[float]) -> float:
@@ -211,8 +46,15 @@ def error(values: list[float]) -> float:
 def interleaved(
     running: Host, prompts: dict[str, dict], repeats: int, seed: int
 ) -> dict[str, list[dict]]:
-    """What each prompt spent: one run of each in turn, in a new order each time."""
-    found: dict[str, list[dict]] = {name: [] for name in prompts}
+    """What each prompt spent in each repeat; every repeat has a new order.
+
+    Args:
+        running: the server.
+        prompts: name -> prompt.
+        repeats: runs of each prompt.
+        seed: of the order and of the noises.
+    """
+    runs: dict[str, list[dict]] = {name: [] for name in prompts}
     order, shuffle = list(prompts), random.Random(seed)
 
     def run(name: str, noise: int) -> dict:
@@ -223,11 +65,21 @@ def interleaved(
     for repeat in range(1, repeats + 1):
         shuffle.shuffle(order)
         for name in order:
-            found[name].append(run(name, seed + repeat))
-    return found
+            runs[name].append(run(name, seed + repeat))
+    return runs
 
 
 def share_table(running: Host, model: str, budget: int, repeats: int, size: int, seed: int) -> str:
+    """The table of `share` for one model.
+
+    Args:
+        running: the server.
+        model: a key of MODELS.
+        budget: NFE.
+        repeats: runs of each method.
+        size: pixels a side.
+        seed: of the order and of the noises.
+    """
     prompts = {m: prompt_of(model, m, 0, budget, size) for m in METHODS}
     lines = [
         "| method | NFE | network calls | candidates | total s | network | decode | reward "
@@ -259,7 +111,14 @@ PARTS = ("network", "decode", "reward")
 
 
 def network_of(model: str, place: Path, device: str, size: int) -> Callable:
-    """The host's own network in this process: latents (K,16,h,w) -> x0, and a clock for it."""
+    """ComfyUI's network in this process: a function of latents (K,16,h,w) that gives its seconds.
+
+    Args:
+        model: a key of MODELS.
+        place: its file.
+        device: cpu or gpu.
+        size: pixels a side.
+    """
     sys.path.insert(0, os.environ["COMFYUI_PATH"])
     sys.argv = ["main.py", *(["--cpu"] if device == "cpu" else [])]
     import comfy.options
@@ -274,7 +133,7 @@ def network_of(model: str, place: Path, device: str, size: int) -> Callable:
     words, pooled = (v.to(at) for v in encode([CAPTION]))
 
     def ask(x: torch.Tensor) -> float:
-        """Seconds of one call: CPU time on a CPU, which a shared machine disturbs least."""
+        """Seconds of one call: CPU time on a CPU, as other programs disturb it least."""
         k, gpu = len(x), device != "cpu"
         clock = time.perf_counter if gpu else time.process_time
         begin = clock()
@@ -288,9 +147,18 @@ def network_of(model: str, place: Path, device: str, size: int) -> Callable:
 
 
 def batch_table(model: str, place: Path, repeats: int, size: int, seed: int, device: str) -> str:
-    """32 rows in calls of each size, in a new order each time."""
+    """The table of `batch`: 32 rows in calls of each size, in a new order each time.
+
+    Args:
+        model: a key of MODELS.
+        place: its file.
+        repeats: runs of each size.
+        size: pixels a side.
+        seed: of the order and of the latents.
+        device: cpu or gpu.
+    """
     ask, shuffle = network_of(model, place, device, size), random.Random(seed)
-    generator, found = torch.Generator().manual_seed(seed), {n: [] for n in ROWS}
+    generator, times = torch.Generator().manual_seed(seed), {n: [] for n in ROWS}
     x = torch.randn(max(ROWS), 16, size // 8, size // 8, generator=generator)
     order = list(ROWS)
     with torch.inference_mode():
@@ -298,21 +166,21 @@ def batch_table(model: str, place: Path, repeats: int, size: int, seed: int, dev
             for n in order:
                 seconds = sum(ask(part) for part in x.split(n))
                 if repeat:  # the first round warms up
-                    found[n].append(1e3 * seconds / len(x))
+                    times[n].append(1e3 * seconds / len(x))
             shuffle.shuffle(order)
     lines = [
         "| rows a call | ms a row, best repeat | mean | best, relative to 1 row |",
         "|---" * 4 + "|",
     ]
-    for n, values in found.items():
+    for n, values in times.items():
         lines.append(
             f"| {n} | {min(values):.2f} | {statistics.fmean(values):.2f} ± {error(values):.2f} "
-            f"| {min(values) / min(found[1]):.2f} |"
+            f"| {min(values) / min(times[1]):.2f} |"
         )
     return "\n".join(lines)
 
 
-def main() -> None:
+def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="*", default=["share", "batch"], choices=["share", "batch"])
     parser.add_argument("--models", nargs="*", default=["demo", "wide"], choices=list(MODELS))
@@ -322,20 +190,29 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--device", default="cpu", choices=("cpu", "gpu"))
     parser.add_argument("--write", action="store_true")
-    args = parser.parse_args()
+    return parser.parse_args()
+
+
+def checkpoints(base: Path, names: list[str]) -> dict[str, Path]:
+    """The file of each model, made in the base directory if it is not the demo's."""
+    for name in ("custom_nodes", FOLDER, "input", "output", "user"):
+        (base / name).mkdir(parents=True)
+    places = {name: base / FOLDER / f"{name}.safetensors" for name in names}
+    for name, place in places.items():
+        if name == "demo":
+            places[name] = DEMO
+        else:
+            save_random(MODELS[name], place)
+    return places
+
+
+def main() -> None:
+    args = options()
+    common = (args.repeats, args.size, args.seed)
     with tempfile.TemporaryDirectory() as folder:
-        base = Path(folder)
-        places = {name: base / FOLDER / f"{name}.safetensors" for name in args.models}
-        for name in ("custom_nodes", FOLDER, "input", "output", "user"):
-            (base / name).mkdir(parents=True)
-        for name, place in places.items():
-            if name == "demo":
-                places[name] = DEMO
-            else:
-                save_random(MODELS[name], place)
-        common = (args.repeats, args.size, args.seed)
+        places = checkpoints(Path(folder), args.models)
         if "share" in args.only:
-            with host(base, args.device) as running:
+            with host(Path(folder), args.device) as running:
                 for name in args.models:
                     section = share_table(running, name, args.budget, *common)
                     show(f"share-{name}", section, args.write)
@@ -346,9 +223,16 @@ def main() -> None:
 
 
 def show(name: str, section: str, write: bool) -> None:
+    """Print a section.
+
+    Args:
+        name: of the section.
+        section: its text.
+        write: whether to put it into docs/overhead.md.
+    """
     print(f"## {name}\n\n{section}\n", flush=True)
     if write:
-        put(ROOT / "benchmarks" / "overhead.md", name, section)
+        put(ROOT / "docs" / "overhead.md", name, section)
 
 
 if __name__ == "__main__":

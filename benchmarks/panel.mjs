@@ -7,7 +7,7 @@
 
 import { fileURLToPath } from "node:url";
 
-import { change, drop, fit, launch, model, openPage, widget } from "../tests/browser/front.mjs";
+import { change, drop, fit, launch, model, openPage, widget } from "../tools/browser/front.mjs";
 
 const [url, tools, chromium] = process.argv.slice(2);
 const WORKFLOW = fileURLToPath(

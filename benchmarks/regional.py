@@ -10,25 +10,31 @@ from __future__ import annotations
 
 import argparse
 import json
+import runpy
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
-import world  # noqa: F401 - gives the checkout its import name
+from torch import Tensor
+
+ROOT = Path(__file__).resolve().parents[1]
+runpy.run_path(str(ROOT / "tools" / "checkout.py"))
+
+from pack.benchmarks.world import SHAPE, World
 from pack.demo.scenes import caption, draw_kinds
 from pack.rewards.count.shape_count import ShapeCount
 from pack.samplers.flow import Flow
 from pack.samplers.interpolants import INTERPOLANTS
-from pack.samplers.kernels import ODE
+from pack.samplers.lineage import Book
 from pack.samplers.noise import AddressedNoise
+from pack.samplers.ode import ODE
 from pack.samplers.purse import Purse
-from pack.samplers.replay import Book
-from pack.samplers.run import Finish, Outcome, StopRules, run
+from pack.samplers.rules import Finish, Outcome, StopRules
+from pack.samplers.run import run
 from pack.samplers.schedules import model_times
 from pack.samplers.search import SEARCHES
 from pack.samplers.task import Task
-from torch import Tensor
-from world import SHAPE, World
 
 RIGHT = -0.5
 ROWS: dict[str, tuple[str, int, dict]] = {  # method, steps, settings

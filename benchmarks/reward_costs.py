@@ -1,33 +1,44 @@
 """What rewards cost: python benchmarks/reward_costs.py --write
 
-Builds every family in its published sizes (reward_models.py), without weights: parameters give the
-GiB that they take in the dtype in which they are held on a GPU, and torch's counter the
-floating-point operations of one picture (a multiplication and an addition are two). Seconds are
-those of one picture on one CPU core: random weights, float32, CPU time, the best of three (of one
-from a TFLOP on). What is computed of the prompt once a run is left out. Of vision-language
-models operations are reckoned: twice the weights that each token passes. Needs the environment of
-`python dev.py test` and 16 GB of memory; `--only` takes the rows that a pattern finds.
+Builds every family in its published sizes (reward_models.py), without weights. The parameters give
+the GiB in the dtype that a GPU holds them in. Torch counts the floating-point operations of one
+image; a multiplication and an addition are two. Seconds are CPU time of one image on one core, with
+random float32 weights: the best of three, from a TFLOP on of one. What is computed of the prompt
+once a run is not counted. For vision-language models the operations are calculated: twice the
+weights that each token passes. Needs the environment of `python dev.py test` and 16 GB of memory.
+`--only` takes the rows whose names match a pattern.
 """
 
 from __future__ import annotations
 
 import argparse
 import re
+import runpy
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import reward_models as models
 import torch
-from page import put
-from reward_models import B_32, H_14, L_14, Part
 from torch.utils.flop_counter import FlopCounterMode
+
+ROOT = Path(__file__).resolve().parents[1]
+runpy.run_path(str(ROOT / "tools" / "checkout.py"))
+
+from pack.benchmarks import reward_models as models
+from pack.benchmarks.reward_models import B_32, H_14, L_14, Part
+from pack.tools.sections import put
 
 
 @dataclass
 class Cost:
-    """Of one model: parameters, operations and CPU seconds of a picture (None: not run)."""
+    """What one model costs.
+
+    Args:
+        parameters: their number.
+        flops: floating-point operations of one image.
+        seconds: CPU seconds of one image; None if it was not run.
+    """
 
     parameters: int = 0
     flops: int = 0
@@ -46,7 +57,7 @@ def cost(parts: list[Part], run: bool) -> Cost:
         if run:
             module, ask = build()
             module.eval()
-        flops, seconds = asked(ask, run)
+        flops, seconds = image_cost(ask, run)
         total.flops += flops
         if seconds is not None:
             total.seconds = (total.seconds or 0.0) + seconds
@@ -55,10 +66,10 @@ def cost(parts: list[Part], run: bool) -> Cost:
 
 
 @torch.no_grad()
-def asked(ask: Callable[[], object], run: bool) -> tuple[int, float | None]:
-    """Operations of one picture, and its CPU seconds where the network is not on `meta`."""
+def image_cost(ask: Callable[[], object], run: bool) -> tuple[int, float | None]:
+    """Operations of one image, and its CPU seconds if it is run."""
     with FlopCounterMode(display=False) as counter, torch.device("cpu" if run else "meta"):
-        ask()  # the first time is the slowest, so it is counted and not timed
+        ask()  # the first call is the slowest: it is counted, not timed
     if not run:
         return counter.get_total_flops(), None
     taken = []
@@ -69,8 +80,14 @@ def asked(ask: Callable[[], object], run: bool) -> tuple[int, float | None]:
     return counter.get_total_flops(), min(taken)
 
 
-def reckoned(build: Part, patches: int, tokens: int) -> Cost:
-    """Twice the weights that each token passes; four patches are a token."""
+def calculated(build: Part, patches: int, tokens: int) -> Cost:
+    """The cost of a vision-language model: twice the weights that each token passes.
+
+    Args:
+        build: the part.
+        patches: of one image; four of them are a token.
+        tokens: of the question.
+    """
     with torch.device("meta"):
         module, _ = build()
     model = getattr(module, "model", module)
@@ -80,7 +97,7 @@ def reckoned(build: Part, patches: int, tokens: int) -> Cost:
     return Cost(sizes[0], 2 * sizes[1] * patches + 2 * passed * (patches // 4 + tokens))
 
 
-# name -> parts, bytes of a weight, picture shown
+# name -> parts, bytes of a weight, pixels a side of the image
 ROWS: dict[str, tuple[list[Part], int, int]] = {
     "clip_score, clip_reference, temporal_consistency (B/32)":
         ([models.clip_image(B_32), models.clip_text(B_32)], 2, 224),
@@ -104,18 +121,21 @@ ROWS: dict[str, tuple[list[Part], int, int]] = {
 }  # fmt: skip
 
 
-RECKONED = {"hps_v3": (1024, 700), "vqascore_vlm (Qwen3-VL-2B)": (4096, 52)}  # patches, words
+CALCULATED = {"hps_v3": (1024, 700), "vqascore_vlm (Qwen3-VL-2B)": (4096, 52)}  # patches, words
 
 
 def line(name: str) -> str:
     """One row of the table."""
     parts, size, shown = ROWS[name]
-    own = reckoned(*parts, *RECKONED[name]) if name in RECKONED else cost(parts, "xxl" not in name)
-    held = own.parameters * size / 2**30
-    taken = "" if own.seconds is None else f"{own.seconds:.2g}"
+    if name in CALCULATED:
+        total = calculated(*parts, *CALCULATED[name])
+    else:
+        total = cost(parts, run="xxl" not in name)
+    held = total.parameters * size / 2**30
+    taken = "" if total.seconds is None else f"{total.seconds:.2g}"
     return (
-        f"| {name} | {own.parameters / 1e9:.3f} | {size} | {held:.2g} | {shown}² | "
-        f"{own.flops / 1e12:.2g} | {taken} |"
+        f"| {name} | {total.parameters / 1e9:.3f} | {size} | {held:.2g} | {shown}² | "
+        f"{total.flops / 1e12:.2g} | {taken} |"
     )
 
 
@@ -136,7 +156,7 @@ def main() -> None:
             lines.append(line(name))
             print(lines[-1], flush=True)
     if args.write:
-        put(Path(__file__).with_suffix(".md"), "costs", "\n".join(lines))
+        put(ROOT / "docs" / "reward_costs.md", "costs", "\n".join(lines))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The rewards' networks in their published sizes, without weights, for reward_costs.py.
 
-A part is a function that builds one network on the default device and gives it with what a picture
-asks of it (None: nothing that is asked once for each picture).
+A part is a function that builds one network on the default device. It returns the network and a
+call that scores one image; None if the network is not called for each image.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from collections.abc import Callable
 
 import torch
 import transformers as tf
-import world  # noqa: F401  (gives the checkout the name pack)
-from pack.rewards.preference.mps_blocks import CrossModel
 from torch import nn
+
+from ..rewards.preference.mps_blocks import CrossModel
 
 Part = Callable[[], tuple[nn.Module, Callable[[], object] | None]]
 WORDS = 32  # tokens of a prompt
-EAGER = {"attn_implementation": "eager"}  # its products are counted one by one
+EAGER = {"attn_implementation": "eager"}  # the counter sees each of its products
 
 
 def picture(size: int) -> torch.Tensor:
@@ -24,6 +24,16 @@ def picture(size: int) -> torch.Tensor:
 
 
 def tower(width: int, inner: int, layers: int, heads: int, patch: int, size: int = 224) -> dict:
+    """Sizes of an image tower.
+
+    Args:
+        width: of a layer.
+        inner: width of its MLP.
+        layers: their number.
+        heads: of the attention.
+        patch: pixels a side of a patch.
+        size: pixels a side of the image.
+    """
     return {
         "hidden_size": width, "intermediate_size": inner, "num_hidden_layers": layers,
         "num_attention_heads": heads, "patch_size": patch, "image_size": size,
@@ -31,6 +41,13 @@ def tower(width: int, inner: int, layers: int, heads: int, patch: int, size: int
 
 
 def reader(width: int, layers: int, heads: int) -> dict:
+    """Sizes of a text tower.
+
+    Args:
+        width: of a layer; its MLP is four times as wide.
+        layers: their number.
+        heads: of the attention.
+    """
     return {
         "hidden_size": width, "intermediate_size": 4 * width, "num_hidden_layers": layers,
         "num_attention_heads": heads,
@@ -108,14 +125,14 @@ def blip_text() -> tuple:
     read = tf.BlipTextModel(config, add_pooling_layer=False)
 
     def ask() -> object:
-        asked, seen = torch.rand(1, 35, 768), torch.rand(1, 197, 1024)
-        return read.encoder(asked, encoder_hidden_states=seen)
+        words, patches = torch.rand(1, 35, 768), torch.rand(1, 197, 1024)
+        return read.encoder(words, encoder_hidden_states=patches)
 
     return read, ask
 
 
 def t5(xl: bool, tokens: int) -> Part:
-    """A question of so many tokens, and its answer of two."""
+    """A T5 that reads `tokens` and answers with two."""
     width, inner, heads = (2048, 5120, 32) if xl else (4096, 10240, 64)
 
     def build() -> tuple:
@@ -128,9 +145,9 @@ def t5(xl: bool, tokens: int) -> Part:
         model.lm_head.weight = nn.Parameter(untied)
 
         def ask() -> object:
-            said = torch.zeros(1, 2, dtype=torch.long)
-            asked = torch.rand(1, tokens, width)
-            return model(inputs_embeds=asked, decoder_input_ids=said, use_cache=False)
+            answer = torch.zeros(1, 2, dtype=torch.long)
+            question = torch.rand(1, tokens, width)
+            return model(inputs_embeds=question, decoder_input_ids=answer, use_cache=False)
 
         return model, ask
 
@@ -159,9 +176,9 @@ def instructblip(xl: bool) -> tuple[Part, ...]:
         read = module.InstructBlipQFormerModel(config)
 
         def ask() -> object:
-            asked = torch.zeros(1, WORDS, dtype=torch.long)
-            queries, seen = torch.rand(1, 32, 768), torch.rand(1, 257, 1408)
-            return read(asked, query_embeds=queries, encoder_hidden_states=seen)
+            words = torch.zeros(1, WORDS, dtype=torch.long)
+            queries, patches = torch.rand(1, 32, 768), torch.rand(1, 257, 1408)
+            return read(words, query_embeds=queries, encoder_hidden_states=patches)
 
         return read, ask
 

@@ -1,8 +1,8 @@
 """What the pack adds to ComfyUI's start: python benchmarks/startup.py
 
-Loads the pack as ComfyUI does, into a process that has imported ComfyUI and its stock nodes, a few
-times over, and prints the seconds of each and their median. Needs COMFYUI_PATH and the environment
-of `python dev.py test`.
+Loads the pack as ComfyUI does, in processes that have imported ComfyUI and its stock nodes. Prints
+the seconds of each and their median. Needs COMFYUI_PATH and the environment of
+`python dev.py test`.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ comfy.options.enable_args_parsing()
 import nodes, server, execution
 asyncio.run(nodes.init_builtin_extra_nodes())
 begin = time.perf_counter()
-spec = importlib.util.spec_from_file_location("pack", root + "/__init__.py",
+spec = importlib.util.spec_from_file_location("odd_name", root + "/__init__.py",
                                               submodule_search_locations=[root])
-sys.modules["pack"] = module = importlib.util.module_from_spec(spec)
+sys.modules["odd_name"] = module = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(module)
 extension = module.comfy_entrypoint()
 asyncio.run(extension.on_load())

@@ -1,61 +1,63 @@
 """The demo model without a server: twin networks, prompts and rewards, for fast measurements.
 
-The twins equal ComfyUI's own networks (tests/demo/test_flux_twin.py), so a trajectory here is the
-one a workflow gives, up to float rounding; the noise of the first particle differs.
+The twins compute what ComfyUI's networks compute (a test of the demo model compares them). So a
+trajectory here is that of a workflow, up to rounding; only the first particle's noise differs.
 """
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-ROOT = Path(__file__).resolve().parent.parent
+from ..demo.data import load_decoder
+from ..demo.scenes import COLOURS, held_out_prompts
+from ..demo.taesd import narrowed
+from ..demo.text import encode, parse
+from ..demo.training.train_flux import load_flux
+from ..rewards.count.colour_count import ColourCount
+from ..rewards.count.colour_shapes import colour_counts
+from ..samplers.flow import Flow
+from ..samplers.interpolants import INTERPOLANTS
+from ..samplers.kernels import KERNELS
+from ..samplers.lineage import Book
+from ..samplers.lookahead import AUTOMATIC, LOOK, SHARP, blur
+from ..samplers.noise import AddressedNoise
+from ..samplers.purse import Prices, Purse
+from ..samplers.rules import Finish, Outcome, StopRules
+from ..samplers.run import check_budget, run
+from ..samplers.schedules import model_times, split_window
+from ..samplers.search import SEARCHES
+from ..samplers.search.rounds import Search, minimum
+from ..samplers.task import Task
+from ..samplers.types import Denoiser, Kernel, Objective
 
-if "pack" not in sys.modules:
-    spec = importlib.util.spec_from_file_location(
-        "pack", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)]
-    )
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["pack"] = module
-    spec.loader.exec_module(module)
-
-from pack.demo.data import load_decoder  # noqa: E402
-from pack.demo.scenes import COLOURS, held_out_prompts  # noqa: E402
-from pack.demo.taesd import narrowed  # noqa: E402
-from pack.demo.text import encode, parse  # noqa: E402
-from pack.demo.training.train_flux import load_flux  # noqa: E402
-from pack.rewards.count.colour_count import ColourCount  # noqa: E402
-from pack.rewards.count.colour_shapes import colour_counts  # noqa: E402
-from pack.samplers.change_path import ChangePath  # noqa: E402
-from pack.samplers.diffusions import Diffusion  # noqa: E402
-from pack.samplers.flow import Flow  # noqa: E402
-from pack.samplers.glass import Glass  # noqa: E402
-from pack.samplers.interpolants import INTERPOLANTS  # noqa: E402
-from pack.samplers.interpolants.linear import Linear  # noqa: E402
-from pack.samplers.kernels import KERNELS  # noqa: E402
-from pack.samplers.lookahead import AUTOMATIC, LOOK, SHARP, blur  # noqa: E402
-from pack.samplers.noise import AddressedNoise  # noqa: E402
-from pack.samplers.purse import Prices, Purse  # noqa: E402
-from pack.samplers.replay import Book  # noqa: E402
-from pack.samplers.run import Finish, Outcome, StopRules, check_budget, run  # noqa: E402
-from pack.samplers.schedules import model_times, split_window  # noqa: E402
-from pack.samplers.search import SEARCHES  # noqa: E402
-from pack.samplers.search.rounds import Search, minimum  # noqa: E402
-from pack.samplers.task import Task  # noqa: E402
-from pack.samplers.types import Denoiser, Kernel, Objective  # noqa: E402
-
+ROOT = Path(__file__).resolve().parents[1]
 SHAPE = (16, 16, 16)
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One row of a table: method, budget and everything that shapes it.
+    """One row of a table: a method, its budget and its settings.
 
-    `options` are the method's own settings, as (name, value) pairs.
+    Args:
+        method: a key of SEARCHES.
+        budget: NFE.
+        steps: of the schedule.
+        spacing: of the schedule.
+        path: the interpolant.
+        clock: the interpolant whose time is divided into steps.
+        shape: of the diffusion.
+        norm: of the diffusion.
+        kernel: one step.
+        inner: NFE of one step of GLASS.
+        finish: ODE steps of the finish.
+        top_k: particles that are finished.
+        lookahead: ODE steps before a particle is scored; -1 is automatic.
+        window_start: the time at which the search begins.
+        window_end: the time at which it ends.
+        options: (name, value) of the method's settings.
     """
 
     method: str = "rbf"
@@ -79,20 +81,19 @@ class Setting:
         return SEARCHES[self.method](**dict(self.options))
 
     def times(self) -> tuple[list[float], list[float]]:
-        """The times before the search window, and those inside."""
+        """The times before the search window, and the times inside it."""
         times = model_times(self.steps, self.spacing, INTERPOLANTS[self.clock]())
         return split_window(times[:-1], self.window_start, self.window_end)
 
     def transition(self) -> Kernel:
         if self.kernel == "glass":
-            return Glass(self.inner)
+            return KERNELS[self.kernel](self.inner).build()
         path = INTERPOLANTS[self.path]()
-        kernel = KERNELS[self.kernel](path, Diffusion(self.shape, self.norm))
-        return ChangePath(kernel, path, Linear())
+        return KERNELS[self.kernel](path, self.shape, self.norm).build()
 
 
 class World:
-    """The demo model's networks in this process."""
+    """The demo model's networks in this process; `weights` is fast, base or a file."""
 
     def __init__(self, weights: str) -> None:
         torch.set_grad_enabled(False)
@@ -102,12 +103,12 @@ class World:
         self.decoder = narrowed(load_decoder()).to(memory_format=torch.channels_last)
 
     def decode(self, x0: torch.Tensor) -> torch.Tensor:
-        """(K,H,W,3) in [0,1]."""
+        """Images (K,H,W,3) in [0, 1] of latents (K,16,16,16)."""
         rows = x0.to(memory_format=torch.channels_last)
         return self.decoder(rows).permute(0, 2, 3, 1).clamp(0, 1)
 
     def denoiser(self, prompt: str) -> Denoiser:
-        """(x (K,16,16,16), t) -> x0, for one caption."""
+        """The denoiser (x (K,16,16,16), t) -> x0 of one prompt."""
         tokens, pooled = encode([prompt])
 
         def denoise(x: torch.Tensor, t: float) -> torch.Tensor:
@@ -117,14 +118,18 @@ class World:
 
         return denoise
 
-    def find(self, prompt: str, setting: Setting, seed: int) -> tuple[torch.Tensor, dict]:
-        """The picture (H,W,3) found, and what it is worth."""
-        denoise, objective = self.denoiser(prompt), rewards_of(self, prompt)
+    def flow(self, prompt: str, setting: Setting, noise: AddressedNoise) -> Flow:
+        """The trajectories of one search.
+
+        Args:
+            prompt: the prompt.
+            setting: the search.
+            noise: by particle id.
+        """
         lead, times = setting.times()
         first = (lead or times)[0]
-        noise, outcome = AddressedNoise(seed, SHAPE), Outcome()
-        flow = Flow(
-            denoise,
+        return Flow(
+            self.denoiser(prompt),
             setting.transition(),
             times,
             lead=lead,
@@ -132,12 +137,23 @@ class World:
             noise=noise,
             uniform=noise.uniform,
         )
+
+    def find(self, prompt: str, setting: Setting, seed: int) -> tuple[torch.Tensor, dict]:
+        """The best image (H,W,3) of a search, and its measures.
+
+        Args:
+            prompt: the prompt.
+            setting: the search.
+            seed: of the noise.
+        """
+        objective, outcome = rewards_of(self, prompt), Outcome()
+        flow = self.flow(prompt, setting, AddressedNoise(seed, SHAPE))
         purse, book = Purse(total=setting.budget), Book()
         task = Task(flow, purse, objective, lookahead=setting.lookahead, on_made=book.add)
         search, finish = setting.search(), Finish(setting.finish, setting.top_k)
         finish = finish.after(setting.lookahead)
-        needed = minimum(search, len(times), task.prices)
-        check_budget(needed, len(times), finish, setting.budget, 1, task.prices)
+        needed = minimum(search, len(task.times), task.prices)
+        check_budget(needed, len(task.times), finish, setting.budget, 1, task.prices)
         events = list(run(search, task, finish, StopRules(), outcome, book.root))
         best = outcome.top[0]
         picture = self.decode(best.clean)[0]
@@ -149,20 +165,20 @@ class World:
 
 
 def rewards_of(world: World, prompt: str) -> Objective:
-    """The reward a search sees: decode, count, compare with the caption."""
+    """The reward of a search: decode, count, compare with the prompt."""
     scorer = ColourCount().load()
     return lambda x0: scorer.score(world.decode(x0), [prompt] * len(x0))
 
 
 def judge(picture: torch.Tensor, prompt: str) -> dict[str, float]:
-    """Exactness and RSS by the counter alone, without the reward's tie-breaking term."""
+    """Whether the counts are exact, and their squared error, without the reward's tie-breaker."""
     names = list(COLOURS)
-    asked = dict.fromkeys(names, 0)
+    expected = dict.fromkeys(names, 0)
     for count, colour, _ in parse(prompt):
-        asked[names[colour]] += count
-    found = colour_counts(picture)
-    every = set(asked) | {c for c, n in found.items() if n}
-    rss = sum((asked.get(c, 0) - found.get(c, 0)) ** 2 for c in every)
+        expected[names[colour]] += count
+    shown = colour_counts(picture)
+    colours = set(expected) | {c for c, n in shown.items() if n}
+    rss = sum((expected.get(c, 0) - shown.get(c, 0)) ** 2 for c in colours)
     return {"exact": float(rss == 0), "rss": float(rss)}
 
 

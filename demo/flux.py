@@ -1,11 +1,14 @@
-"""FLUX in plain torch, small: a twin of the host's network with the same state-dict keys.
+"""A small FLUX in plain torch: a twin of ComfyUI's network, with the same state-dict keys.
 
-Multimodal diffusion transformer: text and image tokens attend jointly; `double_blocks` keep
-separate weights for the two streams, `single_blocks` share them and run attention and MLP in
-parallel. Every block is modulated (shift, scale, gate) by vec = MLP(time) + MLP(pooled text);
-rotary positions over (index, row, column). It predicts the velocity v = eps - x0 at x_t = (1 - t)
-x0 + t eps. Latents (B, 16, H, W), t (B,), text (B, T, 64), pooled (B, 64). Unlike the host's
-network nothing happens in place, so autograd and torch.compile take it.
+A multimodal diffusion transformer: text and image tokens attend to each other. `double_blocks` have
+separate weights for the two streams. `single_blocks` share weights and run attention and MLP in
+parallel. Each block is modulated (shift, scale, gate) by vec = MLP(time) + MLP(pooled text).
+Positions (index, row, column) are rotary.
+
+    prediction: v = eps - x0 at x_t = (1 - t) x0 + t eps
+
+Latents (B, 16, H, W), t (B,), text (B, T, 64), pooled (B, 64). Unlike ComfyUI's network it changes
+no tensor in place, so autograd and torch.compile work.
 """
 
 import math
@@ -20,7 +23,7 @@ DOUBLE, SINGLE = 2, 5
 
 
 class RMSScale(nn.Module):
-    """Root-mean-square norm with the key name `scale`."""
+    """Root-mean-square norm, whose parameter is called `scale`."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -43,7 +46,7 @@ class QKNorm(nn.Module):
 
 
 class MLPEmbedder(nn.Module):
-    """Two linear layers with SiLU between."""
+    """Two linear layers with a SiLU between them."""
 
     def __init__(self, width_in: int, width: int) -> None:
         super().__init__()
@@ -54,7 +57,7 @@ class MLPEmbedder(nn.Module):
 
 
 class Modulation(nn.Module):
-    """vec -> `parts` tensors (B, 1, width); starts at zero, so that a new block is the identity."""
+    """vec -> `parts` tensors (B, 1, width), at first zero, so that a new block is the identity."""
 
     def __init__(self, width: int, parts: int) -> None:
         super().__init__()
@@ -67,19 +70,34 @@ class Modulation(nn.Module):
 
 
 def modulated(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
-    """LayerNorm without parameters, then scale and shift."""
+    """LayerNorm without parameters, then scale and shift.
+
+    Args:
+        x: (B, L, width).
+        shift: (B, 1, width).
+        scale: (B, 1, width).
+    """
     return F.layer_norm(x, x.shape[-1:], eps=1e-6) * (1 + scale) + shift
 
 
 def rotate(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
-    """Rotate neighbouring pairs of the last axis by the angles whose (cos, sin) is `turn`."""
+    """Rotate neighbouring pairs of the last axis; `turn` is (cos, sin) of the angles."""
     cos, sin = turn
     even, odd = x.unflatten(-1, (-1, 2)).unbind(-1)
     return torch.stack((even * cos - odd * sin, even * sin + odd * cos), -1).flatten(-2)
 
 
 def positions(text: int, height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """(cos, sin) of the rotary angles, (text + height * width, 64); text is at the origin."""
+    """Rotary angles of all tokens, text tokens first, at the origin.
+
+    Args:
+        text: number of text tokens.
+        height: rows of image tokens.
+        width: columns of image tokens.
+        device: of the result.
+
+    Returns: (cos, sin), each (text + height * width, 64).
+    """
     rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     ids = torch.stack((torch.zeros_like(rows), rows, columns), -1).reshape(-1, 3)
     ids = torch.cat((ids.new_zeros(text, 3), ids)).double()
@@ -107,13 +125,22 @@ class SelfAttention(nn.Module):
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
-    """Rotary attention of one head: (B, 1, L, 128) each -> (B, L, 128)."""
+    """Rotary attention of one head.
+
+    Args:
+        q: queries (B, 1, L, 128).
+        k: keys (B, 1, L, 128).
+        v: values (B, 1, L, 128).
+        turn: (cos, sin) of the angles.
+
+    Returns: (B, L, 128).
+    """
     q, k = rotate(q, turn).to(v), rotate(k, turn).to(v)
     return ((q[:, 0] @ k[:, 0].mT) * q.shape[-1] ** -0.5).softmax(-1).to(v) @ v[:, 0]
 
 
 class DoubleBlock(nn.Module):
-    """Joint attention over two streams with weights of their own."""
+    """Joint attention over two streams, each with its weights."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -126,6 +153,16 @@ class DoubleBlock(nn.Module):
             self.add_module(f"{name}_mlp", mlp)
 
     def forward(self, img: Tensor, txt: Tensor, vec: Tensor, turn: tuple) -> tuple[Tensor, Tensor]:
+        """One block.
+
+        Args:
+            img: image tokens (B, N, width).
+            txt: text tokens (B, T, width).
+            vec: modulation (B, width).
+            turn: (cos, sin) of the angles.
+
+        Returns: image and text tokens.
+        """
         i_shift, i_scale, i_gate, *i_mlp = self.img_mod(vec)
         t_shift, t_scale, t_gate, *t_mlp = self.txt_mod(vec)
         text = self.txt_attn.heads(modulated(txt, t_shift, t_scale))
@@ -147,13 +184,20 @@ class SingleBlock(nn.Module):
         self.norm, self.modulation = QKNorm(width), Modulation(width, 3)
 
     def forward(self, x: Tensor, vec: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
+        """One block.
+
+        Args:
+            x: text and image tokens (B, T + N, width).
+            vec: modulation (B, width).
+            turn: (cos, sin) of the angles.
+        """
         shift, scale, gate = self.modulation(vec)
         q, k, v, mlp = self.linear1(modulated(x, shift, scale)).split(
             [x.shape[-1]] * 3 + [4 * x.shape[-1]], -1
         )
         q, k, v = q[:, None], k[:, None], v[:, None]
-        seen = attend(self.norm.query_norm(q), self.norm.key_norm(k), v, turn)
-        return x + gate * self.linear2(torch.cat((seen, F.gelu(mlp, approximate="tanh")), -1))
+        mixed = attend(self.norm.query_norm(q), self.norm.key_norm(k), v, turn)
+        return x + gate * self.linear2(torch.cat((mixed, F.gelu(mlp, approximate="tanh")), -1))
 
 
 class LastLayer(nn.Module):
@@ -172,7 +216,7 @@ class LastLayer(nn.Module):
 
 
 class Flux(nn.Module):
-    """The network; `forward` gives the velocity, `denoise` the x0 = x_t - t v."""
+    """The network: `forward` returns the velocity v, `denoise` returns x0 = x_t - t v."""
 
     def __init__(self, double: int = DOUBLE, single: int = SINGLE) -> None:
         super().__init__()
@@ -184,6 +228,16 @@ class Flux(nn.Module):
         self.final_layer = LastLayer(WIDTH, patch)
 
     def forward(self, x: Tensor, t: Tensor, text: Tensor, pooled: Tensor) -> Tensor:
+        """Predict the velocity.
+
+        Args:
+            x: latents x_t (B, 16, H, W).
+            t: times (B,), in [0, 1].
+            text: text tokens (B, T, 64).
+            pooled: (B, 64).
+
+        Returns: v (B, 16, H, W).
+        """
         height, width = x.shape[-2] // PATCH, x.shape[-1] // PATCH
         img = F.pixel_unshuffle(x, PATCH).flatten(2).mT
         rate = torch.exp(-math.log(10_000.0) / 128 * torch.arange(128, device=x.device))
@@ -200,5 +254,14 @@ class Flux(nn.Module):
         return F.pixel_shuffle(out.mT.unflatten(2, (height, width)), PATCH)
 
     def denoise(self, x: Tensor, t: Tensor, text: Tensor, pooled: Tensor) -> Tensor:
-        """One-shot estimate of the data, x0 = x_t - t v."""
+        """Predict the clean latent in one step, x0 = x_t - t v.
+
+        Args:
+            x: latents x_t (B, 16, H, W).
+            t: times (B,), in [0, 1].
+            text: text tokens (B, T, 64).
+            pooled: (B, 64).
+
+        Returns: x0 (B, 16, H, W).
+        """
         return x - t[:, None, None, None] * self(x, t, text, pooled)

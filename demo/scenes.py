@@ -1,14 +1,13 @@
-"""Procedural scenes: coloured shapes on a light ground, and the captions that name them.
+"""Procedural scenes: coloured shapes on a light background, and their captions.
 
-A scene holds one to three kinds of (count, colour, shape), 1-6 of each, 12 at most in all, and no
-colour twice, so that a count per colour is well defined. Shapes lie in random cells of a loose 4
-x 4 grid of 32-pixel cells, jittered in place, size, angle and colour, with 4 pixels or more
-between any two.
+A scene has one to three kinds of shapes. A kind is (count, colour, shape) with a count of 1 to 6;
+all counts add up to at most 12. A colour appears only once, so a count per colour is well defined.
+Shapes lie in random cells of a loose 4 x 4 grid of 32-pixel cells. Place, size, angle and colour
+vary a little. There are at least 4 pixels between two shapes.
 
-`kinds` is an integer tensor (n, 3, 3): rows of (count, colour index, shape index), count 0 for
-"no kind". Pictures are (n, 3, 128, 128) in [0, 1]. Randomness comes from the torch.Generator that
-is passed in. `HELD_OUT` are the (count, colour, shape) triples, about 15 %, that no training
-scene contains.
+`kinds` is an integer tensor (n, 3, 3) with rows (count, colour index, shape index); count 0 means
+"no kind". Images are (n, 3, 128, 128) in [0, 1]. Randomness comes from the `generator` argument.
+`HELD_OUT` holds the triples (count, colour, shape) that no training scene contains, about 15 %.
 """
 
 import math
@@ -43,7 +42,7 @@ HELD_OUT = _held_out()
 
 
 def held_out_mask(kinds: Tensor) -> Tensor:
-    """True (n,) for each scene that contains a held-out triple."""
+    """Mask (n,) of the scenes that contain a held-out triple."""
     table = torch.zeros(7, len(COLOURS), len(SHAPES), dtype=torch.bool, device=kinds.device)
     for triple in HELD_OUT:
         table[triple] = True
@@ -51,9 +50,14 @@ def held_out_mask(kinds: Tensor) -> Tensor:
 
 
 def draw_kinds(n: int, generator: torch.Generator, held_out: bool = False) -> Tensor:
-    """`n` descriptions (n, 3, 3): with `held_out` each has a held-out triple, else none has.
+    """Draw the kinds of scenes: 35 % have one kind, 40 % two and 25 % three.
 
-    35 % have one kind, 40 % two and 25 % three.
+    Args:
+        n: number of scenes.
+        generator: source of randomness.
+        held_out: whether each scene has a held-out triple; otherwise none has.
+
+    Returns: kinds (n, 3, 3).
     """
     number = 1 + torch.multinomial(torch.tensor([0.35, 0.4, 0.25]), n, True, generator=generator)
     used = (torch.arange(KINDS) < number[:, None])[..., None]
@@ -70,7 +74,7 @@ def draw_kinds(n: int, generator: torch.Generator, held_out: bool = False) -> Te
 
 
 def held_out_prompts(n: int, seed: int) -> list[str]:
-    """`n` evaluation captions, each with a (count, colour, shape) never seen in training."""
+    """`n` evaluation captions. Each has a triple (count, colour, shape) absent from training."""
     generator = torch.Generator().manual_seed(seed)
     return [caption(kinds) for kinds in draw_kinds(n, generator, held_out=True).tolist()]
 
@@ -84,8 +88,8 @@ def caption(kinds: list[Triple]) -> str:
     return " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))
 
 
-def draw_pictures(kinds: Tensor, generator: torch.Generator) -> Tensor:
-    """One antialiased scene per row of `kinds`: (n, 3, 128, 128), on the generator's device."""
+def draw_images(kinds: Tensor, generator: torch.Generator) -> Tensor:
+    """One antialiased image (n, 3, 128, 128) per row of `kinds`, on the generator's device."""
     n, device = len(kinds), generator.device
     kinds, cells = kinds.to(device), GRID * GRID
 
@@ -94,7 +98,7 @@ def draw_pictures(kinds: Tensor, generator: torch.Generator) -> Tensor:
 
     ends = kinds[..., 0].cumsum(1)
     rank = torch.rand(n, cells, generator=generator, device=device).argsort(1)
-    kind = (rank[..., None] >= ends[:, None]).sum(-1)  # 0, 1, 2: which kind the cell holds; 3: none
+    kind = (rank[..., None] >= ends[:, None]).sum(-1)  # the cell's kind: 0, 1, 2, or 3 for none
     row = kinds.gather(1, kind.clamp(max=KINDS - 1)[..., None].expand(-1, -1, 3))
     radius = uniform(7.5, 9.5, cells)
     centre = CELL / 2 + (13 - 1.3 * radius)[..., None] * uniform(-1, 1, cells, 2)
@@ -103,14 +107,14 @@ def draw_pictures(kinds: Tensor, generator: torch.Generator) -> Tensor:
 
     palette = torch.tensor(list(COLOURS.values()), device=device)
     colour = (palette[row[..., 1]] + uniform(-0.04, 0.04, cells, 3)).clamp(0, 1)[..., None, None]
-    ground = (uniform(0.93, 0.95, 1) + uniform(-0.006, 0.006, 3))[:, None, :, None, None]
-    tiles = ground + alpha * (colour - ground)
+    background = (uniform(0.93, 0.95, 1) + uniform(-0.006, 0.006, 3))[:, None, :, None, None]
+    tiles = background + alpha * (colour - background)
     tiles = tiles.view(n, GRID, GRID, 3, CELL, CELL).permute(0, 3, 1, 4, 2, 5)
     return tiles.reshape(n, 3, GRID * CELL, GRID * CELL)
 
 
 def _coverage(centre: Tensor, radius: Tensor, angle: Tensor, shape: Tensor) -> Tensor:
-    """Antialiased masks (n, cells, 32, 32) of shapes of about equal area, from signed distances."""
+    """Antialiased masks (n, cells, 32, 32), from signed distances; shapes have similar areas."""
     at = torch.arange(CELL, device=radius.device) + 0.5
     x = (at - centre[..., :1])[..., None, :]
     y = (at - centre[..., 1:])[..., :, None]

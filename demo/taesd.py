@@ -1,13 +1,15 @@
-"""TAESD (the 16-channel `taef1` layout) in plain torch: a twin of the host's nets, and narrow nets
-inside them.
+"""TAESD in plain torch (16 channels, the `taef1` layout): a twin of ComfyUI's networks.
 
-The encoder is linear and built, not trained: strided convolutions gather each 8 x 8 patch and
-project it on its first 16 principal components, c_k = s_k (p_k . patch - m_k); the ReLUs stay in
-their linear range by a constant that the last convolution takes off. Channel k has standard
-deviation (variance_k / variance_0)^0.15, close to 1, and m_k is the middle of its range, so that
-the decoder's soft clamp at 3 hurts neither end. The decoder is trained narrow, then written into
-the 64-wide net with zeros elsewhere: the same function, exactly. Pictures (B, 3, H, W) in [0, 1];
-latents (B, 16, H/8, W/8) in model space.
+The encoder is linear and built, not trained. Strided convolutions collect each 8 x 8 patch and
+project it on its first 16 principal components:
+
+    c_k = s_k (p_k . patch - m_k)
+
+A constant keeps the ReLUs in their linear range; the last convolution subtracts it. Channel k has
+standard deviation (variance_k / variance_0)^0.15, close to 1. m_k is the middle of its range, so
+the decoder's soft clamp at 3 affects both ends equally. The decoder is trained narrow and then
+written into the 64-wide network, with zeros elsewhere; both compute exactly the same function.
+Images (B, 3, H, W) in [0, 1]; latents (B, 16, H/8, W/8) in model space.
 """
 
 import torch
@@ -15,11 +17,11 @@ from torch import Tensor, nn
 
 FULL = (64, 64, 64, 64)
 NARROW = (64, 48, 32, 16)  # widths of the decoder's four resolutions, coarse to fine
-OFFSET = 8.0  # keeps projected patches positive through ReLU
+OFFSET = 8.0  # keeps projected patches positive, so that the ReLUs do not change them
 
 
 def conv(width_in: int, width: int, **options: int | bool) -> nn.Conv2d:
-    """3 x 3 convolution that keeps the size."""
+    """3 x 3 convolution with padding 1."""
     return nn.Conv2d(width_in, width, 3, padding=1, **options)
 
 
@@ -43,7 +45,7 @@ class Block(nn.Module):
 
 
 class Encoder(nn.Sequential):
-    """Pictures -> latents."""
+    """Images -> latents."""
 
     def __init__(self) -> None:
         stages = [
@@ -55,7 +57,7 @@ class Encoder(nn.Sequential):
 
 
 class Decoder(nn.Sequential):
-    """Latents -> pictures; `widths` of the four resolutions, coarse to fine."""
+    """Latents -> images; `widths` are those of the four resolutions, coarse to fine."""
 
     def __init__(self, widths: tuple[int, ...] = FULL) -> None:
         layers = [Clamp(), conv(16, widths[0]), nn.ReLU()]
@@ -74,22 +76,24 @@ def blocks(width: int, number: int) -> list[Block]:
 
 
 def linear_encoder(components: Tensor, mean: Tensor, scale: Tensor) -> Encoder:
-    """Encoder computing scale_k (components_k . patch - mean_k); components (16, 3, 8, 8)."""
+    """Build the encoder that computes scale_k (components_k . patch - mean_k).
+
+    Args:
+        components: (16, 3, 8, 8).
+        mean: (16,).
+        scale: (16,).
+    """
     net = Encoder().requires_grad_(False)
     for weights in net.parameters():
         weights.zero_()
     net[0].weight[:3, :, 1, 1] = torch.eye(3)
-    for layer, width in (
-        (net[2], 3),
-        (net[6], 12),
-    ):  # two space-to-depth steps: (row, column, channel)
+    # Two space-to-depth steps, channels ordered by (row, column, channel).
+    for layer, width in ((net[2], 3), (net[6], 12)):
         for k in range(4):
-            layer.weight[k * width : (k + 1) * width, :width, 1 + k // 2, 1 + k % 2] = torch.eye(
-                width
-            )
-    taps = components.reshape(
-        16, 3, 2, 2, 2, 2, 2, 2
-    )  # k, colour, then row bits and column bits, coarse to fine
+            rows = slice(k * width, (k + 1) * width)
+            layer.weight[rows, :width, 1 + k // 2, 1 + k % 2] = torch.eye(width)
+    # Axes: k, colour, then row bits and column bits, coarse to fine.
+    taps = components.reshape(16, 3, 2, 2, 2, 2, 2, 2)
     taps = taps.permute(0, 3, 6, 4, 7, 1, 2, 5).reshape(16, 48, 2, 2)
     net[10].weight[:16, :48, 1:, 1:] = taps
     net[11].conv[4].bias[:16] = OFFSET
@@ -99,7 +103,7 @@ def linear_encoder(components: Tensor, mean: Tensor, scale: Tensor) -> Encoder:
 
 
 def widened(narrow: Decoder) -> Decoder:
-    """The same function in the 64-wide layout: narrow weights in the corner, zeros elsewhere."""
+    """The same function in the 64-wide layout: the narrow weights first, zeros elsewhere."""
     wide = Decoder()
     small = narrow.state_dict()
     full = {key: torch.zeros_like(value) for key, value in wide.state_dict().items()}

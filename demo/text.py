@@ -1,10 +1,10 @@
 """The text encoder of the demo model: a closed vocabulary, no weights.
 
 A caption is one to three phrases "<number> <colour> <shape>", joined by "and" or commas. Each
-phrase becomes one token of 64 numbers, the one-hot pair (colour, number) beside the one-hot pair
-(colour, shape); the pooled vector is their sum. Tokens need no position: the order of the phrases
-means nothing. The empty text is all zero and serves as the unconditional prompt. `WordTableCLIP`
-has just what the stock CLIP Text Encode node calls.
+phrase becomes one token of 64 numbers: the one-hot pair (colour, number), then the one-hot pair
+(colour, shape). The pooled vector is the sum of the tokens. Tokens have no position, because the
+order of phrases has no meaning. The empty text is all zero and is the unconditional prompt.
+`WordTableCLIP` has only the methods that ComfyUI's CLIP Text Encode node calls.
 """
 
 import re
@@ -24,14 +24,7 @@ VOCABULARY = (*_NUMBER, *_COLOURS, *_SHAPE, "and")
 
 def parse(text: str) -> list[Triple]:
     """Caption -> [(count, colour index, shape index)]; ValueError if it cannot be read."""
-    words = [word for word in re.findall(r"[^\s,.;]+", text.lower())]
-    for word in words:
-        if word not in VOCABULARY:
-            raise ValueError(
-                f'The demo model does not know the word "{word}"; it knows {", ".join(VOCABULARY)}.'
-            )
-    words = [word for word in words if word != "and"]
-    phrases = [words[i : i + 3] for i in range(0, len(words), 3)]
+    phrases = _phrases(text)
     for phrase in phrases:
         readable = (
             len(phrase) == 3
@@ -41,17 +34,32 @@ def parse(text: str) -> list[Triple]:
         )
         if not readable:
             raise ValueError(
-                f'The demo model reads phrases like "three red circles", got "{" ".join(phrase)}".'
+                f'The demo model cannot read a phrase: got "{" ".join(phrase)}", expected one like '
+                '"three red circles".'
             )
     if len(phrases) > KINDS:
         raise ValueError(
-            f"The demo model reads up to {KINDS} kinds of shapes, got {len(phrases)}: {text!r}."
+            f"The demo model cannot read so many phrases: got {len(phrases)} in {text!r}, "
+            f"expected at most {KINDS}."
         )
     return [(_NUMBER[n], _COLOURS.index(c), _SHAPE[s]) for n, c, s in phrases]
 
 
+def _phrases(text: str) -> list[list[str]]:
+    """The words of the caption in groups of three, without "and"; ValueError for other words."""
+    words = re.findall(r"[^\s,.;]+", text.lower())
+    for word in words:
+        if word not in VOCABULARY:
+            raise ValueError(
+                f'The demo model does not know a word: got "{word}", expected one of '
+                f"{', '.join(VOCABULARY)}."
+            )
+    words = [word for word in words if word != "and"]
+    return [words[i : i + 3] for i in range(0, len(words), 3)]
+
+
 def embed(kinds: Tensor) -> tuple[Tensor, Tensor]:
-    """kinds (n, 3, 3) -> tokens (n, 3, 64), pooled (n, 64). Rows with count 0 stay zero."""
+    """kinds (n, 3, 3) -> tokens (n, 3, 64), pooled (n, 64). Rows with count 0 are zero."""
     count, colour, shape = kinds.unbind(-1)
     tokens = torch.zeros(*count.shape, WIDTH, device=kinds.device)
     tokens.scatter_(-1, (colour * 6 + (count - 1).clamp(min=0))[..., None], 1.0)
@@ -67,7 +75,7 @@ def encode(texts: list[str]) -> tuple[Tensor, Tensor]:
 
 
 class WordTableCLIP:
-    """What the stock CLIP Text Encode node asks of a CLIP, over the closed vocabulary."""
+    """A CLIP for ComfyUI's CLIP Text Encode node, with the closed vocabulary."""
 
     def tokenize(self, text: str) -> list[Triple]:
         """Caption -> phrases as (count, colour index, shape index)."""

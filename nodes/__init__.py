@@ -4,11 +4,11 @@ from comfy_api.latest import ComfyExtension, io
 
 from .combine import CombineRewards
 from .demo import DemoFlowModelLoader
-from .host.aside import aside
+from .host.guard import guard
 from .host.reward_files import register_reward_folder
 from .reward import RewardModelLoader
 from .routes import register_routes
-from .run.journal import say_left_behind
+from .run.journal import log_abandoned_images
 from .sampler import VPSDEFlowSampler
 from .scheduler import VPFlowScheduler
 from .score import ScoreImages
@@ -19,10 +19,10 @@ from .search_report import SearchReport
 class FlowSearchExtension(ComfyExtension):
     async def on_load(self) -> None:
         register_reward_folder()
-        with aside("serve the panel"):
+        with guard("serve the panel"):
             register_routes()
-        with aside("look for what killed searches left"):
-            say_left_behind()
+        with guard("look for what killed searches left"):
+            log_abandoned_images()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [

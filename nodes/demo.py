@@ -1,4 +1,4 @@
-"""Demo Flow Model Loader: the tiny trained FLUX that comes with the pack."""
+"""Demo Flow Model Loader: a tiny trained FLUX that comes with the pack."""
 
 from __future__ import annotations
 
@@ -14,21 +14,23 @@ from ..demo.text import WordTableCLIP
 from .schema import CATEGORY
 
 FOLDER = Path(__file__).resolve().parent.parent / "demo"
-# FLUX's own latent statistics: TAESD works in model space, the host's VAE interface around it.
+# FLUX's latent statistics. TAESD works in model space; ComfyUI's VAE converts with these.
 VAE_SCALE, VAE_SHIFT = 0.3611, 0.1159
 
 
 def weights(name: str) -> Path:
+    """The file of the demo weights `name`; ValueError if it is missing."""
     path = FOLDER / f"{name}.safetensors"
     if not path.is_file():
         raise ValueError(
-            f"{path} is missing, wanted the demo weights there: reinstall Flow Search."
+            f"The demo weights are missing: got no file {path}, expected one. Reinstall Flow "
+            "Search."
         )
     return path
 
 
 def load_vae() -> comfy.sd.VAE:
-    """The demo autoencoder as the stock VAELoader builds `taef1`."""
+    """The demo autoencoder, built as ComfyUI's Load VAE builds `taef1`."""
     state = {"vae_scale": torch.tensor(VAE_SCALE), "vae_shift": torch.tensor(VAE_SHIFT)}
     for half in ("encoder", "decoder"):
         for key, value in comfy.utils.load_torch_file(str(weights(f"taef1_{half}"))).items():
@@ -43,14 +45,14 @@ class DemoFlowModelLoader(io.ComfyNode):
             node_id="FlowSearchDemoLoader",
             display_name="Demo Flow Model Loader",
             category=CATEGORY,
-            description="A tiny FLUX that draws coloured shapes at 128×128, with nothing to "
-            "download: try a search in seconds, on a CPU.",
+            description="A tiny FLUX that draws coloured shapes at 128×128. Try a search in "
+            "seconds, on a CPU, without any download.",
             inputs=[
                 io.Combo.Input(
                     "checkpoint",
                     options=["fast", "base"],
                     default="fast",
-                    tooltip="fast needs 4 steps, like FLUX.1-schnell; base about 20, like "
+                    tooltip="fast needs 4 steps, like FLUX.1-schnell. base needs about 20, like "
                     "FLUX.1-dev. Prompts name 1 to 3 kinds of shapes, such as "
                     '"three red circles and two blue squares".',
                 )

@@ -1,7 +1,7 @@
-"""JSON of unknown origin, read within bounds, and the values that this pack writes as JSON.
+"""Reading JSON of unknown origin within limits, and the values that this pack writes as JSON.
 
-A report may be somebody else's: text, nesting, numbers and strings are bounded here, before
-anything is drawn or searched. What the pack writes is held to the same bounds: it can read it.
+A report may come from a stranger, so its text, nesting, numbers and strings are limited before
+anything uses them. The pack writes within the same limits, so that it can read its own reports.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ CHARACTERS = 1 << 26  # of a text: about 350,000 rows of a trace
 COMMAS = 1 << 22  # in a text
 STRING = 1 << 20  # characters of one string
 NAME = 256  # characters of one key
-NESTED = 12  # values in values
+NESTED = 12  # levels of nesting
 WHOLE = (1 << 64) - 1  # the host's largest seed
-DIGITS = 20  # of that
+DIGITS = 20  # of WHOLE
 
 
 def short(value: Any) -> str:
-    """A value in one line, as an error quotes it."""
+    """A value in one line, for an error."""
     if isinstance(value, int) and abs(value) > WHOLE:
         return f"a number of {value.bit_length()} bits"
     text = repr(value[:80] if isinstance(value, str | list | tuple) else value)
@@ -32,7 +32,7 @@ def short(value: Any) -> str:
 
 
 def at(name: str, key: Any) -> str:
-    """What an error calls the entry `key` of `name`."""
+    """The name of the entry `key` of `name`, for an error."""
     plain = isinstance(key, str) and len(key) <= 60 and key.isprintable()
     return f"{name}.{key if plain else short(key)}".lstrip(".")
 
@@ -41,10 +41,13 @@ def parse(text: Any) -> Any:
     """The value of a JSON text.
 
     Raises:
-        ValueError: one sentence, for a text that is no JSON or is beyond the bounds of this module.
+        ValueError: the text is no JSON, or exceeds the limits of this module.
     """
     if not isinstance(text, str):
-        raise ValueError(f"A {type(text).__name__} was given, wanted the report of a search node.")
+        raise ValueError(
+            f"The report is not a text: got a {type(text).__name__}, expected the report of a "
+            "search node."
+        )
     if len(text) > CHARACTERS or text.count(",") > COMMAS:
         raise ValueError(
             f"The report is too long: got {len(text)} characters and {text.count(',')} commas, "
@@ -56,46 +59,52 @@ def parse(text: Any) -> Any:
         )
     except RecursionError:
         raise ValueError(
-            f"The report is nested too deep: expected at most {NESTED} levels."
+            "The report is nested too deep: got more levels than Python can read, expected at most "
+            f"{NESTED}."
         ) from None
     except json.JSONDecodeError as error:
         raise ValueError(
-            f"A text that is not JSON ({error}) was given, wanted the report of a search node."
+            f"The report is not JSON: got {short(text)} ({error}), expected the report of a search "
+            "node."
         ) from error
 
 
 def _constant(word: str) -> Any:
-    raise ValueError(f"The report holds a value that is no JSON: got {word}, expected a number.")
+    raise ValueError(
+        f"The report has a number that is not finite: got {word}, expected a finite number."
+    )
 
 
 def _whole(digits: str) -> int:
     if len(digits) > DIGITS + 1:
         raise ValueError(
-            f"The report holds a number that is too long: got {len(digits)} digits, expected at "
+            f"The report has a number that is too long: got {len(digits)} digits, expected at "
             f"most {DIGITS}."
         )
     return int(digits)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    entries: dict[str, Any] = {}
     for key, value in pairs:
-        if key in found:
-            raise ValueError(f"The report holds one entry twice: got {short(key)} a second time.")
-        found[key] = value
-    return found
+        if key in entries:
+            raise ValueError(
+                f"The report has the same entry twice: got a second {short(key)}, expected one."
+            )
+        entries[key] = value
+    return entries
 
 
 def written(value: Any, name: str, levels: int = NESTED) -> Any:
-    """A value as JSON has it: scalars of numpy and torch as Python's, tuples as lists.
+    """A value in the form of JSON: scalars of NumPy and torch become Python's, tuples become lists.
 
     Args:
         value: a setting, or an entry of a report.
-        name: what an error calls it.
-        levels: how deep it may still be nested.
+        name: of the value in an error.
+        levels: of nesting that are still allowed.
 
     Raises:
-        ValueError: one sentence, for what JSON cannot say and for what is out of bounds.
+        ValueError: JSON cannot hold the value, or it exceeds the limits of this module.
     """
     if isinstance(value, np.generic | np.ndarray | Tensor) and value.ndim == 0:
         value = value.item()
@@ -111,11 +120,13 @@ def written(value: Any, name: str, levels: int = NESTED) -> Any:
             "text, or a list of them."
         )
     if levels == 0:
-        raise ValueError(f"{name} is nested too deep: expected at most {NESTED} levels.")
+        raise ValueError(
+            f"{name} is nested too deep: got more than {NESTED} levels, expected {NESTED} or fewer."
+        )
     if isinstance(value, Mapping):
-        own = {_key(key, name): one for key, one in value.items()}
-        return {key: written(one, at(name, key), levels - 1) for key, one in own.items()}
-    return [written(one, f"{name}[{i}]", levels - 1) for i, one in enumerate(value)]
+        entries = {_key(key, name): entry for key, entry in value.items()}
+        return {key: written(entry, at(name, key), levels - 1) for key, entry in entries.items()}
+    return [written(entry, f"{name}[{i}]", levels - 1) for i, entry in enumerate(value)]
 
 
 def _string(value: str, name: str) -> str:
@@ -127,8 +138,8 @@ def _string(value: str, name: str) -> str:
         value.encode()
     except UnicodeEncodeError as error:
         raise ValueError(
-            f"{name} holds half of a character: got {short(value[error.start])} at position "
-            f"{error.start}, expected a whole one."
+            f"{name} has half of a character: got {short(value[error.start])} at position "
+            f"{error.start}, expected whole characters."
         ) from None
     return value
 
@@ -138,14 +149,14 @@ def _number(value: float, name: str) -> float:
         if abs(value) > WHOLE:
             raise ValueError(f"{name} is too large: got {short(value)}, expected at most 64 bits.")
     elif not math.isfinite(value):
-        raise ValueError(f"{name} {value} given, wanted a finite number.")
+        raise ValueError(f"{name} is not finite: got {value}, expected a finite number.")
     return value
 
 
 def _key(key: Any, name: str) -> str:
     if not isinstance(key, str) or len(key) > NAME:
         raise ValueError(
-            f"{name} has an entry without a proper name: got {short(key)}, expected a text of at "
+            f"{name} has an entry without a valid name: got {short(key)}, expected a text of at "
             f"most {NAME} characters."
         )
     return _string(key, f"A name in {name}")

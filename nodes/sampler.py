@@ -6,151 +6,119 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..samplers.change_path import ChangePath
-from ..samplers.diffusions import SHAPES, Diffusion
-from ..samplers.glass import Glass
 from ..samplers.guidance import GUIDANCES, NEEDS_NOISE, Guidance
-from ..samplers.interpolants import INTERPOLANTS
-from ..samplers.interpolants.linear import Linear
 from ..samplers.kernels import KERNELS
-from .host.kernel import GLASS, FlowSampler, Guide
+from ..samplers.kernels.settings import KernelSettings
+from .host.kernel import FlowSampler, Guide
+from .host.kernel_settings import described, names, read_kernel, setting_inputs
 from .host.reward import HostReward
-from .schema import CATEGORY, FlowReward, build, combo, flat, nested, plain
+from .schema import CATEGORY, FlowReward, build, combo, flat, nested
+
+# A workflow keeps values of widgets by their place: inputs that are added come last.
+FIRST = (
+    "interpolant", "diffusion", "diffusion_norm", "kernel", "glass_steps", "guidance", "reward",
+    "vae", "prompt",
+)  # fmt: skip
 
 
 class VPSDEFlowSampler(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
+        inputs = {i.id: i for i in (*setting_inputs(), *choices(), *alone())}
         return io.Schema(
             node_id="FlowSearchVPSDESampler",
             display_name="VP-SDE Flow Sampler",
             category=CATEGORY,
             description="Stochastic sampling for flow models: makes the particles of a search "
-            "differ. Works alone in SamplerCustomAdvanced, too.",
+            "differ. It also works alone, in SamplerCustomAdvanced.",
             search_aliases=["vp sde", "flow sde", "cps", "stochastic flow sampler"],
-            inputs=[
-                combo(
-                    "interpolant",
-                    INTERPOLANTS,
-                    "Path the noise is removed along. VP stays longer at high noise, so children "
-                    "of one particle differ most (the paper's choice); linear is the model's own.",
-                ),
-                io.Combo.Input(
-                    "diffusion",
-                    options=list(SHAPES),
-                    default="square",
-                    tooltip="How the fresh noise is spread over the steps. Square puts most of it "
-                    "early, where the layout is decided.",
-                ),
-                io.Float.Input(
-                    "diffusion_norm",
-                    default=3.0,
-                    min=0.0,
-                    max=20.0,
-                    step=0.05,
-                    tooltip="Strength of the fresh noise. 0 is the plain ODE; higher gives more "
-                    "different particles but less of what was already found. 3 is the paper's. "
-                    "euler_maruyama refuses a norm too high for the sigmas.",
-                ),
-                io.Combo.Input(
-                    "kernel",
-                    options=[*KERNELS, GLASS],
-                    default="euler_maruyama",
-                    tooltip="Formula of one step. Euler–Maruyama is the paper's. eta keeps the "
-                    "noise level exact: cleaner at few steps, stable at any diffusion_norm. Only "
-                    "its noise level is exact: its bias halves when the steps double. glass draws "
-                    "from the model's true transition, for glass_steps NFE each; interpolant, "
-                    "diffusion and diffusion_norm do not matter to it.",
-                ),
-                io.Int.Input(
-                    "glass_steps",
-                    default=3,
-                    min=1,
-                    max=64,
-                    optional=True,
-                    advanced=True,
-                    tooltip="Network evaluations of one glass transition: every candidate costs "
-                    "that many NFE. More are truer. Only for the glass kernel.",
-                ),
-                combo(
-                    "guidance",
-                    GUIDANCES,
-                    "Move each step up the reward's gradient. dps differentiates the network too: "
-                    "an NFE and a backward pass more for each candidate that has children, and "
-                    "much memory. x0 stops at the predicted picture: far cheaper. Only for rewards "
-                    "with a gradient; too much fools the reward.",
-                    optional=True,
-                ),
-                FlowReward.Input(
-                    "reward",
-                    optional=True,
-                    tooltip="What guidance follows when this sampler runs alone. In a search it is "
-                    "the search's own reward.",
-                ),
-                io.Vae.Input(
-                    "vae",
-                    optional=True,
-                    tooltip="Decodes for the reward when this sampler runs alone with guidance.",
-                ),
-                io.String.Input(
-                    "prompt",
-                    multiline=True,
-                    default="",
-                    optional=True,
-                    tooltip="What the reward is asked when this sampler runs alone with guidance.",
-                ),
-            ],
+            inputs=[*(inputs.pop(name) for name in FIRST), *inputs.values()],
             outputs=[io.Sampler.Output()],
         )
 
     @classmethod
     def execute(
         cls,
-        interpolant: dict[str, Any] | None = None,
-        diffusion: str = "square",
-        diffusion_norm: float = 3.0,
         kernel: str = "euler_maruyama",
-        glass_steps: int = 3,
         guidance: dict[str, Any] | None = None,
         reward: HostReward | None = None,
         vae: Any = None,
         prompt: str = "",
-        **unknown: Any,
+        **inputs: Any,
     ) -> io.NodeOutput:
-        interpolant = nested("interpolant", interpolant, unknown)
-        guidance = nested("guidance", guidance, unknown)
-        path = build("interpolant", INTERPOLANTS, interpolant)
-        settings = flat("interpolant", interpolant["interpolant"], path)
-        settings |= plain(
-            {"diffusion": diffusion, "diffusion_norm": diffusion_norm, "kernel": kernel}
-        )
-        guidance = guidance or {"guidance": "none"}  # a workflow saved before there was any
-        follow = build("guidance", GUIDANCES, guidance)
-        settings |= flat("guidance", guidance["guidance"], follow)
-        check_step(follow, kernel, diffusion_norm)
-        guide = Guide(follow, reward, vae, prompt)
-        if kernel == GLASS:
-            settings |= plain({"glass_steps": glass_steps})
-            return io.NodeOutput(FlowSampler(Glass(glass_steps), guide, settings))
-        if kernel not in KERNELS:
-            known = ", ".join([*KERNELS, GLASS])
-            raise ValueError(f"kernel {kernel!r} given, wanted one of {known}.")
-        own = KERNELS[kernel](path, Diffusion(diffusion, diffusion_norm))
-        return io.NodeOutput(FlowSampler(ChangePath(own, path, Linear()), guide, settings))
+        kernel_settings, entries = read_kernel(kernel, inputs)
+        # A workflow that was saved before there was guidance has none.
+        guidance = nested("guidance", guidance, inputs) or {"guidance": "none"}
+        built = build("guidance", GUIDANCES, guidance)
+        check_guidance(built, kernel, kernel_settings)
+        entries |= flat("guidance", guidance["guidance"], built)
+        guide = Guide(built, reward, vae, prompt)
+        return io.NodeOutput(FlowSampler(kernel_settings, guide, entries))
 
 
-def check_step(guidance: Guidance, kernel: str, norm: float) -> None:
-    """Refuse guidance that no step of the kernel would feel."""
+def choices() -> list[io.Input]:
+    """What to choose from the registries."""
+    return [
+        io.Combo.Input(
+            "kernel",
+            options=list(KERNELS),
+            default="euler_maruyama",
+            tooltip=described("Formula of one step.", KERNELS),
+        ),
+        combo(
+            "guidance",
+            GUIDANCES,
+            described(
+                "Moves each step up the reward's gradient, if the reward has one. Too much fools "
+                "the reward.",
+                GUIDANCES,
+            ),
+            optional=True,
+        ),
+    ]
+
+
+def alone() -> list[io.Input]:
+    """What guidance needs when the sampler runs alone."""
+    return [
+        FlowReward.Input(
+            "reward",
+            optional=True,
+            tooltip="Reward that guidance follows when this sampler runs alone. A search uses its "
+            "own reward.",
+        ),
+        io.Vae.Input(
+            "vae",
+            optional=True,
+            tooltip="Decodes for the reward when this sampler runs alone with guidance.",
+        ),
+        io.String.Input(
+            "prompt",
+            multiline=True,
+            default="",
+            optional=True,
+            tooltip="Prompt for the reward when this sampler runs alone with guidance.",
+        ),
+    ]
+
+
+def check_guidance(guidance: Guidance, kernel: str, settings: KernelSettings) -> None:
+    """Refuse guidance that would move no step of the kernel.
+
+    Args:
+        guidance: of the node.
+        kernel: its name.
+        settings: its settings.
+    """
     if not guidance.strength:
         return
-    if kernel == GLASS:
+    if not settings.guidable:
+        guidable = names({key: cls for key, cls in KERNELS.items() if cls.guidable})
         raise ValueError(
-            "guidance given with the kernel glass, wanted euler_maruyama or eta: guidance moves "
-            "the mean of a Gaussian step."
+            f"Guidance cannot move the steps of this kernel: got {kernel}, expected {guidable}."
         )
-    if norm == 0.0 and guidance.schedule in NEEDS_NOISE:
+    if not settings.stochastic and guidance.schedule in NEEDS_NOISE:
         raise ValueError(
-            f"diffusion_norm 0 given with guidance by the schedule {guidance.schedule}, wanted "
-            "more than 0, or the schedule tempered: this one moves a step in proportion to its "
-            "noise."
+            f"The schedule {guidance.schedule} moves a step in proportion to its noise: got "
+            "diffusion_norm 0, expected more than 0. Or choose the schedule tempered."
         )

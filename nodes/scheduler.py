@@ -1,4 +1,4 @@
-"""VP Flow Scheduler: SIGMAS written on a path's clock."""
+"""VP Flow Scheduler: sigmas that divide the time of an interpolant into steps."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ class VPFlowScheduler(io.ComfyNode):
             node_id="FlowSearchScheduler",
             display_name="VP Flow Scheduler",
             category=CATEGORY,
-            description="Sigmas for flow models on the clock of a path; works with any sampler.",
+            description="Sigmas for flow models, spaced in the time of an interpolant. Works with "
+            "any sampler.",
             search_aliases=["vp schedule", "flow sigmas"],
             inputs=[
                 io.Int.Input(
@@ -27,21 +28,21 @@ class VPFlowScheduler(io.ComfyNode):
                     default=10,
                     min=1,
                     max=1000,
-                    tooltip="Steps of the search. Each candidate costs 1 NFE, 5 where the search "
-                    "looks ahead; more steps spread the same budget thinner but go to lower noise.",
+                    tooltip="Steps of the search. More steps reach lower noise but spread the "
+                    "budget thinner. A particle costs 1 NFE per step, 5 with lookahead.",
                 ),
                 io.Combo.Input(
                     "spacing",
                     options=list(SPACINGS),
                     default="exp",
-                    tooltip="exp is the paper's: small first steps, where the layout is decided, "
-                    "large last ones. linear is even on the path's clock.",
+                    tooltip="exp, as in the paper, has small first steps, where the layout is "
+                    "decided, and large last ones. linear has equal steps.",
                 ),
                 combo(
                     "interpolant",
                     INTERPOLANTS,
-                    "Path whose clock is divided; use the sampler's. VP spends most steps at "
-                    "high noise.",
+                    "Interpolant whose time is divided into steps. Use the sampler's. VP spends "
+                    "most steps at high noise.",
                 ),
                 io.Float.Input(
                     "denoise",
@@ -49,8 +50,8 @@ class VPFlowScheduler(io.ComfyNode):
                     min=0.01,
                     max=1.0,
                     step=0.01,
-                    tooltip="Below 1 starts from the given latent (image to image): the lower, "
-                    "the closer the result stays to it.",
+                    tooltip="Below 1 it starts from the latent of the sampler (image to image). "
+                    "Lower values keep the result closer to it.",
                 ),
             ],
             outputs=[io.Sigmas.Output()],
@@ -70,7 +71,8 @@ class VPFlowScheduler(io.ComfyNode):
         sigmas = torch.tensor(model_times(steps, spacing, path, denoise))
         if (sigmas[1:] >= sigmas[:-1]).any():
             raise ValueError(
-                f"{steps} steps with spacing {spacing} on {path} lie closer together than float32 "
-                "can tell, wanted fewer steps, linear spacing, or a lower exponent or beta_max."
+                f"The sigmas are too close for float32: got {steps} steps with spacing {spacing} "
+                f"on {path}, expected different sigmas. Use fewer steps, linear spacing, or a "
+                "lower exponent or beta_max."
             )
         return io.NodeOutput(sigmas)

@@ -8,7 +8,7 @@ from typing import Any
 from comfy_api.latest import io
 from torch import Tensor
 
-from .host.decode import plain
+from .host.decode import to_rgb
 from .host.reward import HostReward
 from .schema import CATEGORY, FlowReward, check_wired
 from .show.report import number
@@ -37,7 +37,7 @@ def clips_of(images: Tensor, length: int) -> Tensor:
 
 def scored(reward: HostReward, images: Tensor, prompt: str) -> dict[str, Any]:
     """What the node tells of pictures or clips, as a JSON-ready dictionary."""
-    shown = plain(images, "Score Images: the pictures have")
+    shown = to_rgb(images, "Score Images: the pictures have")
     reward.check(prompt)
     scores = reward.score(shown, prompt).tolist()  # a call without a run: statistics over all
     if not any(map(math.isfinite, scores)):

@@ -1,4 +1,4 @@
-"""Rows through the network in parts: as many at once as asked for, fewer when they do not fit."""
+"""Rows go through the network in parts, of a size that fits the memory and suits the device."""
 
 import math
 import time
@@ -10,13 +10,13 @@ from torch import Tensor
 
 # torch 2.4 has it under cuda alone.
 OutOfMemory = getattr(torch, "OutOfMemoryError", torch.cuda.OutOfMemoryError)
-AUTOMATIC = 16  # rows; nothing is gained beyond (benchmarks/overhead.md), and memory is lost
-GAIN = 0.95  # of the seconds a row: twice the rows have to come below
+AUTOMATIC = 16  # rows; more gain nothing (docs/overhead.md) and take memory
+GAIN = 0.95  # twice the rows are worth it if a row then takes less than this part of its seconds
 SAMPLES = 2  # calls of a size before it is judged: the first one may load or compile
 
 
 def device_clock(device: torch.device) -> Callable[[], float] | None:
-    """Seconds, when `device` has done what it was asked; None where AUTOMATIC is known to do."""
+    """A clock that waits until `device` is idle; None where AUTOMATIC needs no measuring."""
     wait = getattr(getattr(torch, device.type, None), "synchronize", None)
     if device.type == "cpu" or wait is None:
         return None
@@ -34,61 +34,75 @@ class OneAtATime(RuntimeError):
 
 @dataclass
 class MicroBatch:
-    """At most `size` rows a call; 0 is AUTOMATIC, or fewer where the device gains nothing by more.
+    """Sends rows through a function, at most `size` in one call.
 
-    That is measured if a `clock` is given (seconds, when the device has done what it was asked), on
-    calls of several rows: they are halved as long as a row gets no dearer. Halved for good when
-    memory runs out, 1 for good when the backend takes no more.
+    A `size` of 0 becomes AUTOMATIC. With a clock the seconds a row takes are then measured: the
+    size is halved as long as rows get no slower. Calls of a single row are not judged at first,
+    since they do not tell whether more would gain.
+    When memory runs out the size is halved for good. When the backend takes one row only it is 1
+    for good.
+
+    Args:
+        size: rows of one call; 0 is automatic.
+        may_split: False sends all rows in one call.
+        clock: seconds, read when the device is idle; None measures nothing.
+        seconds: measured for one row, by the rows of a call.
+        tried: sizes that were measured, falling.
+        best: the fewest seconds a row took at any of them.
     """
 
     size: int = 0
     may_split: bool = True
     clock: Callable[[], float] | None = None
-    seconds: dict[int, list[float]] = field(default_factory=dict)  # a row, by the rows of a call
-    tried: list[int] = field(default_factory=list)  # rows, falling
-    best: float = math.inf  # seconds a row, of those tried
+    seconds: dict[int, list[float]] = field(default_factory=dict)
+    tried: list[int] = field(default_factory=list)
+    best: float = math.inf
 
     def __post_init__(self) -> None:
         if self.size or not self.may_split:
             self.clock = None
         self.size = self.size or AUTOMATIC
 
-    def __call__(self, x: Tensor, ask: Callable[[Tensor], Tensor]) -> Tensor:
-        """`ask` over the rows of x (K,*D), in order."""
-        done: list[Tensor] = []
-        while (first := sum(map(len, done))) < len(x):
+    def __call__(self, x: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
+        """`function` of the rows of x (K,*D), in order."""
+        answers: list[Tensor] = []
+        while (first := sum(map(len, answers))) < len(x):
             chunk = x[first : first + self.size] if self.may_split else x
             try:
-                done.append(self._timed(chunk, ask))
+                answers.append(self._timed(chunk, function))
             except (OutOfMemory, OneAtATime) as error:
                 if len(chunk) == 1 or not self.may_split:
                     raise
                 self.size = 1 if isinstance(error, OneAtATime) else len(chunk) // 2
                 self.clock = None
-        return torch.cat(done)
+        return torch.cat(answers)
 
     def alone(self) -> None:
         """One row a call from now on."""
         self.size, self.clock = 1, None
 
-    def _timed(self, chunk: Tensor, ask: Callable[[Tensor], Tensor]) -> Tensor:
+    def _timed(self, chunk: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
         if self.clock is None:
-            return ask(chunk)
+            return function(chunk)
         begin = self.clock()
-        answer = ask(chunk)
+        answer = function(chunk)
         took = (self.clock() - begin) / len(chunk)
         self.seconds.setdefault(len(chunk), []).append(took)
         return answer
 
     def settle(self) -> None:
-        """Between two operations, whose rows all go in parts of one size: try the next one."""
-        known = [n for n, took in self.seconds.items() if len(took) >= SAMPLES]
-        known = [n for n in known if n == self.size or (n > 1 and not self.tried)]
-        if self.clock is None or not known:
+        """Choose the next size, if the present one was measured often enough.
+
+        Called between two operations of a search: within one, all rows go in parts of one size.
+        """
+        measured = [n for n, took in self.seconds.items() if len(took) >= SAMPLES]
+        measured = [n for n in measured if n == self.size or (n > 1 and not self.tried)]
+        if self.clock is None or not measured:
             return
-        rows = max(known)
+        rows = max(measured)
         cost = min(self.seconds[rows])
-        if self.tried and GAIN * cost > self.best:  # from the first of them, more may gain yet
+        if self.tried and GAIN * cost > self.best:
+            # At the first size tried it is not known what more rows gain: back to AUTOMATIC.
             self.size = self.tried[-1] if len(self.tried) > 1 else AUTOMATIC
             self.clock = None
         elif rows == 1:
@@ -99,6 +113,6 @@ class MicroBatch:
             self.size, self.seconds = rows // 2, {}
 
     def places(self, n: int) -> list[tuple[int, int]]:
-        """(rows, row) of each of n rows: how many went with it, and which of them it was."""
+        """(rows, row) for each of n rows: how many rows its call has, and which one it is."""
         size = self.size if self.may_split else n
         return [(min(size, n - i + i % size), i % size) for i in range(n)]

@@ -1,7 +1,7 @@
 """Sampling on another path than the model was trained on.
 
-Two paths meet where their signal-to-noise ratios agree: alpha_s/sigma_s = alpha_t/sigma_t, and
-there x on one is x on the other times sigma_s/sigma_t (arXiv 2503.19385, Eq. 6). x0 and eps are the
+Two paths meet where their signal-to-noise ratios agree: alpha_s/sigma_s = alpha_t/sigma_t. There, x
+on one path is x on the other times sigma_s/sigma_t (arXiv 2503.19385, Eq. 6). x0 and eps are the
 same on both, so a denoiser needs no conversion beyond its time and its scale.
 """
 
@@ -10,12 +10,17 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from .kernels import ODE, residual
+from .ode import ODE, residual
 from .types import Interpolant, Kernel, Transition
 
 
 def change_time(source: Interpolant, target: Interpolant, t: float) -> float:
-    """The target's time with the source's signal-to-noise ratio at `t` in (0, 1]."""
+    """The target's time with the signal-to-noise ratio of the source at t.
+
+    Args:
+        source, target: the paths.
+        t: a time of the source in [0, 1].
+    """
     if t == 0.0:
         return 0.0
     return target.t_from_snr(source.alpha(t) / source.sigma(t))
@@ -23,10 +28,15 @@ def change_time(source: Interpolant, target: Interpolant, t: float) -> float:
 
 @dataclass(frozen=True)
 class ChangePath:
-    """A kernel written on `path`, for latents and times of `model_path`.
+    """A kernel written on `path`, for the latents and times of `model_path`.
 
     A path may end short of pure noise (VP: snr .0066 at its t = 1). A model time noisier than that
-    is first carried to the path's end along the ODE, which is the identity wherever paths overlap.
+    is first carried to the path's end along the ODE. Where the paths overlap, this changes nothing.
+
+    Args:
+        kernel: one step on `path`.
+        path: the path on which the step is taken.
+        model_path: the path of the latents and times of a call.
     """
 
     kernel: Kernel

@@ -1,12 +1,11 @@
-"""Diffusion coefficients g(s) = norm * shape(s), s in [0,1] the sampling clock.
+"""Shapes of the diffusion coefficient g(s) = norm * shape(s), s in [0, 1] a time of the path.
 
-Any g >= 0 keeps the marginals of the reverse SDE (arXiv 2503.19385, App. B); its size sets how far
+Any g >= 0 keeps the marginals of the reverse SDE (arXiv 2503.19385, App. B). Its size sets how far
 the children of one particle differ. The paper's configuration is `square` with norm 3: g = 3 s^2.
 """
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from .types import Interpolant
 
@@ -22,20 +21,3 @@ SHAPES: dict[str, Callable[[float, Interpolant], float]] = {
     "exp": lambda s, path: math.exp(-(((s - 1.0) / EXP_WIDTH) ** 2)),
     "tan": lambda s, path: math.tan(0.5 * math.pi * min(s, 0.95)),
 }
-
-
-@dataclass(frozen=True)
-class Diffusion:
-    """g(s, path) = norm * shape(s). norm >= 0; norm 0 is the ODE."""
-
-    shape: str = "square"
-    norm: float = 3.0
-
-    def __post_init__(self) -> None:
-        if self.shape not in SHAPES:
-            raise ValueError(f"diffusion {self.shape!r} given, wanted one of {', '.join(SHAPES)}.")
-        if not (math.isfinite(self.norm) and self.norm >= 0.0):
-            raise ValueError(f"diffusion_norm {self.norm} given, wanted a number of at least 0.")
-
-    def __call__(self, s: float, path: Interpolant) -> float:
-        return self.norm * SHAPES[self.shape](s, path)

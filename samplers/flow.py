@@ -1,4 +1,4 @@
-"""The sampling trajectory of one image: pure maths, without money, objective or memory."""
+"""The sampling trajectory of one image: pure maths, without budget, objective or memory."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from .interpolants.linear import Linear
-from .kernels import ODE
-from .regions import Box, patched
+from .ode import ODE
+from .regions import Boxes, patched
 from .types import Denoiser, Interpolant, Kernel
 
-Drawn = Callable[[Sequence[int]], Tensor]  # particle ids (K,) -> rows (K,*D)
+RowsOfIds = Callable[[Sequence[int]], Tensor]  # particle ids (K,) -> rows (K,*D)
 
 
 @dataclass(frozen=True)
 class Flow:
-    """A model, the times at which it is asked, and the noise of every particle.
+    """A model, the times at which it is evaluated, and the noise of every particle.
 
     Args:
         denoiser: x (K,*D), t -> x0 (K,*D).
@@ -27,7 +28,7 @@ class Flow:
         start: ids -> latents (K,*D) at the first time, distributed about `centre`.
         noise: ids -> standard normal rows (K,*D).
         uniform: id, n -> (n,) uniforms in [0, 1).
-        lead: times before `times`, crossed by the ODE.
+        lead: times before `times`, which the ODE crosses.
         end: where the sampler lands and a finish ends; 0 is the clean image.
         centre: the mean of `start`.
         path: the path of latents and times.
@@ -41,8 +42,8 @@ class Flow:
     denoiser: Denoiser
     kernel: Kernel
     times: Sequence[float]
-    start: Drawn
-    noise: Drawn
+    start: RowsOfIds
+    noise: RowsOfIds
     uniform: Callable[[int, int], Tensor] | None = None
     lead: Sequence[float] = ()
     end: float = 0.0
@@ -51,12 +52,12 @@ class Flow:
     changing: Tensor | None = None
 
     def __post_init__(self) -> None:
-        every = [*self.lead, *self.times, self.end]
-        falling = all(a > b for a, b in zip(every, every[1:], strict=False))
-        if not self.times or not falling or every[0] > 1.0 or self.end < 0.0:
+        sigmas = [*self.lead, *self.times, self.end]
+        falling = all(a > b for a, b in zip(sigmas, sigmas[1:], strict=False))
+        if not self.times or not falling or sigmas[0] > 1.0 or self.end < 0.0:
             raise ValueError(
-                f"sigmas {[round(t, 4) for t in every]} given, wanted at least one value in "
-                "(0, 1] falling strictly to the last, as a flow scheduler gives."
+                f"The sigmas cannot be searched: got {[round(t, 4) for t in sigmas]}, expected "
+                "one or more in (0, 1], falling strictly to the last."
             )
 
     @property
@@ -74,12 +75,18 @@ class Flow:
         ids: Sequence[int],
         around: Tensor | None = None,
         radius: float = 1.0,
-        boxes: Sequence[Box] = (),
+        boxes: Boxes = (),
     ) -> Tensor:
-        """Latents (K,*D) of pure noise; with `around` (1,*D), neighbours of that start.
+        """Latents (K,*D) of pure noise, or neighbours of one start.
 
-        centre + sqrt(1 - r^2) (around - centre) + r (new - centre) has the law of a start for any
-        r in [0, 1]. With `boxes` each is that inside its box, and `around` outside.
+        A neighbour is centre + sqrt(1 - r^2) (around - centre) + r (new - centre). It has the law
+        of a start for any r in [0, 1].
+
+        Args:
+            ids: of the new particles.
+            around: the start (1,*D), if neighbours are wanted.
+            radius: r.
+            boxes: of each neighbour the region that differs from `around`; none: everything.
         """
         x = self.start(ids)
         if around is None:
@@ -89,8 +96,8 @@ class Flow:
             x = self.centre + kept * (around - self.centre) + radius * (x - self.centre)
         return patched(around, x, boxes) if boxes else x
 
-    def led(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Latents that begin at x (K,*D), carried along `lead` to the first time, and x0 there."""
+    def cross_lead(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Carry starts x (K,*D) along `lead` to the first time; returns latents and x0 there."""
         for t, s in zip(self.lead, [*self.lead[1:], self.times[0]], strict=False):
             x = self.ode(x, self.denoiser(x, t), t, s).mean
         return x, self.denoiser(x, self.times[0])
@@ -98,31 +105,70 @@ class Flow:
     def step(
         self, kernel: Kernel, x: Tensor, x0: Tensor, t: float, s: float, ids: Sequence[int]
     ) -> tuple[Tensor, Tensor | None]:
-        """Latents (K,*D) at s by one draw of `kernel`, and the x0 there if it came to know it."""
+        """One draw of `kernel` from t to s.
+
+        Args:
+            kernel: the flow's own or another.
+            x, x0: latents at t and their predicted clean latents, (K,*D) each.
+            t, s: model times, s < t.
+            ids: of the children, whose noise is used.
+
+        Returns:
+            Latents (K,*D) at s, and x0 there if the kernel evaluated it.
+        """
         if s == 0.0:
             return x0, None
         if kernel.inner:
             return kernel.advance(self.denoiser, x, x0, t, s, self.noise(ids))
         return kernel(x, x0, t, s).draw(lambda: self.noise(ids)), None
 
-
-    def renoised(self, x: Tensor, t: float, noisier: float, ids: Sequence[int]) -> Tensor:
-        """A draw of q(x_T | x_t) at the time T = `noisier` (Ma et al., arXiv 2501.09732).
+    def renoise(self, x: Tensor, t: float, noisier: float, ids: Sequence[int]) -> Tensor:
+        """A draw (K,*D) of q(x_T | x_t) at the time T = `noisier` (Ma et al., arXiv 2501.09732).
 
         mean (a_T/a_t) x, variance sigma_T^2 - (a_T/a_t)^2 sigma_t^2.
+
+        Args:
+            x: latents (K,*D) at t.
+            t, noisier: model times, t < noisier.
+            ids: of the noisier copies, whose noise is used.
         """
         kept = self.path.alpha(noisier) / self.path.alpha(t)
         std = math.sqrt(self.path.sigma(noisier) ** 2 - (kept * self.path.sigma(t)) ** 2)
         return kept * x + std * self.noise(ids)
 
-    def rolled(
+    def descend(
         self, x: Tensor, x0: Tensor, t: float, nodes: int, end: float = 0.0
     ) -> tuple[Tensor, Tensor, float]:
-        """Latents, x0 and time at the last of `nodes` evaluations of the ODE, evenly from t towards
-        `end`: t_i = end + (t - end) (1 - i/(nodes+1))."""
+        """Follow the ODE down through evenly spaced t_i = end + (t - end) (1 - i/(nodes+1)).
+
+        Args:
+            x, x0: latents at t and their predicted clean latents, (K,*D) each.
+            t: model time.
+            nodes: evaluations, at t_1 to t_nodes.
+            end: the time towards which it goes.
+
+        Returns:
+            Latents, x0 and time at the last evaluation.
+        """
         first = t
         for i in range(1, nodes + 1):
             s = end + (first - end) * (1.0 - i / (nodes + 1))
             x = self.ode(x, x0, t, s).mean
             x0, t = self.denoiser(x, s), s
         return x, x0, t
+
+    def look_ahead(self, x: Tensor, x0: Tensor, steps: Sequence[int], nodes: int) -> Tensor:
+        """x0 (K,*D) at the end of each row's own descent.
+
+        Args:
+            x, x0: latents and their predicted clean latents, (K,*D) each.
+            steps: (K,) indices of their times.
+            nodes: evaluations; 0 gives x0 itself.
+        """
+        if not nodes:
+            return x0
+        clean = torch.empty_like(x0)
+        for step in sorted(set(steps)):  # rows of one network call share their time
+            rows = [i for i, row_step in enumerate(steps) if row_step == step]
+            clean[rows] = self.descend(x[rows], x0[rows], self.times[step], nodes)[1]
+        return clean

@@ -1,4 +1,4 @@
-"""What latents are worth, and what is kept of those that are worth nothing."""
+"""Scores of latents, and the reasons why some have none."""
 
 import math
 from collections.abc import Sequence
@@ -9,26 +9,38 @@ from torch import Tensor
 from .types import Objective
 
 
-def judged(
+def judge(
     objective: Objective, clean: Tensor, ids: Sequence[int], failed: dict[int, str]
 ) -> Tensor:
-    """(K,) float64 on the CPU, of clean latents (K,*D); -inf where a particle has failed.
+    """Score clean latents; where one fails, keep the reason.
 
-    Why it did is put into `failed` by its id, unless that is known: the latent is not finite
-    ("network"), the objective answers -inf where it gave no picture ("decode"), nan where the
-    reward failed ("reward").
+    Reasons: "network" if the latent is not finite; "decode" if the objective answers -inf, which
+    means that there is no image; "reward" if the score is nan or +inf.
+
+    Args:
+        objective: called once, with the finite rows only.
+        clean: (K,*D).
+        ids: of the particles.
+        failed: reasons by id. An id that is already there keeps its reason.
+
+    Returns:
+        (K,) float64 on the CPU, -inf where a particle has failed.
+
+    Raises:
+        ValueError: the objective does not answer with one score for each row.
     """
     reward = torch.full((len(ids),), -torch.inf, dtype=torch.float64)
     cause = ["network"] * len(ids)
-    sound = clean.flatten(1).isfinite().all(1).cpu()
-    if sound.any():
-        scores = objective(clean[sound.to(clean.device)]).detach().cpu().double()
-        if scores.shape != (int(sound.sum()),):
+    finite = clean.flatten(1).isfinite().all(1).cpu()
+    if finite.any():
+        scores = objective(clean[finite.to(clean.device)]).detach().cpu().double()
+        if scores.shape != (int(finite.sum()),):
             raise ValueError(
-                f"objective returned shape {tuple(scores.shape)}, wanted ({int(sound.sum())},)."
+                "The objective returned scores of the wrong shape: got "
+                f"{tuple(scores.shape)}, expected ({int(finite.sum())},)."
             )
-        reward[sound] = torch.where(scores.isfinite(), scores, -torch.inf)
-        for i, value in zip(sound.nonzero().flatten().tolist(), scores.tolist(), strict=True):
+        reward[finite] = torch.where(scores.isfinite(), scores, -torch.inf)
+        for i, value in zip(finite.nonzero().flatten().tolist(), scores.tolist(), strict=True):
             cause[i] = "decode" if value == -math.inf else "reward"
     for i in (reward == -torch.inf).nonzero().flatten().tolist():
         failed.setdefault(ids[i], cause[i])

@@ -1,4 +1,4 @@
-"""The best particles a search has scored, at most one of each start."""
+"""The best particles that a search has scored, from as many different starts as possible."""
 
 from __future__ import annotations
 
@@ -10,32 +10,33 @@ import torch
 
 from .types import Particles
 
-SPARES = 4  # particles kept beyond those asked for, to finish where a better-ranked one disappoints
+SPARES = 4  # more than `count`: the next best are finished where a finish is worse than its score
 
 
 Rank = tuple[float, int, int]
 
 
 def rank(particle: Particles) -> Rank:
-    """Sorts by reward, of equal rewards the later step, then the earlier particle."""
+    """Sorts by reward, of equal rewards the later step, then the lower id."""
     return -float(particle.reward), -int(particle.steps), int(particle.ids)
 
 
 @dataclass
 class Leaders:
-    """The best `count` particles, one row each, best first.
+    """The best `count` particles, best first, each from another start.
 
-    Each is from another start, its root ancestor, as long as there are as many starts: children of
-    one particle are near copies of each other. Fewer starts are filled up with the next best.
+    Children of one start are near copies of each other, so only its best leads. If there are fewer
+    than `count` starts, the next best particles of any start fill the places.
 
     Args:
         count: how many to return.
-        root: id of a particle -> id of its root ancestor.
+        root: id of a particle -> id of the start that it descends from.
+        rows: leaders, spares and those that may replace them, one row each, best first.
     """
 
     count: int
     root: Callable[[int], int]
-    rows: list[Particles] = field(default_factory=list)  # every leader to be, best first
+    rows: list[Particles] = field(default_factory=list)
 
     def add(self, particles: Particles) -> None:
         """Consider the scored rows of `particles`."""
@@ -50,16 +51,18 @@ class Leaders:
         self.rows = [row for row in self.rows if int(row.ids) != int(particle.ids)]
 
     def _chosen(self, ranks: list[Rank]) -> list[int]:
-        """Places in the sorted `ranks` of those that may come to be leaders: the best of each
-        start, then the others; one that failed stands for no start."""
+        """Places in the sorted `ranks` that can still lead: the best of each start, then the rest.
+
+        A failed particle is not the best of any start.
+        """
         firsts: dict[int, int] = {}
-        others = []
+        rest = []
         for place, (loss, _, particle) in enumerate(ranks):
-            sound = loss < math.inf
-            if not sound or firsts.setdefault(self.root(particle), place) != place:
-                others.append(place)
+            failed = loss == math.inf
+            if failed or firsts.setdefault(self.root(particle), place) != place:
+                rest.append(place)
         kept = self.count + SPARES
-        return [*firsts.values()][:kept] + others[:kept]
+        return [*firsts.values()][:kept] + rest[:kept]
 
     def _sorted(self, part: slice) -> list[Particles]:
         places = self._chosen([rank(row) for row in self.rows])

@@ -1,9 +1,9 @@
-"""How far a search looks ahead: as far as the model's own first prediction is blurred.
+"""How far a search looks ahead before it scores: as far as the model's first prediction needs.
 
-Where x0 at the first time is far from where the ODE ends, a reward read off it says little. The two
-are compared on one particle, the first: blur = E[(x0 - end)^2] / Var[end], `end` after LOOK more
-evaluations. benchmarks/calibration.md has it beside the rank correlation of the rewards: few-step
-models lie below SHARP, plain flow models above.
+A few-step model predicts the clean image at once. A plain model predicts a blur, whose reward says
+little. One look tells the two apart: the first particle's x0 at the first time is compared with the
+`end` that it reaches after LOOK more evaluations, by blur = E[(x0 - end)^2] / Var[end]. Few-step
+models lie below SHARP, plain flow models above (docs/calibration.md, with rank correlations).
 """
 
 from __future__ import annotations
@@ -16,17 +16,20 @@ from .search.rounds import Search, first_choice, minimum
 from .task import Task
 
 AUTOMATIC = -1
-LOOK = 4  # evaluations from the first time to 0 that leave no blur worth the name
+LOOK = 4  # evaluations from the first time to 0, after which no blur is left that matters
 SHARP = 0.06
 CLEAR = 0.75  # below this time plain models, too, predict well enough to choose by
-# Blur of few-step models' predictions at any time, and of a plain model's from t = 0.7 down, which
-# are as often exactly right as their finish (benchmarks/calibration.md).
+# Predictions less blurred than this are exactly right as often as their finish: those of few-step
+# models at any time, those of a plain model from t = 0.7 down (docs/calibration.md).
 CLEAN = 0.03
 
 
 def blur(x0: Tensor, end: Tensor) -> float:
-    """What of the variance of clean latents `end` their prediction x0 misses, where they differ at
-    all (an inpainting mask keeps the rest); nan where one is not finite."""
+    """The part of the variance of clean latents `end` that their prediction x0 misses.
+
+    Only numbers that differ count, because an inpainting mask keeps the rest. It is 0 where none
+    differs, and nan where one is not finite.
+    """
     differ = x0 != end
     if not differ.any():
         return 0.0
@@ -34,31 +37,34 @@ def blur(x0: Tensor, end: Tensor) -> float:
     return float((x0 - end).square().mean() / end.var())
 
 
-def clean(x0: Tensor, end: Tensor) -> bool:
-    """Whether a prediction x0 is as clean as the `end` that it was carried on to."""
+def is_clean(x0: Tensor, end: Tensor) -> bool:
+    """Whether a prediction x0 is as clean as the `end` of its descent."""
     return blur(x0, end) < CLEAN
 
 
 def may_look(search: Search, task: Task) -> bool:
-    """Whether a look can change anything: the first choice is early, and the budget carries it."""
+    """Whether a look can change anything: the first choice is early, and the budget suffices."""
     prices, steps = task.prices, len(task.times)
     first = first_choice(search, steps)
     needed = minimum(search, steps, replace(prices, score=LOOK)) + prices.birth + LOOK
     return (first == 0 or task.times[first] >= CLEAR) and task.left >= needed
 
 
-def decided(search: Search, task: Task) -> tuple[int, bool]:
-    """LOOK where the task's first particle is blurred, else 0; and whether what is scored is known
-    to be a clean image.
+def decide(search: Search, task: Task) -> tuple[int, bool]:
+    """Choose the lookahead of a search whose lookahead is automatic.
 
-    0 without a look for methods that only choose between what is nearly clean, and where the budget
-    does not carry a search with LOOK. A look costs a birth and LOOK evaluations.
+    A look costs a birth and LOOK evaluations. Methods that first choose between nearly clean
+    particles need none. None is taken if the budget cannot carry a search with a lookahead of LOOK.
+
+    Returns:
+        The lookahead: LOOK if the first particle is blurred, else 0. And whether scored particles
+        are now known to be clean images.
     """
     prices, steps = task.prices, len(task.times)
     needed = minimum(search, steps, replace(prices, score=LOOK))
     if not may_look(search, task):
         return 0, False
     missed = blur(*task.look(LOOK))
-    if missed >= SHARP and task.left >= needed:  # a model may cost more than was foreseen
+    if missed >= SHARP and task.left >= needed:  # the look may have cost more than its price
         return LOOK, True
-    return 0, missed < SHARP  # not where it is not a number
+    return 0, missed < SHARP  # False where `missed` is nan

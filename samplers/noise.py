@@ -1,7 +1,9 @@
-"""Addressed noise: the number of a particle, not the order of drawing, decides its noise.
+"""Addressed noise: the id of a particle decides its noise, not the order of drawing.
 
-So a result does not depend on batch size, order of evaluation or device: noise is drawn on the CPU
-from a generator seeded by (seed, image, particle id).
+Noise is drawn on the CPU from a generator seeded by (seed, image, particle id). So a result does
+not depend on batch size, order of evaluation or device. The bits are the same for every version of
+torch (tests/samplers/test_noise.py pins them). Rows of 16 numbers or more differ in their last bits
+between processors with AVX2 and processors without.
 """
 
 from collections.abc import Sequence
@@ -23,10 +25,17 @@ def _splitmix64(value: int) -> int:
 
 @dataclass(frozen=True)
 class AddressedNoise:
-    """Standard normal rows of `shape` (*D) for particle ids, on `device` as float32.
+    """Standard normal rows (K,*D) of particle ids (K,), float32.
 
-    With `images` = B > 1 the rows interleave B searches of their own: row id stands for particle
-    id // B of image `image` + id % B.
+    With `images` = B > 1 the ids interleave B independent searches: id i is particle i // B of the
+    image `image` + i % B.
+
+    Args:
+        seed: any integer; its lowest 64 bits count.
+        shape: *D.
+        device: where the rows go. They are drawn on the CPU.
+        image: index in the batch.
+        images: B.
     """
 
     seed: int
@@ -39,7 +48,7 @@ class AddressedNoise:
         return torch.stack([self._row(int(i)) for i in ids]).to(self.device)
 
     def uniform(self, number: int, n: int) -> Tensor:
-        """`n` uniforms in [0, 1), (n,) float64 on the CPU, at the address of one id."""
+        """`n` uniforms in [0, 1), (n,) float64 on the CPU, for the id `number`."""
         return torch.rand(n, generator=self._generator(number), dtype=torch.float64)
 
     def _row(self, number: int) -> Tensor:

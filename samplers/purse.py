@@ -1,4 +1,4 @@
-"""What a search may spend, and what it spent: the one mutable object of a run."""
+"""What a search may spend, and what it has spent: the one mutable object of a run."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-PARTS = ("network", "decode", "reward", "gradient")  # of a run, each timed by itself
+PARTS = ("network", "decode", "reward", "gradient")  # of a run, each timed separately
 
 
 class BudgetExceeded(RuntimeError):
-    """A search asked for more network evaluations than it has."""
+    """A search needs more network evaluations than are left."""
 
 
 @dataclass(frozen=True)
@@ -24,19 +24,25 @@ class Prices:
         birth: from noise to the first time.
         child: one transition.
         score: the lookahead of a particle that is scored.
-        slope: the gradient of a particle that guides its children.
+        gradient: the gradient at a particle that guides its children.
     """
 
     birth: int = 1
     child: int = 1
     score: int = 0
-    slope: int = 0
+    gradient: int = 0
 
     @classmethod
-    def of(cls, lead: int, inner: int, lookahead: int, slope: int = 0) -> Prices:
-        """Of a search after `lead` times with a kernel of `inner` evaluations; an automatic
-        lookahead (-1) at the least that it may come to."""
-        return cls(lead + 1, max(1, inner), max(0, lookahead), slope)
+    def of(cls, lead: int, inner: int, lookahead: int, gradient: int = 0) -> Prices:
+        """The prices of a search.
+
+        Args:
+            lead: times before the search.
+            inner: evaluations of one transition of its kernel, 0 for a Gaussian one.
+            lookahead: evaluations before a score. Automatic (-1) counts as 0, the least possible.
+            gradient: network rows of one gradient.
+        """
+        return cls(lead + 1, max(1, inner), max(0, lookahead), gradient)
 
     @property
     def born(self) -> int:
@@ -56,23 +62,30 @@ class Purse:
     Args:
         total: NFE in all; infinite for the plain sampler.
         cost: NFE of one network row, 2 with classifier-free guidance.
-        wait: returns when the device has done what it was asked.
+        nfe: NFE spent so far.
+        checked: NFE of these that checked whether the guider remembers calls.
+        network_calls: so far.
+        reserved: rows kept for the finish.
+        counts: of decodes, frames, rewards, gradients and the like.
+        seconds: by the names in PARTS.
+        wait: returns when the device is idle.
+        started: when the run began, on the clock of `elapsed`.
     """
 
     total: float = math.inf
     cost: int = 1
     nfe: int = 0
-    checked: int = 0  # of them, those that showed whether the guider remembers
+    checked: int = 0
     network_calls: int = 0
-    reserved: int = 0  # rows kept for the finish
-    counts: Counter[str] = field(default_factory=Counter)  # decodes, frames, rewards, gradients, …
+    reserved: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PARTS, 0.0))
     wait: Callable[[], object] = lambda: None
     started: float = field(default_factory=time.perf_counter)
 
     @property
     def left(self) -> float:
-        """Network rows that can still be asked for before the finish."""
+        """Network rows that the search can still pay, without those kept for the finish."""
         free = self.total - self.reserved * self.cost - self.nfe
         return free if math.isinf(free) else max(0, int(free)) // self.cost
 
@@ -82,41 +95,47 @@ class Purse:
         return time.perf_counter() - self.started
 
     def buys(self, price: int) -> int:
-        """How many of `price` rows each can still be paid."""
+        """How many things of `price` rows can still be paid."""
         return int(self.left // price)
 
     def reserve(self, rows: int) -> None:
-        """Keep `rows` for the finish: the search does not see them."""
+        """Keep `rows` for the finish: `left` does not count them."""
         self.reserved = rows
 
     def require(self, rows: int) -> None:
-        """Raise BudgetExceeded before the network is asked for more than the budget holds."""
-        asked, kept = rows * self.cost, self.reserved * self.cost
-        if self.nfe + asked > self.total - kept:
+        """Check, before the network is called, that the budget holds `rows` more.
+
+        Raises:
+            BudgetExceeded: it does not.
+        """
+        needed, kept = rows * self.cost, self.reserved * self.cost
+        free = self.total - kept - self.nfe
+        if needed > free:
             finish = f", {kept} kept for the finish" if kept else ""
             raise BudgetExceeded(
-                f"budget of {self.total} NFE exhausted: {self.nfe} spent, {asked} asked{finish}."
+                f"The budget of {self.total} NFE is exhausted: got a request for {needed}, "
+                f"expected at most {max(0, free)} ({self.nfe} spent{finish})."
             )
 
-    def charge(self, rows: int, calls: int) -> None:
-        """Pay for network rows and calls as a counter around the network saw them."""
-        self.nfe += rows
+    def charge(self, nfe: int, calls: int) -> None:
+        """Pay for what went through the network: NFE and calls."""
+        self.nfe += nfe
         self.network_calls += calls
 
     def refund(self, nfe: int, calls: int) -> None:
-        """Go back to an earlier count: the call since then gave nothing."""
+        """Set NFE and calls back to an earlier count, because the call since then failed."""
         self.nfe, self.network_calls = nfe, calls
 
     def raise_cost(self, cost: int) -> None:
-        """A row was seen to cost as much."""
+        """Note that one row turned out to cost `cost` NFE."""
         self.cost = max(self.cost, cost)
 
     def begin_check(self) -> None:
-        """What follows shows whether the guider remembers, and what a row costs."""
+        """Let the calls that follow show what a row costs: they check the guider."""
         self.cost = 1
 
     def end_check(self, nfe: int) -> None:
-        """It began at the count `nfe`."""
+        """Note the NFE of a check that began at the count `nfe`."""
         self.checked += self.nfe - nfe
 
     @contextmanager

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 Box = tuple[int, ...]  # low and high end of each axis in turn, high excluded; (): the whole latent
+Boxes = Sequence[Box]  # one for each row; (): none
 
 
 def axes(shape: Sequence[int]) -> tuple[int, ...]:
@@ -20,7 +21,7 @@ def axes(shape: Sequence[int]) -> tuple[int, ...]:
     return tuple(shape[1:] or shape)
 
 
-def patched(old: Tensor, new: Tensor, boxes: Sequence[Box]) -> Tensor:
+def patched(old: Tensor, new: Tensor, boxes: Boxes) -> Tensor:
     """Rows of `new` (K,*D) inside their boxes, and of `old` (K,*D) or (1,*D) outside.
 
     Raises:

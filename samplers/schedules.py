@@ -1,4 +1,4 @@
-"""Times of a search, written on a path's clock and returned as model times."""
+"""Times of a search: spaced on a path's own time axis, returned as model times."""
 
 import math
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from .change_path import change_time
 from .interpolants.linear import Linear
 from .types import Interpolant
 
-# tau falls evenly from 1; "exp" is the paper's App. C: small first steps, large last ones.
+# tau falls evenly from 1. "exp" is from the paper's App. C: small first steps, large last ones.
 SPACINGS: dict[str, Callable[[float], float]] = {
     "exp": lambda tau: math.sqrt(1.0 - (1.0 - tau) ** 2),
     "linear": lambda tau: tau,
@@ -17,28 +17,46 @@ SPACINGS: dict[str, Callable[[float], float]] = {
 def model_times(steps: int, spacing: str, path: Interpolant, denoise: float = 1.0) -> list[float]:
     """`steps` falling model times on the linear path, then 0.
 
-    Clock times s_k = spacing(1 - k/N), k = 0..N-1, at which the model is asked at equal
-    signal-to-noise ratio. `denoise` < 1 takes the last `steps` of N = steps/denoise times, as the
-    host's schedulers do.
+    Path times are s_k = spacing(1 - k/N), k = 0..N-1. Each becomes the model time of equal
+    signal-to-noise ratio.
+
+    Args:
+        steps: at least 1.
+        spacing: a key of SPACINGS.
+        path: the path of s_k.
+        denoise: in (0, 1]. Below 1 the last `steps` of N = steps/denoise times are taken, as the
+            host's schedulers do.
+
+    Raises:
+        ValueError: `steps` or `denoise` is out of range.
     """
     if steps < 1:
-        raise ValueError(f"steps {steps} given, wanted at least 1.")
+        raise ValueError(f"steps is too small: got {steps}, expected at least 1.")
     if not 0.0 < denoise <= 1.0:
-        raise ValueError(f"denoise {denoise} given, wanted a number above 0 and at most 1.")
+        raise ValueError(
+            f"denoise is out of range: got {denoise}, expected a number above 0 and at most 1."
+        )
     total = int(steps / denoise)
     clock = [SPACINGS[spacing](1.0 - k / total) for k in range(total)]
     return [change_time(path, Linear(), s) for s in clock][-steps:] + [0.0]
 
 
 def split_window(times: list[float], start: float, end: float) -> tuple[list[float], list[float]]:
-    """The times before a search window, and those inside: `end` <= t <= `start`.
+    """The times before a search window, and those inside it: `end` <= t <= `start`.
 
-    `times` fall and are all above 0; those below the window are left to the finish.
+    Times below the window are left to the finish.
+
+    Args:
+        times: falling, all above 0.
+        start, end: the window, start >= end.
+
+    Raises:
+        ValueError: no time is inside.
     """
     inside = [t for t in times if end <= t <= start]
     if not inside:
         raise ValueError(
-            f"search window from sigma {start} down to {end} given, wanted one that holds at least "
-            f"one of the sigmas {[round(t, 4) for t in times]}."
+            f"The search window holds no sigma: got {start} down to {end}, expected at least one "
+            f"of {[round(t, 4) for t in times]} inside."
         )
     return [t for t in times if t > start], inside

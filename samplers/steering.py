@@ -1,5 +1,8 @@
-"""Guided draws of one search: each parent's gradient is computed once, and what it changed in the
-law of its children is known by their ids."""
+"""Guided draws of one search.
+
+The gradient of a parent is computed once. How guidance changed the law of its children is kept by
+their ids.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +22,21 @@ log = logging.getLogger("flow_search")
 
 @dataclass
 class Steering:
-    """`guidance` of a kernel's steps by `gradients`. Remembers the parents and the children of the
-    last `begin` alone: a gradient is as large as a latent."""
+    """Moves the steps of a kernel by `guidance`.
+
+    A gradient is as large as a latent, so only those of the last parents are kept.
+
+    Args:
+        guidance: how far steps move.
+        gradients: of the reward and the network.
+        slopes: grad r(x0_hat(x)) (1,*D) by the id of a parent of the last `begin`.
+        log_ratios: log p/q by the id of a child drawn since the last `begin`.
+    """
 
     guidance: Guidance
     gradients: Gradients
-    slopes: dict[int, Tensor] = field(default_factory=dict)  # by parent
-    log_ratios: dict[int, float] = field(default_factory=dict)  # by child
+    slopes: dict[int, Tensor] = field(default_factory=dict)
+    log_ratios: dict[int, float] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -33,12 +44,13 @@ class Steering:
         return self.guidance.rows
 
     def begin(self, parents: Particles) -> None:
-        """Children of these parents come next."""
+        """Forget all but these parents: their children are drawn next."""
         ids = parents.ids.tolist()
         self.slopes = {i: self.slopes[i] for i in ids if i in self.slopes}
         self.log_ratios = {}
 
     def acts(self, step: Transition) -> bool:
+        """Whether guidance moves the step."""
         return self.guidance.strength > 0.0 and acts(self.guidance, step)
 
     def draw(
@@ -50,35 +62,51 @@ class Steering:
         noise: Callable[[Sequence[int]], Tensor],
         slope: Callable[[Particles], Tensor],
     ) -> Tensor:
-        """Children (K,*D) of parents at one step; `slope` gives the gradients of new parents."""
-        every = parents.ids.tolist()
-        new = {parent: row for row, parent in enumerate(every) if parent not in self.slopes}
-        if new:
-            gradients = sound(slope(parents[list(new.values())]))
-            self.slopes |= {parent: g[None] for parent, g in zip(new, gradients, strict=True)}
-        slopes = torch.cat([self.slopes[parent] for parent in every])
+        """Children (K,*D), one of each parent.
+
+        Args:
+            step: the law of the children without guidance.
+            parents: K particles at one step.
+            ids: of the children, (K,).
+            alpha: of the model's path at the parents' time.
+            noise: ids -> standard normal rows (K,*D).
+            slope: computes grad r(x0_hat(x)) (K,*D) of parents whose gradient is not kept yet.
+        """
+        parent_ids = parents.ids.tolist()
+        self._add_slopes(parents, parent_ids, slope)
+        slopes = torch.cat([self.slopes[parent] for parent in parent_ids])
         moved = shift(self.guidance, step, slopes, int(parents.steps[0]), alpha)
         eps = noise(ids) if step.std else torch.zeros_like(moved)
         ratios = log_ratio(moved, eps, step.std).tolist()
         self.log_ratios |= dict(zip(ids, ratios, strict=True))
         return step.mean + moved + step.std * eps
 
+    def _add_slopes(
+        self, parents: Particles, parent_ids: list[int], slope: Callable[[Particles], Tensor]
+    ) -> None:
+        rows = {parent: row for row, parent in enumerate(parent_ids) if parent not in self.slopes}
+        if rows:
+            gradients = zero_where_not_finite(slope(parents[list(rows.values())]))
+            self.slopes |= {parent: g[None] for parent, g in zip(rows, gradients, strict=True)}
+
     def log_ratio(self, children: Particles) -> Tensor:
-        """log p/q (K,) float64 of the children just drawn; 0 where no step was guided."""
+        """log p/q (K,) float64 of the children just drawn; 0 where no step was guided.
+
+        Raises:
+            ValueError: a guided step drew no noise.
+        """
         ratios = [self.log_ratios.get(i, 0.0) for i in children.ids.tolist()]
         if -math.inf in ratios:
             raise ValueError(
-                "A guided step that draws no noise was given, wanted noise at every step that "
-                "guidance moves: weights are those of a random draw."
+                "The weights of this method need random draws: got a guided step that draws no "
+                "noise, expected noise at every step that guidance moves."
             )
         return torch.tensor(ratios, dtype=torch.float64)
 
 
-def sound(slopes: Tensor) -> Tensor:
-    """Gradients (K,*D), 0 where one is not finite: its children are drawn unguided."""
-    lost = ~slopes.flatten(1).isfinite().all(1)
-    if lost.any():
-        log.warning(
-            "%d gradients of the reward are not finite: no guidance there.", int(lost.sum())
-        )
-    return slopes.masked_fill(lost.reshape(-1, *[1] * (slopes.ndim - 1)), 0.0)
+def zero_where_not_finite(slopes: Tensor) -> Tensor:
+    """Gradients (K,*D). One that is not finite becomes 0: its children are drawn unguided."""
+    bad = ~slopes.flatten(1).isfinite().all(1)
+    if bad.any():
+        log.warning("%d gradients of the reward are not finite: no guidance there.", int(bad.sum()))
+    return slopes.masked_fill(bad.reshape(-1, *[1] * (slopes.ndim - 1)), 0.0)

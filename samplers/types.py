@@ -1,7 +1,7 @@
 """The nouns shared by every search.
 
-Time `t` falls from 1 (noise) to 0 (data), and `s < t`. Latents are `(K, *D)`: only dim 0, one row a
-particle, has meaning here. Scores are higher-is-better; a failed particle scores -inf.
+Time `t` falls from 1 (noise) to 0 (data), and `s < t`. Latents are `(K, *D)`: only dim 0, one row
+for each particle, has meaning here. Scores are higher-is-better. A failed particle scores -inf.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import ClassVar, Literal, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from .regions import Box
+from .regions import Boxes
 
 Denoiser = Callable[[Tensor, float], Tensor]  # (x (K,*D), t) -> x0 (K,*D)
 Objective = Callable[[Tensor], Tensor]  # x0 (K,*D) -> (K,) float32, higher is better
@@ -31,7 +31,7 @@ class Blaming(Protocol):
 class Interpolant(Protocol):
     """A path x_t = alpha(t) x0 + sigma(t) eps, with alpha falling and sigma rising in t."""
 
-    title: ClassVar[str]
+    description: ClassVar[str]  # one sentence, shown in tooltips
 
     def alpha(self, t: float) -> float: ...
     def sigma(self, t: float) -> float: ...
@@ -44,10 +44,13 @@ class Interpolant(Protocol):
 
 @dataclass(frozen=True)
 class Transition:
-    """The Gaussian law of the next latent: N(mean, std^2 I), mean (K,*D).
+    """The Gaussian law of the next latent: N(mean, std^2 I).
 
-    `scales` (c_t, c_s): on the path that the step was taken on, a latent is so many times the
-    model's, before and after it.
+    Args:
+        mean: (K,*D).
+        std: the same for all rows, at least 0.
+        scales: (c_t, c_s), where the step was taken on another path than the model's. Latents of
+            that path are c times the model's, before the step and after it.
     """
 
     mean: Tensor
@@ -55,15 +58,16 @@ class Transition:
     scales: tuple[float, float] = (1.0, 1.0)
 
     def draw(self, eps: Callable[[], Tensor]) -> Tensor:
-        """A sample; `eps` (a standard normal of mean's shape) is only asked for when it is used."""
+        """A sample. `eps` gives a standard normal of mean's shape; it is not called if std is 0."""
         return self.mean + self.std * eps() if self.std else self.mean
 
 
 class Kernel(Protocol):
-    """One transition from x_t to x_s given the predicted x0.
+    """One transition from x_t to x_s, from the predicted x0.
 
-    `inner` is 0, or the network evaluations of one transition of a kernel that asks the network
-    itself: that has `advance(denoise, x, x0, t, s, eps) -> (x_s, x0_s)` in place of a Gaussian law.
+    Most kernels answer with a Gaussian law, and their `inner` is 0. A kernel that calls the network
+    itself has `inner` evaluations for each transition. In place of a law it has the method
+    `advance(denoise, x, x0, t, s, eps) -> (x_s, x0_s)`.
     """
 
     @property
@@ -73,11 +77,17 @@ class Kernel(Protocol):
 
 @dataclass(frozen=True)
 class Particles:
-    """A struct of arrays, one row a particle.
+    """Particles as columns, one row for each.
 
-    x: (K,*D) latents at time `times[step]`; x0: (K,*D) predicted clean latents there; clean:
-    (K,*D) what is scored: x0, or the end of its lookahead; reward: (K,) floats, nan where not
-    scored; ids, parents (-1: none), paths, steps: (K,) integers.
+    Args:
+        x: (K,*D) latents at time `times[step]`.
+        x0: (K,*D) clean latents predicted there.
+        clean: (K,*D) what is scored: x0, or the end of its lookahead.
+        reward: (K,) floats, nan where not scored, -inf where failed.
+        ids: (K,) integers.
+        parents: (K,) ids, -1 for none.
+        paths: (K,) integers from 0, which of the search's paths.
+        steps: (K,) indices of their times.
     """
 
     x: Tensor
@@ -93,11 +103,12 @@ class Particles:
         return len(self.ids)
 
     def __getitem__(self, index: int | slice | Sequence[int]) -> Particles:
-        """The chosen rows; an int keeps the particle axis, and copies what may outlive the rest."""
+        """The chosen rows. An int keeps the particle axis, and copies: one row outlives the rest
+        without holding their memory."""
         columns = {f.name: getattr(self, f.name) for f in fields(self)}
         if isinstance(index, int):
-            return Particles(**{n: own[index, None].clone() for n, own in columns.items()})
-        return Particles(**{n: own[index] for n, own in columns.items()})
+            return Particles(**{name: x[index, None].clone() for name, x in columns.items()})
+        return Particles(**{name: x[index] for name, x in columns.items()})
 
     @staticmethod
     def cat(groups: Sequence[Particles]) -> Particles:
@@ -111,8 +122,10 @@ class Particles:
 
     @property
     def alive(self) -> Tensor:
-        """(K,) on the CPU: whether a particle can have sound descendants. One whose x0 is not
-        finite cannot; a reward that failed on it does not matter."""
+        """(K,) booleans on the CPU: whether x0 is finite, so that a child could be finite too.
+
+        The reward does not matter: a particle whose reward failed can have children.
+        """
         return self.x0.flatten(1).isfinite().all(1).cpu()
 
 
@@ -124,12 +137,19 @@ SCORED = ("born", "propose", "finish")  # kinds of event whose particles are new
 class SearchEvent:
     """An immutable snapshot that a search yields.
 
-    born, propose, finish: `particles` were evaluated and scored. accept: the search moved to
-    `particles` because they improved (at the last step, where it cannot move: they set a record);
-    exhaust: because the quota of their step ran out; resample: they survived, repeated ones too;
-    done: the search wants no more, whatever is left of the budget.
-    `quota` is the number of candidates the path may try in its present step, `spent` the NFE so
-    far, `log_w` (K,) the importance weights of a method that has them.
+    born, propose, finish: `particles` were evaluated and scored.
+    accept: the search moved to `particles`, which are better. At the last step it cannot move, and
+        `particles` set a record.
+    exhaust: the search moved to `particles` because the quota of their step was used up.
+    resample: `particles` survived, some of them several times.
+    done: the search stops before its budget is spent.
+
+    Args:
+        kind: one of these.
+        particles: whom it is about.
+        spent: NFE so far.
+        quota: how many children the path may try in its present step, for methods that have one.
+        log_w: (K,) importance weights, for methods that have them.
     """
 
     kind: Kind
@@ -144,19 +164,20 @@ Origins = Literal["born", "propose", "ode", "renoise", "finish"]
 
 @dataclass(frozen=True)
 class Made:
-    """How some particles came about, for whoever keeps their lineage.
-
-    born: evaluated at the first time; propose: by the search's kernel; ode: by the plain step;
-    renoise: back up to `step`; finish: in `nodes` evaluations.
+    """How some particles were made, for whoever keeps their lineage.
 
     Args:
-        ids, parents: of each particle; parent -1: none. Of born ones the parent is the particle
-            of whose start they are neighbours.
+        kind: born: evaluated at the first time; propose: by the search's kernel; ode: by the plain
+            step; renoise: noised back up to `step`; finish: by `nodes` evaluations.
+        ids: of the particles.
+        parents: id of each one's parent, -1 for none. For born ones it is the particle whose start
+            they are neighbours of.
         step: index of their time.
-        places: (rows, row) of each in its network calls.
-        radius: of neighbours of another start; 1: a new start.
+        places: (rows, row) of each: how many rows its network calls had, and which row it was.
+        radius: of neighbours of another start. 1 is a new start.
+        nodes: evaluations of a finish.
         boxes: of each particle the region that differs from the parent's start, or that was noised
-            back up; none: all of them differ everywhere.
+            back up; none: everything.
     """
 
     kind: Origins
@@ -166,4 +187,4 @@ class Made:
     places: Sequence[tuple[int, int]]
     radius: float = 1.0
     nodes: int = 0
-    boxes: Sequence[Box] = ()
+    boxes: Boxes = ()

@@ -1,19 +1,28 @@
-"""Give the checkout the import name `pack`, as the host gives it a name of its own.
+"""Every test imports the checkout as `pack`; generated files are compared, never written."""
 
-The root is dropped from `sys.path`: there `nodes` and `samplers` would shadow the host's modules.
-"""
-
-import importlib.util
-import sys
+import difflib
+import runpy
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != ROOT]
+import pytest
 
-if "pack" not in sys.modules:
-    spec = importlib.util.spec_from_file_location(
-        "pack", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)]
-    )
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["pack"] = module
-    spec.loader.exec_module(module)
+ROOT = Path(__file__).resolve().parent.parent
+runpy.run_path(str(ROOT / "tools" / "checkout.py"))
+
+
+@pytest.fixture
+def generated(record_property):
+    """Compare a text with the generated file, or with a section of it.
+
+    The text is recorded in the result of the test, where `python dev.py write` reads it.
+    """
+    from pack.tools import sections, writing
+
+    def compare(file, text, section=None):
+        record_property(*writing.record(file, text, section))
+        path = ROOT / file
+        old = sections.section(path, section) if section else path.read_text("utf-8")
+        changes = difflib.unified_diff(old.splitlines(), text.splitlines(), lineterm="")
+        assert not list(changes), f"{file} differs: {writing.COMMAND}"
+
+    return compare

@@ -1,6 +1,7 @@
 """Layers import only downwards, and importing a registry costs no model class."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -109,6 +110,60 @@ print(sorted(slow & set(sys.modules)))
         [sys.executable, "-c", code, str(ROOT)], capture_output=True, text=True, cwd=tmp_path
     )
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def outside_tests():
+    """The pack's Python files that are no tests."""
+    files = [path for path in ROOT.rglob("*.py") if "tests" not in path.relative_to(ROOT).parts]
+    return [path for path in files if not path.relative_to(ROOT).parts[0].startswith(".")]
+
+
+def test_no_file_is_long():
+    longest = max(outside_tests(), key=lambda path: len(path.read_text("utf-8").splitlines()))
+    assert len(longest.read_text("utf-8").splitlines()) <= 300, longest
+
+
+def body_length(function):
+    """Lines of a function's body, without its docstring."""
+    body = function.body[ast.get_docstring(function) is not None :] or function.body
+    return body[-1].end_lineno - body[0].lineno + 1
+
+
+def test_functions_are_short():
+    """Nine of ten have at most 16 lines."""
+    nodes = (node for path in outside_tests() for node in ast.walk(ast.parse(path.read_bytes())))
+    functions = (node for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    lengths = sorted(map(body_length, functions))
+    assert lengths[int(0.9 * len(lengths))] <= 16
+
+
+def modules(path):
+    """Full names of what a file imports, a relative import as from `pack`."""
+    package = ("pack", *path.relative_to(ROOT).parts[:-1])
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) + 1 - node.level] if node.level else ()
+            name = ".".join([*base, *([node.module] if node.module else [])])
+            yield from (f"{name}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("folder", ["benchmarks", "demo", "tools"])
+def test_it_uses_no_tests(folder):
+    """Neither by an import nor by a path; tools/ runs tests, which is another thing."""
+    for path in (ROOT / folder).rglob("*.py"):
+        used = {name for name in modules(path) if name.startswith(("tests.", "pack.tests."))}
+        assert not used, path
+    for path in [*(ROOT / folder).rglob("*.mjs"), *(ROOT / folder).rglob("*.py")]:
+        if path.parent != ROOT / "tools":
+            assert not re.search(r'import.*tests/|"tests"|"tests/', path.read_text("utf-8")), path
+
+
+def test_one_module_gives_the_checkout_its_import_name():
+    loader = re.compile(r'spec_from_file_location\(\s*f?"pack"')
+    files = [path for path in ROOT.rglob("*.py") if loader.search(path.read_text("utf-8"))]
+    assert files == [ROOT / "tools" / "checkout.py"]
 
 
 def test_no_runtime_dependency():

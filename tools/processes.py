@@ -1,4 +1,4 @@
-"""Child processes of `python dev.py`: nothing outlives it.
+"""Child processes of `python dev.py`; none outlives it.
 
 Standard library only, so that `python dev.py` needs nothing installed.
 """
@@ -19,7 +19,7 @@ WINDOWS = sys.platform == "win32"
 
 
 class Fail(Exception):
-    """What went wrong and what to do about it, for the user to read."""
+    """What went wrong and what to do, for the user to read."""
 
 
 def say(text: str) -> None:
@@ -27,13 +27,19 @@ def say(text: str) -> None:
 
 
 def die_with_parent() -> None:
-    """In a Linux child: be killed when this script is, even by SIGKILL (prctl PR_SET_PDEATHSIG)."""
+    """Kill this Linux child when its parent ends, even by SIGKILL (prctl PR_SET_PDEATHSIG)."""
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 @contextlib.contextmanager
 def running(command: Sequence, output: IO, cwd: Path | None = None) -> Iterator[subprocess.Popen]:
-    """A process in a group of its own; the whole group has ended when the block has."""
+    """Run a process in its own group, and end the group with the block.
+
+    Args:
+        command: the program and its arguments.
+        output: the file for stdout and stderr.
+        cwd: the folder to run in; None for this one.
+    """
     unwanted = ("PYTHONPATH", "PYTHONHOME", "PIP_USER", "PIP_TARGET", "PIP_PREFIX")
     env = {name: value for name, value in os.environ.items() if name not in unwanted}
     process = subprocess.Popen(
@@ -50,6 +56,7 @@ def running(command: Sequence, output: IO, cwd: Path | None = None) -> Iterator[
 
 
 def end(process: subprocess.Popen) -> None:
+    """End a process and its group: politely, after 5 seconds by force."""
     if WINDOWS:
         subprocess.run(["taskkill", "/T", "/F", "/PID", str(process.pid)], capture_output=True)
         process.wait()
@@ -65,12 +72,13 @@ def end(process: subprocess.Popen) -> None:
 
 
 def tail(log: Path, lines: int = 20) -> str:
+    """The last lines of a log, indented."""
     text = log.read_text("utf-8", "replace") if log.exists() else ""
     return "\n".join("    " + line for line in text.splitlines()[-lines:])
 
 
 def wait(process: subprocess.Popen, seconds: float) -> int | None:
-    """The exit status, or None where it still runs after `seconds`."""
+    """The exit status, or None if the process still runs after `seconds`."""
     try:
         return process.wait(seconds)
     except subprocess.TimeoutExpired:

@@ -1,4 +1,4 @@
-"""A ComfyUI with this checkout as its one pack, answering on this machine.
+"""Run a ComfyUI on this machine, with this checkout as its only pack.
 
 Standard library only, so that `python dev.py` needs nothing installed.
 """
@@ -26,11 +26,11 @@ GPU = (
 
 
 def link(target: Path, place: Path) -> bool:
-    """Make the folder `place` stand for `target`; False where the system allows no link."""
+    """Link the folder `place` to `target`; False if the system allows no link."""
     with contextlib.suppress(OSError):
         if place.exists() and os.path.samefile(target, place):
             return True
-        os.unlink(place)  # of a link or a junction; a real folder stays
+        os.unlink(place)  # removes a link or a junction; a real folder stays
     try:
         os.symlink(target, place, target_is_directory=True)
         return True
@@ -40,14 +40,14 @@ def link(target: Path, place: Path) -> bool:
 
 
 def furnish(base: Path, host: Host) -> None:
-    """Make `base` a ComfyUI base directory with this checkout as its one pack."""
+    """Make `base` a ComfyUI base directory with this checkout as its only pack."""
     for name in ("custom_nodes", "input", "output", "user"):
         (base / name).mkdir(parents=True, exist_ok=True)
     pack = base / "custom_nodes" / "flow-search"
     if not link(ROOT, pack):
         shutil.rmtree(pack, ignore_errors=True)
         shutil.copytree(ROOT, pack, ignore=shutil.ignore_patterns(".*", "__pycache__"))
-    if host.own or not link(host.path / "models", base / "models"):
+    if host.built or not link(host.path / "models", base / "models"):
         (base / "models").mkdir(exist_ok=True)
 
 
@@ -55,7 +55,18 @@ def furnish(base: Path, host: Host) -> None:
 def server(
     host: Host, base: Path, log: Path, port: int = 0, extra: Sequence[str] = ()
 ) -> Iterator[tuple[str, subprocess.Popen]]:
-    """ComfyUI on `base`, answering at the URL; stopped when the block ends, however it ends."""
+    """Run ComfyUI and yield its URL and process; it stops with the block.
+
+    Args:
+        host: the ComfyUI.
+        base: its base directory.
+        log: the file for its output.
+        port: 0 takes a free one.
+        extra: further options of ComfyUI.
+
+    Raises:
+        Fail: ComfyUI ended while starting, or did not answer in time.
+    """
     probe = subprocess.run([str(host.python), "-c", GPU], capture_output=True)
     device = [] if probe.returncode == 0 else ["--cpu"]
     furnish(base, host)
@@ -68,7 +79,7 @@ def server(
         ]  # fmt: skip
         say(f"Starting ComfyUI {'on the CPU' if device else 'on the GPU'} (about 10 seconds) ...")
         with open(log, "wb") as output, running(command, output, host.path) as process:
-            if came_up(process, f"http://127.0.0.1:{chosen}"):
+            if wait_for_answer(process, f"http://127.0.0.1:{chosen}"):
                 yield f"http://127.0.0.1:{chosen}", process
                 return
             if process.poll() is None:
@@ -84,7 +95,14 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def came_up(process: subprocess.Popen, url: str, seconds: float = 240.0) -> bool:
+def wait_for_answer(process: subprocess.Popen, url: str, seconds: float = 240.0) -> bool:
+    """Wait until the server answers; False if it ended or the time is over.
+
+    Args:
+        process: the server.
+        url: its address.
+        seconds: how long to wait.
+    """
     until = time.monotonic() + seconds
     while time.monotonic() < until and wait(process, 0.3) is None:
         with contextlib.suppress(client.ComfyError):

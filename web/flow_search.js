@@ -1,23 +1,24 @@
-/** The panel of the search nodes: joins ComfyUI's nodes and events to lib/, which knows neither. */
+/** The panel of the search nodes: connects ComfyUI's nodes and events to lib/. */
 
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
 import { chartView } from "./lib/chart_view.js";
-import { Dropped } from "./lib/dropped.js";
+import { DroppedFile } from "./lib/dropped_file.js";
 import { filmView } from "./lib/film_view.js";
 import { panelView } from "./lib/panel_view.js";
-import { ofOnePicture, pack, unpack, withResult } from "./lib/saved.js";
+import { hasOneImage, pack, unpack, withResult } from "./lib/saved_search.js";
 import { sharesView } from "./lib/shares_view.js";
-import { carried, Store } from "./lib/store.js";
+import { Store, withPicturesOf } from "./lib/store.js";
 import { texts } from "./lib/texts.js";
-import { explain, withTips } from "./lib/tips.js";
+import { setTooltip, withTooltips } from "./lib/tooltips.js";
 
 /** @typedef {import("./lib/store.js").Model} Model @typedef {import("./lib/store.js").FileRef} FileRef */
 
-const OURS = "FlowSearch"; // how the ids of our nodes begin
+const PREFIX = "FlowSearch"; // of the ids of our nodes
 const SEARCHES = ["FlowSearchRBF", "FlowSearchParticles"];
-const SAVED = "flow_search"; // the key in a saved node
-const [CLOSED, NOTED, OPEN] = [36, 120, 520]; // least heights: before a run, of an error, of a search
+const SAVED_KEY = "flow_search"; // in a node of a saved workflow
+// Minimum heights of the panel: before a run, with an error alone, with a search.
+const [EMPTY, NOTE, FULL] = [36, 120, 520];
 const WIDTH = 300;
 const ELEMENTS = {
   "flow-search-chart": chartView,
@@ -26,13 +27,16 @@ const ELEMENTS = {
   "flow-search-panel": panelView,
 };
 
-/** Hosts that images may be sent to: nodes/host/http_hosts.py reads it, a workflow cannot change it. */
+/**
+ * The setting of the hosts that may get images. nodes/host/http_hosts.py reads it; a workflow
+ * cannot change it.
+ */
 const HOSTS = {
   id: "FlowSearch.HTTPHosts",
   category: ["Flow Search", "Servers", "HTTPHosts"],
   name: "Servers that may get images",
   tooltip:
-    "vqascore_http sends images to this computer, and to the hosts here: gpu-box, 192.168.1.5:8000. Separate them by commas.",
+    "vqascore_http sends images to this computer and to the hosts listed here. Separate them by commas: gpu-box, 192.168.1.5:8000",
   type: "text",
   defaultValue: "",
 };
@@ -56,7 +60,7 @@ function nodeOf(id) {
 }
 
 /**
- * The server's answer; null where it gives none.
+ * The server's answer as JSON; null if there is none.
  * @param {string} route
  * @param {RequestInit} [options]
  */
@@ -65,12 +69,13 @@ async function ask(route, options) {
     const answer = await api.fetchApi(route, options);
     return answer.ok ? await answer.json() : null;
   } catch (error) {
-    console.warn(`Flow Search: ${route} was not reached.`, error);
+    console.warn(`Flow Search: the server did not answer ${route}.`, error);
     return null;
   }
 }
 
 /**
+ * The server's answer to a POST; null if there is none.
  * @param {string} route
  * @param {object} body
  */
@@ -80,11 +85,12 @@ function post(route, body) {
 }
 
 /**
- * The search saved with a workflow; one that cannot be read must not keep the workflow from opening.
+ * The model of a search saved with a workflow; null if it cannot be read, so that the workflow
+ * opens.
  * @param {any} saved
  * @param {string} node
  */
-function restored(saved, node) {
+function restore(saved, node) {
   try {
     return unpack(saved, { node, prompt: null, workflow: null });
   } catch (error) {
@@ -93,17 +99,17 @@ function restored(saved, node) {
   }
 }
 
-/** @param {?Model} model @returns {number} the least height of a panel that shows it */
-const room = (model) => (!model ? CLOSED : model.searches.length ? OPEN : NOTED);
+/** @param {?Model} model @returns {number} the minimum height of a panel that shows it */
+const heightFor = (model) => (!model ? EMPTY : model.searches.length ? FULL : NOTE);
 
-/** @returns {any} the node below the pointer in the classic renderer */
+/** @returns {any} the node under the pointer; null in Nodes 2.0 */
 const hovered = () => (LiteGraph.vueNodesMode ? null : app.canvas?.node_over);
 
 /** @param {FileRef} file */
 const href = (file) => api.apiURL(`/view?${new URLSearchParams({ ...file })}`);
 
 /**
- * Make room for the panel.
+ * Make a node large enough for its panel.
  * @param {any} node
  */
 function grow(node) {
@@ -112,47 +118,47 @@ function grow(node) {
   node.setDirtyCanvas?.(true, true);
 }
 
-/** @returns {object} the extension; panels and models are known to it alone */
+/** @returns {object} the extension; its panels and models are private */
 function extension() {
-  /** @type {WeakMap<object, any>} */
+  /** @type {WeakMap<object, any>} the panel of each node */
   const panels = new WeakMap();
   /** @type {WeakMap<object, object>} what is saved with a node */
   const saved = new WeakMap();
-  /** @type {Map<string, Model>} the newest of nodes that are not on the canvas: another tab's */
-  const unseen = new Map();
+  /** @type {Map<string, Model>} the newest models of nodes that are not on the canvas */
+  const offCanvas = new Map();
   /**
-   * The graph that was open when a prompt of this page began: its own, if it names no workflow.
+   * Id of the graph that was open when a prompt began. It stands for a workflow without an id.
    * @type {Map<?string, ?string>}
    */
-  const started = new Map();
+  const startedIn = new Map();
 
   /**
-   * Show a model on its node, if that is on the canvas now; when the run has ended, keep it there.
+   * Show a model on its node if the node is on the canvas. After the run, save it with the node.
    * @param {Model} model
-   * @param {boolean} capture false while a graph loads: the open tab may still be another one
+   * @param {boolean} capture false while a graph loads: the previous tab may still be active
    */
-  function tell(model, capture = true) {
+  function update(model, capture = true) {
     const { workflow, node: id, prompt } = model.run;
-    const ours = (workflow ?? started.get(prompt)) === graphId();
-    const node = ours ? nodeOf(id) : null;
+    const isOpen = (workflow ?? startedIn.get(prompt)) === graphId();
+    const node = isOpen ? nodeOf(id) : null;
     const key = Store.key(model.run);
     if (!node || !panels.has(node)) {
-      unseen.set(key, model);
+      offCanvas.set(key, model);
       return;
     }
-    unseen.delete(key);
-    const full = model.running ? model : carried(model, panels.get(node).model);
+    offCanvas.delete(key);
+    const full = model.running ? model : withPicturesOf(model, panels.get(node).model);
     show(node, full);
-    if (model.running || !model.searches.length) return; // an error before a search leaves the last
+    if (model.running || !model.searches.length) return; // without a search, keep the saved one
     saved.set(node, pack(full));
     if (!capture) return;
     const tracker = app.extensionManager?.workflow?.activeWorkflow?.changeTracker;
-    (tracker?.captureCanvasState ?? tracker?.checkState)?.call(tracker); // by age of the front-end
+    (tracker?.captureCanvasState ?? tracker?.checkState)?.call(tracker); // new and old front-ends
   }
 
-  const store = new Store(api, tell, ask, SEARCHES);
-  /** @type {?Dropped} */
-  let dropped = null;
+  const store = new Store(api, update, ask, SEARCHES);
+  /** @type {?DroppedFile} */
+  let droppedFile = null;
 
   /**
    * @param {any} node
@@ -160,7 +166,7 @@ function extension() {
    */
   function show(node, model) {
     const panel = panels.get(node);
-    const grows = room(model) > room(panel.model);
+    const grows = heightFor(model) > heightFor(panel.model);
     panel.words = texts(app.ui?.settings?.getSettingValue("Comfy.Locale") ?? "en");
     panel.model = model;
     if (grows) grow(node);
@@ -173,11 +179,11 @@ function extension() {
     panel.addEventListener("stop", async () => {
       const { node: id, prompt } = panel.model.run;
       if ((await post("/flow_search/stop", { node_id: id, prompt_id: prompt }))?.stopping) return;
-      panel.askAgain();
+      panel.stopFailed();
       store.settle();
     });
-    const getMinHeight = () => room(panel.model);
-    // hideInPanel: the host would show it beside the canvas as well, and give it that width
+    const getMinHeight = () => heightFor(panel.model);
+    // hideInPanel: else the host also shows it in its side panel and gives it that panel's width.
     const options = { serialize: false, hideOnZoom: false, hideInPanel: true, getMinHeight };
     node.addDOMWidget("search_panel", "FLOW_SEARCH_PANEL", panel, options).serialize = false;
     grow(node);
@@ -190,87 +196,82 @@ function extension() {
     const { onSerialize, onConfigure } = node;
     node.onSerialize = function (/** @type {any} */ info) {
       onSerialize?.call(this, info);
-      if (saved.has(node)) info[SAVED] = saved.get(node);
+      if (saved.has(node)) info[SAVED_KEY] = saved.get(node);
     };
     node.onConfigure = function (/** @type {any} */ info) {
       onConfigure?.call(this, info);
-      const model = restored(info[SAVED], String(node.id));
+      const model = restore(info[SAVED_KEY], String(node.id));
       if (!model) return;
       saved.set(node, pack(model));
       show(node, model);
-      if (ofOnePicture(info[SAVED])) showDropped(node, model, info[SAVED].report);
+      if (hasOneImage(info[SAVED_KEY])) showDropped(node, model, info[SAVED_KEY].report);
     };
   }
 
   /**
-   * Show the file that a search came with: it is the picture.
+   * Show the dropped image file as the result of the search that was saved in it.
    * @param {any} node
    * @param {Model} model
    * @param {any} report
    */
   async function showDropped(node, model, report) {
-    const found = await dropped?.of(report);
-    if (!found || panels.get(node).model !== model) return;
-    const full = withResult(model, found.jpeg, 0, { url: found.url });
+    const image = await droppedFile?.imageOf(report);
+    if (!image || panels.get(node).model !== model) return;
+    const full = withResult(model, image.jpeg, 0, { url: image.url });
     saved.set(node, pack(full));
     show(node, full);
   }
 
-  let told = "";
-
-  /** Say once that this client shows the panel: its searches need no preview of the host's. */
-  async function hello() {
-    const client = api.clientId;
-    if (!client || client === told) return;
-    told = client;
-    if (!(await post("/flow_search/panel", { client_id: client }))) told = "";
+  /**
+   * Keep the host from drawing its preview of a search: the panel shows the same image.
+   * @param {any} event its prompt is `jobId`, or `promptId` in older front-ends
+   */
+  function hidePreview(event) {
+    const { displayNodeId: node, jobId, promptId = jobId } = event.detail;
+    const isShown = (/** @type {Model} */ { run }) => run.node === node && run.prompt === promptId;
+    if ([...store.models.values()].some(isShown)) event.stopImmediatePropagation();
   }
 
-  /** A server that was started anew knows of no panel. */
-  function helloAgain() {
-    told = "";
-    hello();
-  }
+  // Here and not in setup(): the host loads all extensions before it adds its own listener.
+  api.addEventListener("b_preview_with_metadata", hidePreview);
 
   return {
     name: "FlowSearch.Panel",
     settings: [HOSTS],
     init() {
-      dropped = new Dropped(window);
+      droppedFile = new DroppedFile(window);
       for (const [name, make] of Object.entries(ELEMENTS)) {
         if (!customElements.get(name)) customElements.define(name, make());
       }
     },
     setup() {
-      hello();
       api.addEventListener("execution_start", (event) => {
         const { prompt_id: prompt } = /** @type {CustomEvent} */ (event).detail;
-        started.set(prompt, graphId());
+        startedIn.set(prompt, graphId());
       });
-      api.addEventListener("status", hello);
-      api.addEventListener("reconnected", helloAgain);
     },
     beforeRegisterVueAppNodeDefs(/** @type {any[]} */ defs) {
       defs.forEach((def, i) => {
-        const known = LiteGraph.registered_node_types[def.name]?.nodeData;
-        if (def.name.startsWith(OURS) && known) defs[i] = withTips(def, known.constructor, hovered);
+        const registered = LiteGraph.registered_node_types[def.name]?.nodeData;
+        if (def.name.startsWith(PREFIX) && registered)
+          defs[i] = withTooltips(def, registered.constructor, hovered);
       });
     },
     nodeCreated(/** @type {any} */ node) {
-      if (!node.comfyClass?.startsWith(OURS)) return;
-      for (const input of node.inputs ?? []) explain(node, input);
+      if (!node.comfyClass?.startsWith(PREFIX)) return;
+      for (const input of node.inputs ?? []) setTooltip(node, input);
       const { onInputAdded } = node;
       node.onInputAdded = function (/** @type {any} */ input) {
         onInputAdded?.call(this, input);
-        explain(node, input);
+        setTooltip(node, input);
       };
       if (!SEARCHES.includes(node.comfyClass)) return;
       addPanel(node);
       keepSaved(node);
     },
     afterConfigureGraph() {
-      for (const model of [...store.models.values()].filter((m) => m.running)) tell(model);
-      for (const model of [...unseen.values()]) tell(model, false);
+      for (const model of [...store.models.values()].filter((m) => m.running)) update(model);
+      for (const model of [...offCanvas.values()]) update(model, false);
     },
   };
 }

@@ -1,9 +1,10 @@
 """Train `flux_base.safetensors` by flow matching: python -m demo.training.train_flux
 
-x_t = (1 - t) x0 + t eps, target v = eps - x0, t logit-normal with its median at 0.7 (the layout of
-a scene is settled between 0.95 and 0.7). Muon for the matrices inside the blocks, AdamW for the
-rest; exponential moving average of the weights; 10 % of the captions empty, for classifier-free
-guidance.
+    x_t = (1 - t) x0 + t eps,        target v = eps - x0
+
+t is logit-normal with its median at 0.7, because the layout of a scene is decided between 0.95 and
+0.7. Muon trains the matrices inside the blocks, AdamW the rest. The saved weights are an
+exponential moving average. 10 % of the captions are empty, for classifier-free guidance.
 """
 
 import argparse
@@ -24,7 +25,7 @@ class Trainer:
     """Optimisers, rate schedule, moving average and checkpoints of one run of `args.updates`."""
 
     def __init__(self, net: Flux, args: argparse.Namespace) -> None:
-        self.net, self.args, self.loss, self.began = net, args, 0.0, time.time()
+        self.net, self.args, self.loss, self.start = net, args, 0.0, time.time()
         inner, outer = [], []
         for name, weights in net.named_parameters():
             hidden = "blocks" in name and weights.ndim == 2 and "mod" not in name
@@ -36,7 +37,7 @@ class Trainer:
         self.average = {k: v.detach().clone() for k, v in net.state_dict().items()}
 
     def steps(self) -> Iterator[int]:
-        """Warm up over 100 updates, hold, fall to zero over the last two thirds."""
+        """Number the updates. The rate rises over 100, and falls to 0 over the last two thirds."""
         for step in range(self.args.updates):
             fall = 1.5 * (1 - step / self.args.updates)
             for optimiser in self.optimisers:
@@ -48,7 +49,7 @@ class Trainer:
         self.save(self.args.out)
 
     def descend(self, loss: Tensor, step: int) -> None:
-        """One update, and one of the moving average."""
+        """Update the network and the moving average."""
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
         for optimiser in self.optimisers:
@@ -60,21 +61,21 @@ class Trainer:
                 self.average[key].lerp_(value, 1 - decay)
         self.loss += (loss.item() - self.loss) * max(0.02, 1 / (step + 1))
         if step % 50 == 49:
-            seconds = time.time() - self.began
+            seconds = time.time() - self.start
             print(f"{step + 1} of {self.args.updates}, {seconds:.0f} s, loss {self.loss:.4f}")
 
     def save(self, path: Path) -> None:
-        """Write the moving average, fp16."""
+        """Write the moving average as fp16."""
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file({k: v.half().contiguous() for k, v in self.average.items()}, path)
 
 
 def flow_loss(v: Tensor, target: Tensor) -> Tensor:
-    """Squared error of the velocity, of its mean over each cell and of its mean over the picture.
+    """Squared error of the velocity, of its mean over each cell, and of its mean over the image.
 
-    Each term is least at the same v, the conditional mean. But what varies within a cell is mostly
-    chance (size, angle, place), while the sum over the picture is as good as known from the
-    caption: the coarse terms teach counting, which the fine one hardly hears.
+    All terms have their minimum at the same v, the conditional mean. Differences within a cell are
+    mostly chance (size, angle, place). The sum over the image nearly follows from the caption. So
+    the coarse terms teach counting; the fine term hardly does.
     """
     error = v.float() - target
     cell, whole = F.avg_pool2d(error, 4), error.mean((2, 3))
@@ -82,20 +83,23 @@ def flow_loss(v: Tensor, target: Tensor) -> Tensor:
 
 
 def early_times(n: int) -> Tensor:
-    """Uniform t, half of them in [0.7, 1], where search reads its rewards."""
+    """Uniform times; half of them are drawn from [0.7, 1], where a search computes its rewards."""
     t = torch.rand(n)
     return torch.where(torch.rand(n) < 0.5, 1 - 0.3 * t, t)
 
 
 def load_flux(path: Path) -> Flux:
-    """A checkpoint in fp32."""
+    """The network of a checkpoint, in fp32."""
     net = Flux()
     net.load_state_dict({k: v.float() for k, v in load_file(path).items()})
     return net
 
 
 def options(about: str | None, out: str, **defaults: float) -> argparse.ArgumentParser:
-    """Command line shared with reflow.py."""
+    """The command line shared by the training scripts.
+
+    `about` is its description, `out` the name of the output file, `defaults` further options.
+    """
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--out", type=Path, default=HERE / out)
     parser.add_argument("--start", type=Path, help="weights to start from")
@@ -108,7 +112,9 @@ def options(about: str | None, out: str, **defaults: float) -> argparse.Argument
 def main() -> None:
     defaults = {"updates": 3500, "rate": 2e-3, "pool": 12_000}
     parser = options(__doc__, "flux_base.safetensors", **defaults)
-    parser.add_argument("--couple", action="store_true", help="optimal transport inside a scene")
+    parser.add_argument(
+        "--couple", action="store_true", help="couple cells and noise by optimal transport"
+    )
     args: argparse.Namespace = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)

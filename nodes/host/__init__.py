@@ -1,1 +1,1 @@
-"""What the host is, seen from this pack."""
+"""ComfyUI as this pack sees it: models and memory, guiders and wrappers, decoders, rewards."""

@@ -1,10 +1,13 @@
-"""What on a model remembers the calls before: step caches, momentum of guidance.
+"""What on a model keeps something from earlier calls: step caches, and momentum of guidance.
 
-EasyCache, LazyCache, TeaCache, MagCache, First Block Cache, TaylorSeer, Spectrum and their like
-skip a call of the network when it seems close to the one before, and answer from what they kept of
-that. In a search the calls before belong to other particles and other times. No interface is common
-to them, but names are: of options, of wrappers, of the functions that wrap and of what these close
-over. One of another name is found by what it does: the network's blocks do not run.
+A step cache (EasyCache, TeaCache, MagCache, First Block Cache, TaylorSeer, Spectrum) skips a call
+of the network and answers from an earlier one. In a search the earlier call belongs to another
+particle. Packs share no interface, so a cache is found by what it does. Blocks of the network do
+not run (`BlockWatch`). A wrapper or a guider answers alone (network.py). Or the same call gets
+another answer later (guider_check.py). A cache that skips nothing may stay on.
+
+Two caches are found by what they leave on the model. ComfyUI's own fail with a TypeError in the
+order of a search (guiders.py). nunchaku runs its blocks where PyTorch cannot see them.
 """
 
 from __future__ import annotations
@@ -16,86 +19,52 @@ from typing import Any
 import torch
 from torch.nn import Module, ModuleList
 
-# ComfyUI-TeaCache's only option; packs that extrapolate.
-SIGNS = ("cache", "rel_l1_thresh", "taylorseer", "spectrum")
-CLOSURES = 4  # wrappers around wrappers that are looked into
-
 
 class Mixed(ValueError):
-    """Of an answer to other candidates than those asked about."""
+    """The answer does not have one row for each row of the call."""
 
 
 class StepCache(ValueError):
-    """Of a model that skips calls, by what shows it."""
+    """A step cache is on the model; `sign` says what shows it."""
 
     def __init__(self, sign: str) -> None:
         super().__init__(
-            f"A step cache ({sign}) is on this model, wanted it off for a search: it would reuse "
-            "one candidate's prediction for another."
+            f"A step cache is on this model: got {sign}, expected none. Turn it off for a search: "
+            "it would reuse one particle's prediction for another."
         )
 
 
-def step_cache(patcher: Any, options: dict[str, Any]) -> str | None:
-    """What on a MODEL says that it skips calls, None if nothing does."""
+def has_nunchaku_cache(patcher: Any) -> bool:
+    """Whether nunchaku's loader has set a `cache_threshold` above 0."""
     inner = getattr(patcher.get_model_object("diffusion_model"), "model", None)
-    if getattr(inner, "residual_diff_threshold_multi", 0) > 0:  # of the loader's cache_threshold
-        return "nunchaku's First Block Cache"
-    named = (name for name in _names(patcher, options) if any(s in name.lower() for s in SIGNS))
-    return next(named, None)
+    return getattr(inner, "residual_diff_threshold_multi", 0) > 0
 
 
-def momentum(options: dict[str, Any]) -> float:
-    """Of the host's APG: the share of the guidance before that it adds to a call's own."""
+def apg_momentum(options: dict[str, Any]) -> float:
+    """The share of earlier guidance that the host's APG adds to each call."""
     for function in options.get("sampler_pre_cfg_function", ()):
-        share = closed(function).get("momentum")
+        share = closure_of(function).get("momentum")
         if isinstance(share, float | int):
             return float(share)
     return 0.0
 
 
-def closed(function: Any) -> dict[str, Any]:
-    """What a function closes over, by name."""
+def closure_of(function: Any) -> dict[str, Any]:
+    """The variables that a function closes over, by name."""
     names = getattr(getattr(function, "__code__", None), "co_freevars", ())
-    found = {}
+    variables = {}
     for name, cell in zip(names, getattr(function, "__closure__", None) or (), strict=False):
         with contextlib.suppress(ValueError):  # an empty cell
-            found[name] = cell.cell_contents
-    return found
-
-
-def _names(patcher: Any, options: dict[str, Any]) -> Iterator[str]:
-    own = options.get("transformer_options", {})
-    yield from (name for name in own if isinstance(name, str))
-    for wrappers in (own.get("wrappers", {}), patcher.wrappers):
-        for key, functions in (entry for kind in wrappers.values() for entry in kind.items()):
-            yield str(key)
-            for function in functions:
-                yield from _of_function(function)
-    for name in ("model_function_wrapper", "sampler_calc_cond_batch_function"):
-        yield from _of_function(options.get(name))
-    for patch in patcher.object_patches.values():
-        yield from _of_function(patch)
-
-
-def _of_function(value: Any, depth: int = CLOSURES) -> Iterator[str]:
-    """Names of a function or an object's class, of its module, and of functions it closes over."""
-    if value is None or not depth:
-        return
-    own = value if hasattr(value, "__qualname__") else type(value)
-    yield own.__qualname__
-    # The host names a pack's modules by its whole path; folders above the pack tell nothing.
-    yield (own.__module__ or "").replace("\\", "/").rsplit("/", 1)[-1]
-    for cell in getattr(value, "__closure__", None) or ():
-        with contextlib.suppress(ValueError):  # an empty cell
-            if callable(cell.cell_contents):
-                yield from _of_function(cell.cell_contents, depth - 1)
+            variables[name] = cell.cell_contents
+    return variables
 
 
 class BlockWatch:
-    """Around each call of a network: StepCache if less than half of its blocks have run.
+    """Watches each call of a network. Raises StepCache if less than half of its blocks run.
 
-    They are seen at the heaviest layer of each; blocks that run unseen (fused, compiled) do so in
-    every call, and the most that ran in one is the measure.
+    A block counts as run when its heaviest layer runs. Blocks that run unseen (fused, compiled) do
+    so in every call, so the measure is the most blocks seen in one call. Guidance that skips a few
+    layers stays above half.
     """
 
     def __init__(self) -> None:
@@ -105,7 +74,7 @@ class BlockWatch:
     @contextlib.contextmanager
     def __call__(self, network: Module) -> Iterator[None]:
         if network not in self.layers:
-            self.layers[network] = list(heaviest(network))
+            self.layers[network] = list(block_layers(network))
         ran = set()
 
         def see(layer: Module, inputs: Any) -> None:
@@ -120,17 +89,23 @@ class BlockWatch:
                 hook.remove()
         self.most = max(self.most, len(ran))
         if 2 * len(ran) < self.most:
-            raise StepCache(f"{len(ran)} of {self.most} blocks ran in a call")
+            raise StepCache(f"a call that ran {len(ran)} of {self.most} blocks")
 
 
-def heaviest(module: Module) -> Iterator[Module]:
-    """Of each block in the outermost lists the layer with most weights."""
+def block_layers(module: Module) -> Iterator[Module]:
+    """The heaviest layer of each block in the outermost lists of a network.
+
+    A list of one entry is looked into: First Block Cache puts all blocks into one such entry.
+    """
     for child in module.children():
-        if isinstance(child, ModuleList):
-            yield from (max(block.modules(), key=weights) for block in child)
+        if not isinstance(child, ModuleList):
+            yield from block_layers(child)
+        elif len(child) == 1 and (inside := list(block_layers(child[0]))):
+            yield from inside
         else:
-            yield from heaviest(child)
+            yield from (max(block.modules(), key=weight_count) for block in child)
 
 
-def weights(layer: Module) -> int:
+def weight_count(layer: Module) -> int:
+    """Weights of the layer itself, without its children."""
     return sum(weight.numel() for weight in layer.parameters(recurse=False))

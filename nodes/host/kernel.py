@@ -2,67 +2,89 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from comfy.samplers import KSAMPLER
 from torch import Tensor
 
 from ...samplers.batching import MicroBatch
-from ...samplers.change_path import ChangePath
 from ...samplers.flow import Flow
 from ...samplers.guidance import Guidance
-from ...samplers.kernels import KERNELS
+from ...samplers.kernels.settings import KernelSettings
 from ...samplers.noise import AddressedNoise
 from ...samplers.purse import Purse
-from ...samplers.stability import largest_norm
 from ...samplers.steering import Steering
 from ...samplers.task import Task
-from ...samplers.types import Kernel
-from .aside import aside
 from .gradient import HostGradients, check_gradient
+from .guard import guard
 from .network import Network, check_sigmas, stop_if_interrupted
 from .objective import HostObjective
 from .reward import HostReward
 
-GLASS = "glass"
-
 
 @dataclass(frozen=True)
 class Guide:
-    """What the sampler follows when it runs alone."""
+    """Guidance of the sampler when it runs alone.
+
+    Args:
+        guidance: how far steps move.
+        reward, vae: what guidance follows, None where not connected.
+        prompt: for the reward.
+    """
 
     guidance: Guidance
     reward: HostReward | None
     vae: Any
     prompt: str
 
+    @property
+    def active(self) -> bool:
+        return self.guidance.strength > 0.0
+
     def check(self) -> None:
-        """Refuse, before any compute, what cannot be followed."""
+        """Refuse, before any compute, a reward that guidance cannot follow."""
         if self.reward is None or self.vae is None:
-            missing = [n for n in ("reward", "vae") if getattr(self, n) is None]
+            missing = [f"no {n}" for n in ("reward", "vae") if getattr(self, n) is None]
             raise ValueError(
-                f"guidance given without {' and '.join(missing)}, wanted both connected to the "
-                "VP-SDE Flow Sampler: it runs outside a search."
+                f"Guidance outside a search lacks inputs: got {' and '.join(missing)}, expected "
+                "both reward and vae. Connect them to the VP-SDE Flow Sampler."
             )
         check_gradient(self.guidance, self.reward)
         self.reward.check(self.prompt)
 
-    def steering(self, network: Network, purse: Purse, batch: MicroBatch) -> Steering:
+    def steering(self, network: Network, purse: Purse, batch: MicroBatch) -> Steering | None:
+        """Steering by the node's own reward; None without strength.
+
+        Args:
+            network: the model of the host.
+            purse: counts what gradients cost.
+            batch: how many rows are decoded at once.
+        """
+        if not self.active:
+            return None
         reward = self.reward.fresh()
         objective = HostObjective(self.vae, reward, self.prompt, network, purse, batch)
         return steering(self.guidance, objective, network)
 
 
 def steering(guidance: Guidance, objective: HostObjective, network: Network) -> Steering | None:
-    """Guidance by the gradients of `objective`, None without strength."""
+    """Steering by the gradients of an objective; None without strength.
+
+    Args:
+        guidance: how far steps move.
+        objective: decodes and scores.
+        network: the model of the host.
+
+    Raises:
+        ValueError: the model's noise is not standard normal.
+    """
     if not guidance.strength:
         return None
     if network.noise_scale != 1.0:
         raise ValueError(
-            f"guidance given for a model whose noise is {network.noise_scale:g} times standard "
-            "normal, wanted one of standard normal noise: what guidance moves is reckoned for that."
+            "Guidance needs a model of standard normal noise: got a noise scale of "
+            f"{network.noise_scale:g}, expected 1. Turn guidance off."
         )
     return Steering(guidance, HostGradients(objective, network, guidance.fall_back))
 
@@ -75,85 +97,91 @@ def sample_flow(
     callback: Any = None,
     disable: bool | None = None,
     *,
-    kernel: Kernel,
+    kernel: KernelSettings,
     guide: Guide,
 ) -> Tensor:
-    """The plain sampler: a search of width 1 for each image of the batch."""
-    purse, batch = Purse(), MicroBatch(may_split=False)  # masks and conditions belong to rows
-    guided = guide.guidance.strength > 0.0
-    if guided:
+    """The plain sampler: a search of width 1 for each image of the batch.
+
+    Args:
+        model, x, sigmas, extra_args, callback, disable: as the host gives them to a sampler.
+        kernel: the settings of the kernel.
+        guide: guidance of the steps.
+
+    Returns:
+        The latents at the last sigma, of the shape of x.
+    """
+    if guide.active:
         guide.check()
-    network = Network(model, extra_args, purse)
-    clock, times = network.clock, check_sigmas(sigmas, network.clock)
-    check_stable(kernel, times if times[-1] else times[:-1])
-    source = AddressedNoise(
-        extra_args.get("seed") or 0, tuple(x.shape[1:]), x.device, images=len(x)
-    )
-    flow = Flow(
-        denoiser=network,
-        kernel=kernel,
-        times=times[:-1],
-        end=times[-1],
-        start=lambda ids: clock.inward(x, times[0])[list(ids)],
-        noise=network.noise(source),
-        uniform=source.uniform,
-    )
-    task = Task(
-        flow,
-        purse,
-        batch=batch,
-        steering=guide.steering(network, purse, batch) if guided else None,
-        counts_itself=True,
-        on_call=stop_if_interrupted,
-    )
+    network = Network(model, extra_args, Purse())
+    times = check_sigmas(sigmas, network.clock)
+    kernel.check(times if times[-1] else times[:-1])
+    task = _plain_task(network, x, times, kernel, guide)
     logged: set[str] = set()
     for i, particles in enumerate(task.walk(task.born(len(x), score=False), score=False)):
         if callback is not None:
-            sigma, y = sigmas[i], clock.outward(particles.x, times[i])
-            shown = {"x": y, "denoised": particles.x0, "sigma_hat": sigma}
-            with aside("show a step of the sampler", logged):
-                callback(shown | {"i": i, "sigma": sigma})
-    return clock.outward(task.land(particles), flow.end)
+            y = network.clock.to_host(particles.x, times[i])
+            step = {"i": i, "sigma": sigmas[i], "sigma_hat": sigmas[i]}
+            with guard("show a step of the sampler", logged):
+                callback(step | {"x": y, "denoised": particles.x0})
+    return network.clock.to_host(task.land(particles), task.flow.end)
+
+
+def _plain_task(
+    network: Network, x: Tensor, times: list[float], kernel: KernelSettings, guide: Guide
+) -> Task:
+    """The task whose particles are the images of the batch x."""
+    purse, batch = network.purse, MicroBatch(may_split=False)  # masks and conditions are of rows
+    source = AddressedNoise(
+        network.extra_args.get("seed") or 0, tuple(x.shape[1:]), x.device, images=len(x)
+    )
+    flow = Flow(
+        denoiser=network,
+        kernel=kernel.build(),
+        times=times[:-1],
+        end=times[-1],
+        start=lambda ids: network.clock.to_search(x, times[0])[list(ids)],
+        noise=network.noise(source),
+        uniform=source.uniform,
+    )
+    return Task(
+        flow,
+        purse,
+        batch=batch,
+        steering=guide.steering(network, purse, batch),
+        counts_itself=True,
+        on_call=stop_if_interrupted,
+    )
 
 
 class FlowSampler(KSAMPLER):
-    """The host's SAMPLER that also carries a search's kernel, its guidance and its settings."""
+    """The host's SAMPLER, which also carries the kernel and the guidance of a search.
 
-    def __init__(self, kernel: Kernel, guide: Guide, settings: dict[str, Any]) -> None:
-        super().__init__(sample_flow, {"kernel": kernel, "guide": guide})
-        self.kernel, self.guidance, self.settings = kernel, guide.guidance, settings
+    Args:
+        kernel_settings: an entry of the registry of kernels.
+        guide: guidance of the steps.
+        settings: the report entries of the node.
+    """
+
+    def __init__(
+        self, kernel_settings: KernelSettings, guide: Guide, settings: dict[str, Any]
+    ) -> None:
+        super().__init__(sample_flow, {"kernel": kernel_settings, "guide": guide})
+        self.kernel_settings, self.kernel = kernel_settings, kernel_settings.build()
+        self.guidance, self.settings = guide.guidance, settings
 
     @property
     def stochastic(self) -> bool:
-        return self.settings["diffusion_norm"] > 0.0
-
-
-def check_stable(kernel: Kernel, times: Sequence[float]) -> None:
-    """Refuse a diffusion_norm with which steps over these times, all above 0, would explode."""
-    if not isinstance(kernel, ChangePath):  # glass draws from the model's own law
-        return
-    step, diffusion = kernel.kernel, kernel.kernel.diffusion
-
-    def kernel_of(norm: float) -> Kernel:
-        return replace(kernel, kernel=replace(step, diffusion=replace(diffusion, norm=norm)))
-
-    largest = largest_norm(kernel_of, diffusion.norm, times)
-    if largest < diffusion.norm:
-        name = next(name for name, cls in KERNELS.items() if isinstance(step, cls))
-        raise ValueError(
-            f"The kernel {name} explodes with diffusion {diffusion.shape} on these sigmas: got "
-            f"diffusion_norm {diffusion.norm:g}, expected at most {largest:g}. Use that norm, or "
-            "the kernel eta."
-        )
+        """Whether a step draws noise."""
+        return self.kernel_settings.stochastic
 
 
 def kernel_of(sampler: Any) -> FlowSampler:
-    """The sampler if it is ours; a clear error naming it otherwise."""
+    """The sampler if it is that of the VP-SDE Flow Sampler node; ValueError otherwise."""
     if isinstance(sampler, FlowSampler):
         return sampler
     function = getattr(sampler, "sampler_function", None)
     name = function.__name__ if function else type(sampler).__name__
     raise ValueError(
-        f"sampler {name} given, wanted the VP-SDE Flow Sampler node: a search needs its "
-        "stochastic step to branch."
+        f"The search cannot branch with this sampler: got {name}, expected the VP-SDE Flow Sampler "
+        "node."
     )

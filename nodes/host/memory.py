@@ -1,4 +1,7 @@
-"""Loading what is not there; when memory runs out fewer rows at once, then one with it all free."""
+"""Models on the device, and what happens when memory runs out.
+
+First fewer rows at once, then a single row with every model unloaded.
+"""
 
 from __future__ import annotations
 
@@ -13,69 +16,87 @@ from torch import Tensor
 from ...samplers.batching import OutOfMemory
 
 log = logging.getLogger("flow_search")
-# Backends without an exception of their own: MPS, HIP; the CPU's allocator, here and on Windows.
-SAID = ("out of memory", "can't allocate memory", "not enough memory")
+# What backends without an exception of their own say: MPS, HIP, and the CPU's allocator on Linux
+# and on Windows.
+MESSAGES = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 def out_of_memory(error: BaseException) -> bool:
     """Whether the error says that the device or the machine ran out of memory."""
     if isinstance(error, (OutOfMemory, MemoryError)):
         return True
-    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in SAID)
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and any(message in text for message in MESSAGES)
 
 
 def load(patcher: Any) -> None:
-    """Have a model of no host layers on its device, whole: a part left behind could not be used.
+    """Load a model without host layers whole: it could not use a part that stays behind.
 
-    A dynamic patcher would copy it there anew at each call (comfy/model_patcher.py:1839).
+    A dynamic patcher would copy the model anew at each call (comfy/model_patcher.py:1839).
     """
-    there = patcher.is_dynamic() and patcher in mm.loaded_models()
-    if not (there and patcher.loaded_size() >= patcher.model_size()):
+    loaded = patcher.is_dynamic() and patcher in mm.loaded_models()
+    if not (loaded and patcher.loaded_size() >= patcher.model_size()):
         mm.load_models_gpu([patcher], force_full_load=True)  # --novram leaves it whole on the CPU
 
 
+def models_in_use() -> list[Any]:
+    """The models loaded for this sampling, without those on the CPU beside a GPU.
+
+    Such a text encoder would make the host give up the memory of all that it loads as it goes.
+    """
+    loaded = mm.loaded_models(only_currently_used=True)
+    on_device = [patcher for patcher in loaded if not mm.is_device_cpu(patcher.load_device)]
+    return on_device or loaded
+
+
 def make_room() -> None:
-    """Unload every model. What a sampling run needs has to be loaded again."""
+    """Unload every model. A sampling run then has to load its models again."""
     mm.unload_all_models()
     mm.soft_empty_cache()
 
 
-def let_go(error: BaseException) -> None:
-    """Free what the call held that it ended, as soon as the error is handled.
+def free_frames(error: BaseException) -> None:
+    """Free what the failed call holds, as soon as the error is handled.
 
-    An error that is not CUDA's own the host raises once more from a frame that holds it
-    (comfy/model_management.py:393): a cycle, and in it all that the decoder had allocated.
+    The host raises an error that is not CUDA's own once more, from a frame that holds it
+    (comfy/model_management.py:393). That is a cycle, and it keeps all that the decoder allocated.
     """
     error.with_traceback(None)
 
 
-def fitted(ask: Callable[[slice], Tensor], count: int, size: int) -> Tensor:
-    """`ask` over the parts of `count` rows, in order, at most `size` rows each.
+def run_in_parts(call: Callable[[slice], Tensor], count: int, size: int) -> Tensor:
+    """The results of `call` over `count` rows, in order.
 
-    Halved when memory runs out; a single row is asked for once more with every model unloaded.
+    When memory runs out, the parts are halved. A single row is tried once more with every model
+    unloaded.
+
+    Args:
+        call: takes a slice of the rows; returns (rows,...).
+        count: rows in all.
+        size: most rows a call.
     """
     done: list[Tensor] = []
     first, last_chance = 0, False
     while first < count:
         part = slice(first, min(first + size, count))
-        found = _unless_full(ask, part, last_chance)
-        if found is None:  # here the error no longer holds what was allocated
+        result = _try_part(call, part, last_chance)
+        if result is None:  # by now the error no longer holds what was allocated
             size = max(1, (part.stop - first) // 2)
             last_chance = part.stop - first == 1
             make_room() if last_chance else mm.soft_empty_cache()
         else:
-            done.append(found)
+            done.append(result)
             first, last_chance = part.stop, False
     return torch.cat(done)
 
 
-def _unless_full(ask: Callable[[slice], Tensor], part: slice, last_chance: bool) -> Tensor | None:
-    """What `ask` gives, None when memory runs out."""
+def _try_part(call: Callable[[slice], Tensor], part: slice, last_chance: bool) -> Tensor | None:
+    """The result of the call; None if memory ran out and there is another chance."""
     try:
-        return ask(part)
+        return call(part)
     except Exception as error:
         if last_chance or not out_of_memory(error):
             raise
         log.warning("Out of memory with %d at once: %s", part.stop - part.start, error)
-        let_go(error)
+        free_frames(error)
         return None

@@ -1,8 +1,10 @@
-"""x0 -> picture -> score inside a search, with the network kept in memory."""
+"""x0 -> image -> score inside a search, with the network kept in memory."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import comfy.model_management as mm
@@ -12,37 +14,68 @@ from torch.nn.functional import interpolate
 
 from ...samplers.batching import MicroBatch
 from ...samplers.purse import Purse
-from .aside import aside
 from .decode import decode
-from .network import Network, in_use
-from .pictures import shrink
+from .guard import guard
+from .image_bytes import shrink
+from .memory import models_in_use
+from .network import Network
 from .reward import HostReward
 
 
 def score(reward: HostReward, images: Tensor, prompt: str) -> Tensor:
-    """(K,) scores of pictures or clips."""
+    """Scores (K,) of images (K,H,W,3) or videos (K,T,H,W,3).
+
+    Raises:
+        ValueError: the reward gave another number of scores.
+    """
     scores = reward.score(images, prompt)
     if scores.shape != (len(images),):
         raise ValueError(
-            f"scores of shape {tuple(scores.shape)} given by the reward, wanted ({len(images)},)."
+            f"The reward returned the wrong shape: got {tuple(scores.shape)}, expected "
+            f"({len(images)},)."
         )
     return scores
 
 
+@dataclass(frozen=True)
+class Images:
+    """What an objective keeps of its last call, by row of that call, best first.
+
+    Rows with equal scores are in their order. A row without a score is not kept.
+
+    Args:
+        whole: images (1,H,W,3) or videos (1,T,H,W,3).
+        small: the same shrunk, for the panel: (1,h,w,3) or (t,h,w,3) as bytes.
+    """
+
+    whole: Mapping[int, Tensor] = field(default_factory=dict)
+    small: Mapping[int, Tensor] = field(default_factory=dict)
+
+    @property
+    def best(self) -> Tensor | None:
+        """The best of the call."""
+        return next(iter(self.whole.values()), None)
+
+
 class HostObjective:
-    """The objective of a search: decodes with `vae`, scores, and remembers the best pictures.
+    """The objective of a search: decodes with `vae`, scores, and remembers the best images.
 
-    A decode or a reward may make the host unload the network, and with it LoRA and ModelSampling
-    patches, without a word. So what was loaded when the search began is loaded again after each
-    round (free when nothing moved). A round's pictures are all decoded before they are scored, so
-    that decoder and reward take turns once: as many as `HELD` bytes hold, decoded `ROWS` at once;
-    before their size is known `ROWS`, or what a reward that runs elsewhere wants. Clips are decoded
-    and scored as many together as `HELD` bytes hold, the first of all alone. Never what happens to
-    be free: so that a seed is a result.
+    A decode or a reward may make the host unload the network, with its LoRA and ModelSampling
+    patches. So what was loaded when the search began is loaded again after each round. That is free
+    where nothing moved.
 
-    `pictures` are the best `remember` of the last call by their row in it, best first and of equals
-    the first, no more than `HELD` bytes hold: (1,H,W,3) or (1,T,H,W,3). A row without a score has
-    none. `small` are the best `SMALL` of them shrunk, for whoever watches the search.
+    All images of a round are decoded before they are scored, so that decoder and reward take turns
+    once. `HELD` bytes limit how many; `ROWS` are decoded at once. The amount of free memory decides
+    nothing: the same seed gives the same result.
+
+    Args:
+        vae: the host's decoder.
+        reward: scores the images.
+        prompt: what the reward compares them with.
+        network: kept in memory.
+        purse: pays for decodes and scores.
+        batch: rows of one network call, for which memory is freed.
+        remember: images kept of each call, at most HELD bytes of them.
     """
 
     ROWS, HELD = 8, 1 << 30
@@ -60,46 +93,40 @@ class HostObjective:
     ) -> None:
         self.vae, self.reward, self.prompt = vae, reward, prompt
         self.network, self.purse, self.batch = network, purse, batch
-        self.keep = in_use()
+        self.keep = models_in_use()
         self.remember = remember
-        self.pictures: dict[int, Tensor] = {}
-        self.latents = torch.empty(0)  # of the last call, whose rows `pictures` are
-        self.small: dict[int, Tensor] = {}
-        self.size = 0  # bytes of one picture or clip, where known
+        self.images = Images()
+        self.latents = torch.empty(0)  # x0 of the last call, whose rows `images` are of
+        self.size = 0  # bytes of one image or video; 0: not measured yet
         self.logged: set[str] = set()
 
     @property
     def held(self) -> int:
-        """Pictures or clips that may be held."""
+        """Images or videos that HELD bytes hold."""
         return max(1, self.HELD // max(1, self.size))
 
     @property
     def at_once(self) -> int:
-        """Pictures or clips decoded together."""
+        """Images or videos decoded together."""
         return min(self.ROWS, self.held)
 
     @property
     def kept(self) -> int:
-        """Pictures or clips remembered."""
+        """Images or videos remembered."""
         return min(self.remember, self.held)
 
     def together(self, x0: Tensor) -> int:
-        """Pictures or clips of `x0` scored together."""
+        """How many images or videos of `x0` are scored together."""
         if x0.ndim == 5:
             return self.at_once
         return self.held if self.size else max(self.ROWS, self.reward.at_once)
 
-    def measure(self, picture: Tensor) -> None:
-        """Learn the size of the pictures (1,…) from one of them."""
-        self.size = picture.nbytes
-
-    @property
-    def picture(self) -> Tensor | None:
-        """The best of the last call."""
-        return next(iter(self.pictures.values()), None)
+    def measure(self, image: Tensor) -> None:
+        """Learn the size of one image or video (1,…)."""
+        self.size = image.nbytes
 
     def __call__(self, x0: Tensor) -> Tensor:
-        """(K,) scores: nan where the reward gave none, -inf where the picture is not finite."""
+        """Scores (K,) of x0 (K,*D): nan where the reward gave none, -inf for an image with NaN."""
         scores = torch.empty(0, dtype=torch.float64)
         self.forget()
         self.latents = x0
@@ -113,26 +140,27 @@ class HostObjective:
         return scores
 
     def forget(self) -> None:
-        self.pictures, self.small = {}, {}
+        """Drop the images of the last call."""
+        self.images = Images()
 
     def _remember(self, images: Tensor, scores: list[float]) -> None:
-        """Keep the best pictures by the scores of all rows so far, `images` being the last rows."""
-        first = len(scores) - len(images)
-        sound = [row for row, worth in enumerate(scores) if math.isfinite(worth)]
-        order = sorted(sound, key=lambda row: -scores[row])
-        best = order[: self.kept]
-        with aside("make small pictures for the panel", self.logged):
-            self.small = {
-                row: self.small[row] if row < first else shrink(images[row - first])
+        """Keep the best images of all rows so far; `images` are those of the last rows."""
+        first, whole, small = len(scores) - len(images), self.images.whole, self.images.small
+        finite = [row for row, worth in enumerate(scores) if math.isfinite(worth)]
+        order = sorted(finite, key=lambda row: -scores[row])
+        with guard("make small pictures for the panel", self.logged):
+            small = {
+                row: small[row] if row < first else shrink(images[row - first])
                 for row in order[: self.SMALL]
             }
-        self.pictures = {
-            row: self.pictures[row] if row < first else images[row - first][None].clone()
-            for row in best
+        whole = {
+            row: whole[row] if row < first else images[row - first][None].clone()
+            for row in order[: self.kept]
         }
+        self.images = Images(whole, small)
 
     def decode(self, x0: Tensor) -> Tensor:
-        """Pictures of x0, charged."""
+        """Images (K,H,W,3) or videos (K,T,H,W,3) of x0, paid."""
         with self.purse.timed("decode"):
             parts = [decode(self.vae, self.network.base, part) for part in x0.split(self.at_once)]
         images = torch.cat(parts)
@@ -141,41 +169,47 @@ class HostObjective:
         return images
 
     def charge(self, images: Tensor) -> None:
-        """Book pictures (K,H,W,3) or clips (K,T,H,W,3) that were decoded."""
+        """Book decoded images (K,H,W,3) or videos (K,T,H,W,3)."""
         self.purse.counts["decodes"] += len(images)
         self.purse.counts["frames"] += images.shape[:-3].numel()
 
     def judge(self, images: Tensor) -> Tensor:
-        """(K,) scores of pictures or clips as a call gives them, float64 on the CPU, charged."""
+        """Scores (K,) of images or videos as in a call, float64 on the CPU, paid."""
         scores = torch.full((len(images),), -torch.inf, dtype=torch.float64)
-        sound = images.isfinite().flatten(1).all(1).cpu()
-        count = int(sound.sum())
+        finite = images.isfinite().flatten(1).all(1).cpu()
+        count = int(finite.sum())
         if count:
-            finite = images if count == len(images) else images[sound.to(images.device)]
+            rows = images if count == len(images) else images[finite.to(images.device)]
             with self.purse.timed("reward"):
-                given = score(self.reward, finite, self.prompt).cpu().double()
-            scores[sound] = torch.where(given.isfinite(), given, torch.nan)
+                rewards = score(self.reward, rows, self.prompt).cpu().double()
+            scores[finite] = torch.where(rewards.isfinite(), rewards, torch.nan)
             self.purse.counts["rewards"] += count
         return scores
 
     def blame(self, x0: Tensor) -> Tensor | None:
-        """Where a latent x0 (1,*D) is wrong, (1,*S) in [0, 1] on its axes in space and time; None
-        if the reward does not know. Unless its picture is remembered, it is decoded, charged."""
+        """Where a latent x0 (1,*D) is wrong: (1,*S) in [0, 1] on its axes in space and time.
+
+        None if the reward does not know. An image that is not remembered is decoded and charged.
+        """
         if not self.reward.blames:
             return None
-        rows = [row for row in self.pictures if torch.equal(self.latents[row], x0[0])]
-        images = self.pictures[rows[0]] if rows else self.decode(x0)
+        whole = self.images.whole
+        rows = [row for row in whole if torch.equal(self.latents[row], x0[0])]
+        images = whole[rows[0]] if rows else self.decode(x0)
         with self.purse.timed("reward"):
-            found = self.reward.blame(images, self.prompt)
+            blame = self.reward.blame(images, self.prompt)
         self.restore(x0)
-        return interpolate(found[:, None].float(), x0.shape[2:], mode="area")[:, 0].cpu()
+        return interpolate(blame[:, None].float(), x0.shape[2:], mode="area")[:, 0].cpu()
 
     def restore(self, x0: Tensor, times: int = 1) -> None:
-        """Bring the network back, with room for a call on as many rows of x0 as go in one, `times`
-        over.
+        """Load the network again, with memory for a call on the rows of x0 that go together.
 
-        The least is room for a single particle: asking for more than the device has would make the
-        host keep part of the network's weights off it.
+        Room for one particle is the least: asking for more than the device has would make the host
+        keep part of the weights off it.
+
+        Args:
+            x0: (K,*D).
+            times: how often the memory of a call is needed.
         """
         least = times * self.network.memory(x0.shape[1:])
         room = least * min(len(x0), self.batch.size)

@@ -24,7 +24,7 @@ from ...rewards import (
     score_any,
 )
 from .http_hosts import allowed_hosts
-from .memory import fitted, load
+from .memory import load, run_in_parts
 from .reward_files import resolve
 
 
@@ -63,7 +63,7 @@ class HostScorer:
         def ask(rows: slice) -> Tensor:
             return self.scorer.score(self._shown(images[rows]), prompts[rows])
 
-        scores = fitted(ask, len(images), 1 if images.ndim == 5 else self.at_once)
+        scores = run_in_parts(ask, len(images), 1 if images.ndim == 5 else self.at_once)
         return scores.to(images.device)
 
     def blame(self, images: Tensor, prompts: list[str]) -> Tensor:
@@ -72,7 +72,7 @@ class HostScorer:
         def ask(rows: slice) -> Tensor:
             return self.scorer.blame(self._shown(images[rows]), prompts[rows])
 
-        return fitted(ask, len(images), 1).to(images.device)
+        return run_in_parts(ask, len(images), 1).to(images.device)
 
     def _shown(self, images: Tensor) -> Tensor:
         """Images where the scorer's weights are, which the host loads if need be."""

@@ -1,7 +1,7 @@
-"""What a search was made with beyond its settings, short enough for the report.
+"""What a search is made with beyond its settings, short enough for the report.
 
-A replay compares it: size and CFG exactly, the conditioning and the given latent by a hash of their
-bits, which another device may round in another way.
+A replay compares it: size and CFG exactly, conditioning and start latent by a hash of their bits.
+Another device may round these bits in another way.
 """
 
 from __future__ import annotations
@@ -10,51 +10,40 @@ import hashlib
 import logging
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
-
-from .replay import SAME, agree, differences
-
-if TYPE_CHECKING:
-    from .request import Request
 
 log = logging.getLogger("flow_search")
 LEVELS = 6  # of lists in lists
 
 
-def recognised(request: Request, samples: Tensor, mask: Tensor | None) -> Request:
-    """The request with what it is made with; a replay of anything else is refused or warned of.
+def identity(guider: Any, samples: Tensor, mask: Tensor | None) -> dict[str, Any]:
+    """Report entries that identify what a search is made with.
 
     Args:
-        request: of one latent.
-        samples: that latent (1,*D), as the network takes it.
+        guider: the host's guider, whose conditioning and CFG count.
+        samples: (1,*D) latent, as the network takes it.
         mask: its part of the noise mask.
     """
-    guider = request.guider
     made_with: dict[str, Any] = {
         "shape": list(samples.shape[1:]),
-        **_named("conditioning", guider.original_conds),
-        **_named("latent", [samples, mask]),
+        **_fingerprint_entry("conditioning", guider.original_conds),
+        **_fingerprint_entry("latent", [samples, mask]),
     }
     cfg = getattr(guider, "cfg", None)  # a guider of another pack may have any
     if type(cfg) in (int, float) and math.isfinite(cfg):
         made_with["cfg"] = cfg
-    warnings: list[str] = []
-    if request.replayed:
-        agree(request.replayed, {name: made_with[name] for name in SAME if name in made_with})
-        warnings = differences(request.replayed, made_with)
-    return replace(request, made_with=made_with, warnings=tuple(warnings))
+    return made_with
 
 
-def _named(name: str, value: Any) -> dict[str, str]:
-    """The entry of a fingerprint; none, and a line in the log, where a tensor has no bits."""
+def _fingerprint_entry(name: str, value: Any) -> dict[str, str]:
+    """A fingerprint under its name. A tensor without bits gives none, and a line in the log."""
     try:
         return {name: fingerprint(value)}
     except Exception as error:
-        log.warning("The report goes without the fingerprint of %s: %s", name, error)
+        log.warning("The report has no fingerprint of %s: %s", name, error)
         return {}
 
 
@@ -79,5 +68,5 @@ def _parts(value: Any, levels: int) -> Iterator[bytes]:
             yield from _parts(value[key], levels - 1)
     elif isinstance(value, list | tuple) and levels:
         yield f"[{len(value)}".encode()
-        for one in value:
-            yield from _parts(one, levels - 1)
+        for entry in value:
+            yield from _parts(entry, levels - 1)

@@ -1,15 +1,16 @@
-"""Whether a guider answers the same whatever was asked before: it is asked again.
+"""Asks a guider the same question twice, and refuses one that gives another answer.
 
 A search asks for many particles in no order of steps. Momentum, running averages, step counters and
-caches of guiders, patches and wrappers would then mix them, and means over a call's rows do. No
-list of names knows them all. So before the search spends more, one row goes down the schedule as
-in any sampler, and what it was answered is asked again: beside another row, after other times, and
-between the sigmas of the schedule where the search will ask there.
+caches would mix them, and so would means over the rows of a call. Guiders, patches and wrappers may
+have any of these, and no list of names covers them all. So before the search spends more, one
+row goes down the schedule as in any sampler. Then its questions are asked again: together with
+another row, after other times, and between the sigmas of the schedule where the search will ask.
 
     x at t_0, y at t_k, z at s | x beside another at t_0 | z at s again | y at t_k again
 
-s is the lowest sigma that the search asks for between those given (then, the second time, the next
-float32: a guider that looks sigmas up knows neither), or else the last of them.
+s is the lowest sigma between those of the schedule at which the search asks. The second time it is
+the next float32, because a guider that looks sigmas up finds neither. Without such a sigma, s is
+the last of the schedule.
 """
 
 from __future__ import annotations
@@ -24,27 +25,33 @@ from torch import Tensor
 
 from ...samplers.batching import MicroBatch, OneAtATime, OutOfMemory
 from ...samplers.interpolants.linear import Linear
-from ...samplers.kernels import ODE
 from ...samplers.lookahead import AUTOMATIC, LOOK, may_look
+from ...samplers.ode import ODE
 from ...samplers.purse import BudgetExceeded
-from ...samplers.replay import Replay
 from ...samplers.run import check_budget
 from ...samplers.search.rounds import minimum
 from ...samplers.task import Task
 from ..host.caches import Mixed, StepCache
-from ..host.guiders import LEAST, known, looks_across
+from ..host.guiders import LEAST, is_pure, mixes_rows
 from ..host.memory import out_of_memory
 from ..host.network import Network
-from .request import Request
+from .plan import Job, Plan
 
-WHO = "The guider, or what is on its model,"
-SAME = 1e-5  # of one question twice: devices mostly give the same bits
-NEAR = 1e-3  # of calls of other shapes, or at the next float32
+WHO = "The guider, or a patch on its model,"
+SAME = 1e-5  # tolerance for the same call twice: devices mostly give the same bits
+NEAR = 1e-3  # tolerance for calls of other shapes, or at the next float32
 
 
 @dataclass
 class Answer:
-    """What a row was answered with, at what price in NFE."""
+    """The network's answer to one row.
+
+    Args:
+        x: (1,*D) question.
+        t: its time.
+        x0: (1,*D) answer.
+        cost: NFE that it took.
+    """
 
     x: Tensor
     t: float
@@ -54,7 +61,15 @@ class Answer:
 
 @dataclass
 class GuiderCheck:
-    """One search's check. `between`: falling times between the `times` that the search asks at."""
+    """The check of one search's guider.
+
+    Args:
+        network: of the guider's model.
+        batch: how many rows go together.
+        times: falling times of the schedule.
+        between: falling times between these, at which the search will ask, too.
+        after_call: follows each network call.
+    """
 
     network: Network
     batch: MicroBatch
@@ -64,19 +79,27 @@ class GuiderCheck:
 
     @property
     def rows(self) -> int:
-        """Network rows of the whole check. LEAST are x, and z twice: no neighbour is tried then, so
-        particles go one by one."""
+        """Network rows of the whole check.
+
+        The least (LEAST) are x, and z twice. Two rows together are not tried then, so particles go
+        one by one.
+        """
         return 6 + len(self.between)
 
     def __call__(self, x: Tensor, rows: int) -> None:
-        """Refuse a guider that remembers, for no more than `rows` network rows of x (1,*D)."""
+        """Refuse a guider that remembers.
+
+        Raises:
+            ValueError: it gave another answer.
+            BudgetExceeded: `rows`, the network rows that are free for this, are too few.
+        """
         purse, before = self.network.purse, self.network.purse.nfe
         if rows < LEAST:
             raise BudgetExceeded(
-                f"budget of {purse.total} NFE given, {before} of it spent, wanted {LEAST} rows to "
-                "see whether a wrapper on the model remembers calls."
+                "The budget is too small to check whether a wrapper on the model remembers calls: "
+                f"got {rows} rows of {purse.total} NFE left, expected {LEAST}."
             )
-        purse.begin_check()  # what the rows cost is seen
+        purse.begin_check()  # the rows show what one costs
         try:
             with purse.timed("network"):
                 self._ask_all(x, rows >= self.rows)
@@ -98,7 +121,7 @@ class GuiderCheck:
             self._repeat(second)
 
     def _lowest(self, before: Answer, between: list[float]) -> Answer:
-        """The answer at the last time, or by way of those between."""
+        """The answer at the lowest time, on the way down from an earlier answer."""
         if not between:
             return self._ask(self._step(before, self.times[-1]), self.times[-1])
         for t in between:
@@ -113,46 +136,46 @@ class GuiderCheck:
         except Exception as error:
             if out_of_memory(error):
                 raise
-            why = f"it failed ({type(error).__name__}: {error})"
+            why = f"an error ({type(error).__name__}: {error})"
             raise self._tied(t, why) from error
 
     def _again(self, lowest: Answer, before: Answer) -> None:
-        """Ask for the lowest again; `before` is what came before it on its way."""
+        """Ask for the lowest again; `before` is the answer that led to it."""
         if not self.between:
             return self._repeat(lowest)
         t = float(np.nextafter(np.float32(lowest.t), np.float32(0.0)))
         off = self._off(lowest, self._ask_between(lowest.x, t))
         if off <= self._tolerance(NEAR):
             return None
-        self._ask(before.x, before.t)  # does it remember at the sigmas that it was given, too?
-        given = self._ask(lowest.x, self.times[-1])
+        self._ask(before.x, before.t)  # does it remember at the sigmas of the schedule, too?
+        last = self._ask(lowest.x, self.times[-1])
         self._ask(lowest.x, self.times[0])
-        self._repeat(given)  # after another time,
-        self._repeat(given)  # and after itself
-        raise self._tied(t, f"the call before changed its answer by {off:.2g}")
+        self._repeat(last)  # after another time,
+        self._repeat(last)  # and after itself
+        raise self._tied(t, f"an answer that the call before changed by {off:.2g}")
 
-    def _repeat(self, known: Answer) -> None:
-        """Ask for a row that is known, alone as then."""
-        off = self._off(known, self._ask(known.x, known.t))
+    def _repeat(self, answer: Answer) -> None:
+        """Ask the same question again, alone as before."""
+        off = self._off(answer, self._ask(answer.x, answer.t))
         if off > self._tolerance(SAME):
-            raise self._remembers(known.t, off)
+            raise self._remembers(answer.t, off)
 
-    def _beside(self, known: Answer) -> None:
-        """Ask for a row that is known together with another, its mirror image."""
-        other = 0.5 * known.x.flip(-1)
+    def _beside(self, answer: Answer) -> None:
+        """Ask the same question again, together with a row that is its mirror image."""
+        mirrored = 0.5 * answer.x.flip(-1)
         pair = None
         if self.batch.size > 1:
             try:
-                pair = self._ask(torch.cat([known.x, other]), known.t)
+                pair = self._ask(torch.cat([answer.x, mirrored]), answer.t)
             except (OneAtATime, OutOfMemory):
                 self.batch.alone()
         if pair is None:
-            return self._repeat(known)
-        row = Answer(known.x, known.t, pair.x0[:1], pair.cost)
-        off = self._off(known, row)
+            return self._repeat(answer)
+        row = Answer(answer.x, answer.t, pair.x0[:1], pair.cost)
+        off = self._off(answer, row)
         if off > self._tolerance(NEAR):
-            self._repeat(known)
-            raise self._mixes(known.t, off)
+            self._repeat(answer)
+            raise self._mixes(answer.t, off)
         return None
 
     def _ask(self, x: Tensor, t: float) -> Answer:
@@ -162,24 +185,29 @@ class GuiderCheck:
         self.after_call()
         return Answer(x, t, x0, (purse.nfe - before) // len(x))
 
-    def _step(self, known: Answer, s: float) -> Tensor:
-        return ODE(Linear())(known.x, known.x0, known.t, s).mean
+    def _step(self, answer: Answer, s: float) -> Tensor:
+        return ODE(Linear())(answer.x, answer.x0, answer.t, s).mean
 
-    def _off(self, known: Answer, again: Answer) -> float:
-        """How far two answers are apart, as a part of the noise they take away; what is not finite
-        failed, and tells nothing. 1 where they differ in price."""
-        if known.cost != again.cost:
+    def _off(self, first: Answer, second: Answer) -> float:
+        """Distance of two answers, as a share of the noise that they remove.
+
+        Values that are not finite are left out. It is 1 where the two cost different NFE.
+        """
+        if first.cost != second.cost:
             return 1.0
-        sound = known.x0.isfinite() & again.x0.isfinite()
-        differ = (again.x0 - known.x0)[sound].double()
-        taken = (known.x - known.x0)[sound].double()
-        if not differ.any():
+        finite = first.x0.isfinite() & second.x0.isfinite()
+        difference = (second.x0 - first.x0)[finite].double()
+        removed = (first.x - first.x0)[finite].double()
+        if not difference.any():
             return 0.0
-        return float(differ.norm() / taken.norm().clamp_min(1e-12))
+        return float(difference.norm() / removed.norm().clamp_min(1e-12))
 
     def _tolerance(self, least: float) -> float:
-        """`least`, or what the network's own numbers are rounded to. Tiny FLUX and SD3.5 with cfg 7
-        came to 1.8 roundings at the next float32 and 1.3 beside another; deep ones come to more."""
+        """`least`, or the network's own rounding where that is more.
+
+        Tiny FLUX and SD3.5 with CFG 7 differed by 1.8 roundings at the next float32, and by 1.3 in
+        a call of two rows. Deep networks differ by more.
+        """
         base = self.network.base
         dtype = getattr(base, "manual_cast_dtype", None) or base.get_dtype()
         eps = min(torch.finfo(dtype).eps, torch.finfo(torch.bfloat16).eps)
@@ -187,60 +215,68 @@ class GuiderCheck:
 
     def _remembers(self, t: float, off: float) -> ValueError:
         return ValueError(
-            f"{WHO} remembers earlier calls: asked the same twice at sigma {self._sigma(t):.4g} it "
-            f"gave answers {off:.2g} apart, wanted the same. Turn off momentum, running averages, "
-            "step counters, caches and random noise."
+            f"{WHO} remembers earlier calls: got answers {off:.2g} apart for one question at sigma "
+            f"{self._sigma(t):.4g}, expected the same. Turn off momentum, running averages, step "
+            "counters, caches and random noise."
         )
 
     def _mixes(self, t: float, off: float) -> ValueError:
         return ValueError(
-            f"{WHO} mixes candidates: beside another one its answer at sigma {self._sigma(t):.4g} "
-            f"was {off:.2g} off, wanted no more than rounding. Set micro_batch to 1."
+            f"{WHO} mixes particles: got an answer {off:.2g} off in a call of two rows at sigma "
+            f"{self._sigma(t):.4g}, expected no more than rounding. Set micro_batch to 1."
         )
 
     def _tied(self, t: float, what: str) -> ValueError:
         return ValueError(
-            f"{WHO} knows only the sigmas it was given: at sigma {self._sigma(t):.4g}, between "
-            f"them, {what}, wanted an answer by the sigma alone. Set finish_steps and lookahead to "
-            "0, and use another kernel than glass."
+            f"{WHO} works only at the sigmas of the schedule: got {what} at sigma "
+            f"{self._sigma(t):.4g} between them, expected an answer by the sigma alone. Set "
+            "finish_steps and lookahead to 0, and choose another kernel than glass."
         )
 
     def _sigma(self, t: float) -> float:
         return self.network.clock.sigma(t)
 
 
-def check_answers(request: Request, network: Network, task: Task, x: Tensor) -> None:
-    """Before a search from x (1,*D): ask its guider, unless it is known; where it is, what wraps
-    the network is asked once it changes a call.
+def check_answers(plan: Plan, job: Job, network: Network, task: Task, x: Tensor) -> None:
+    """Before a search, refuse a guider that answers the same question in two ways.
 
-    A replay goes one particle's way, and is not asked.
+    A guider that is safe by its kind is not asked. What wraps its network is asked once it changes
+    a call. A replay follows one particle, so nothing is asked.
+
+    Args:
+        plan: the node's.
+        job: the search.
+        network: of the guider's model.
+        task: what the search will do; the check is paid from its purse.
+        x: (1,*D) latent at the first sigma.
     """
-    search, finish, purse, batch = request.search, request.finish, task.purse, task.batch
-    if looks_across(request.guider):
+    guider, purse, batch = plan.inputs.guider, task.purse, task.batch
+    if mixes_rows(guider):
         batch.alone()
-    if isinstance(search, Replay):
+    if job.replayed:
         return
+    purse.reserve(job.finish.rows())
     times, steps = [*task.flow.lead, *task.times], len(task.times)
-    purse.reserve(finish.rows())
-    between = sigmas_between(request, task)
-    check = GuiderCheck(network, batch, times, between, task.on_call)
-    needed = minimum(search, steps, task.prices)
-    if known(request.guider):
-        network.doubt = lambda: check(x, int(task.left))
+    check = GuiderCheck(network, batch, times, sigmas_between(job, task), task.on_call)
+    needed = minimum(job.search, steps, task.prices)
+    if is_pure(guider):
+        network.on_changed_call = lambda: check(x, int(task.left))
         return
     check(x, int(task.left) - needed)
-    spent = purse.nfe
-    check_budget(needed, steps, finish, request.budget, purse.cost, task.prices, spent)
+    checked, budget = purse.nfe, plan.inputs.budget
+    check_budget(needed, steps, job.finish, budget, purse.cost, task.prices, checked)
 
 
-def sigmas_between(request: Request, task: Task) -> list[float]:
-    """The sigmas between the given ones that finish, lookahead or kernel ask for: of the lowest
-    way down, the first and the last."""
+def sigmas_between(job: Job, task: Task) -> list[float]:
+    """Sigmas between those of the schedule, at which finish, lookahead or kernel will ask.
+
+    Of the way furthest down these are the first and the last.
+    """
     t, end, nodes = task.times[-1], 0.0, task.lookahead
     if nodes == AUTOMATIC:
-        nodes = LOOK if may_look(request.search, task) else 0
-    if request.finish.rows() and request.finish.steps >= nodes:
-        nodes, end = request.finish.steps, task.flow.end
+        nodes = LOOK if may_look(job.search, task) else 0
+    if job.finish.rows() and job.finish.steps >= nodes:
+        nodes, end = job.finish.steps, task.flow.end
     if nodes > 0:
         ends = dict.fromkeys((1, nodes))
         return [end + (t - end) * (1.0 - i / (nodes + 1)) for i in ends]

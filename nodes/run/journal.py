@@ -1,4 +1,4 @@
-"""The best so far of the searches that run, on disk: a process that is killed loses seconds."""
+"""The best result so far of running searches, on disk: a kill loses only seconds of work."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import IO
 
 import folder_paths
 
-from ..host.aside import aside
+from ..host.guard import guard
 from ..show.output import PARTS
 
 try:
@@ -27,16 +27,19 @@ except ImportError:  # Windows
 
 log = logging.getLogger("flow_search")
 FOLDER, NAME, LOCK = "flow_search", "journal_", ".lock"
-INTERVAL = 2.0  # seconds between two states of a picture that is not finished
-SHARE = 50  # a state waits for so many times what the last one took: 2 % of a search at most
+INTERVAL = 2.0  # seconds between two writes of an unfinished image
+SHARE = 50  # wait this many times as long as the last write took: at most 2 % of a search
 
 
 class Journal:
-    """The latest state of each image of a batch, in files beside the output, gone at the end.
+    """Files in the output folder with the best result of each image of a batch, removed at the end.
 
-    `journal_<computer>_<process>_<mark>.lock` is locked as long as the process lives, whatever ends
-    it; `…_00001.png` and `.json` are a picture and its report. A new state is written under new
-    names before the last one goes. None is written where that would cost a noticeable time.
+    `journal_<computer>_<process>_<mark>.lock` stays locked while the process lives.
+    `…_00001.png` and `.json` are an image and its report. New files are written before the old ones
+    are removed. Writes are skipped where they would slow the search noticeably.
+
+    Args:
+        clock: seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -46,39 +49,42 @@ class Journal:
         self.stem, self.clock = os.path.join(place, mark), clock
         self.numbers = itertools.count(1)
         self.lock: IO | None = None
-        self.files: dict[int, list[str]] = {}  # by image
+        self.files: dict[int, list[str]] = {}  # by image of the batch
         self.waiting: dict[int, Callable[[], Iterator[str]]] = {}
         self.last, self.cost, self.urgent = -float("inf"), 0.0, False
         self.logged: set[str] = set()
 
     def offer(self, image: int, write: Callable[[], Iterator[str]], urgent: bool = False) -> None:
-        """Have `write` write a new state of an image, now or at a later `tick`; it gives the files.
+        """Write a new best of an image, now or at a later `tick`.
 
-        `urgent` waits for no interval.
+        Args:
+            image: its place in the batch.
+            write: writes the files and yields their paths.
+            urgent: do not wait for the interval.
         """
         self.waiting[image], self.urgent = write, self.urgent or urgent
         self.tick()
 
     def tick(self) -> None:
-        """Write what waits, if it is time."""
+        """Write what waits if the pause is over."""
         pause = max(0.0 if self.urgent else INTERVAL, SHARE * self.cost)
         if not self.waiting or self.clock() - self.last < pause:
             return
         began, waiting, self.waiting, self.urgent = self.clock(), self.waiting, {}, False
         for image, write in waiting.items():
-            with aside("keep the journal of the search", self.logged):
+            with guard("keep the journal of the search", self.logged):
                 self._replace(image, write)
         self.last = self.clock()
         self.cost = self.last - began
 
     def names(self, count: int) -> list[str]:
-        """Paths without suffix of `count` new files."""
+        """Paths without suffix for `count` new files."""
         return [f"{self.stem}_{number:05}" for number in itertools.islice(self.numbers, count)]
 
     def _replace(self, image: int, write: Callable[[], Iterator[str]]) -> None:
         if self.lock is None:
             os.makedirs(os.path.dirname(self.stem), exist_ok=True)
-            self.lock = hold(self.stem + LOCK)
+            self.lock = lock_file(self.stem + LOCK)
         new: list[str] = []
         try:
             for path in write():
@@ -90,30 +96,31 @@ class Journal:
         remove(old)
 
     def close(self, keep: bool = False) -> None:
-        """End the journal. `keep` leaves its files, for the next start to name."""
+        """End the journal. With `keep` its files stay, and the next start names them in the log."""
         self.waiting = {}
-        with aside("remove the journal of the search", self.logged):
+        with guard("remove the journal of the search", self.logged):
             if self.lock is not None:
                 self.lock.close()
                 if not keep:
                     remove([path for files in self.files.values() for path in files])
                     remove([self.stem + LOCK])
-                    with contextlib.suppress(OSError):  # the folder, if nothing else is in it
+                    with contextlib.suppress(OSError):  # the folder goes only if it is empty
                         os.rmdir(os.path.dirname(self.stem))
                 self.lock = None
 
 
 def remove(paths: Sequence[str]) -> None:
+    """Remove files that may be gone already."""
     for path in paths:
         with contextlib.suppress(FileNotFoundError):
             os.remove(path)
 
 
-def hold(path: str) -> IO:
-    """Open a file and lock it; the system unlocks it however the process ends.
+def lock_file(path: str) -> IO:
+    """Open a file and lock it. The system unlocks it when the process ends.
 
     Raises:
-        BlockingIOError, PermissionError: another process holds it.
+        BlockingIOError, PermissionError: another process has locked it.
     """
     file = open(path, "a+b")
     try:
@@ -128,10 +135,10 @@ def hold(path: str) -> IO:
     return file
 
 
-def held(path: str) -> bool:
-    """Whether a process that lives holds the lock; False where the folder knows no locks."""
+def is_locked(path: str) -> bool:
+    """Whether a living process has locked the file. False if the folder supports no locks."""
     try:
-        hold(path).close()
+        lock_file(path).close()
     except (BlockingIOError, PermissionError):
         return True
     except OSError:
@@ -139,32 +146,34 @@ def held(path: str) -> bool:
     return False
 
 
-def left_behind() -> list[str]:
-    """The pictures of journals whose process has ended. Locks without a picture are removed, and
-    files that a process was killed while writing."""
+def abandoned_images() -> list[str]:
+    """The images of journals whose process has ended.
+
+    Removes locks without an image, and files that were not written to the end.
+    """
     place = glob.escape(os.path.join(folder_paths.get_output_directory(), FOLDER))
-    remove([path for path in glob.glob(os.path.join(place, PARTS)) if old(path)])
-    found: list[str] = []
+    remove([path for path in glob.glob(os.path.join(place, PARTS)) if is_old(path)])
+    images: list[str] = []
     for lock in sorted(glob.glob(os.path.join(place, f"{NAME}*{LOCK}"))):
-        if held(lock):
+        if is_locked(lock):
             continue
         stem = lock.removesuffix(LOCK)
-        pictures = sorted(glob.glob(f"{glob.escape(stem)}_*.png"))
-        found += pictures
-        if not pictures:
+        own_images = sorted(glob.glob(f"{glob.escape(stem)}_*.png"))
+        images += own_images
+        if not own_images:
             remove([lock])
-    return found
+    return images
 
 
-def old(path: str) -> bool:
-    """Whether a file has not changed for an hour: nobody is writing it."""
+def is_old(path: str) -> bool:
+    """Whether a file has not changed for an hour, so that no process is writing it."""
     return time.time() - os.path.getmtime(path) > 3600.0
 
 
-def say_left_behind() -> None:
-    """Say in the log what searches left that a crash or a kill ended."""
-    if found := left_behind():
+def log_abandoned_images() -> None:
+    """Log the images of searches that a crash or a kill ended."""
+    if images := abandoned_images():
         log.warning(
-            "A search ended with its process. Its best picture so far: %s. Delete or move the "
-            "file, and this line no longer comes.", ", ".join(found),
+            "A crash or a kill ended a search. Its best image so far: %s. Delete or move the file "
+            "to end this message.", ", ".join(images),
         )  # fmt: skip

@@ -1,10 +1,11 @@
-"""The winner of an earlier search, again: what a search node's `replay` was given."""
+"""The winner of an earlier search, made again: what the input `replay` of a search node holds."""
 
 from __future__ import annotations
 
 import logging
 import math
 import re
+from collections.abc import Mapping
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
@@ -12,15 +13,14 @@ import folder_paths
 from PIL import Image, UnidentifiedImageError
 
 from ...samplers.replay import Replay
-from ...samplers.search import Search
 from ..json_values import parse, short
 from ..show.metadata import KEY
 from ..show.report import read, reports_in
 
 log = logging.getLogger("flow_search")
-ROUNDING = 1e-4  # of a reward, where it was scored in other company
-NAME = 1024  # characters of a picture's name
-BYTES = 1 << 28  # of a picture
+ROUNDING = 1e-4  # relative: a reward may change a little with the rows that it is scored with
+NAME = 1024  # characters of a file name
+BYTES = 1 << 28  # of an image file
 PICTURE = re.compile(r"\.png(\s*\[\w+\])?\s*$", re.IGNORECASE)
 SAME = ("shape", "cfg")  # what a report and its replay share exactly, whatever the device
 
@@ -28,61 +28,73 @@ SAME = ("shape", "cfg")  # what a report and its replay share exactly, whatever 
 def replays(
     text: str, images: int, seed: int, times: list[float], settings: dict[str, Any]
 ) -> list[tuple[dict[str, Any], Replay]]:
-    """One for each latent, from a report or the name of a picture that carries one; before it the
-    report itself.
+    """The reports in `text` with the replays of their winners, one for each latent.
 
-    `settings` are those that a trajectory depends on; the report must have been made with them.
+    Args:
+        text: a report, or the name of a saved image that holds one.
+        images: number of latents.
+        seed: of the node's noise.
+        times: of the node's sigmas.
+        settings: report entries on which a trajectory depends.
+
+    Raises:
+        ValueError: there is no such report, or it was made with something else.
     """
-    named = isinstance(text, str) and len(text) <= NAME and PICTURE.search(text)
-    reports = carried(text.strip()) if named else read(text)
+    is_name = isinstance(text, str) and len(text) <= NAME and PICTURE.search(text)
+    reports = saved_reports(text.strip()) if is_name else read(text)
     if len(reports) != images:
         raise ValueError(
-            f"A replay of {len(reports)} searches was given for {images} latents, wanted one each."
+            f"The replay needs one search for each latent: got {len(reports)} searches, expected "
+            f"{images}."
         )
     for report in reports:
         agree(report, {"seed": seed, "sigmas": times} | settings)
-    return [(report, again(report)) for report in reports]
+    return [(report, winner(report)) for report in reports]
 
 
-def again(report: dict[str, Any]) -> Replay:
+def winner(report: dict[str, Any]) -> Replay:
     """The way of the report's winner, scored as it was."""
-    best, given = report["best"], report["settings"].get("lookahead", 0)
-    ahead = report["spent"].get("lookahead", given)
-    return Replay.of(report.get("lineage", []), best["path"], best["reward"], ahead)
+    best, setting = report["best"], report["settings"].get("lookahead", 0)
+    lookahead = report["spent"].get("lookahead", setting)
+    return Replay.of(report.get("lineage", []), best["path"], best["reward"], lookahead)
 
 
-def compare(search: Search, reward: float) -> list[str]:
-    """What the log says when a replay is worth something else than what it repeats."""
-    if not isinstance(search, Replay) or math.isclose(reward, search.reward, rel_tol=ROUNDING):
+def compare(report: Mapping[str, Any], reward: float) -> list[str]:
+    """What the log says when a replay's reward is not that of the report that it repeats."""
+    if not report or math.isclose(reward, report["best"]["reward"], rel_tol=ROUNDING):
         return []
     line = (
-        f"The replay has reward {reward:.6g} and the report {search.reward:.6g}: are model, "
-        "prompt, reward, size and device those of that search?"
+        f"The replay has another reward: got {reward:.6g}, expected "
+        f"{report['best']['reward']:.6g}. Are model, prompt, reward, size and device the same?"
     )
     log.warning("%s", line)
     return [line]
 
 
-def agree(report: dict[str, Any], wanted: dict[str, Any]) -> None:
-    """Refuse a report that was made with anything else."""
-    made = report["settings"] | {"seed": report["seed"], "sigmas": report["sigmas"]}
-    made |= {name: report[name] for name in SAME if name in report}
-    for name, value in wanted.items():
-        if name in made and made[name] != value:
+def agree(report: Mapping[str, Any], made_with: Mapping[str, Any]) -> None:
+    """Refuse a report that was made with anything else.
+
+    Raises:
+        ValueError: an entry that both have differs.
+    """
+    reported = report["settings"] | {"seed": report["seed"], "sigmas": report["sigmas"]}
+    reported |= {name: report[name] for name in SAME if name in report}
+    for name, value in made_with.items():
+        if name in reported and reported[name] != value:
             raise ValueError(
-                f"A replay of {name} {short(made[name])} was given and the node has "
-                f"{short(value)}: wanted the same, as another trajectory would come of it."
+                f"The replay needs the report's own {name}: got {short(value)}, expected "
+                f"{short(reported[name])}. Anything else gives another image."
             )
 
 
-def differences(report: dict[str, Any], made_with: dict[str, Any]) -> list[str]:
-    """What the log says where other inputs than those of the report go in.
+def differences(report: Mapping[str, Any], made_with: Mapping[str, Any]) -> list[str]:
+    """What the log says where conditioning or start latent are not those of the report.
 
-    Text encoders and VAEs round as their device does, so such inputs may be those of the report.
+    Text encoders and VAEs round as their device does, so the same inputs may differ in their bits.
     """
     names = {"conditioning": "conditioning (prompt, LoRA)", "latent": "latent_image"}
     lines = [
-        f"The replay's {what} is not that of the report, to the last bit: the picture may differ."
+        f"The replay's {what} differs from the report's in some bits. The image may differ."
         for name, what in names.items()
         if name in made_with and report.get(name, made_with[name]) != made_with[name]
     ]
@@ -91,53 +103,63 @@ def differences(report: dict[str, Any], made_with: dict[str, Any]) -> list[str]:
     return lines
 
 
-def carried(name: str) -> list[dict[str, Any]]:
-    """The reports that a saved picture carries; the name is one of the input folder, or of the
-    output folder with [output] behind it."""
+def saved_reports(name: str) -> list[dict[str, Any]]:
+    """The reports in a saved image.
+
+    Args:
+        name: a file below the input folder, or below the output folder with [output] after it.
+
+    Raises:
+        ValueError: there is no such file, or it does not hold the report of exactly one node.
+    """
     path = located(name)
     try:
-        found = parse(saved_text(path))
+        by_node = parse(saved_text(path))
     except ValueError as error:
         raise ValueError(f"replay {short(name)}: {error}") from error
-    if not isinstance(found, dict) or len(found) != 1:
-        why = "" if found else " (a search that was not run again for this picture leaves none)"
-        count = len(found) if isinstance(found, dict) else "no"
+    if not isinstance(by_node, dict) or len(by_node) != 1:
+        count = len(by_node) if isinstance(by_node, dict) else "no"
+        why = "" if by_node else " A search that was not run again for an image leaves none in it."
         raise ValueError(
-            f"{path.name} carries {count} reports of search nodes{why}, wanted one: connect "
-            "the report itself."
+            f"{path.name} does not hold the report of one search node: got {count} reports, "
+            f"expected 1.{why} Connect the report itself."
         )
-    return reports_in(next(iter(found.values())))
+    return reports_in(next(iter(by_node.values())))
 
 
 def saved_text(path: Path) -> str:
-    """What a PNG holds of reports, as JSON."""
+    """The reports in a PNG file, as JSON."""
     if (size := path.stat().st_size) > BYTES:
-        raise ValueError(f"The picture is too large: got {size} bytes, expected at most {BYTES}.")
+        raise ValueError(f"The file is too large: got {size} bytes, expected at most {BYTES}.")
     try:
-        with Image.open(path, formats=["PNG"]) as picture:
-            return picture.info.get(KEY) or picture.text.get(KEY, "{}")
+        with Image.open(path, formats=["PNG"]) as image:
+            return image.info.get(KEY) or image.text.get(KEY, "{}")
     except UnidentifiedImageError as error:
         raise ValueError(
-            "The file is no PNG, or is cut short: expected a saved picture."
+            "The file is no PNG, or it is cut short: expected a saved image."
         ) from error
     except Exception as error:  # the library raises a dozen classes for what is broken
         lines = str(error).splitlines() or [type(error).__name__]
-        raise ValueError(f"The picture cannot be read: {lines[0][:100]}") from error
+        raise ValueError(f"The image cannot be read: {lines[0][:100]}") from error
 
 
 def located(name: str) -> Path:
-    """Where the picture is: a file below the folder that its name says."""
-    own, _ = folder_paths.annotated_filepath(name)
-    parts = PureWindowsPath(own)  # of / and \ alike
+    """Path of the file that a name with an optional [output] or [input] means.
+
+    Raises:
+        ValueError: the name leads out of these folders, or there is no such file.
+    """
+    relative, _ = folder_paths.annotated_filepath(name)
+    parts = PureWindowsPath(relative)  # of / and \ alike
     if parts.anchor or ".." in parts.parts:
         raise ValueError(
-            f"replay {short(name)} leads out of the folders of ComfyUI, wanted the name of a "
-            "picture below its input or output folder."
+            f"replay leads out of ComfyUI's folders: got {short(name)}, expected a file name "
+            "below the input or output folder."
         )
     if not name.isprintable() or not (path := _file(name)):
         raise ValueError(
-            f"replay {short(name)} given, wanted a report, or the name of a picture in the input "
-            "folder (of the output folder: with ' [output]' behind it)."
+            f"replay names no report: got {short(name)}, expected a report or the name of an image "
+            "in the input folder. Add ' [output]' for the output folder."
         )
     return path
 

@@ -1,27 +1,34 @@
-"""What the searches of one node have found, kept until the node returns."""
+"""Keeps the results of a node's searches until the node returns, and saves them if it does not."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ..host.aside import aside
+from ..host.guard import guard
 from .journal import Journal
 from .shutdown import Shutdown
 from .survival import Part, rescue, save
 
-LEVEL = 1  # of PNG's packing in the journal: what is replaced soon need not be small
+LEVEL = 1  # of PNG's compression in the journal, whose files are soon replaced
 
 
 class Safekeeping:
-    """Around the searches of a batch: when one is cancelled or fails, or the process is told to
-    end, what was found is saved as an unfinished picture. What no handler sees (a kill, a crash, a
-    power cut) leaves the journal."""
+    """Saves unfinished images if a search is cancelled, fails, or the process is asked to end.
+
+    It surrounds the searches of a batch. After a kill, a crash or a power cut, only the journal is
+    left.
+
+    Args:
+        node_id: execution id of the search node.
+        prompt_id: id of the prompt.
+        journal: whether to keep a journal.
+    """
 
     def __init__(self, node_id: str, prompt_id: str | None, journal: bool) -> None:
         self.whose = node_id, prompt_id
         self.journal: Journal | None = None
-        with aside("begin the journal of the search"):
+        with guard("begin the journal of the search"):
             self.journal = Journal() if journal else None
         self.shutdown = Shutdown(self._last)
         self.ended: list[Part] = []
@@ -43,27 +50,27 @@ class Safekeeping:
         unfinished: Callable[[BaseException | None], list[Part]],
         say: Callable[[list[str]], None] = lambda paths: None,
     ) -> None:
-        """A search begins.
+        """Begin a search.
 
         Args:
-            unfinished: gives its best picture so far.
-            say: hears the paths of the pictures that were saved when it ended early.
+            unfinished: returns its best images so far, for the error that ended it.
+            say: called with the paths of the images that were saved when it ended early.
         """
         self.unfinished, self.say = unfinished, say
 
     def better(self, finished: bool) -> None:
-        """The running search has a new best, maybe a finished one."""
+        """Offer the new best of the running search to the journal."""
         if self.journal is not None:
             unfinished = self.unfinished
             self._offer(lambda: unfinished(None), finished)
 
     def tick(self) -> None:
-        """Time has passed."""
+        """Let the journal write what waits."""
         if self.journal is not None:
             self.journal.tick()
 
     def end(self, part: Part, last: bool) -> None:
-        """The running search has its result; after the `last` the node returns."""
+        """Keep the result of the running search. After the `last` one the node returns."""
         if self.journal is not None and not last:
             self._offer(lambda: [part], True)
         self.ended.append(part)
@@ -79,10 +86,10 @@ class Safekeeping:
 
     def _rescue(self, error: BaseException | None) -> bool:
         parts = list(self.ended)
-        with aside("report what was found"):
+        with guard("report the best result so far"):
             parts += self.unfinished(error)
         whole, paths = rescue(parts, error, *self.whose)
-        with aside("tell the browser where the pictures are"):
+        with guard("tell the browser where the images are"):
             self.say(paths)
         return whole
 

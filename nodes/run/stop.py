@@ -1,4 +1,4 @@
-"""Stop now, keep the best: a route by which a running search is asked to end early."""
+"""The route by which a client stops a running search. The search then returns its best result."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ ROUTE = "/flow_search/stop"
 
 
 class Running:
-    """The searches that run now, by prompt and node: two prompts may have nodes of one id.
+    """The running searches by prompt and node, since two prompts may have nodes with the same id.
 
-    Asked in the server's thread, run in another."""
+    The server's thread calls `stop`; another thread runs the search.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -24,42 +25,42 @@ class Running:
 
     @contextmanager
     def search(self, node_id: str, prompt_id: str | None) -> Iterator[Callable[[], bool]]:
-        """Known while inside; gives what tells whether it was asked to stop."""
-        key, asked = (prompt_id, node_id), threading.Event()
+        """Register a search while the block runs. Yields a function: whether to stop."""
+        key, stopping = (prompt_id, node_id), threading.Event()
         with self._lock:
-            self._searches[key] = asked
+            self._searches[key] = stopping
         try:
-            yield asked.is_set
+            yield stopping.is_set
         finally:
             with self._lock:
                 self._searches.pop(key, None)
 
     def stop(self, node_id: str, prompt_id: str) -> bool:
-        """Ask that node's search in that prompt; False: no such search runs."""
+        """Stop the search of a node in a prompt. False if no such search runs."""
         with self._lock:
-            asked = self._searches.get((prompt_id, node_id))
-            if asked is not None:
-                asked.set()
-            return asked is not None
+            stopping = self._searches.get((prompt_id, node_id))
+            if stopping is not None:
+                stopping.set()
+            return stopping is not None
 
 
 RUNNING = Running()
 
 
 async def answer(request: web.Request) -> web.Response:
-    """{"node_id": …, "prompt_id": …} -> {"stopping": whether such a search runs}.
+    """Answer {"node_id": …, "prompt_id": …} with {"stopping": whether such a search runs}.
 
-    A server may run the searches of several people, whose nodes have the same ids: only who knows
-    the prompt's id may stop it."""
+    The prompt's id is needed, since a server may run the searches of several people.
+    """
     try:
         body = await request.json()
     except ValueError:
         body = None
-    given = body if isinstance(body, dict) else {}
-    node_id, prompt_id = given.get("node_id"), given.get("prompt_id")
+    fields = body if isinstance(body, dict) else {}
+    node_id, prompt_id = fields.get("node_id"), fields.get("prompt_id")
     if type(node_id) not in (str, int) or type(prompt_id) is not str or not prompt_id:
         error = (
-            f"A node_id and a prompt_id are wanted: got {brief(body)}, expected "
+            f"The request has no node_id or no prompt_id: got {brief(body)}, expected "
             '{"node_id": "12", "prompt_id": "…"}. GET /queue lists the prompts and their ids.'
         )
         return web.json_response({"error": error}, status=400)

@@ -1,4 +1,4 @@
-"""What a search had found when it was cancelled or failed, saved in the output folder."""
+"""Saves the best result of a cancelled or failed search in the output folder."""
 
 from __future__ import annotations
 
@@ -9,16 +9,14 @@ import logging
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 from comfy.cli_args import args
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
-from ...samplers.types import Particles, SearchEvent
-from ..host.aside import aside, cause
-from ..host.pictures import pixels
+from ..host.guard import cause, guard
+from ..host.image_bytes import pil_image
 from ..show.events import server
 from ..show.metadata import keep
 from ..show.output import stems, write
@@ -28,64 +26,49 @@ PREFIX = "flow_search/unfinished"
 log = logging.getLogger("flow_search")
 
 
-@dataclass(frozen=True)
-class Kept:
-    """A scored picture (1,…) on the CPU and its particle."""
-
-    particle: Particles
-    picture: Tensor
-    finished: bool
-
-    @property
-    def rank(self) -> tuple[bool, float]:
-        """Any finished picture is ahead: a preview decoder's rewards are not the full one's."""
-        return self.finished, float(self.particle.reward)
-
-
-def ahead(kept: Kept | None, event: SearchEvent, picture: Tensor | None) -> Kept | None:
-    """The event's best particle and its picture (None: all failed), if it is ahead of `kept`."""
-    if picture is None:
-        return None
-    best = event.particles[event.particles.best()]
-    found = Kept(best, picture, event.kind == "finish")
-    if kept is not None and found.rank <= kept.rank:
-        return None
-    return replace(found, picture=picture.to("cpu", copy=True))
-
-
-Part = tuple[Tensor, dict[str, Any]]  # pictures (N,H,W,3) of one search and its report
+Part = tuple[Tensor, dict[str, Any]]  # images (N,H,W,3) of one search, and its report
 
 
 def rescue(
     parts: Sequence[Part], error: BaseException | None, node_id: str, prompt_id: str | None
 ) -> tuple[bool, list[str]]:
-    """Save what there is and say in the log and in the error where, or why not.
+    """Save the parts, and add to the log and to the error where they are, or why not.
 
-    Raises nothing itself. Returns whether all of it was saved, there or in the temporary folder,
-    and the paths of the pictures.
+    Args:
+        parts: images and report of each search.
+        error: that ended the search; its message is extended.
+        node_id: execution id of the search node.
+        prompt_id: id of the prompt.
+
+    Returns:
+        Whether everything was saved (in the output folder or the temporary one), and the paths of
+        the images. Raises nothing.
     """
     saved: list[str] = []
     lost: list[str] = []
     whole = [_kept_somewhere(part, saved, lost, node_id, prompt_id) for part in parts]
-    lines = [f"Flow Search could not save what it had found {why}." for why in lost]
-    if found := [path for path in saved if path.endswith(".png")]:
-        lines.append(f"Flow Search saved the best picture so far: {', '.join(found)}")
+    lines = [f"Flow Search could not save the best image so far {why}." for why in lost]
+    if images := [path for path in saved if path.endswith(".png")]:
+        lines.append(f"Flow Search saved the best image so far: {', '.join(images)}")
     for line in lines:
         log.warning(line)
-    if lines and error is not None and error.args == (str(error),):  # its sentence is all of it
+    if lines and error is not None and error.args == (str(error),):  # it has a message only
         error.args = ("\n".join([str(error), *lines]),)
-    return all(whole), found
+    return all(whole), images
 
 
 def _kept_somewhere(
     part: Part, saved: list[str], lost: list[str], node_id: str, prompt_id: str | None
 ) -> bool:
-    """Add the files of a part to `saved`, and what was in the way to `lost`."""
+    """Save a part in the first folder that takes it.
+
+    Adds its paths to `saved`, and the reason to `lost` for each folder that fails.
+    """
     images = part[0]
     height, width = images.shape[1:3]
     places = {
         "in the output folder": lambda: stems(PREFIX, len(images), width, height),
-        "in the temporary folder": lambda: elsewhere(len(images)),
+        "in the temporary folder": lambda: temporary_stems(len(images)),
     }
     for place, names in places.items():
         before = len(saved)
@@ -95,13 +78,13 @@ def _kept_somewhere(
             return True
         except Exception as error:
             lost.append(f"{place} ({cause(error)})")
-        if len(saved) > before:  # some of it; more would not fit there, nor twice elsewhere
+        if len(saved) > before:  # partly saved: the rest would not fit, and nothing is saved twice
             return True
     return False
 
 
-def elsewhere(count: int) -> list[str]:
-    """Paths without suffix in a new folder of the system's own temporary one."""
+def temporary_stems(count: int) -> list[str]:
+    """Paths without suffix in a new folder inside the system's temporary folder."""
     folder = tempfile.mkdtemp(prefix="flow_search_")
     return [os.path.join(folder, f"unfinished_{number:05}") for number in range(1, count + 1)]
 
@@ -114,24 +97,24 @@ def save(
     names: Sequence[str],
     level: int = 4,
 ) -> Iterator[str]:
-    """Write the pictures, then the report beside the first; gives each path once it is there.
+    """Write the images, then the report under the first name. Yields each path after writing it.
 
     Args:
-        images: (N,H,W,3).
-        report: of the search that found them.
-        node_id: the search's node, whose report the workflow in the pictures has.
-        prompt_id: the prompt that runs, which the pictures have.
-        names: paths without suffix, one a picture.
-        level: how hard PNG packs, 0 to 9.
+        images: (N,H,W,3) in [0,1].
+        report: of the search.
+        node_id: execution id of the search node; its report is written into the workflow.
+        prompt_id: id of the running prompt, which is written into the images.
+        names: paths without suffix, one per image.
+        level: of PNG's compression, 0 to 9.
     """
     report, text = writable(report)
     info = None
     if not args.disable_metadata:
-        with aside("write the workflow into the saved picture"):
+        with guard("write the workflow into the saved image"):
             info = png_info(report, node_id, prompt_id)
     for name, image in zip(names, images, strict=True):
         file = io.BytesIO()
-        pixels(image).save(file, "PNG", pnginfo=info, compress_level=level)
+        pil_image(image).save(file, "PNG", pnginfo=info, compress_level=level)
         write(f"{name}.png", file.getvalue())
         yield f"{name}.png"
     write(f"{names[0]}.json", text.encode())
@@ -139,9 +122,15 @@ def save(
 
 
 def png_info(report: dict[str, Any], node_id: str, prompt_id: str | None) -> PngInfo:
-    """Prompt and workflow as SaveImage writes them, the report where a finished one would be."""
+    """The metadata of an image: prompt and workflow as SaveImage writes them, with the report.
+
+    Args:
+        report: of the search.
+        node_id: execution id of the search node.
+        prompt_id: id of the running prompt.
+    """
     texts: dict[str, Any] = {}
-    with aside("find the workflow of the running prompt"):
+    with guard("find the workflow of the running prompt"):
         prompt, extra = queued(prompt_id)
         texts = copy.deepcopy(extra) if isinstance(extra, dict) else {}
         if prompt is not None:
@@ -149,16 +138,16 @@ def png_info(report: dict[str, Any], node_id: str, prompt_id: str | None) -> Png
     keep(texts, node_id, report)
     info = PngInfo()
     for key, value in texts.items():
-        with aside(f"write {key} into the saved picture"):
+        with guard(f"write {key} into the saved image"):
             info.add_text(key, json.dumps(value))
     return info
 
 
 def queued(prompt_id: str | None) -> tuple[Any, Any]:
-    """The prompt that runs, and its `extra_pnginfo`; None where there is none."""
+    """The running prompt and its `extra_pnginfo`; None for what does not exist."""
     if server() is None:
         return None, None
     running, _ = server().prompt_queue.get_current_queue_volatile()
-    found = [(prompt, extra) for _, own_id, prompt, extra, *_ in running if own_id == prompt_id]
-    prompt, extra = found[0] if found else (None, {})
+    prompts = [(prompt, extra) for _, id_, prompt, extra, *_ in running if id_ == prompt_id]
+    prompt, extra = prompts[0] if prompts else (None, {})
     return prompt, extra.get("extra_pnginfo")

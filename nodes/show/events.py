@@ -1,4 +1,4 @@
-"""Live events of a search on the web socket. The only place that names the event."""
+"""Live events of a search on the web socket. Nothing else sends the pack's event."""
 
 from __future__ import annotations
 
@@ -10,28 +10,36 @@ from typing import Any
 
 from server import PromptServer
 
-from ..host.aside import aside
+from ..host.guard import guard
 
 EVENT = "flow_search.event"
 VERSION = 1
-INTERVAL = 0.1  # seconds between messages that carry nothing but proposals
-PICTURES = 0.25  # seconds between messages that carry pictures
-WAITING = 4  # pictures that wait for the next such message, the newest
+INTERVAL = 0.1  # seconds between messages that have proposals only
+PICTURES = 0.25  # seconds between messages with images
+WAITING = 4  # images that may wait for the next such message; older ones are dropped
 
 
 def server() -> Any:
-    """The host's server; None in a script."""
+    """The host's server, or None in a script."""
     return getattr(PromptServer, "instance", None)
 
 
 def client_id() -> str | None:
-    """The client that runs the prompt."""
+    """Id of the client that runs the prompt, or None."""
     return getattr(server(), "client_id", None)
 
 
 @dataclass(frozen=True)
 class Sender:
-    """Whose search it is: node (execution id), prompt, workflow, and which image of a batch."""
+    """What a search belongs to.
+
+    Args:
+        node_id: execution id of the search node.
+        prompt_id: id of the prompt.
+        workflow: id of the workflow.
+        image: place of the searched image in the batch, from 0.
+        images: number of images in the batch.
+    """
 
     node_id: str
     prompt_id: str | None = None
@@ -41,39 +49,56 @@ class Sender:
 
 
 class Events:
-    """Sends report rows of one search to the client that runs the prompt; proposals are bundled.
+    """Sends report rows of one search to the client that runs the prompt. Proposals are bundled.
 
-    A message: version, whose search it is, `kind` ("start", a kind of SearchEvent, and "done" with
-    `stopped` at the end, or "unfinished" with the files `saved`), `rows` of the trace that are new
-    or changed, `spent` of `budget`, and maybe `pictures`: [{"id", "jpeg": small, base64, "file":
-    larger, in the temp folder}]. "start" brings the reward's `maximum`, where it has one.
+    Each message has `version`, the fields of Sender, `kind`, `spent`, `budget`, and the `rows` of
+    the trace that are new or changed. It may have `pictures`: a list of {"id", "jpeg", "file"},
+    with a small JPEG in base64 and a larger file in the temp folder.
+
+    The first kind is "start", with the reward's `maximum` if it has one. Then come the kinds of
+    SearchEvent. The last is "done", with `stopped`, `best` and `start`. A search that was cancelled
+    or failed sends "unfinished" with the files `saved`.
     """
 
     def __init__(self, sender: Sender, clock: Callable[[], float] = time.monotonic) -> None:
         self.sender, self.clock = sender, clock
         self.rows: list[dict[str, Any]] = []
         self.pictures: dict[int, Callable[[], dict[str, Any]]] = {}
-        self.sent = self.shown = -math.inf
+        self.sent = self.pictured = -math.inf  # times of the last message, and with images
         self.logged: set[str] = set()
         self.budget = 0
 
     def start(
         self, method: str, sigmas: list[float], budget: int, maximum: float | None = None
     ) -> None:
-        """A search begins: what the client knew of this node is of an earlier one."""
+        """Announce a search. The client drops what it had of this node.
+
+        Args:
+            method: name of the search.
+            sigmas: times of the trajectory, falling.
+            budget: NFE.
+            maximum: highest value of the reward, if it has one.
+        """
         self.budget = budget
-        highest = {} if maximum is None else {"maximum": maximum}
-        self._flush("start", 0, budget, method=method, sigmas=sigmas, **highest)
+        limit = {} if maximum is None else {"maximum": maximum}
+        self._flush("start", 0, budget, method=method, sigmas=sigmas, **limit)
 
     def show(self, particle: int, make: Callable[[], dict[str, Any]]) -> None:
-        """Have a picture go out with one of the next messages; `make` is called then, or never."""
+        """Send an image with one of the next messages. `make` makes it then, or is never called."""
         self.pictures.pop(particle, None)
         self.pictures[particle] = make
         while len(self.pictures) > WAITING:
             del self.pictures[next(iter(self.pictures))]
 
     def send(self, kind: str, rows: list[dict[str, Any]], spent: int, budget: int) -> None:
-        """Queue copies of `rows`; anything but a proposal is sent at once with what waits."""
+        """Queue copies of rows. All kinds but "propose" send at once everything that waits.
+
+        Args:
+            kind: of the SearchEvent.
+            rows: of the trace.
+            spent: NFE so far.
+            budget: NFE.
+        """
         self.rows += [dict(row) for row in rows]
         if kind == "propose" and self.clock() - self.sent < INTERVAL:
             return
@@ -88,18 +113,22 @@ class Events:
         best: int,
         start: int,
     ) -> None:
-        """The search has ended: the last message, with all that waits.
+        """Send the last message, with everything that waits.
 
         Args:
+            rows: of the trace, new or changed.
+            spent: NFE in all.
+            budget: NFE.
+            stopped: why the search ended.
             best: id of the particle that is the result.
-            start: id of the start that it descends from.
+            start: id of the start of that particle.
         """
         self.rows += [dict(row) for row in rows]
-        self.shown = -math.inf
+        self.pictured = -math.inf
         self._flush("done", spent, budget, stopped=stopped, best=best, start=start)
 
     def unfinished(self, saved: list[dict[str, str]], spent: int) -> None:
-        """The search was cancelled or failed; `saved` are the pictures that were kept of it."""
+        """Send that the search was cancelled or failed, and the files of its saved images."""
         self.pictures = {}
         self._flush("unfinished", spent, self.budget, saved=saved)
 
@@ -110,11 +139,11 @@ class Events:
         self.rows, self.sent = [], now
         if server() is None:
             return
-        if self.pictures and now - self.shown >= PICTURES:
-            waiting, self.pictures, self.shown = self.pictures, {}, now
+        if self.pictures and now - self.pictured >= PICTURES:
+            waiting, self.pictures, self.pictured = self.pictures, {}, now
             message["pictures"] = []
             for make in waiting.values():
-                with aside("make a picture for the panel", self.logged):
+                with guard("make an image for the panel", self.logged):
                     message["pictures"].append(make())
-        with aside("send an event to the browser", self.logged):
+        with guard("send an event to the browser", self.logged):
             server().send_sync(EVENT, message, client_id())

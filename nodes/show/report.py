@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...samplers.purse import Purse
-from ...samplers.run import Outcome
+from ...samplers.rules import Outcome
 from ...samplers.types import SCORED, Particles, SearchEvent
 from ..json_values import parse, short
 from .report_format import BATCH, CAUSES, ENTRIES, check_report
@@ -23,11 +23,16 @@ def number(value: float) -> float | None:
 
 @dataclass
 class Trace:
-    """One row a scored particle, in the order evaluated; `first` is the search's first step.
+    """One row for each scored particle, in the order of their evaluation.
 
-    `failed` tells by id why a particle has no score: the task's own book. With a watchdog the
-    rows are `watched`: they have the entry that it fills in, null where it has no score. `quota`,
-    in the rows of particles that a path with a quota moved to, is what it may try from there.
+    Args:
+        times: model times of the sigmas.
+        first: the search's first step among them.
+        failed: by id why a particle has no score; the task fills it in.
+        watched: rows have an entry for a watchdog, null where it gave no score.
+        spent: NFE up to the last event.
+        rows: the trace.
+        by_id: its rows by particle id.
     """
 
     times: list[float]
@@ -39,7 +44,7 @@ class Trace:
     by_id: dict[int, dict[str, Any]] = field(default_factory=dict)
 
     def add(self, event: SearchEvent) -> list[dict[str, Any]]:
-        """Record an event; returns the rows it added or changed."""
+        """Record an event; returns the rows that it added or changed."""
         if event.kind not in SCORED:
             moved = [self.by_id[int(i)] for i in event.particles.ids]
             for row in moved:
@@ -48,25 +53,25 @@ class Trace:
                     row["quota"] = event.quota
             return moved
         count = len(event.particles)
-        each = 0 if event.kind == "finish" else (event.spent - self.spent) // count
-        rows = [self._row(event, i, event.spent - (count - 1 - i) * each) for i in range(count)]
+        price = 0 if event.kind == "finish" else (event.spent - self.spent) // count
+        rows = [self._row(event, i, event.spent - (count - 1 - i) * price) for i in range(count)]
         self.spent = event.spent
         self.rows += rows
         self.by_id |= {row["id"]: row for row in rows}
         return rows
 
     def _row(self, event: SearchEvent, i: int, nfe: int) -> dict[str, Any]:
-        one: Particles = event.particles[i]
-        parent, step = int(one.parents), self.first + int(one.steps)
+        particle: Particles = event.particles[i]
+        parent, step = int(particle.parents), self.first + int(particle.steps)
         step = len(self.times) - 1 if event.kind == "finish" else step
         row = {
-            "id": int(one.ids),
+            "id": int(particle.ids),
             "parent": parent if parent >= 0 else None,
-            "path": int(one.paths),
+            "path": int(particle.paths),
             "step": step,
             "t": self.times[step],
             "kind": event.kind,
-            "reward": number(float(one.reward)),
+            "reward": number(float(particle.reward)),
             "accepted": False,
             "nfe": nfe,
         }
@@ -80,7 +85,7 @@ class Trace:
 
 
 def read(text: str) -> list[dict[str, Any]]:
-    """The reports in a search node's text: one for each latent of the batch, each checked whole.
+    """The reports in a search node's text, one for each latent of the batch.
 
     Raises:
         ValueError: one sentence, for a text that is no report.
@@ -89,40 +94,45 @@ def read(text: str) -> list[dict[str, Any]]:
 
 
 def reports_in(report: Any) -> list[dict[str, Any]]:
-    """The same of a value that was read before."""
-    found = report.get("version") if isinstance(report, dict) else None
-    if type(found) is not int or found != VERSION or "trace" not in report:
+    """The reports in a parsed JSON value, each checked whole.
+
+    Raises:
+        ValueError: one sentence, for a value that is no report.
+    """
+    version = report.get("version") if isinstance(report, dict) else None
+    if type(version) is not int or version != VERSION or "trace" not in report:
         raise ValueError(
-            f"A text of version {short(found)} was given, wanted the report of a search node, "
-            f"version {VERSION}."
+            f"This is not the report of a search node: got version {short(version)}, expected "
+            f"version {VERSION} with a trace."
         )
     reports = report.get("batch", [report])
     if not isinstance(reports, list) or not 1 <= len(reports) <= BATCH:
         count = f"{len(reports)} entries" if isinstance(reports, list) else short(reports)
         raise ValueError(f"Report entry batch: got {count}, expected 1 to {BATCH} reports.")
-    named = [one for one in reports if isinstance(one, dict)]
-    if lost := [name for name in ENTRIES if any(name not in one for one in named)]:
+    whole = [entry for entry in reports if isinstance(entry, dict)]
+    if missing := [name for name in ENTRIES if any(name not in entry for entry in whole)]:
         raise ValueError(
-            f"A report without {', '.join(lost)} was given, wanted it as a search node gave it."
+            f"The report is not complete: got none of {', '.join(missing)}, expected every entry "
+            "that a search node writes."
         )
-    for i, one in enumerate(reports):
-        check_report(one, f"batch[{i}]" if "batch" in report else "")
+    for i, entry in enumerate(reports):
+        check_report(entry, f"batch[{i}]" if "batch" in report else "")
     return reports
 
 
 def decoded(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows of an event that came to the decoder, in its order."""
+    """The rows of an event whose particles were decoded, in that order."""
     return [row for row in rows if row.get("failed") != "network"]
 
 
 def all_failed(rows: list[dict[str, Any]]) -> str:
-    """The sentence for a search whose candidates all failed, or all those that it finished."""
-    sound = any("failed" not in row for row in rows)
-    lost = [r for r in rows if "failed" in r and (not sound or r["kind"] == "finish")]
-    which = "finished candidates" if sound else "candidates"
+    """The error for a search whose particles all failed, or all those that it finished."""
+    scored = any("failed" not in row for row in rows)
+    failed = [r for r in rows if "failed" in r and (not scored or r["kind"] == "finish")]
+    which = "finished particles" if scored else "particles"
     return (
-        f"All {len(lost)} {which} failed, the first because {CAUSES[lost[0]['failed']]}; wanted "
-        "at least one with a finite score."
+        f"All {len(failed)} {which} failed, expected at least one with a finite score. The first "
+        f"failed because {CAUSES[failed[0]['failed']]}."
     )
 
 
@@ -136,14 +146,20 @@ def report(
     outcome: Outcome,
     watchdog: Purse | None = None,
 ) -> dict[str, Any]:
-    """The report as a JSON-ready dictionary; `watchdog` is what that spent."""
+    """The report as a JSON-ready dictionary.
+
+    Args:
+        method: its key in the registry.
+        seed: of the noise.
+        settings: report entries of all inputs.
+        budget: NFE, seconds and target that limited the search.
+        purse: what it spent.
+        trace: its rows.
+        outcome: its best particles and why it stopped.
+        watchdog: what a watchdog spent.
+    """
     rows = [trace.by_id[int(p.ids)] for p in outcome.top]
     top = [{k: row[k] for k in ("id", "path", "reward", "watchdog") if k in row} for row in rows]
-    beside = {}
-    if watchdog is not None:
-        counts = {"decodes": watchdog.counts["decodes"], "rewards": watchdog.counts["rewards"]}
-        seconds = {part: watchdog.seconds[part] for part in ("decode", "reward")}
-        beside = {"watchdog": counts | {"seconds": seconds}}
     return {
         "version": VERSION,
         "method": method,
@@ -151,18 +167,7 @@ def report(
         "settings": settings,
         "sigmas": trace.times,
         "budget": budget,
-        "spent": {
-            "nfe": purse.nfe,
-            "network_calls": purse.network_calls,
-            "decodes": purse.counts["decodes"],
-            "frames": purse.counts["frames"],
-            "rewards": purse.counts["rewards"],
-            "seconds": {"total": purse.elapsed, **purse.seconds},
-            "gradients": purse.counts["gradients"],
-            **({"check_nfe": purse.checked} if purse.checked else {}),
-            **({"fallbacks": purse.counts["fallbacks"]} if purse.counts["fallbacks"] else {}),
-            **beside,
-        },
+        "spent": spent(purse, watchdog),
         "stopped": outcome.stopped,
         "best": {**top[0], "nfe": trace.by_id[top[0]["id"]]["nfe"]},
         "top": top,
@@ -170,8 +175,34 @@ def report(
     }
 
 
+def spent(purse: Purse, watchdog: Purse | None) -> dict[str, Any]:
+    """What a search and its watchdog spent, as the report has it."""
+    entries: dict[str, Any] = {
+        "nfe": purse.nfe,
+        "network_calls": purse.network_calls,
+        "decodes": purse.counts["decodes"],
+        "frames": purse.counts["frames"],
+        "rewards": purse.counts["rewards"],
+        "seconds": {"total": purse.elapsed, **purse.seconds},
+        "gradients": purse.counts["gradients"],
+    }
+    optional = {"check_nfe": purse.checked, "fallbacks": purse.counts["fallbacks"]}
+    entries |= {name: count for name, count in optional.items() if count}
+    if watchdog is not None:
+        counts = {name: watchdog.counts[name] for name in ("decodes", "rewards")}
+        seconds = {part: watchdog.seconds[part] for part in ("decode", "reward")}
+        entries["watchdog"] = counts | {"seconds": seconds}
+    return entries
+
+
 def unspent(stopped: str, nfe: int, budget: int) -> list[str]:
-    """The sentence for a search that its budget stopped with a tenth of it or more left."""
+    """The warning for a search that its budget stopped with a tenth of it or more left.
+
+    Args:
+        stopped: why the search ended.
+        nfe: spent.
+        budget: NFE.
+    """
     if stopped != "budget" or nfe > 0.9 * budget:
         return []
     return [
@@ -180,21 +211,22 @@ def unspent(stopped: str, nfe: int, budget: int) -> list[str]:
     ]
 
 
-def describe_winners(told: dict[str, Any], root: Callable[[int], int]) -> None:
+def describe_winners(report: dict[str, Any], root: Callable[[int], int]) -> None:
     """Add to each winner of a report the `start` that it descends from.
 
-    One that is returned as it was scored, because its finish was worth less, also gets the
-    `finish_reward` of that.
+    A winner that is returned unfinished, because its finish scored less, also gets the
+    `finish_reward`.
 
     Args:
+        report: changed in place.
         root: id of a particle -> id of its start.
     """
-    rows = {row["id"]: row for row in told["trace"]}
+    rows = {row["id"]: row for row in report["trace"]}
     finishes: dict[int, dict[str, Any]] = {}
-    for row in told["trace"]:
+    for row in report["trace"]:
         if row["kind"] == "finish":
             finishes.setdefault(row["parent"], row)
-    for winner in (told["best"], *told["top"]):
+    for winner in (report["best"], *report["top"]):
         winner["start"] = root(winner["id"])
         row = rows[winner["id"]]
         judged_again = row["kind"] == "finish" and finishes[row["parent"]] is not row

@@ -1,7 +1,7 @@
-"""What a report is made of: each entry with its type and range (contract: version 1).
+"""The format of a report: each entry with its type and range (version 1).
 
-The writer's tests and every reader use this one description. Entries that are not named here are
-allowed, so that newer reports can be read, within the bounds of json_values.
+The tests of the writer and all readers use this description. Other entries are allowed within the
+limits of json_values, so that newer reports can be read.
 """
 
 from __future__ import annotations
@@ -10,29 +10,38 @@ from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any
 
-from ...samplers.replay import origins
+from ...samplers.lineage import origins
 from ...samplers.types import SCORED
 from ..json_values import WHOLE, at, short, written
 
-Check = Callable[[Any, str], None]  # (value, what it is called) -> None, or ValueError
+Check = Callable[[Any, str], None]  # (value, its name) -> None, or raises ValueError
 
 IDS = (1 << 31) - 1
 SIGMAS = 100_000
 BATCH = 4096  # the host's largest batch
 LOOKAHEAD = 10_000
 COLUMNS = 64  # names in the rows of a trace
-CAUSES = {
+CAUSES = {  # of a failed particle
     "network": "the network's prediction was not finite",
-    "decode": "the decoded picture was not finite",
+    "decode": "the decoded image was not finite",
     "reward": "the reward was not a finite number",
 }
 
 
 def wrong(name: str, value: Any, expected: str) -> ValueError:
+    """The error for an entry that is not as expected.
+
+    Args:
+        name: of the entry.
+        value: of the entry.
+        expected: the type and range that it should have.
+    """
     return ValueError(f"Report entry {name}: got {short(value)}, expected {expected}.")
 
 
 def whole(low: int, high: int) -> Check:
+    """A whole number."""
+
     def check(value: Any, name: str) -> None:
         if type(value) is not int or not low <= value <= high:
             raise wrong(name, value, f"a whole number from {low} to {high}")
@@ -41,6 +50,8 @@ def whole(low: int, high: int) -> Check:
 
 
 def real(low: float, high: float) -> Check:
+    """A number."""
+
     def check(value: Any, name: str) -> None:
         if type(value) not in (int, float) or not low <= value <= high:
             raise wrong(name, value, f"a number from {low:g} to {high:g}")
@@ -49,6 +60,8 @@ def real(low: float, high: float) -> Check:
 
 
 def word(most: int) -> Check:
+    """A text in one line."""
+
     def check(value: Any, name: str) -> None:
         if not isinstance(value, str) or len(value) > most or not value.isprintable():
             raise wrong(name, value, f"a text in one line of at most {most} characters")
@@ -56,26 +69,34 @@ def word(most: int) -> Check:
     return check
 
 
-def one_of(*known: Any) -> Check:
+def one_of(*choices: Any) -> Check:
+    """One of some values."""
+
     def check(value: Any, name: str) -> None:
-        if not any(type(value) is type(one) and value == one for one in known):
-            raise wrong(name, value, f"one of {', '.join(map(repr, known))}")
+        if not any(type(value) is type(choice) and value == choice for choice in choices):
+            raise wrong(name, value, f"one of {', '.join(map(repr, choices))}")
 
     return check
 
 
-def maybe(own: Check) -> Check:
-    """`own`, or null."""
+def maybe(inner: Check) -> Check:
+    """`inner`, or null."""
 
     def check(value: Any, name: str) -> None:
         if value is not None:
-            own(value, name)
+            inner(value, name)
 
     return check
 
 
-def each(own: Check, least: int, most: int) -> Check:
-    """A list of `least` to `most` entries."""
+def each(inner: Check, least: int, most: int) -> Check:
+    """A list.
+
+    Args:
+        inner: check of each entry.
+        least: minimum number of entries.
+        most: maximum number of entries.
+    """
 
     def check(value: Any, name: str) -> None:
         if not isinstance(value, list):
@@ -84,30 +105,30 @@ def each(own: Check, least: int, most: int) -> Check:
             raise ValueError(
                 f"Report entry {name}: got {len(value)} entries, expected {least} to {most}."
             )
-        for i, one in enumerate(value):
-            own(one, f"{name}[{i}]")
+        for i, entry in enumerate(value):
+            inner(entry, f"{name}[{i}]")
 
     return check
 
 
 def record(needed: Mapping[str, Check], optional: Mapping[str, Check] | None = None) -> Check:
-    """An object; what it names beyond the two is any JSON within bounds."""
-    known = {**needed, **(optional or {})}
+    """An object with needed and optional entries. Other entries are any JSON within the limits."""
+    checks = {**needed, **(optional or {})}
 
     def check(value: Any, name: str) -> None:
         if not isinstance(value, dict):
             raise wrong(name, value, "an object of named entries")
         if missing := [key for key in needed if key not in value]:
-            raise ValueError(f"Report entry {name}: {', '.join(missing)} missing, expected there.")
+            raise wrong(name, value, f"an object with {', '.join(missing)}")
         for key, entry in value.items():
-            known.get(key, written)(entry, at(name, key))
+            checks.get(key, written)(entry, at(name, key))
 
     return check
 
 
 COUNT = whole(0, WHOLE)
 ID = whole(0, IDS)
-REWARD = real(-1e300, 1e300)  # differences of two stay finite
+REWARD = real(-1e300, 1e300)  # the difference of two stays finite
 SECONDS = real(0.0, 1e12)
 TIME = real(0.0, 1.0)
 FLAG = one_of(True, False)
@@ -172,10 +193,10 @@ ENTRIES = tuple(NEEDED)
 
 
 def check_report(report: Any, name: str = "") -> None:
-    """Raise ValueError, one sentence, unless `report` is what a search may have written.
+    """Raise a ValueError unless a search can have written this report.
 
-    The entries have their types and ranges; ids are unique and those of parents earlier; times
-    fall; there are no more rows than were paid for; and the winners are in the trace.
+    Entries have their types and ranges. Ids are unique, parents have smaller ids, and times fall.
+    There are no more rows than the NFE paid for, and the results are in the trace.
     """
     REPORT(report, name)
     _check_times(report["sigmas"], at(name, "sigmas"))
@@ -192,7 +213,7 @@ def check_report(report: Any, name: str = "") -> None:
 def _check_times(sigmas: list[float], name: str) -> None:
     for i, (t, s) in enumerate(pairwise(sigmas), 1):
         if s >= t:
-            raise wrong(f"{name}[{i}]", s, f"less than {t:g} before it")
+            raise wrong(f"{name}[{i}]", s, f"less than the {t:g} before it")
 
 
 def _check_winner(winner: dict[str, Any], by_id: dict[int, Any], name: str) -> None:
@@ -208,23 +229,23 @@ def _check_trace(report: dict[str, Any], name: str) -> dict[int, dict[str, Any]]
     """The rows by id."""
     rows, spent, last = report["trace"], report["spent"]["nfe"], len(report["sigmas"]) - 1
     paid = sum(row["kind"] != "finish" for row in rows)
-    if paid > spent or len(rows) - paid > 2 * paid:  # one may be finished, and judged unfinished
+    if paid > spent or len(rows) - paid > 2 * paid:  # a finish may add a second row
         raise ValueError(
-            f"Report entry {name}: got {paid} rows and {len(rows) - paid} of finished particles, "
-            f"expected at most one for each of {spent} NFE and two finished ones for each."
+            f"Report entry {name}: got {paid} rows, {len(rows) - paid} finishes and {spent} NFE, "
+            "expected at most one row per NFE, two finishes per row."
         )
     by_id: dict[int, dict[str, Any]] = {}
     columns: set[str] = set()
     for i, row in enumerate(rows):
         where = f"{name}[{i}]"
         if row["id"] in by_id:
-            raise wrong(f"{where}.id", row["id"], "an id that no row before has")
+            raise wrong(f"{where}.id", row["id"], "an id that no earlier row has")
         if row["parent"] is not None and row["parent"] >= row["id"]:
             raise wrong(f"{where}.parent", row["parent"], f"an id below {row['id']}, or null")
         if row["step"] > last:
             raise wrong(f"{where}.step", row["step"], f"at most {last}, the last of sigmas")
         if row["nfe"] > spent:
-            raise wrong(f"{where}.nfe", row["nfe"], f"at most {spent}, what was spent")
+            raise wrong(f"{where}.nfe", row["nfe"], f"at most {spent}, the NFE spent")
         by_id[row["id"]] = row
         columns.update(row)
     if len(columns) > COLUMNS:

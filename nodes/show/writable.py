@@ -1,4 +1,4 @@
-"""Any value as JSON: what cannot be written is left out, the rest is not lost with it."""
+"""Any value as JSON. Parts that JSON cannot hold are replaced, so that the rest is not lost."""
 
 from __future__ import annotations
 
@@ -7,33 +7,34 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from ..host.aside import aside
+from ..host.guard import guard
 
-DEPTH = 32  # of lists and dictionaries; what is deeper is left out
-LARGEST = 1 << 1024  # of integers; Python refuses to print one of more than 4300 digits
+DEPTH = 32  # levels of lists and dictionaries; deeper values become null
+LARGEST = 1 << 1024  # limit of integers: Python refuses to print more than 4300 digits
 
 
 def writable(value: Any, name: str = "report", logged: set[str] | None = None) -> tuple[Any, str]:
-    """A value and its JSON. One that JSON cannot hold comes back reduced, with a line in the log.
+    """A value and its JSON. If JSON cannot hold it, both are of `plain(value)`, with a log line.
 
     Args:
-        value: what is to be written.
-        name: what the log calls it.
-        logged: what was logged already, and is not again.
+        value: to write.
+        name: of the value in the log.
+        logged: tasks whose failure has been logged and is not logged again.
     """
     try:
         return value, json.dumps(value, allow_nan=False)
     except Exception:
-        with aside(f"write all of the {name} as JSON", logged):
+        with guard(f"write all of the {name} as JSON", logged):
             raise
         reduced = plain(value)
         return reduced, json.dumps(reduced, allow_nan=False)
 
 
 def plain(value: Any, depth: int = DEPTH) -> Any:
-    """What JSON can hold of a value: null for a number that is not finite, a class for its object.
+    """The parts of a value that JSON can hold.
 
-    A single number of NumPy or torch is that number.
+    A number that is not finite becomes null. An object becomes the name of its class. A scalar of
+    NumPy or torch becomes a Python number.
     """
     if value is None or isinstance(value, (bool, str)):
         return value
@@ -44,9 +45,9 @@ def plain(value: Any, depth: int = DEPTH) -> Any:
     if depth == 0:
         return None
     if isinstance(value, Mapping):
-        return {str(key): plain(each, depth - 1) for key, each in value.items()}
+        return {str(key): plain(entry, depth - 1) for key, entry in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [plain(each, depth - 1) for each in value]
+        return [plain(entry, depth - 1) for entry in value]
     if getattr(value, "ndim", None) == 0 and callable(getattr(value, "item", None)):
         return plain(value.item(), depth - 1)
     return f"<{type(value).__name__}>"

@@ -1,1 +1,1 @@
-"""Rewards of clips."""
+"""Rewards for videos."""

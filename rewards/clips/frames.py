@@ -1,4 +1,4 @@
-"""Clips, (B, T, H, W, 3) in [0, 1]: their frames, and how a reward of pictures scores them."""
+"""Videos (B, T, H, W, 3) in [0, 1]: their frames, and how a reward for images scores them."""
 
 from dataclasses import field
 
@@ -8,49 +8,68 @@ from ..types import ReadsClips, Scorer, check_batch
 
 
 def frames_setting() -> int:
-    """The setting ``frames`` of a reward of clips."""
+    """The setting `frames` of a reward for videos."""
     tooltip = (
-        "Frames looked at, evenly spaced, the first and the last among them (1: the middle one). "
-        "More cost more; 0 takes all."
+        "Evenly spaced frames to score, with the first and the last (1: only the middle). More "
+        "cost more. 0 scores all."
     )
     return field(default=8, metadata={"min": 0, "max": 10_000, "step": 1, "tooltip": tooltip})
 
 
 def reads_clips(scorer: Scorer) -> bool:
-    """Whether ``scorer`` takes whole clips."""
+    """Whether `scorer` scores whole videos."""
     return isinstance(scorer, ReadsClips) and scorer.clips
 
 
 def as_clips(images: torch.Tensor, prompts: list[str]) -> torch.Tensor:
-    """Clips as they are, pictures (B, H, W, 3) as clips of one frame; ValueError if neither."""
+    """Videos unchanged, images (B, H, W, 3) as videos of one frame; ValueError for other shapes."""
     if images.ndim != 5:
         check_batch(images, prompts)
         return images[:, None]
     if images.shape[1] == 0:
-        raise ValueError(f"clips of shape {tuple(images.shape)}: at least one frame wanted")
+        raise ValueError(
+            f"The video has no frames: got shape {tuple(images.shape)}, expected at least one "
+            "frame."
+        )
     check_batch(images[:, 0], prompts)
     return images
 
 
-def evenly_spaced(clips: torch.Tensor, count: int) -> torch.Tensor:
-    """``count`` frames of each clip, evenly spaced; all of them if it has no more, or for 0."""
-    length = clips.shape[1]
+def evenly_spaced(videos: torch.Tensor, count: int) -> torch.Tensor:
+    """`count` evenly spaced frames of each video; all frames if `count` is 0 or too large."""
+    length = videos.shape[1]
     if count == 0 or count >= length:
-        return clips
+        return videos
     if count == 1:
-        return clips[:, length // 2 : length // 2 + 1]
-    return clips[:, [round(i * (length - 1) / (count - 1)) for i in range(count)]]
+        return videos[:, length // 2 : length // 2 + 1]
+    return videos[:, [round(i * (length - 1) / (count - 1)) for i in range(count)]]
 
 
-def frame_scores(scorer: Scorer, clips: torch.Tensor, prompts: list[str]) -> torch.Tensor:
-    """(B, T) scores of single frames."""
-    count, length = clips.shape[:2]
-    asked = [prompt for prompt in prompts for _ in range(length)]
-    return scorer.score(clips.flatten(0, 1), asked).view(count, length)
+def frame_scores(scorer: Scorer, videos: torch.Tensor, prompts: list[str]) -> torch.Tensor:
+    """Score each frame as an image.
+
+    Args:
+        scorer: a scorer of images.
+        videos: (B, T, H, W, 3) in [0, 1].
+        prompts: B prompts.
+
+    Returns: scores (B, T).
+    """
+    count, length = videos.shape[:2]
+    repeated = [prompt for prompt in prompts for _ in range(length)]
+    return scorer.score(videos.flatten(0, 1), repeated).view(count, length)
 
 
 def score_any(scorer: Scorer, images: torch.Tensor, prompts: list[str]) -> torch.Tensor:
-    """(B,) scores of pictures or clips; a reward of pictures scores a clip by its frames' mean."""
+    """Score images or videos. A reward for images scores a video by the mean over its frames.
+
+    Args:
+        scorer: a scorer of images or videos.
+        images: (B, H, W, 3) or (B, T, H, W, 3) in [0, 1].
+        prompts: B prompts.
+
+    Returns: scores (B,).
+    """
     if images.ndim == 5 and not reads_clips(scorer):
         return frame_scores(scorer, as_clips(images, prompts), prompts).mean(1)
     return scorer.score(images, prompts)

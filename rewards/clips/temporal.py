@@ -1,11 +1,11 @@
-"""Temporal consistency: how alike the frames of a clip are, by the image tower of a CLIP model.
+"""Temporal consistency: how similar the frames of a video are, by a CLIP model's image tower.
 
     score = 1/(K-1) sum_{t=2..K} 1/2 (cos(f_1, f_t) + cos(f_(t-1), f_t))
 
-f_t is the projected CLIP embedding of frame t of K evenly spaced ones: background consistency of
-VBench (Huang et al., arXiv 2311.17982), without its cut of negative cosines at 0, which would stop
-the gradient. In [-1, 1], about 0.9 to 1 in practice, 1 for a clip that stands still and so for a
-picture. Needs no prompt. Scores compare at equal K only: frames further apart are less alike.
+f_t is the projected CLIP embedding of frame t of K evenly spaced frames. This is the background
+consistency of VBench (Huang et al., arXiv 2311.17982). VBench also sets negative cosines to 0,
+which would stop the gradient. In [-1, 1], about 0.9 to 1 in practice; 1 for a still video or an
+image. Needs no prompt. Compare scores only at equal K: frames further apart are less similar.
 """
 
 from dataclasses import dataclass, field
@@ -16,14 +16,14 @@ import torch.nn.functional as F
 
 from ..files.fitting import Fitting
 from ..likeness.clip_checkpoint import IMAGE_TOWER, load_image_model
-from ..likeness.clip_pixels import clip_pixels, nan_shows
+from ..likeness.clip_pixels import clip_pixels, nan_where_not_finite
 from ..types import Files
 from .frames import as_clips, evenly_spaced, frames_setting
 
 if TYPE_CHECKING:
     from transformers import CLIPVisionModelWithProjection
 
-AT_ONCE = 8  # frames through the tower
+AT_ONCE = 8  # frames per call of the tower
 
 
 def consistency(features: torch.Tensor) -> torch.Tensor:
@@ -31,70 +31,70 @@ def consistency(features: torch.Tensor) -> torch.Tensor:
     if features.shape[1] == 1:
         features = features.expand(-1, 2, -1)
     first = F.cosine_similarity(features[:, :1], features[:, 1:], dim=-1)
-    before = F.cosine_similarity(features[:, :-1], features[:, 1:], dim=-1)
-    return (0.5 * (first + before)).mean(1)
+    previous = F.cosine_similarity(features[:, :-1], features[:, 1:], dim=-1)
+    return (0.5 * (first + previous)).mean(1)
 
 
 @dataclass(frozen=True)
 class TemporalScorer:
-    """Scores clips; they are brought to the device of ``module`` a few frames at a time."""
+    """Scores videos of `frames` frames on the device of `module`, a few frames at a time."""
 
     module: "CLIPVisionModelWithProjection"
     frames: int
     clips: ClassVar[bool] = True
 
     def check(self, prompt: str) -> None:
-        """Any prompt will do."""
+        """Accept any prompt: it is not read."""
 
     def score(self, images: torch.Tensor, prompts: list[str]) -> torch.Tensor:
-        """Clips (B, T, H, W, 3) or pictures (B, H, W, 3) -> (B,) float32."""
-        clips = as_clips(images, prompts)
+        """Videos (B, T, H, W, 3) or images (B, H, W, 3) -> (B,) float32."""
+        videos = as_clips(images, prompts)
         if not prompts:
             return images.new_zeros(0, dtype=torch.float32)
-        seen = evenly_spaced(clips, self.frames)
-        features = torch.cat([self._features(rows) for rows in seen.flatten(0, 1).split(AT_ONCE)])
-        return nan_shows(consistency(features.view(*seen.shape[:2], -1)), clips)
+        frames = evenly_spaced(videos, self.frames)
+        features = torch.cat([self._features(rows) for rows in frames.flatten(0, 1).split(AT_ONCE)])
+        scores = consistency(features.view(*frames.shape[:2], -1))
+        return nan_where_not_finite(scores, videos)
 
     def _features(self, images: torch.Tensor) -> torch.Tensor:
-        """Embeddings (B, D) of pictures (B, H, W, 3)."""
+        """Embeddings (B, D) of images (B, H, W, 3)."""
         weight = self.module.visual_projection.weight
-        shown = images.to(weight.device, torch.float32)
-        pixels = clip_pixels(shown, self.module.config.image_size).to(weight.dtype)
+        images = images.to(weight.device, torch.float32)
+        pixels = clip_pixels(images, self.module.config.image_size).to(weight.dtype)
         return self.module(pixel_values=pixels).image_embeds.float()
 
 
 @dataclass(frozen=True)
 class TemporalConsistency:
-    """Settings of the temporal consistency."""
+    """Settings of Temporal Consistency."""
 
     title: ClassVar[str] = "Temporal Consistency (video)"
     description: ClassVar[str] = (
-        "How alike the frames of a clip are, by the image half of a local CLIP model. A clip that "
-        "stands still scores best: combine it with a reward of the pictures."
+        "How similar the frames of a video are, by the image tower of a local CLIP model. A still "
+        "video scores best: combine it with the reward video."
     )
     gradient: ClassVar[bool] = True
 
     checkpoint: str = field(
         default="",
         metadata={
-            "tooltip": "Folder or file of the CLIP model, or of its image half alone, under "
-            "models/rewards.",
-            "checkpoint": Fitting(IMAGE_TOWER.fits, IMAGE_TOWER.wanted),
+            "tooltip": "Folder or file of a CLIP model or its image tower, under models/rewards.",
+            "checkpoint": Fitting(IMAGE_TOWER.fits, IMAGE_TOWER.expected),
         },
     )
     frames: int = frames_setting()
     activation: str = field(
         default="auto",
         metadata={
-            "tooltip": "As for the CLIP score: auto takes the folder's own, or of a single file "
-            "the likely one. LAION's models need gelu, OpenAI's, MetaCLIP and DFN quick_gelu.",
+            "tooltip": "auto uses the folder's setting, or guesses it for a single file. LAION's "
+            "models need gelu. OpenAI's, MetaCLIP and DFN need quick_gelu.",
             "choices": ("auto", "quick_gelu", "gelu"),
             "advanced": True,
         },
     )
 
     def load(self, files: Files | None = None) -> TemporalScorer:
-        """Nothing but the image half is kept."""
+        """Load only the image tower."""
         files = files or Files()
         model = load_image_model(files.find(self.checkpoint), self.activation)
         return TemporalScorer(model.to(files.dtype(torch.float16)), self.frames)

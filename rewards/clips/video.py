@@ -1,12 +1,12 @@
-"""Video by a reward of pictures: scores of a clip's frames, pooled.
+"""Video: scores a video by a reward for images, applied to its frames and pooled.
 
     mean       m = (1/K) sum_t r_t
     minimum    min_t r_t
     steady     m - lambda sqrt((1/K) sum_t (r_t - m)^2)
 
-r_t is what the connected reward gives frame t of K evenly spaced ones. Range, units and direction
-are that reward's, but that steady may fall below its least score. A picture is a clip of one frame.
-Differentiable in the frames where the connected reward is.
+r_t is the connected reward's score of frame t of K evenly spaced frames. Range, unit and direction
+are those of that reward; only steady can fall below its lowest score. An image is a video of one
+frame. Differentiable in the frames where the connected reward is.
 """
 
 from dataclasses import dataclass, field, replace
@@ -22,20 +22,35 @@ MEAN, MINIMUM, STEADY = "mean", "minimum", "steady"
 
 
 def pooled(scores: torch.Tensor, pooling: str, weight: float) -> torch.Tensor:
-    """Scores (B, K) of frames -> (B,); a NaN among them gives NaN."""
+    """Scores of frames -> scores of videos; a NaN among them gives NaN.
+
+    Args:
+        scores: (B, K).
+        pooling: "mean", "minimum" or "steady".
+        weight: factor of the standard deviation, only for "steady".
+
+    Returns: (B,).
+    """
     if pooling == MINIMUM:
         return scores.amin(1)
     mean = scores.mean(1)
     if pooling == MEAN:
         return mean
-    # A norm, unlike the root of a variance, has a gradient (0) where all frames score the same.
+    # Unlike the root of a variance, a norm has a gradient (0) where all frames score the same.
     deviation = torch.linalg.vector_norm(scores - mean[:, None], dim=1) / scores.shape[1] ** 0.5
     return mean - weight * deviation
 
 
 @dataclass(frozen=True)
 class VideoScorer:
-    """Scores clips frame by frame with ``scorer``, which is a reward of pictures."""
+    """Scores videos frame by frame.
+
+    Args:
+        scorer: a scorer of images.
+        frames: evenly spaced frames to score, 0 for all.
+        pooling: "mean", "minimum" or "steady".
+        weight: factor of the standard deviation, only for "steady".
+    """
 
     scorer: Scorer
     frames: int
@@ -59,12 +74,12 @@ class VideoScorer:
         self.scorer.check(prompt)
 
     def score(self, images: torch.Tensor, prompts: list[str]) -> torch.Tensor:
-        """Clips (B, T, H, W, 3) or pictures (B, H, W, 3) -> (B,)."""
-        clips = as_clips(images, prompts)
-        seen = evenly_spaced(clips, self.frames)
-        scores = pooled(frame_scores(self.scorer, seen, prompts), self.pooling, self.weight)
-        # A NaN in a frame that was left out must show all the same.
-        finite = torch.isfinite(clips).flatten(1).all(1)
+        """Videos (B, T, H, W, 3) or images (B, H, W, 3) -> (B,)."""
+        videos = as_clips(images, prompts)
+        frames = evenly_spaced(videos, self.frames)
+        scores = pooled(frame_scores(self.scorer, frames, prompts), self.pooling, self.weight)
+        # A NaN in a frame that is not scored must still give NaN.
+        finite = torch.isfinite(videos).flatten(1).all(1)
         return scores.masked_fill(~finite.to(scores.device), float("nan"))
 
     def blame(self, images: torch.Tensor, prompts: list[str]) -> torch.Tensor:
@@ -74,20 +89,20 @@ class VideoScorer:
 
 @dataclass(frozen=True)
 class Video:
-    """Settings of the reward of clips by a reward of pictures."""
+    """Settings of Video."""
 
     title: ClassVar[str] = "Video (frames by another reward)"
     description: ClassVar[str] = (
-        "A clip by any reward of pictures: the mean, the minimum or the steadiness of the scores "
-        "of its frames."
+        "Scores a video by any reward for images: the mean or minimum over its frames, or steady, "
+        "which also rewards even scores."
     )
     gradient: ClassVar[bool] = True
 
     frame_reward: Scorer | None = field(
         default=None,
         metadata={
-            "tooltip": "From another Reward Model Loader or Combine Rewards: scores the frames as "
-            "pictures.",
+            "tooltip": "The reward that scores each frame as an image, from a Reward Model Loader "
+            "or Combine Rewards.",
             "socket": "reward",
         },
     )
@@ -95,16 +110,16 @@ class Video:
     pooling: str = field(
         default=MEAN,
         metadata={
-            "tooltip": "How the frames' scores become one: mean, minimum (the worst frame "
-            "decides), or steady (the mean less spread_weight times their standard deviation).",
+            "tooltip": "How frame scores become one: mean, minimum (the worst frame), or steady "
+            "(mean minus spread_weight times the standard deviation).",
             "choices": (MEAN, MINIMUM, STEADY),
         },
     )
     spread_weight: float = field(
         default=1.0,
         metadata={
-            "tooltip": "Times the standard deviation of the frames' scores, taken off their mean. "
-            "Only for pooling steady.",
+            "tooltip": "Only for pooling steady: factor of the standard deviation that is "
+            "subtracted from the mean.",
             "min": 0.0,
             "max": 1000.0,
             "step": 0.05,
@@ -112,15 +127,14 @@ class Video:
     )
 
     def load(self, files: Files | None = None) -> VideoScorer:
-        """ValueError unless a reward of pictures is connected."""
+        """ValueError unless a reward for images is connected."""
         if self.frame_reward is None:
             raise ValueError(
-                "video has nothing to score frames with: a reward of pictures wanted at its input "
-                "frame_reward."
+                "`frame_reward` is not connected: got nothing, expected a reward for images."
             )
         if reads_clips(self.frame_reward):
             raise ValueError(
-                "video was given a reward that reads whole clips as its frame_reward: one of "
-                "pictures wanted there, the two go together through Combine Rewards."
+                "`frame_reward` cannot score single frames: got a reward for whole videos, "
+                "expected one for images. Use Combine Rewards to use both."
             )
         return VideoScorer(self.frame_reward, self.frames, self.pooling, self.spread_weight)

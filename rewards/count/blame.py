@@ -1,10 +1,11 @@
 """Where an image with wrong counts is wrong, as maps in [0, 1].
 
-With n_k things of kind k found and a_k asked, each thing of k is blamed by max(0, n_k - a_k) / n_k:
-any of them may be the one too many. Where things lack, the empty room is blamed, by as much as
-spreads the area of the lacking ones over it: an error weighs about as much as one thing.
+With n_k things of kind k and a target of a_k, each thing of k is blamed by max(0, n_k - a_k) / n_k:
+any of them may be the one too many. Where things lack, the empty room is blamed. The area of the
+things that lack is spread over it, so that each error weighs about as much as one thing.
 """
 
+from collections import Counter
 from collections.abc import Collection, Hashable, Mapping, Sequence
 
 import numpy as np
@@ -15,27 +16,32 @@ TYPICAL = 0.01  # area of a thing as a share of the image, where none is found
 
 
 def errors(
-    found: Sequence[Hashable], asked: Mapping[Hashable, int], judged: Collection[Hashable]
+    kinds: Sequence[Hashable], targets: Mapping[Hashable, int], scope: Collection[Hashable]
 ) -> tuple[list[float], int]:
-    """The blame of each thing found, by its kind, and how many things lack.
+    """The blame of each thing, and how many things lack.
 
     Args:
-        found: the kind of each thing.
-        judged: the kinds that count.
+        kinds: the kind of each thing.
+        targets: the target count of each kind.
+        scope: the kinds that count.
     """
-    counts = {kind: found.count(kind) for kind in set(found)}
-    blamed = [
-        max(0, counts[kind] - asked.get(kind, 0)) / counts[kind] if kind in judged else 0.0
-        for kind in found
-    ]
-    return blamed, sum(max(0, n - counts.get(kind, 0)) for kind, n in asked.items())
+    counts = Counter(kinds)
+    extra = {kind: max(0, counts[kind] - targets.get(kind, 0)) for kind in scope}
+    weights = [extra.get(kind, 0) / counts[kind] for kind in kinds]
+    return weights, sum(max(0, target - counts[kind]) for kind, target in targets.items())
 
 
 def with_room(blame: np.ndarray, taken: np.ndarray, area: float, lacking: int) -> np.ndarray:
-    """`blame` (H, W) of things, and that of the room where `lacking` more could stand.
+    """The blame (H, W) of things, and of the room where more could stand.
 
-    Room is as far from what is `taken` (H, W) as a disc of `area` pixels reaches, or what is not
-    taken where there is none.
+    Room is at least as far from what is taken as a disc of `area` reaches. Where no pixel is, it is
+    all that is not taken.
+
+    Args:
+        blame: (H, W) of things.
+        taken: (H, W) bool, where things are.
+        area: of a thing, in pixels.
+        lacking: how many things lack.
     """
     from scipy import ndimage  # slow to import
 
@@ -48,18 +54,20 @@ def with_room(blame: np.ndarray, taken: np.ndarray, area: float, lacking: int) -
 
 
 def box_map(
-    boxes: torch.Tensor, blamed: Sequence[float], lacking: int, size: tuple[int, int]
+    boxes: torch.Tensor, weights: Sequence[float], lacking: int, size: tuple[int, int]
 ) -> np.ndarray:
-    """Blame (h, w) of an image of height and width `size`, its longer side `SIDE` at most.
+    """Blame (h, w) of an image, its longer side `SIDE` at most.
 
     Args:
         boxes: (N, 4) centre and size, as shares of the image's width and height.
-        blamed: of each box.
+        weights: the blame of each box.
+        lacking: how many things lack.
+        size: height and width of the image.
     """
     scale = min(1.0, SIDE / max(size))
     height, width = (max(1, round(side * scale)) for side in size)
     blame, taken = np.zeros((height, width)), np.zeros((height, width), dtype=bool)
-    for (x, y, w, h), weight in zip(boxes.tolist(), blamed, strict=True):
+    for (x, y, w, h), weight in zip(boxes.tolist(), weights, strict=True):
         rows = slice(max(0, round((y - h / 2) * height)), max(0, round((y + h / 2) * height)))
         columns = slice(max(0, round((x - w / 2) * width)), max(0, round((x + w / 2) * width)))
         taken[rows, columns] = True

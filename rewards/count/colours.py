@@ -1,16 +1,17 @@
-"""Names the colour of every pixel by hue, saturation and value.
+"""Name the colour of each pixel by hue, saturation and value.
 
-Hue in degrees decides the name; an orange darker than ``BROWN_VALUE`` is brown. A pixel is
-*coloured* when its saturation (max - min) / max reaches ``min_saturation`` and its chroma
-max - min reaches ``MIN_CHROMA``: on a light ground the first, on a dark ground the second cuts a
-soft edge about half way. White, grey and black are ground and have no name.
+The hue in degrees decides the name. An orange darker than `BROWN_VALUE` is brown.
+
+A pixel is *coloured* if its saturation (max - min) / max reaches `min_saturation` and its chroma
+max - min reaches `MIN_CHROMA`. A soft edge is cut about half way, by the saturation on a light
+background and by the chroma on a dark one. White, grey and black are background and have no name.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-# Upper hue bound of each name, in degrees; beyond the last it is red again.
+# Upper hue bound of each name, in degrees. Above the last bound a hue is red again.
 HUE_BOUNDS = (
     ("red", 16.0), ("orange", 43.0), ("yellow", 70.0), ("green", 165.0),
     ("cyan", 193.0), ("blue", 253.0), ("purple", 312.0), ("pink", 345.0),
@@ -19,7 +20,7 @@ COLOURS = (*(name for name, _ in HUE_BOUNDS), "brown")
 ALIASES = {"violet": "purple", "turquoise": "cyan", "teal": "cyan", "aqua": "cyan"}
 BROWN_VALUE = 0.6
 MIN_CHROMA = 0.2
-BLEND = 6.0  # degrees from a bound over which a hue is shared between its two names
+BLEND = 6.0  # a hue closer to a bound than this, in degrees, is shared between both names
 
 _BOUNDS = np.array([bound for _, bound in HUE_BOUNDS], dtype=np.float32)
 _ORANGE, _BROWN = COLOURS.index("orange") + 1, COLOURS.index("brown") + 1
@@ -27,17 +28,25 @@ _ORANGE, _BROWN = COLOURS.index("orange") + 1, COLOURS.index("brown") + 1
 
 @dataclass(frozen=True)
 class NamedPixels:
-    """Maps of shape (H, W). Names are 1-based indices into ``COLOURS``, 0 for none."""
+    """Maps of shape (H, W). Names are 1-based indices into `COLOURS`, 0 for none.
 
-    name: np.ndarray  # nearest name whatever the saturation
-    coloured: np.ndarray  # bool: saturated enough to be part of a shape
-    second: np.ndarray  # the name on the other side of the nearest hue bound
-    share: np.ndarray  # in [0.5, 1]: how far the pixel is ``name`` rather than ``second``
-    weight: np.ndarray  # in [0, 1]: 0 at half of ``min_saturation``, 1 at ``min_saturation``
+    Args:
+        name: the nearest name, whatever the saturation.
+        coloured: bool, True if the pixel is saturated enough to be part of a shape.
+        second: the name on the other side of the nearest hue bound.
+        share: in [0.5, 1], how much of the pixel belongs to `name`; the rest is `second`.
+        weight: in [0, 1], 0 at half of `min_saturation`, 1 at `min_saturation`.
+    """
+
+    name: np.ndarray
+    coloured: np.ndarray
+    second: np.ndarray
+    share: np.ndarray
+    weight: np.ndarray
 
 
 def name_pixels(image: np.ndarray, min_saturation: float) -> NamedPixels:
-    """Name the pixels of ``image`` (H, W, 3), finite, in [0, 1]."""
+    """Name the pixels of `image` (H, W, 3), finite, in [0, 1]; `min_saturation` in (0, 1]."""
     red, green, blue = (np.ascontiguousarray(image[..., c], dtype=np.float32) for c in range(3))
     value = np.maximum(np.maximum(red, green), blue)
     chroma = value - np.minimum(np.minimum(red, green), blue)
@@ -69,7 +78,7 @@ def _hue(
 
 
 def _name_hues(hue: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Hues in degrees -> name, second name and share of the first."""
+    """Hues in degrees -> first name, second name and share of the first."""
     count = len(_BOUNDS)
     above = np.searchsorted(_BOUNDS, hue.ravel(), side="right").reshape(hue.shape) % count
     rising = (_BOUNDS[above] - hue) % 360.0

@@ -1,6 +1,6 @@
-"""Words that the readers of counts must know: what ends a phrase, what describes, what acts.
+"""Word lists for reading counts: words that end a phrase, that describe, that are verbs.
 
-Only data. English has no end of words: what is missing here makes a reader refuse, not guess.
+This file holds only data. A missing word makes the reader refuse a prompt; it never guesses.
 """
 
 
@@ -23,7 +23,7 @@ BREAKS = DIRECTIONS - {"back"} | _words(
     "showing including containing depicting w"
 )
 PLACING = _words("on in at against around across onto upon atop over along through into off inside")
-# Before a digit these open a count, although they are no break.
+# A digit after one of these words begins a count, although they do not end a phrase.
 OPENERS = _words(
     "of just only exactly precisely exact than last first next other same there not about roughly "
     "nearly almost approximately maximum minimum also see sees show shows me"
@@ -37,7 +37,7 @@ INEXACT_PAIRS = {
     ("at", "least"), ("at", "most"), ("up", "to"), ("instead", "of"),
 }  # fmt: skip
 DENIED = _words("not except minus excluding unlike never")
-NAME_HEADS = _words(  # "route 66", "formula one": the number is a part of the name
+NAME_HEADS = _words(  # "route 66", "formula one": the number is part of the name
     "formula route highway interstate number no num nr no. level chapter part episode volume vol "
     "version apollo boeing airbus iphone ipad galaxy windows playstation xbox nintendo model type "
     "mark class grade area district sector gate studio engine iso portra ektar top player channel "
@@ -48,7 +48,7 @@ NAME_HEADS = _words(  # "route 66", "formula one": the number is a part of the n
 )
 NAME_HEADS_THAT_ACT = _words("catch grade stage mark track model")  # "cats catch three mice"
 CURRENCIES = frozenset("$€£¥")
-# A number before these counts nothing in the picture: "at 5 pm", "a 6 year old girl".
+# A number before one of these words is not a count: "at 5 pm", "a 6 year old girl".
 MEASURES = _words(
     "am pm o'clock year years month months week weeks day days decade decades century centuries "
     "hour hours minute minutes second seconds sec secs min mins fps hz khz ghz mhz mm cm m km nm "
@@ -66,7 +66,7 @@ MEDIA = _words(
     "photo photograph picture image illustration render rendering view shot style scene closeup "
     "close-up portrait wallpaper screenshot"
 )
-MADE_THINGS = _words("painting drawing sketch canvas paper poster")  # the picture, or in it
+MADE_THINGS = _words("painting drawing sketch canvas paper poster")  # the image or a thing in it
 SURFACES = _words("table desk")
 GROUNDS = _words("background backdrop ground sky floor wall surface")
 PLACES = _words(
@@ -75,7 +75,7 @@ PLACES = _words(
     "garage attic basement library museum playground farm jungle yard backyard zoo town valley "
     "pasture campsite restaurant cafe countryside"
 )
-ABSTRACT = _words(  # nothing to look for: "created a festive atmosphere"
+ABSTRACT = _words(  # nothing that a detector can find: "created a festive atmosphere"
     "ambiance ambience atmosphere mood vibe feeling feel sense lot bit little way while moment "
     "time distance hurry walk run ride stroll swim nap rest break chat conversation discussion "
     "meeting party celebration picnic gathering feast tour trip journey race competition contest "
@@ -141,7 +141,7 @@ THINGS_IN_ING = _words(
     "sterling sling sapling clothing frosting icing herring being lightning morning evening "
     "nothing something wedding crossing landing"
 )
-ACTS_TOO = _words("painting drawing building swing ring")  # after someone who can: "a man painting"
+ACTS_TOO = _words("painting drawing building swing ring")  # verbs after a person: "a man painting"
 ATTRIBUTES_IN_ING = _words(
     "dining racing sleeping swimming washing sewing running wedding boxing fishing rocking cutting "
     "frying baking shopping parking reading writing living walking rolling vending ironing chewing "
@@ -159,7 +159,7 @@ AUXILIARIES = _words(
     "is are was were be been being has have had can could will would shall should may might must "
     "do does did isn't aren't that which who whom that's it it's they he she i you we"
 )
-# Past forms and base forms that are hardly ever a part of a thing's name.
+# Past forms and base forms that are hardly ever part of a thing's name.
 PAST = _words(
     "sat ran stood flew swam ate held slept hung grew shone sang fought wore rode drove threw "
     "caught stuck came went got took gave made brought built kept fell found drank drew wrote lit "
@@ -183,7 +183,7 @@ VERBS_OR_THINGS = _words(
     "parade help need want love like lift toss greet face near support block feature sport shine "
     "bloom grow stretch hop leap hover circle drop blow use"
 )
-THINGS_MORE = _words("swing show guard ring box stamp")  # nouns rather than verbs
+THINGS_MORE = _words("swing show guard ring box stamp")  # more often nouns than verbs
 VERBS = BASE_VERBS | VERBS_OR_THINGS
 DOERS = _words(
     "man woman boy girl child kid baby toddler person guy lady gentleman king queen prince "
@@ -202,7 +202,7 @@ ATTRIBUTIVE_PLURALS = _words(
     "mens womens kids ladies jeans glasses cards"
 )
 
-# Numerals of other languages that are no English words, and words that betray a language.
+# Numerals of other languages that are not English words, and other words of these languages.
 FOREIGN_NUMERALS = _words(
     "zwei drei vier fünf fuenf sechs sieben acht neun zehn zwölf zwoelf "
     "deux trois quatre cinq sept huit neuf dix onze douze "

@@ -1,31 +1,39 @@
-"""From a detector's queries to counts, whole ones and soft ones that gradients pass through.
+"""From a detector's queries to whole counts, and to soft counts that have a gradient.
 
-A query q has a score s_qc in [0, 1] for each class c and one box. It stands for its best class,
+A query q has one box and a score s_qc in [0, 1] for each class c. It belongs to its best class,
 with s_q = max_c s_qc. A class counts the boxes that are
 
-1. likely: s_q > tau_c = min(sure, max(floor, share * max_q s_q)), that is above ``floor``, and
-   above ``sure`` or ``share`` of the class' best, as in the counting reward of arXiv 2503.19385;
-2. distinct: in falling order of score, none overlaps an earlier one of its class by an IoU above
-   ``overlap``; and none is the box of a whole group: two or more smaller likely boxes of its
-   class, each four fifths inside it, make up over half of its area. That reward compares masks
-   instead, which takes a second model.
+1. likely: s_q > tau_c = min(sure, max(floor, share * max_q s_q)). This means above `floor`, and
+   also above `sure` or above `share` of the best score of the class (arXiv 2503.19385);
+2. distinct: no better box of the class overlaps it by an IoU above `overlap`, and it does not
+   enclose a group. A box encloses a group if two or more smaller likely boxes of its class, each
+   four fifths inside it, cover over half of its area. The paper compares masks instead, which
+   takes a second model.
 
-    whole_c = number of them,        soft_c = sum_q sigmoid((s_q - tau_c) / softness)
+    whole_c = number of these boxes,        soft_c = sum_q sigmoid((s_q - tau_c) / softness)
 
-The soft count is over the distinct boxes from half of ``floor`` up: below that, hundreds of queries
-on nothing would add up. Which boxes are distinct and tau_c are constants to its gradient.
+The soft count sums over distinct boxes above half of `floor`. Below that, hundreds of empty
+queries would add up. The gradient treats tau_c and the choice of boxes as constants.
 """
 
 from dataclasses import dataclass
 
 import torch
 
-INSIDE, MADE_UP = 0.8, 0.5
+INSIDE, MADE_UP = 0.8, 0.5  # a part lies four fifths inside; parts cover over half of a group
 
 
 @dataclass(frozen=True)
 class Rule:
-    """What counts as a thing; all in [0, 1], ``floor`` <= ``sure``."""
+    """Which boxes count as a thing. All values are in [0, 1].
+
+    Args:
+        floor: a box with a lower score never counts; at most `sure`.
+        sure: a box with a higher score is always likely.
+        share: between `floor` and `sure`, a box is likely above this share of the best score.
+        overlap: two boxes of one class are one thing above this IoU.
+        softness: width of the step of soft counts, as a score.
+    """
 
     floor: float
     sure: float
@@ -34,7 +42,7 @@ class Rule:
     softness: float
 
     def count(self, scores: torch.Tensor, boxes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Scores (N, C) and boxes (N, 4), centre and size -> whole and soft counts, (C,) each."""
+        """Whole and soft counts (C,) from scores (N, C) and boxes (N, 4) as centre and size."""
         score, label = scores.max(dim=1)
         member = label[:, None] == torch.arange(scores.shape[1], device=label.device)
         tau, likely, distinct = self._judged(score, label, member, boxes)
@@ -63,27 +71,27 @@ class Rule:
     def _distinct(
         self, score: torch.Tensor, label: torch.Tensor, likely: torch.Tensor, boxes: torch.Tensor
     ) -> torch.Tensor:
-        """Mask (N,) of the boxes that are things of their own, from half of ``floor`` up."""
+        """Mask (N,) of the distinct boxes with a score above half of `floor`."""
         ranked = score.argsort(descending=True, stable=True)
         ranked = ranked[score[ranked] > self.floor / 2]
-        # The loop below is over hundreds of steps of next to nothing: on the CPU.
-        label, likely, boxes = (each[ranked].cpu() for each in (label, likely, boxes))
+        # The loop below has hundreds of tiny steps, which the CPU does faster.
+        label, likely, boxes = (values[ranked].cpu() for values in (label, likely, boxes))
         shared, area = intersections(boxes.double())
         shared = shared * (label[:, None] == label)
         close = shared > self.overlap * (area[:, None] + area - shared)
-        kept = torch.ones(len(area), dtype=torch.bool)
+        keep = torch.ones(len(area), dtype=torch.bool)
         for i in range(len(area)):
-            if kept[i]:
-                kept[i + 1 :] &= ~close[i, i + 1 :]
-        part = (shared > INSIDE * area) & (area < area[:, None]) & (kept & likely)
-        kept &= ~((part.sum(1) >= 2) & ((part * area).sum(1) > MADE_UP * area))
+            if keep[i]:
+                keep[i + 1 :] &= ~close[i, i + 1 :]
+        part = (shared > INSIDE * area) & (area < area[:, None]) & (keep & likely)
+        keep &= ~((part.sum(1) >= 2) & ((part * area).sum(1) > MADE_UP * area))
         distinct = torch.zeros_like(score, dtype=torch.bool)
-        distinct[ranked] = kept.to(distinct.device)
+        distinct[ranked] = keep.to(distinct.device)
         return distinct
 
 
 def intersections(boxes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Boxes (N, 4), centre and size -> areas shared by each two (N, N), and areas (N,)."""
+    """Boxes (N, 4) as centre and size -> area shared by each pair (N, N), and areas (N,)."""
     centre, half = boxes[:, :2], boxes[:, 2:] / 2
     low, high = centre - half, centre + half
     sides = (torch.minimum(high[:, None], high) - torch.maximum(low[:, None], low)).clamp(min=0)

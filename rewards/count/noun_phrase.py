@@ -1,9 +1,10 @@
-"""Finds the thing in the words after a number: "dogs happily wagged" -> the dogs.
+"""Find the thing in the words after a number: "dogs happily wagged" -> the dogs.
 
-Of several things the noun is the first plural ("six red airplanes flying"), or the last of some in
-a row ("two sports cars"). Of one thing the noun goes up to the first verb: an auxiliary, a known
-form, an -s or -ed where a noun has been, an -ing. Whether a noun has been is told by what certainly
-describes (``describing``). Unclear, where neither is sure.
+For several things the noun is the first plural ("six red airplanes flying"), or the last plural in
+a row of plurals ("two sports cars"). For one thing the name ends before the first verb: an
+auxiliary, a verb from the word lists, an -ing form, or an -s or -ed form after a noun. A word is
+taken for a noun if it does not describe (see `describing`). Where this stays open, the functions
+raise Unclear.
 """
 
 from collections.abc import Sequence
@@ -37,43 +38,47 @@ MOST_WORDS = 8
 MOST_LETTERS = 80
 
 
-def several(words: Sequence[str]) -> tuple[str, ...]:
-    """The noun phrase of more things than one, in the singular; empty if there is no plural."""
+def plural_phrase(words: Sequence[str]) -> tuple[str, ...]:
+    """The name of several things, in the singular; empty if there is no plural."""
     end = words.index("of") if "of" in words else len(words)
     head = _plural_head(words[:end])
     if head is None:
         return ()
-    if acts := [word for word in words[:head] if word in _NEVER_THINGS]:
-        raise Unclear(f'"{" ".join(words)}" has "{acts[0]}" where a thing is looked for')
+    if verbs := [word for word in words[:head] if word in _NEVER_THINGS]:
+        raise Unclear(f'"{" ".join(words)}" has "{verbs[0]}" where a noun is expected')
     of = ("of", *_contents(words[head + 2 :])) if head + 1 == end < len(words) else ()
-    return checked((*words[:head], singular(words[head]), *of))
+    return checked_name((*words[:head], singular(words[head]), *of))
 
 
 def _contents(words: Sequence[str]) -> tuple[str, ...]:
-    """What bowls or statues are of: "ripe apples", "red wine"."""
+    """The words after "of" in "bowls of ripe apples" or "glasses of red wine"."""
     head = _plural_head(words)
-    return one(words) if head is None else tuple(words[: head + 1])
+    return singular_phrase(words) if head is None else tuple(words[: head + 1])
 
 
-def one(words: Sequence[str], joined: bool = False, direct: bool = False) -> tuple[str, ...]:
-    """The noun phrase of one thing: the words up to a verb or "of".
+def singular_phrase(
+    words: Sequence[str], joined: bool = False, direct: bool = False
+) -> tuple[str, ...]:
+    """The name of one thing: the words before a verb or "of".
 
-    `joined`: it follows "and", so that its verb may be "play" as well as "plays". `direct`: another
-    thing follows at once, so that a verb must have been.
+    Args:
+        words: the words after the number or article.
+        joined: the phrase follows "and", so its verb may be "play" as well as "plays".
+        direct: the next phrase follows without a break, so there must be a verb between them.
     """
     described = next((at for at, word in enumerate(words) if not modifies(word)), len(words))
     for at in range(1, min(len(words), MOST_WORDS + 1)):
         if _acts(words, at, described) or _may_act(words, at, joined, direct):
-            return checked(words[:at])
+            return checked_name(words[:at])
     if direct and len(words) > 1 and words[-1].endswith("ing"):
-        return checked(words[:-1])  # "an iguana crossing the street"
+        return checked_name(words[:-1])  # "an iguana crossing the street"
     if direct and len(words) > 1 and (words[-1] in VERBS or not modifies(words[-2])):
         raise Unclear(f'the verb after "{" ".join(words)}" is not known')
-    return checked(words)
+    return checked_name(words)
 
 
-def checked(words: Sequence[str]) -> tuple[str, ...]:
-    """`words`, Unclear if they are too many for a name."""
+def checked_name(words: Sequence[str]) -> tuple[str, ...]:
+    """`words` as a name; Unclear if they are too long for one, or contain a times sign."""
     if len(words) > MOST_WORDS or sum(map(len, words)) > MOST_LETTERS:
         raise Unclear(f'"{" ".join(words)}" is too long for the name of a thing')
     if len(words) > 1 and not {"x", "×"}.isdisjoint(words):
@@ -82,7 +87,7 @@ def checked(words: Sequence[str]) -> tuple[str, ...]:
 
 
 def plural_at(words: Sequence[str]) -> int | None:
-    """Where the noun of several things stands, if a plural is among `words`."""
+    """Index of the plural noun that names the things in `words`, None without a plural."""
     return _plural_head(words[: words.index("of")] if "of" in words else words)
 
 
@@ -108,12 +113,15 @@ def _is_s_verb(word: str) -> bool:
 
 def _acts_after_plural(words: Sequence[str], at: int) -> bool:
     word = words[at]
-    known = word in VERBS | AUXILIARIES | PAST | ADVERBS | POSTPOSITIVE
-    return known or is_past(word) or is_doing(word) or is_adverb(word)
+    listed = word in VERBS | AUXILIARIES | PAST | ADVERBS | POSTPOSITIVE
+    return listed or is_past(word) or is_doing(word) or is_adverb(word)
 
 
 def _acts(words: Sequence[str], at: int, described: int) -> bool:
-    """Whether the name of one thing ends before the word at `at`; the first so many describe it."""
+    """Whether the name of one thing ends before the word at `at`.
+
+    `described` is the number of words at the start that only describe the thing.
+    """
     word, last = words[at], words[at - 1]
     after = words[at + 1] if at + 1 < len(words) else None
     if word == "can" and after not in VERBS | AUXILIARIES:
@@ -137,32 +145,32 @@ def _acts(words: Sequence[str], at: int, described: int) -> bool:
 
 
 def _past_acts(word: str, last: str, after: str | None) -> bool:
-    """Whether an -ed after a noun is a verb: "a dog chased cats", but "a snow covered hill"."""
+    """Whether an -ed form after a noun is a verb: "dog chased cats", not "snow covered hill"."""
     if after is None or after in ADVERBS | ABSTRACT or is_plural(after) or is_adverb(after):
         return True
     if word in COMPOUND_IN_ED or last in PARTS_BEFORE_ED:
         return False
     if last in DOERS or last.endswith("man"):
         return True
-    raise Unclear(f'"{last} {word} {after}" may be a thing, or what it did')
+    raise Unclear(f'"{last} {word} {after}" may be a thing or an action')
 
 
 def _may_act(words: Sequence[str], at: int, joined: bool, direct: bool) -> bool:
-    """Whether a verb that may be a thing ("play", "saw", "painting") is a verb here."""
+    """Whether a word that can be a verb or a thing ("play", "saw", "painting") is a verb here."""
     word, last, ends = words[at], words[at - 1], at == len(words) - 1
     if word in ("crossing", "landing") and ends and not direct:
-        raise Unclear(f'"{last} {word}" may be a thing, or what it does')
+        raise Unclear(f'"{last} {word}" may be a thing or an action')
     if last not in DOERS and not last.endswith("man"):
         return False
     if word in VERBS_OR_THINGS and joined and word in THINGS_MORE:
-        raise Unclear(f'"{last} {word}" may be a thing, or what it does')
+        raise Unclear(f'"{last} {word}" may be a thing or an action')
     if word in VERBS_OR_THINGS:
         return joined
     if word in ACTS_TOO | PAST_OR_THING and ends and not direct:
-        raise Unclear(f'"{last} {word}" may be a thing, or what it does')
+        raise Unclear(f'"{last} {word}" may be a thing or an action')
     return word in ACTS_TOO | PAST_OR_THING
 
 
 def nameless(words: Sequence[str]) -> bool:
-    """Whether `words` name no thing: they only describe."""
+    """Whether `words` do not name a thing, because they only describe."""
     return not words or describes(words[-1]) or "of" in (words[0], words[-1])

@@ -1,4 +1,4 @@
-"""Words that are numbers, and tokens that only look like one."""
+"""Words that are numbers, and tokens that only look like numbers."""
 
 _WORDS = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
@@ -13,14 +13,14 @@ _GROUPS = (
     "pair:2 couple:2 duo:2 twosome:2 trio:3 threesome:3 quartet:4 quartette:4 foursome:4 quintet:5 "
     "sextet:6 septet:7 octet:8 brace:2 triplet:3 score:20 gross:144"
 )
-GROUPS = {word: int(value) for word, _, value in (each.partition(":") for each in _GROUPS.split())}
+GROUPS = {word: int(value) for word, _, value in (pair.partition(":") for pair in _GROUPS.split())}
 GROUPS |= {f"{word}s": value for word, value in GROUPS.items()}
 BARE_GROUPS = frozenset("pair pairs couple couples".split())  # "a couple dogs", without "of"
 LARGEST = 1_000_000
 
 
 class Name(str):
-    """A token with a number in it that counts nothing: the 66 of "route 66"."""
+    """A token that contains a number but is not a count: the 66 of "route 66"."""
 
 
 class Unclear(ValueError):
@@ -28,7 +28,7 @@ class Unclear(ValueError):
 
 
 def number_value(token: str) -> int | None:
-    """The number that one token is: digits, a word or "twenty-one"."""
+    """The number that `token` stands for (digits, a word or "twenty-one"), else None."""
     if isinstance(token, Name):
         return None
     if token.isascii() and token.isdigit():
@@ -40,11 +40,12 @@ def number_value(token: str) -> int | None:
 
 
 def is_tens(value: int) -> bool:
+    """Whether `value` is 20, 30, ... 90."""
     return 20 <= value < 100 and value % 10 == 0
 
 
 def parts_of_number(token: str) -> list[str]:
-    """ "half-dozen" and "one-hundred-and-two" in words; any other token as it is."""
+    """The words of "half-dozen" or "one-hundred-and-two"; any other token unchanged."""
     parts = token.split("-")
     if parts[-1] == "odd" and (parts[0] in SCALES or number_value(parts[0]) is not None):
         raise Unclear(f'"{token}" is not an exact number')

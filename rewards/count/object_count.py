@@ -1,13 +1,13 @@
-"""Counts things in the picture by Grounding DINO, against the counts asked for.
+"""Object Count: counts things in the image by Grounding DINO and compares with the target counts.
 
-Grounding DINO is arXiv 2303.05499; the text it reads is "airplane. camel.", and its 900 queries
-have a logit for each token. The score of a query for a class is here
+Grounding DINO (arXiv 2303.05499) reads a text like "airplane. camel." and gives 900 queries, each
+with a logit for each token. The score of query q for class c is
 
     s_qc = sigmoid(max of its logits over the tokens of c),
 
-so that no phrase need be matched. What counts is told in ``detections``, the score and its range in
-``object_counting``. Pictures are shown with their shortest side at 800 and their longest at 1333 at
-most, as it was trained. Differentiable in the images, but for the steps of "rss" and "bounded".
+so that no phrase must be matched. `detections` says which queries count; `object_counting` has the
+score and its range. Images are resized as in training: shortest side 800, longest at most 1333.
+Differentiable in the images, except for the steps of "rss" and "bounded".
 """
 
 from collections.abc import Sequence
@@ -38,13 +38,20 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SIDE, LONGEST = 800, 1333
 
 
-def is_grounding_dino(seen: Peek) -> bool:
-    """Whether `ObjectCount` may load it."""
-    return seen.kind == "grounding-dino"
+def is_grounding_dino(peek: Peek) -> bool:
+    """Whether `ObjectCount` can load the folder."""
+    return peek.kind == "grounding-dino"
 
 
-def shown_size(height: int, width: int, side: int) -> tuple[int, int]:
-    """Height and width with the shortest side at ``side``, the longest at 5/3 of it at most."""
+def input_size(height: int, width: int, side: int) -> tuple[int, int]:
+    """Height and width in pixels at which the detector reads an image.
+
+    The shortest side becomes `side`, but the longest at most 5/3 of that.
+
+    Args:
+        height, width: of the image, in pixels.
+        side: pixels of the shortest side.
+    """
     short, long = min(height, width), max(height, width)
     longest = side * LONGEST // SIDE
     sizes = (side, int(side * long / short))
@@ -54,16 +61,23 @@ def shown_size(height: int, width: int, side: int) -> tuple[int, int]:
 
 
 def dino_pixels(images: torch.Tensor, side: int = SIDE) -> torch.Tensor:
-    """Images (B, H, W, 3) in [0, 1] -> normalised pixels (B, 3, h, w)."""
+    """Images (B, H, W, 3) in [0, 1] -> normalised pixels (B, 3, h, w) of `input_size`."""
     planes = images.permute(0, 3, 1, 2)
-    planes = resized(planes, shown_size(*planes.shape[-2:], side), "bilinear")
+    planes = resized(planes, input_size(*planes.shape[-2:], side), "bilinear")
     mean, std = (planes.new_tensor(values)[:, None, None] for values in (MEAN, STD))
     return (planes - mean) / std
 
 
 @dataclass(frozen=True)
 class GroundingDino:
-    """The detector. Tokens of a text are kept; its features mix with the picture's, so are not."""
+    """A loaded Grounding DINO. Only tokens are cached: text features depend on the image.
+
+    Args:
+        module: the model.
+        tokenizer: BERT's tokenizer.
+        side: shortest side of the image for the model, in pixels.
+        texts: cache of token ids and of the slice of each label.
+    """
 
     rows: ClassVar[int] = 4
     padded: ClassVar[bool] = False
@@ -77,8 +91,8 @@ class GroundingDino:
         length, most = len(self._tokens(labels)[0]), self.module.config.max_text_len
         if length > most:
             raise ValueError(
-                f"the names of {len(labels)} kinds of things to count are {length} tokens long: "
-                f"Grounding DINO reads {most}, ask for fewer"
+                f"The names of {len(labels)} kinds of things are too long for Grounding DINO: "
+                f"got {length} tokens, expected at most {most}. Count fewer kinds."
             )
 
     def find(
@@ -86,17 +100,17 @@ class GroundingDino:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         ids, spans = self._tokens(labels)
         ids = ids.to(images.device).expand(len(images), -1)
-        found = self.module(
+        outputs = self.module(
             pixel_values=dino_pixels(images, self.side),
             input_ids=ids,
             token_type_ids=torch.zeros_like(ids),
             attention_mask=torch.ones_like(ids),
         )
-        logits = torch.stack([found.logits[..., span].amax(-1) for span in spans], dim=-1)
-        return logits.float().sigmoid(), found.pred_boxes.float()
+        logits = torch.stack([outputs.logits[..., span].amax(-1) for span in spans], dim=-1)
+        return logits.float().sigmoid(), outputs.pred_boxes.float()
 
     def _tokens(self, labels: Sequence[str]) -> tuple[torch.Tensor, list[slice]]:
-        """Token ids (L,) of "a. b.", and where those of each label are."""
+        """Token ids (L,) of "a. b.", and the slice of each label in them."""
         return self.texts(". ".join(labels), lambda text: self._encode(text.split(". ")))
 
     def _encode(self, labels: Sequence[str]) -> tuple[torch.Tensor, list[slice]]:
@@ -111,28 +125,27 @@ class GroundingDino:
 
 @dataclass(frozen=True)
 class ObjectCount(CountSettings):
-    """Settings of counting by Grounding DINO."""
+    """Settings of Object Count by Grounding DINO."""
 
     title: ClassVar[str] = "Object Count (Grounding DINO)"
     description: ClassVar[str] = (
-        "Counts things in the picture by a local Grounding DINO against the counts asked in the "
-        'prompt, as in "six airplanes and seven camels": minus the sum of squared errors, 0 when '
-        "every count is right."
+        'Counts things with a local Grounding DINO for a prompt like "six airplanes and seven '
+        'camels". The score is minus the sum of squared errors, 0 when every count is right.'
     )
     gradient: ClassVar[bool] = True
 
     checkpoint: str = field(
         default="",
         metadata={
-            "tooltip": "Folder of Grounding DINO tiny or base, under models/rewards.",
+            "tooltip": "Folder of Grounding DINO tiny or base under models/rewards.",
             "checkpoint": Fitting(is_grounding_dino, WANTED),
         },
     )
     side: int = field(
         default=SIDE,
         metadata={
-            "tooltip": "Shortest side at which the detector is shown the picture, 800 as it was "
-            "trained; less is faster and misses small things.",
+            "tooltip": "Pixels of the image's shortest side for the detector. It was trained with "
+            "800; less is faster but misses small things.",
             "min": 64,
             "max": 1600,
             "step": 16,
@@ -148,12 +161,12 @@ class ObjectCount(CountSettings):
 
 
 def load_bert_tokenizer(path: Path) -> "BertTokenizerFast":
-    """The tokenizer in the folder ``path``."""
+    """The tokenizer in the folder `path`."""
     from transformers import BertTokenizerFast
 
     if not any((path / name).is_file() for name in ("vocab.txt", "tokenizer.json")):
         raise TOKENIZER.error(path, "has no tokenizer")
     with reading(path, TOKENIZER):
         tokenizer = BertTokenizerFast.from_pretrained(path, local_files_only=True)
-        tokenizer("a")  # a vocabulary of something else would fail later
+        tokenizer("a")  # fails here, not later, if the vocabulary is another model's
     return tokenizer

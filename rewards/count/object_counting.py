@@ -1,13 +1,16 @@
-"""What counting rewards share: their settings, and their scorer over any detector.
+"""Settings and scorer shared by the counting rewards, for any detector.
 
-With asked_c things of class c asked for, and whole_c and soft_c of them found (``detections``),
+target_c things of class c should be in the image; whole_c and soft_c are counted (`detections`).
 
-    RSS = sum_c (asked_c - whole_c)^2,        S = sum_c (asked_c - soft_c)^2,
+    RSS = sum_c (target_c - whole_c)^2,        S = sum_c (target_c - soft_c)^2,
     E = RSS + tie_break * S / (1 + S)
 
-the score is -E ("rss", at most 0, RSS = floor(E) exactly), exp(-E / scale) ("bounded", in (0, 1])
-or -S ("soft", at most 0, the one to follow the gradient of). RSS is the counting reward of arXiv
-2503.19385; S ranks pictures of equal RSS. Things nobody asked for are not looked for.
+    rss        score = -E, at most 0, with RSS = floor(E) exactly
+    bounded    score = exp(-E / scale), in (0, 1]
+    soft       score = -S, at most 0, the one for gradients
+
+RSS is the counting reward of arXiv 2503.19385. S ranks images of equal RSS. The detector looks only
+for classes that have a target.
 """
 
 import logging
@@ -24,7 +27,7 @@ from ..files.config_sizes import check_all_used, check_config, check_size
 from ..files.shards import own_state, shapes_of
 from ..files.state_dict import check_complete
 from ..files.wanted import reading
-from ..files.weights import Wanted, has_safetensors, look
+from ..files.weights import Peek, Wanted, has_safetensors, look
 from ..types import check_batch
 from .blame import box_map, errors, stacked
 from .detections import Rule
@@ -34,10 +37,10 @@ log = logging.getLogger("flow_search")
 
 
 class Detector(Protocol):
-    """A loaded detector; ``rows`` is how many pictures it is shown at a time.
+    """A loaded detector; `rows` is the number of images per call.
 
-    Its boxes are shares of the picture, or with ``padded`` of the square that holds the picture in
-    its upper left corner.
+    Its boxes are shares of the image. If it is `padded`, they are shares of the square that holds
+    the image in its upper left corner.
     """
 
     module: torch.nn.Module
@@ -45,65 +48,77 @@ class Detector(Protocol):
     padded: bool
 
     def check(self, labels: Sequence[str]) -> None:
-        """Raise ValueError if it cannot look for so many or so long ``labels``."""
+        """Raise ValueError if the `labels` are too many or too long for the detector."""
 
     def find(
         self, images: torch.Tensor, labels: Sequence[str]
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Images (B, H, W, 3) on its device -> scores (B, N, C) and boxes (B, N, 4), float32."""
+        """Images (B, H, W, 3) on its device -> scores (B, N, C), boxes (B, N, 4), both float32."""
 
 
 def setting(default: float, low: float, high: float, tooltip: str, step: float = 0.01) -> float:
-    """An advanced setting that is a number."""
-    shown = {"min": low, "max": high, "step": step, "tooltip": tooltip, "advanced": True}
-    return field(default=default, metadata=shown)
+    """An advanced setting that is a number.
+
+    Args:
+        default: in [low, high].
+        low: the least value.
+        high: the largest value.
+        tooltip: what it does.
+        step: the step of the input widget.
+    """
+    metadata = {"min": low, "max": high, "step": step, "tooltip": tooltip, "advanced": True}
+    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True)
 class CountSettings:
-    """Settings of a counting reward; a family gives the checkpoint and its own thresholds."""
+    """Settings of a counting reward. A family overrides checkpoint and thresholds.
+
+    Args:
+        checkpoint: name of the detector's folder.
+        floor, sure, share, overlap, softness: as in `Rule`.
+    """
 
     checkpoint: str = ""
     counts: str = field(
         default="",
         metadata={
-            "tooltip": "Counts to ask for instead of those in the prompt. Empty: read the prompt, "
-            "in English.",
+            "tooltip": "Counts to use instead of those in the prompt. If empty, they are read "
+            "from the prompt, in English.",
             "placeholder": "airplanes: 6, camels: 7",
         },
     )
     score: str = field(
         default="rss",
         metadata={
-            "tooltip": "rss is minus the sum of squared errors of the counts, 0 when all are "
-            "right; bounded is exp(-rss / scale), between 0 and 1; soft is minus the squared "
-            "errors of soft counts, smooth, for gradients.",
+            "tooltip": "rss is minus the sum of squared count errors, 0 when all are right. "
+            "bounded is exp(rss / scale), from 0 to 1. soft is smooth, for gradients.",
             "choices": ("rss", "bounded", "soft"),
         },
     )
     tie_break: float = field(
         default=0.25,
         metadata={
-            "tooltip": "At most this much is taken off rss to rank pictures with equal counts by "
-            "how sure the detector is of them. 0 gives whole numbers.",
+            "tooltip": "Largest deduction from rss. It ranks images with equal counts by the "
+            "detector's certainty. 0 gives whole numbers.",
             "min": 0.0,
             "max": 0.49,
             "step": 0.01,
         },
     )
     scale: float = setting(
-        10.0, 0.1, 1000.0, "For bounded: the sum of squared errors that scores 1/e.", 0.1
+        10.0, 0.1, 1000.0, "Only for bounded: the sum of squared errors that scores 1/e.", 0.1
     )
-    floor: float = setting(0.2, 0.01, 0.99, "A box with a lower score is nothing.")
-    sure: float = setting(0.32, 0.01, 0.99, "A box with a higher score is a thing.")
+    floor: float = setting(0.2, 0.01, 0.99, "A box with a lower score never counts.")
+    sure: float = setting(0.32, 0.01, 0.99, "A box with a higher score always counts.")
     share: float = setting(
-        0.6, 0.0, 1.0, "Between floor and sure, a box is a thing above this share of the best."
+        0.6, 0.0, 1.0, "Between floor and sure, a box counts above this share of the best score."
     )
     overlap: float = setting(
-        0.6, 0.05, 1.0, "Two boxes of one kind are one thing above this overlap (IoU)."
+        0.6, 0.05, 1.0, "Two boxes of one kind count once above this overlap (IoU)."
     )
     softness: float = setting(
-        0.05, 0.005, 0.5, "Width of the step of soft counts, as a score.", 0.005
+        0.05, 0.005, 0.5, "Only for soft: width of the step from 0 to 1, as a score.", 0.005
     )
 
     @property
@@ -112,13 +127,21 @@ class CountSettings:
 
     def rule(self) -> Rule:
         if self.floor > self.sure:
-            raise ValueError(f"floor {self.floor} is above sure {self.sure}: at most that wanted")
+            raise ValueError(
+                f"`floor` is above `sure`: got {self.floor}, expected at most {self.sure}."
+            )
         return Rule(self.floor, self.sure, self.share, self.overlap, self.softness)
 
 
 @dataclass(frozen=True)
 class CountScorer:
-    """Counts what ``detector`` finds against what is asked. A text is read once."""
+    """Compares the counts of `detector` with the target counts.
+
+    Args:
+        detector: the loaded detector.
+        settings: how counts become a score.
+        rule: which boxes count.
+    """
 
     blames: ClassVar[bool] = True
 
@@ -130,42 +153,41 @@ class CountScorer:
     def module(self) -> torch.nn.Module:
         return self.detector.module
 
-    def asked(self, prompt: str) -> dict[str, int]:
-        """Counts by class in the ``counts`` setting or, if that is empty, in ``prompt``."""
-        given = self.settings.counts
-        return self._read(given if given.strip() else prompt)
+    def target_counts(self, prompt: str) -> dict[str, int]:
+        """Target count per class, from the `counts` setting or, if that is empty, from `prompt`."""
+        counts = self.settings.counts
+        return self._read(counts if counts.strip() else prompt)
 
     @cached_property
     def _read(self) -> Callable[[str], dict[str, int]]:
-        """Reads a text once, and not for each picture."""
+        """Reads each text once, not once per image."""
         return lru_cache(maxsize=16)(object_counts)
 
     def check(self, prompt: str) -> None:
-        asked = self.asked(prompt)
-        self.detector.check(list(asked))
-        log.info("counting %s", ", ".join(f"{label}: {count}" for label, count in asked.items()))
+        targets = self.target_counts(prompt)
+        self.detector.check(list(targets))
+        log.info("counting %s", ", ".join(f"{label}: {count}" for label, count in targets.items()))
 
     def score(self, images: torch.Tensor, prompts: list[str]) -> torch.Tensor:
         check_batch(images, prompts)
         clean, finite = self._finite(images)
         scores = clean.new_zeros(len(prompts))
-        # One text at a time, so that none need be padded.
+        # One text at a time, so that no text is padded.
         for prompt in dict.fromkeys(prompts):
-            rows = torch.tensor([row for row, other in enumerate(prompts) if other == prompt])
+            rows = torch.tensor([row for row, text in enumerate(prompts) if text == prompt])
             for part in rows.split(self.detector.rows):
                 scores[part] = self._score(clean[part], prompt)
         return scores.to(images.device).masked_fill(~finite, float("nan"))
 
     def _finite(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Images where the detector is, 0 where one is not finite, and which are, (B,)."""
+        """Images on the detector's device, 0 where one is not finite, and which are finite (B,)."""
         finite = torch.isfinite(images).flatten(1).all(1)
         clean = torch.where(finite[:, None, None, None], images, 0.0)
         return clean.to(next(self.module.parameters()).device, torch.float32), finite
 
     @torch.no_grad()
     def blame(self, images: torch.Tensor, prompts: list[str]) -> torch.Tensor:
-        """Maps (B, H, W) in [0, 1]: boxes of a class that has too many, and room for things that
-        lack."""
+        """Maps (B, H, W): boxes of a class that has too many, and room for things that lack."""
         check_batch(images, prompts)
         clean, finite = self._finite(images)
         maps = [self._blame(clean[i : i + 1], prompt) for i, prompt in enumerate(prompts)]
@@ -173,44 +195,47 @@ class CountScorer:
 
     def _blame(self, image: torch.Tensor, prompt: str) -> np.ndarray:
         """The map of one image (1, H, W, 3)."""
-        asked, size = self.asked(prompt), tuple(image.shape[1:3])
-        (scores,), (boxes,) = self.detector.find(image, list(asked))
+        targets, size = self.target_counts(prompt), tuple(image.shape[1:3])
+        labels = list(targets)
+        (scores,), (boxes,) = self.detector.find(image, labels)
         classes, boxes = self.rule.things(scores, boxes)
         if self.detector.padded:
             boxes = boxes * torch.tensor([max(size) / size[1], max(size) / size[0]] * 2)
-        labels = list(asked)
-        blamed, lacking = errors([labels[c] for c in classes], asked, asked)
-        return box_map(boxes, blamed, lacking, size)
+        weights, lacking = errors([labels[c] for c in classes], targets, labels)
+        return box_map(boxes, weights, lacking, size)
 
     def _score(self, images: torch.Tensor, prompt: str) -> torch.Tensor:
         """Scores (B,) of images that share a prompt."""
-        asked = self.asked(prompt)
-        scores, boxes = self.detector.find(images, list(asked))
-        counts = [self.rule.count(*found) for found in zip(scores, boxes.detach(), strict=True)]
+        targets = self.target_counts(prompt)
+        scores, boxes = self.detector.find(images, list(targets))
+        counts = [self.rule.count(*pair) for pair in zip(scores, boxes.detach(), strict=True)]
         whole, soft = (torch.stack(kind) for kind in zip(*counts, strict=True))
-        wanted = torch.tensor(list(asked.values()), dtype=torch.float32, device=whole.device)
-        rss, smooth = ((wanted - kind).square().sum(1) for kind in (whole, soft))
+        target = torch.tensor(list(targets.values()), dtype=torch.float32, device=whole.device)
+        rss, smooth = ((target - kind).square().sum(1) for kind in (whole, soft))
         error = rss + self.settings.tie_break * smooth / (1.0 + smooth)
         if self.settings.score == "bounded":
             return torch.exp(-error / self.settings.scale)
         return 0.0 - (smooth if self.settings.score == "soft" else error)  # never -0.0
 
 
-def load_detector(path: Path, architecture: str, kind: str, wanted: Wanted) -> torch.nn.Module:
-    """The model of ``architecture`` in the folder ``path``, float32, frozen, in evaluation mode."""
+def load_detector(path: Path, architecture: str, kind: str, expected: Wanted) -> torch.nn.Module:
+    """The detector in a folder: float32, frozen, in evaluation mode.
+
+    Args:
+        path: the folder.
+        architecture: the name of the model's class in transformers.
+        kind: the `model_type` that its config.json must have.
+        expected: what the folder should hold, for errors.
+    """
     import transformers
 
-    seen = look(path, wanted)
-    if seen.kind != kind:
-        raise wanted.error(path, f"looks like {seen.looks_like()}")
-    if seen.config.get("use_pretrained_backbone"):
-        raise wanted.error(path, "has part of its weights elsewhere, to be downloaded")
-    check_config(path, seen.config, wanted, seen)
+    peek = look(path, expected)
+    _check_detector(path, kind, expected, peek)
     model_class = getattr(transformers, architecture)
-    with reading(path / "config.json", wanted):
-        config = model_class.config_class.from_dict(seen.config_copy())
-    check_size(path, wanted, lambda: model_class(config), shapes_of(path, wanted, seen))
-    state = own_state(path, wanted, seen)
+    with reading(path / "config.json", expected):
+        config = model_class.config_class.from_dict(peek.config_copy())
+    check_size(path, expected, lambda: model_class(config), shapes_of(path, expected, peek))
+    state = own_state(path, expected, peek)
     try:
         model, report = model_class.from_pretrained(
             path if state is None else None,
@@ -221,8 +246,17 @@ def load_detector(path: Path, architecture: str, kind: str, wanted: Wanted) -> t
             use_safetensors=state is None and has_safetensors(path),
             output_loading_info=True,
         )
-    except Exception as error:  # of whatever reads that kind of file
-        raise wanted.error(path, f"cannot be loaded ({type(error).__name__})") from error
-    check_complete(path, report["missing_keys"], wanted)
-    check_all_used(path, wanted, model, report["unexpected_keys"])
+    except Exception as error:  # each library that reads weights raises errors of its own
+        raise expected.error(path, f"cannot be loaded ({type(error).__name__})") from error
+    check_complete(path, report["missing_keys"], expected)
+    check_all_used(path, expected, model, report["unexpected_keys"])
     return model.float().eval().requires_grad_(False)
+
+
+def _check_detector(path: Path, kind: str, expected: Wanted, peek: Peek) -> None:
+    """Raise ValueError unless the folder holds the whole detector of this kind."""
+    if peek.kind != kind:
+        raise expected.error(path, f"looks like {peek.looks_like()}")
+    if peek.config.get("use_pretrained_backbone"):
+        raise expected.error(path, "lacks part of its weights, which it would have to download")
+    check_config(path, peek.config, expected, peek)

@@ -1,16 +1,16 @@
-"""Counts things in the picture by OWLv2, against the counts asked for.
+"""Object Count by OWLv2: counts things in the image and compares with the target counts.
 
-A second detector, of another kind and training than Grounding DINO (arXiv 2306.09683): what a
-search that maximises ``object_count`` has gained is best judged by a counter it did not see. Each
-class is asked for as "a photo of a camel"; each of the 60 x 60 patches has a box and a score
+OWLv2 (arXiv 2306.09683) differs from Grounding DINO in kind and training. This makes it a fair
+judge of a search that maximised `object_count`. The text of a class is "a photo of a camel". Each
+of the 60 x 60 patches has a box and, for each class, a score
 
-    s_qc = sigmoid((cos(patch, text) + shift) * scale)
+    s_qc = sigmoid((cos(patch, text) + shift) * scale).
 
-for each class. What counts is told in ``detections``, the score and its range in
-``object_counting``. OWLv2's scores are lower than Grounding DINO's, hence lower thresholds, within
-the 0.1 to 0.3 in use. Pictures are padded to a square below and to the right, with black as in
-training (transformers before 5 padded with grey), and shown at 960. Differentiable in the images,
-but for the steps of "rss" and "bounded".
+`detections` says which patches count; `object_counting` has the score and its range. OWLv2's
+scores are lower than Grounding DINO's, so the thresholds are lower (0.1 to 0.3 are in use). Images
+are padded to a square below and to the right, and resized to 960. The padding is black as in
+training (transformers before 5 used grey). Differentiable in the images, except for the steps of
+"rss" and "bounded".
 """
 
 import logging
@@ -41,9 +41,9 @@ WANTED = Wanted(
 )
 
 
-def is_owl(seen: Peek) -> bool:
-    """Whether `OwlCount` may load it."""
-    return seen.kind == "owlv2"
+def is_owl(peek: Peek) -> bool:
+    """Whether `OwlCount` can load the folder."""
+    return peek.kind == "owlv2"
 
 
 def owl_pixels(images: torch.Tensor, size: int = 960) -> torch.Tensor:
@@ -59,7 +59,13 @@ def owl_pixels(images: torch.Tensor, size: int = 960) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class Owl:
-    """The detector. Features of a text are kept."""
+    """A loaded OWLv2.
+
+    Args:
+        module: the model.
+        tokenizer: CLIP's tokenizer.
+        texts: cache of the features of each label.
+    """
 
     rows: ClassVar[int] = 8
     padded: ClassVar[bool] = True
@@ -71,8 +77,8 @@ class Owl:
     def check(self, labels: Sequence[str]) -> None:
         length = self.module.config.text_config.max_position_embeddings
         for label in labels:
-            if len(self.tokenizer(_asked(label))["input_ids"]) > length:
-                log.warning('OWLv2 reads the first %d tokens of "%s" only', length, _asked(label))
+            if len(self.tokenizer(_query(label))["input_ids"]) > length:
+                log.warning('OWLv2 reads only the first %d tokens of "%s"', length, _query(label))
 
     def find(
         self, images: torch.Tensor, labels: Sequence[str]
@@ -87,45 +93,45 @@ class Owl:
         return logits.float().sigmoid(), boxes.float()
 
     def _text(self, label: str) -> torch.Tensor:
-        """Features (D,) of one label, alone, so that no padding is needed."""
+        """Features (D,) of one label. It is encoded alone, so that no padding is needed."""
         length = self.module.config.text_config.max_position_embeddings
-        asked = self.tokenizer(
-            _asked(label), truncation=True, max_length=length, return_tensors="pt"
+        tokens = self.tokenizer(
+            _query(label), truncation=True, max_length=length, return_tensors="pt"
         )
-        ids = asked["input_ids"].to(self.module.layer_norm.weight.device)
-        found = self.module.owlv2.get_text_features(input_ids=ids)
-        # transformers 5 wraps the features that transformers 4 returns as they are.
-        return getattr(found, "pooler_output", found)[0].float().cpu()
+        ids = tokens["input_ids"].to(self.module.layer_norm.weight.device)
+        features = self.module.owlv2.get_text_features(input_ids=ids)
+        # transformers 5 wraps the features; transformers 4 returns the tensor itself.
+        return getattr(features, "pooler_output", features)[0].float().cpu()
 
 
-def _asked(label: str) -> str:
+def _query(label: str) -> str:
     return f"a photo of a {label}"
 
 
 @dataclass(frozen=True)
 class OwlCount(CountSettings):
-    """Settings of counting by OWLv2."""
+    """Settings of Object Count by OWLv2."""
 
     title: ClassVar[str] = "Object Count (OWLv2)"
     description: ClassVar[str] = (
-        "Counts things in the picture by a local OWLv2 against the counts asked in the prompt: "
-        "minus the sum of squared errors, 0 when every count is right. A second counter, to judge "
-        "what a search with the first one found."
+        "Counts things in the image with a local OWLv2 and compares them with the prompt. The "
+        "score is minus the sum of squared errors, 0 when every count is right. Use it as a "
+        "watchdog of object_count."
     )
     gradient: ClassVar[bool] = True
 
     checkpoint: str = field(
         default="",
         metadata={
-            "tooltip": "Folder of OWLv2 base or large, under models/rewards.",
+            "tooltip": "Folder of OWLv2 base or large under models/rewards.",
             "checkpoint": Fitting(is_owl, WANTED),
         },
     )
-    floor: float = setting(0.15, 0.01, 0.99, "A box with a lower score is nothing.")
-    sure: float = setting(0.25, 0.01, 0.99, "A box with a higher score is a thing.")
+    floor: float = setting(0.15, 0.01, 0.99, "A box with a lower score never counts.")
+    sure: float = setting(0.25, 0.01, 0.99, "A box with a higher score always counts.")
 
     def load(self, files: Files | None = None) -> CountScorer:
-        """A folder that brings no tokenizer uses ``files.tokenizers["clip"]``."""
+        """Load detector and tokenizer; `files.tokenizers["clip"]` if the folder has none."""
         files = files or Files()
         path = files.find(self.checkpoint)
         module = load_detector(path, "Owlv2ForObjectDetection", "owlv2", WANTED)

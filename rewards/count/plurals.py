@@ -2,7 +2,7 @@
 
 import re
 
-PAIRED = frozenset(  # of which a pair is one thing
+PAIRED = frozenset(  # a pair of these is one thing
     "scissors jeans pants trousers shorts leggings tights pyjamas pajamas binoculars headphones "
     "earphones sunglasses eyeglasses glasses goggles pliers tweezers tongs spectacles overalls "
     "dungarees slacks chinos briefs underpants panties shears pincers".split()
@@ -33,7 +33,7 @@ IRREGULAR = dict(
 )
 COMPOUND = re.compile(r"([^-]{3,})(-(?:at|in|of|by|up|to)(?:-.+)?)")
 LONGEST = max(map(len, IRREGULAR))
-# Only the s goes, against the rules for -ies, -oes, -ches, -xes and -uses.
+# These lose only the s, against the rules for -ies, -oes, -ches, -xes and -uses.
 DROP_S = frozenset(
     "cookies brownies smoothies hoodies movies zombies ties neckties pies magpies selfies genies "
     "shoes horseshoes toes canoes oboes moustaches mustaches quiches axes fuses muses caches "
@@ -50,7 +50,7 @@ PLURALS_IN_US = frozenset(
     "pikachus plateaus bureaus chateaus tableaus gateaus luaus flus yous cebus "
     "mumus snafus bijous impromptus ecus urubus tatus".split()
 )
-NO_PLURALS_IN_IS = (  # of -is: "tennis", "ibis", "oasis", "metropolis", "arthritis"
+NO_PLURALS_IN_IS = (  # words in -is that are not plurals; `IS_ENDINGS` covers further ones
     "tennis ibis iris pelvis axis debris chassis clematis trellis mantis penis marquis amaryllis "
     "cannabis epidermis paris dennis curtis davis lewis louis travis chris elvis boris memphis "
     "bourgeois patois chamois this his is its tigris osiris artemis "
@@ -70,11 +70,11 @@ NO_PLURALS = frozenset(
 
 
 def singular(word: str) -> str:
-    """The singular of an English noun; `word` itself if it looks like no plural."""
-    if found := COMPOUND.fullmatch(word):
-        first = singular(found[1])
-        if first != found[1]:
-            return first + found[2]  # "mothers-in-law"
+    """The singular of an English noun; `word` itself if it does not look like a plural."""
+    if compound := COMPOUND.fullmatch(word):
+        first = singular(compound[1])
+        if first != compound[1]:
+            return first + compound[2]  # "mothers-in-law"
     for size in range(2, min(LONGEST, len(word)) + 1):
         if word[-size:] in IRREGULAR and word != "pumice":
             return word[:-size] + IRREGULAR[word[-size:]]
@@ -98,9 +98,10 @@ def singular(word: str) -> str:
 
 
 def same_in_plural(word: str) -> bool:
+    """Whether singular and plural of `word` are the same: "sheep"."""
     return word in SAME_IN_PLURAL or word.endswith(SAME_ENDINGS)
 
 
 def is_plural(word: str) -> bool:
-    """Whether `word` may be more than one: "dogs", "people", "sheep"."""
+    """Whether `word` can be a plural: "dogs", "people", "sheep"."""
     return same_in_plural(word) or singular(word) != word

@@ -1,8 +1,8 @@
-"""Reads counts from text: "three red circles and two blue squares", or "red: 3, blue: 2".
+"""Read counts from text: "three red circles and two blue squares", or "red: 3, blue: 2".
 
-A text is cut into phrases at punctuation, conjunctions, prepositions, "the" and its like, and at
-every number that counts: ``prompt_tokens`` tells which do, ``prompt_numbers`` reads them. What is
-not understood is an error, never a guess.
+A text is cut into phrases at punctuation, conjunctions, prepositions and determiners ("the"), and
+before each number that is a count. `prompt_tokens` decides which numbers are, and `prompt_numbers`
+reads them. A text that is not understood is an error, never a guess.
 """
 
 import re
@@ -33,7 +33,7 @@ __all__ = ["NUMBERS", "Phrase", "counts_by_colour", "read_phrases", "unreadable"
 COLOUR_EXAMPLE = (
     '"three red circles and two blue squares", or in the field `counts` "red: 3, blue: 2"'
 )
-NO_NUMBER = {  # pairs of words that begin like a number, and count nothing
+NO_NUMBER = {  # pairs of words that begin like a number but do not count
     *[("no", word) for word in ("more", "less", "fewer", "other", "others", "longer", "one")],
     ("one", "another"), ("single", "file"), ("no", "matter"), ("no", "doubt"),
 }  # fmt: skip
@@ -43,10 +43,18 @@ _NAME = re.compile(r"[^\W\d_][\w '-]*")
 
 @dataclass(frozen=True)
 class Phrase:
-    """Words with the number before them: None if there is none or it is vague ("some").
+    """Words with the number before them.
 
-    `firm` is False for the number of a bare article: "a photo" need not be something to count.
-    `before` and `after` are the tokens around it; `direct`: the next one begins without a break.
+    Args:
+        count: None if there is no number or a vague one ("some").
+        words: the words after the number.
+        firm: False for a bare article: "a photo" need not be something to count.
+        text: the whole phrase, for errors.
+        before: the token before the phrase, empty at the start.
+        after: the token after the phrase, empty at the end.
+        direct: True if the next phrase follows without a break.
+        pairs: True for "a pair of" and "two pairs of", where `count` counts two per pair.
+        listed: True for "red: 3", where `words` is the whole name.
     """
 
     count: int | None
@@ -56,59 +64,64 @@ class Phrase:
     before: str = ""
     after: str = ""
     direct: bool = False
-    pairs: bool = False  # "a pair of", "two pairs of": two to a pair
-    listed: bool = False  # "red: 3": the whole name is given
+    pairs: bool = False
+    listed: bool = False
 
     @property
     def scenery(self) -> bool:
-        """Whether it is the ground, or the table that something stands on."""
+        """Whether it is the background, or a table that something stands on."""
         if self.firm:
             return False
-        ground = not (GROUNDS | {"scene"}).isdisjoint(self.words)
+        background = not (GROUNDS | {"scene"}).isdisjoint(self.words)
         placed = self.before in PLACING or self.after in ("with", "of")
-        return ground or (placed and not (SURFACES | MADE_THINGS).isdisjoint(self.words))
+        return background or (placed and not (SURFACES | MADE_THINGS).isdisjoint(self.words))
 
 
 def counts_by_colour(
     text: str, colours: Collection[str], aliases: Mapping[str, str] | None = None
 ) -> dict[str, int]:
-    """Counts asked for each colour named in ``text``; a colour named twice adds up.
+    """Target counts for the colours named in `text`; a colour named twice adds up.
 
-    ValueError, in one sentence, if a number lacks a known colour, a colour lacks a number, or there
-    is neither. "a white background" and other scenery is passed over.
+    Args:
+        text: a prompt, or a list like "red: 3, blue: 2".
+        colours: the colours that can be counted.
+        aliases: further names, mapped to one of `colours`.
+
+    Raises: ValueError if a number has no such colour, a colour has no number, or there is neither.
+        "a white background" and other scenery is ignored.
     """
     try:
-        return summed(_asked_by_colour(text, colours, dict(aliases or {})))
+        return summed(_colour_counts(text, colours, dict(aliases or {})))
     except Unclear as why:
         raise unreadable(text, str(why)) from None
 
 
-def _asked_by_colour(
+def _colour_counts(
     text: str, colours: Collection[str], aliases: Mapping[str, str]
 ) -> list[tuple[str, int]]:
+    """Pairs of colour and count, in the order of the text."""
     names = {colour: colour for colour in colours} | aliases
-    asked = []
+    counts = []
     for phrase in read_phrases(cleaned(text)):
-        found = _colours_in(phrase.words, names)
-        measure = not found and not MEASURES.isdisjoint(phrase.words[:1])  # "3 pm"
-        if phrase.scenery or measure or not (found or phrase.firm):
+        mentioned = _colours_in(phrase.words, names)
+        measure = not mentioned and not MEASURES.isdisjoint(phrase.words[:1])  # "3 pm"
+        if phrase.scenery or measure or not (mentioned or phrase.firm):
             continue
-        if not found:
-            known = ", ".join(colours)
-            raise Unclear(f'"{phrase.text}" names none of the colours {known}')
-        if len(found) > 1:
+        if not mentioned:
+            raise Unclear(f'"{phrase.text}" names none of the colours {", ".join(colours)}')
+        if len(mentioned) > 1:
             raise Unclear(f'"{phrase.text}" names more than one colour')
-        # "a pile of red circles" is not one, and "a photo of" counts nothing.
+        # "a pile of red circles" is not one circle, and "a photo of" is not a count.
         if phrase.count is None or ("of" in phrase.words and not phrase.firm):
             raise Unclear(f'"{phrase.text}" has no clear number')
-        asked.append((found.pop(), phrase.count))
-    if not asked:
+        counts.append((mentioned.pop(), phrase.count))
+    if not counts:
         raise Unclear("it has no number before a colour")
-    return asked
+    return counts
 
 
 def read_phrases(text: str) -> list[Phrase]:
-    """Cut a ``cleaned`` text into phrases, counted or not, in order; Unclear if it is vague."""
+    """Cut a `cleaned` text into its phrases, with and without counts; Unclear if it is vague."""
     pairs = _read_pairs(text)
     if pairs:
         return pairs
@@ -132,6 +145,7 @@ def read_phrases(text: str) -> list[Phrase]:
 def _phrase(
     tokens: Sequence[str], start: int, end: int, number: Number, words: tuple[str, ...]
 ) -> Phrase:
+    """The phrase of the tokens from `start` to `end`; Unclear if its number is vague."""
     text = " ".join(tokens[start:end])
     before, after = (tokens[at] if 0 <= at < len(tokens) else "" for at in (start - 1, end))
     count = number.value
@@ -148,7 +162,7 @@ def _phrase(
 def _check_exact(
     text: str, number: Number, earlier: str, before: str, after: str, following: str
 ) -> None:
-    """Raise Unclear if the words around a number make it vague, or leave a choice."""
+    """Raise Unclear if the words around a number make it vague or leave a choice."""
     start = not earlier or not earlier[0].isalnum() or earlier in ("of", "with")
     subject = before == "about" and not start and _is_noun(earlier)  # "a comic about two cats"
     vague = (before in INEXACT and not subject) or (earlier, before) in INEXACT_PAIRS
@@ -157,9 +171,9 @@ def _check_exact(
     if number.firm and vague:
         raise Unclear(f'"{text}" is not an exact number')
     if before == "or" or before in DENIED:
-        raise Unclear(f'"{text}" leaves open whether it is wanted')
+        raise Unclear(f'"{text}" does not say whether the image should show it')
     if before == "without" and (number.firm or after in ("and", "or", ",")):
-        raise Unclear(f'"{text}" leaves open what is wanted')
+        raise Unclear(f'"{text}" does not say what the image should show')
 
 
 def _is_noun(word: str) -> bool:
@@ -167,15 +181,16 @@ def _is_noun(word: str) -> bool:
 
 
 def _check_shares(tokens: Sequence[str]) -> None:
+    """Raise Unclear for "two cats each" and the like, which do not give a total."""
     for word, after in pairwise([*tokens, ""]):
         shares = word in ("apiece", "respectively", "per")
         shares |= word == "every" and after not in ALL_OF
         if shares or (word == "each" and after != "other"):
-            raise Unclear(f'"{word}" leaves the whole number open')
+            raise Unclear(f'"{word}" does not give a total number')
 
 
 def _read_pairs(text: str) -> list[Phrase]:
-    """Read "red: 3, blue: two"; empty if ``text`` is not of that form throughout."""
+    """Read "red: 3, blue: two"; empty if a part of `text` has another form."""
     phrases = []
     for part in filter(str.strip, re.split(r"[,;\n]", text)):
         name, *values = (side.strip() for side in re.split(r"[:=]", part))
@@ -190,28 +205,28 @@ def _read_pairs(text: str) -> list[Phrase]:
 
 
 def _words_after(tokens: Sequence[str], number: Number) -> tuple[tuple[str, ...], int]:
-    """The words of the phrase whose number was read, and where they end.
+    """The words after `number` up to the end of its phrase, and the index of that end.
 
-    "a large, shiny ball": adjectives in a row go on over commas and "and".
+    In "a large, shiny ball" a row of adjectives continues after commas and "and".
     """
     words: list[str] = []
     at, row = number.end, number.value == 1
     while True:
-        begun = len(words)
+        first = len(words)
         while at < len(tokens) and not _ends_phrase(tokens, number, at):
             words.append(tokens[at])
             at += 1
-        row = row and len(words) > begun and all(map(describes, words[begun:]))
-        more = at
-        while more < at + 2 and more < len(tokens) and tokens[more] in (",", "and"):
-            more += 1
-        if not row or not at < more < len(tokens) or _ends_phrase(tokens, number, more):
+        row = row and len(words) > first and all(map(describes, words[first:]))
+        resume = at
+        while resume < at + 2 and resume < len(tokens) and tokens[resume] in (",", "and"):
+            resume += 1
+        if not row or not at < resume < len(tokens) or _ends_phrase(tokens, number, resume):
             return tuple(words), at
-        at = more
+        at = resume
 
 
 def _ends_phrase(tokens: Sequence[str], number: Number, at: int) -> bool:
-    """Whether a new phrase begins at ``at``: after a break, or with a number of its own."""
+    """Whether the phrase ends before the token at `at`: a break, or the start of a new number."""
     token = tokens[at]
     if isinstance(token, Name):
         return False
@@ -236,18 +251,19 @@ def _describes_next(tokens: Sequence[str], first: int, at: int) -> bool:
 
 
 def _is_side(tokens: Sequence[str], number: Number, at: int) -> bool:
-    """Whether a word like "top" is the thing: "a tank top", "an elephant's back"."""
+    """Whether a word like "top" is a thing here: "a tank top", "an elephant's back"."""
     noun = number.value == 1 and at > number.end and tokens[at] not in ("left", "right")
     return noun and tokens[at + 1 : at + 2] != ["of"]
 
 
 def _colours_in(words: tuple[str, ...], names: Mapping[str, str]) -> set[str]:
+    """The colours that `words` mention, "red-brown" included; `names` maps words to colours."""
     parts = (part for word in words for part in word.split("-"))
     return {names[part] for part in parts if part in names}
 
 
 def summed(pairs: list[tuple[str, int]]) -> dict[str, int]:
-    """Counts by name; those of one name add up."""
+    """Counts by name; counts of the same name add up."""
     counts: dict[str, int] = {}
     for key, count in pairs:
         counts[key] = counts.get(key, 0) + count
@@ -255,13 +271,20 @@ def summed(pairs: list[tuple[str, int]]) -> dict[str, int]:
 
 
 def unreadable(text: str, why: str, example: str = COLOUR_EXAMPLE) -> ValueError:
-    """The error of a ``text`` that no counts can be read from."""
+    """The error for a text from which no counts can be read.
+
+    Args:
+        text: the prompt or the `counts` setting.
+        why: the reason, a clause without a full stop.
+        example: texts that can be read, each in double quotes.
+    """
     return ValueError(
-        f'cannot read counts from "{_short(text, 200)}": {_short(why, 300)}; '
-        f"write for example {example}"
+        f'Cannot read counts from "{_short(text, 200)}": {_short(why, 300)}. '
+        f"Write for example {example}."
     )
 
 
-def _short(text: str, most: int) -> str:
+def _short(text: str, longest: int) -> str:
+    """`text` as one line of at most `longest` characters."""
     line = " ".join(text.split())
-    return line if len(line) <= most else f"{line[:most]}…"
+    return line if len(line) <= longest else f"{line[:longest]}…"

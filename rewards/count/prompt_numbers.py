@@ -1,4 +1,4 @@
-"""Reads a number in the tokens of a prompt: "two thousand", "half a dozen", "a trio of"."""
+"""Read a number in the tokens of a prompt: "two thousand", "half a dozen", "a trio of"."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,10 +9,13 @@ from .number_words import BARE_GROUPS, GROUPS, LARGEST, SCALES, Unclear, is_tens
 
 @dataclass(frozen=True)
 class Number:
-    """What is read before a phrase.
+    """The number before a phrase.
 
-    `value` is None where there is no number or a vague one. `firm` is False for a bare article.
-    `end` is the place of the first token after it. `pairs` marks "a pair of", two to a pair.
+    Args:
+        value: None if there is no number or a vague one ("some").
+        firm: False for a bare article, which need not be a count.
+        end: index of the first token after the number.
+        pairs: True for "a pair of" and "two pairs of", where `value` counts two per pair.
     """
 
     value: int | None
@@ -21,18 +24,21 @@ class Number:
     pairs: bool = False
 
 
+_LAST_WORDS = ("dozen", "dozens", "no", "single")  # no number goes on after these
+
+
 def begins_number(token: str) -> bool:
-    """Whether a phrase with a number of its own begins with `token`."""
+    """Whether a new phrase with a number begins with `token`."""
     return token in ARTICLES or token in VAGUE or token == "half" or number_value(token) is not None
 
 
 def read_number(tokens: Sequence[str], start: int) -> Number:
-    """The number at `start`; Unclear if it is too large or a fraction."""
+    """The number at index `start`; Unclear if it is too large or a fraction."""
     article = tokens[start] in ARTICLES
     at = start + article
-    found = _half(tokens, at) or _group(tokens, at, article) or _cardinal(tokens, at, article)
-    if found is not None:
-        return _several(tokens, found)
+    number = _half(tokens, at) or _group(tokens, at, article) or _cardinal(tokens, at, article)
+    if number is not None:
+        return _times_group(tokens, number)
     if _word(tokens, at) in VAGUE:
         at += 1
         while _word(tokens, at) in SCALES:  # "several hundred"
@@ -44,6 +50,7 @@ def read_number(tokens: Sequence[str], start: int) -> Number:
 
 
 def _half(tokens: Sequence[str], at: int) -> Number | None:
+    """The 6 of "half a dozen"."""
     if _word(tokens, at) != "half":
         return None
     dozen = at + 1 + (_word(tokens, at + 1) == "a")
@@ -55,14 +62,27 @@ def _half(tokens: Sequence[str], at: int) -> Number | None:
 
 
 def _cardinal(tokens: Sequence[str], start: int, article: bool) -> Number | None:
-    """The value of "two thousand one hundred and five"; an article is the one of "a hundred"."""
-    total, part, last, at = 0, None, 0, start
-    if _word(tokens, at) in SCALES and (article or tokens[at] == "dozen"):
-        part = 1
-    if article and part is None and tokens[at : at + 1] == ["baker's"]:
-        return Number(13, True, at + 2) if _word(tokens, at + 1) == "dozen" else None
-    if article and part is None and _word(tokens, at) != "single":
-        return None  # "a three": the three begins a phrase of its own
+    """The number "two thousand one hundred and five" or, after an article, "a hundred"."""
+    begins_with_scale = _word(tokens, start) in SCALES and (article or tokens[start] == "dozen")
+    if article and not begins_with_scale:
+        if _word(tokens, start) == "baker's":
+            return Number(13, True, start + 2) if _word(tokens, start + 1) == "dozen" else None
+        if _word(tokens, start) != "single":
+            return None  # "a three": the three begins a new phrase
+    value, at = _summed_words(tokens, start, 1 if begins_with_scale else None)
+    if at == start:
+        return None
+    if value > LARGEST:
+        raise Unclear(f"a number is larger than {LARGEST}")
+    return Number(value, True, at + (_word(tokens, at) == "single"))
+
+
+def _summed_words(tokens: Sequence[str], at: int, part: int | None) -> tuple[int, int]:
+    """The value of the number words from index `at` on, and the index after them.
+
+    `part` is the value so far below the next "thousand" or "million", None if there is none yet.
+    """
+    total, last = 0, 0
     while at < len(tokens):
         token = tokens[at]
         scale, value = SCALES.get(token), number_value(token)
@@ -71,26 +91,18 @@ def _cardinal(tokens: Sequence[str], start: int, article: bool) -> Number | None
                 total, part, last = total + part * scale, None, scale
             else:
                 part, last = part * scale, scale
-            at += 1
-            if scale == 12:
-                break
-        elif value is not None and _fits(value, part, total, last, token):
-            part, last, at = (part or 0) + value, value, at + 1
-            if token in ("no", "single"):
-                break
-        elif token == "and" and last >= 100 and _adds(tokens, at + 1):
-            at += 1
-        else:
+        elif value is not None and _continues(value, part, total, last, token):
+            part, last = (part or 0) + value, value
+        elif not (token == "and" and last >= 100 and _adds(tokens, at + 1)):
             break
-    if at == start:
-        return None
-    value = total + (part or 0)
-    if value > LARGEST:
-        raise Unclear(f"a number is larger than {LARGEST}")
-    return Number(value, True, at + (_word(tokens, at) == "single"))
+        at += 1
+        if token in _LAST_WORDS:
+            break
+    return total + (part or 0), at
 
 
-def _fits(value: int, part: int | None, total: int, last: int, token: str) -> bool:
+def _continues(value: int, part: int | None, total: int, last: int, token: str) -> bool:
+    """Whether `token`, of this `value`, belongs to the number: "five" after "twenty"."""
     if part is None:
         return total == 0 or (value < 1000 and not token.isdigit())
     if token.isdigit() or token in ("no", "zero", "single"):
@@ -105,7 +117,7 @@ def _adds(tokens: Sequence[str], at: int) -> bool:
 
 
 def _group(tokens: Sequence[str], at: int, article: bool) -> Number | None:
-    """ "a trio of", "a happy couple of", "pair of"."""
+    """The number of "a trio of", "a happy couple of" or "pair of"."""
     first = at
     while article and at - first < 2 and _word(tokens, at) in ADJECTIVES:
         at += 1
@@ -115,21 +127,22 @@ def _group(tokens: Sequence[str], at: int, article: bool) -> Number | None:
         return None
     if not of and _word(tokens, at + 1) in SCALES:
         raise Unclear(f'"{word} {tokens[at + 1]}" is not an exact number')
-    if not article and word.endswith("s"):  # "pairs of shoes": nobody says how many
+    if not article and word.endswith("s"):  # "pairs of shoes" does not say how many
         return Number(None, False, at + 1)
     return Number(GROUPS[word], True, at + 1 + of, word.startswith("pair"))
 
 
-def _several(tokens: Sequence[str], found: Number) -> Number:
-    """ "two pairs of": the number times that of the group; "two dozen of" is over its "of"."""
-    word = _word(tokens, found.end)
-    of = _word(tokens, found.end + 1) == "of"
-    if found.value is not None and word in GROUPS and (of or word in BARE_GROUPS):
+def _times_group(tokens: Sequence[str], number: Number) -> Number:
+    """The number times the group after it ("two pairs of"), or past the "of" of "two dozen of"."""
+    word = _word(tokens, number.end)
+    of = _word(tokens, number.end + 1) == "of"
+    if number.value is not None and word in GROUPS and (of or word in BARE_GROUPS):
         pairs = word.startswith("pair")
-        return Number(found.value * GROUPS[word], True, found.end + 1 + of, pairs)
-    scaled = _word(tokens, found.end - 1) in SCALES
-    return Number(found.value, found.firm, found.end + (scaled and word == "of"), found.pairs)
+        return Number(number.value * GROUPS[word], True, number.end + 1 + of, pairs)
+    scaled = _word(tokens, number.end - 1) in SCALES
+    return Number(number.value, number.firm, number.end + (scaled and word == "of"), number.pairs)
 
 
 def _word(tokens: Sequence[str], at: int) -> str:
+    """The token at index `at`, empty outside."""
     return tokens[at] if 0 <= at < len(tokens) else ""

@@ -1,9 +1,9 @@
-"""Cuts a prompt into the tokens that the readers of counts work on.
+"""Cut a prompt into the tokens from which counts are read.
 
-Lower case, typographic forms and HTML entities made plain. Weights ("(cat:1.2)"), tags of LoRA
-files and quoted words (a text in the picture) are left out. A number that is a part of a name or
-of a measure ("route 66", "1985", "$5", "16:9") becomes a `Name`, which no reader takes for a
-number. Every step takes time linear in the length of the prompt.
+The text becomes lower case; typographic characters and HTML entities become plain characters.
+Weights ("(cat:1.2)"), tags of LoRA files and quoted words (text in the image) are removed. A number
+that is part of a name or a measure ("route 66", "1985", "$5", "16:9") becomes a `Name`, which is
+never read as a number. Each step takes time linear in the length of the prompt.
 """
 
 import html
@@ -50,36 +50,37 @@ _GLUED = re.compile(r"(\d{1,6})([^\W\d_]{3,})")
 _RANGE = re.compile(r"\d+-\d+")
 _TIMES = re.compile(r"(\d{1,3})x|x\d{1,3}")  # "2x dogs", "dogs x3"
 _OPENING = OPENERS | DETERMINERS | ARTICLES | AUXILIARIES | ADJECTIVES | VERBS | PAST | VAGUE
-LOOK_AHEAD = 6  # words in which the noun of a number is looked for
+LOOK_AHEAD = 6  # how many words after a number may hold its noun
 
 
 def cleaned(text: str) -> str:
-    """`text` in lower case and plain characters, with single blanks, quoted words left in."""
+    """`text` in lower case and plain characters, with single blanks. Quoted words stay."""
     text = normalized("NFKC", html.unescape(text).translate(_PLAIN)).translate(_PLAIN)
     lines = (" ".join(line.split()) for line in text.lower().split("\n"))
     return "\n".join(filter(None, lines))
 
 
 def tokens_of(text: str) -> list[str]:
-    """Tokens of a `cleaned` text; Unclear if it is not in English or a number in it is vague."""
+    """Tokens of a `cleaned` text; Unclear if it is not English or if a number in it is vague."""
     text = _MARKED.sub(" ", text)
     bare = _QUOTED.sub(" ", text)
     if not bare.strip(" .,;:!?"):  # the whole prompt in quotes
         bare = text.replace('"', " ")
     bare = _WEIGHT.sub("", _INCHES.sub(" inch", bare)).replace("_", " ")
     bare = _NOON.sub(r" \1m", bare)
-    bare = _THOUSANDS.sub(lambda found: found[0].replace(",", ""), bare)
+    bare = _THOUSANDS.sub(lambda match: match[0].replace(",", ""), bare)
     tokens = [part for token in _TOKEN.findall(bare) for part in _unglued(token)]
     _check_language(tokens)
     return _with_names(tokens)
 
 
 def is_break(token: str) -> bool:
+    """Whether `token` ends a phrase: a preposition, a conjunction or a punctuation mark."""
     return token in BREAKS or not token[0].isalnum()
 
 
 def _unglued(token: str) -> list[str]:
-    """ "2girls" is two girls; "35mm", "8k" and "90s" stay whole."""
+    """The tokens "2" and "girls" of "2girls"; "35mm", "8k" and "90s" stay whole."""
     glued = _GLUED.fullmatch(token)
     if "-" in token:
         return parts_of_number(token)
@@ -91,6 +92,7 @@ def _unglued(token: str) -> list[str]:
 
 
 def _check_language(tokens: list[str]) -> None:
+    """Raise Unclear at the first token that is not English."""
     for at, token in enumerate(tokens):
         after = tokens[at + 1] if at + 1 < len(tokens) else ","
         before = tokens[at - 1] if at else ""
@@ -109,23 +111,24 @@ def _latin(token: str) -> bool:
 
 
 def _with_names(tokens: list[str]) -> list[str]:
-    named: list[str] = []
+    """The tokens, with a `Name` for each number that belongs to a name or a measure."""
+    result: list[str] = []
     for at, token in enumerate(tokens):
-        before = named[-1] if named else "\n"
+        before = result[-1] if result else "\n"
         if token in {"%", "°"} | CURRENCIES and before.isdigit():
-            named[-1] = Name(before + token)
+            result[-1] = Name(before + token)
         elif before in NAME_HEADS and _is_number_word(token) and not _head_acts(tokens, at):
-            named[-1:] = [Name(before), Name(token)]
+            result[-1:] = [Name(before), Name(token)]
         elif not (token.isascii() and token.isdigit()):
-            named.append(Name(token) if _RANGE.fullmatch(token) else token)
+            result.append(Name(token) if _RANGE.fullmatch(token) else token)
             _check_range(tokens, at)
         elif before in CURRENCIES or before == "#":
-            named[-1] = Name(before + token)
+            result[-1] = Name(before + token)
         elif _in_name(tokens, at, before):
-            named[-1:] = [Name(before) if before in NAME_HEADS else before, Name(token)]
+            result[-1:] = [Name(before) if before in NAME_HEADS else before, Name(token)]
         else:
-            named.append(token)
-    return named
+            result.append(token)
+    return result
 
 
 def _is_number_word(token: str) -> bool:
@@ -144,7 +147,7 @@ def _head_acts(tokens: list[str], at: int) -> bool:
 
 
 def _in_name(tokens: list[str], at: int, before: str) -> bool:
-    """Whether the digits at `at` belong to the word before them, or are a year."""
+    """Whether the digits at `at` belong to the word before them or are a year."""
     if before in NAME_HEADS:
         return not _head_acts(tokens, at)
     counted = _plural_follows(tokens, at + 1)
@@ -162,7 +165,7 @@ def _in_name(tokens: list[str], at: int, before: str) -> bool:
 
 
 def _opens(before: str) -> bool:
-    """Whether a number after the word `before` begins something new."""
+    """Whether a number after the word `before` begins a new phrase."""
     if is_break(before) or before in _OPENING or before in NUMBERS or before[0].isdigit():
         return True
     return is_plural(before) or before.endswith(("ing", "ly", "s")) or is_past(before)
@@ -178,6 +181,7 @@ def _plural_follows(tokens: list[str], at: int) -> bool:
 
 
 def _check_range(tokens: list[str], at: int) -> None:
+    """Raise Unclear if the token at `at` is a range ("2-3") or a multiplier ("2x") of things."""
     token = tokens[at]
     if _RANGE.fullmatch(token) and _plural_follows(tokens, at + 1):
         raise Unclear(f'"{token}" is not one number')

@@ -1,20 +1,18 @@
-"""Counts the circles, squares and triangles of each colour against the counts asked for.
+"""Shape Count: compares the circles, squares and triangles of each colour with the target counts.
 
-With k = (colour, shape), the whole and the soft errors are
-
-    RSS = sum_k (asked_k - found_k)^2,    S = sum_k (asked_k - soft_k)^2 + sum_c loose_c^2,
-
+    RSS = sum_k (target_k - count_k)^2,    S = sum_k (target_k - soft_k)^2 + sum_c loose_c^2,
     reward = -(RSS + tie_break * S / (1 + S)),        RSS = floor(-reward) exactly.
 
-The reward is at most 0; a clear, right image of even shapes has 0. Six red squares are not six red
-circles, as for ``colour_count`` they are. How shapes are found, their soft weights and loose colour
-are told in ``colour_shapes``, their names in ``shape_forms``: a shape between two forms shares its
-soft weight, as one between two hues does. k runs over the pairs asked, and with ``others`` "forbid"
-over all other pairs too, asked 0. Not differentiable.
+k is a pair of colour and shape: six red squares are not six red circles. S uses soft counts and
+ranks images of equal RSS. `colour_shapes` says how shapes are found, and what soft counts and loose
+colour are. `shape_forms` names the shapes. A shape between two forms shares its soft count between
+them. The reward is at most 0, and 0 for a clear image with the right counts. k runs over the pairs
+that have a target. With `others` "forbid" it also runs over all other pairs, with target 0. Not
+differentiable.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from itertools import product
@@ -26,14 +24,20 @@ import torch
 from ..types import Files, check_batch
 from .blame import errors, stacked, with_room
 from .colour_shapes import MIN_AREA, MIN_SATURATION, Labelled, label_shapes, loose_colour
-from .colours import COLOURS
-from .shape_forms import Form, form_of
+from .colours import COLOURS, NamedPixels
+from .shape_forms import form_of
 from .shape_prompt import SHAPES, Pair, shape_counts
 
 
 @dataclass(frozen=True)
 class Thing:
-    """A counted shape: its label, its name, and the shares of all names that it may have."""
+    """A counted shape.
+
+    Args:
+        label: its row in `Labelled`.
+        pair: its colour and form.
+        shares: of all pairs that it may be, summing to 1.
+    """
 
     label: int
     pair: Pair
@@ -42,12 +46,13 @@ class Thing:
 
 @dataclass(frozen=True)
 class ShapeCount:
-    """Settings; it has no weights, so it is its own scorer."""
+    """Settings of Shape Count. It has no weights, so it is also its scorer."""
 
     title: ClassVar[str] = "Shape Count"
     description: ClassVar[str] = (
-        "Counts the circles, squares and triangles of each colour against the counts asked in the "
-        "prompt: minus the sum of squared errors, 0 when every count is right. Needs no weights."
+        "Counts the circles, squares and triangles of each colour and compares them with the "
+        "prompt. The score is minus the sum of squared errors, 0 when every count is right. Needs "
+        "no weights."
     )
     gradient: ClassVar[bool] = False
     maximum: ClassVar[float] = 0.0
@@ -57,23 +62,24 @@ class ShapeCount:
     counts: str = field(
         default="",
         metadata={
-            "tooltip": "Counts to ask for instead of those in the prompt. Empty: read the prompt, "
-            "in English.",
+            "tooltip": "Counts to use instead of those in the prompt. If empty, they are read "
+            "from the prompt, in English.",
             "placeholder": "red circles: 3, blue squares: 2",
         },
     )
     others: str = field(
         default="forbid",
         metadata={
-            "tooltip": "Coloured shapes nobody asked for: forbid counts them as errors.",
+            "tooltip": "What to do with other coloured shapes: forbid counts them as errors, "
+            "ignore does not.",
             "choices": ("forbid", "ignore"),
         },
     )
     tie_break: float = field(
         default=0.25,
         metadata={
-            "tooltip": "At most this much is taken off to rank images with equal counts: faint, "
-            "merged, half or ambiguous shapes cost a little. 0 gives whole numbers.",
+            "tooltip": "Largest deduction that ranks images with equal counts: faint, merged or "
+            "partial shapes cost a little. 0 gives whole numbers.",
             "min": 0.0,
             "max": 0.49,
             "step": 0.01,
@@ -82,7 +88,7 @@ class ShapeCount:
     min_area: float = field(
         default=MIN_AREA,
         metadata={
-            "tooltip": "Smallest shape that counts, as a share of the image's area.",
+            "tooltip": "Smallest shape that counts, as a fraction of the image's area.",
             "min": 0.0,
             "max": 0.1,
             "step": 0.0005,
@@ -92,7 +98,8 @@ class ShapeCount:
     min_saturation: float = field(
         default=MIN_SATURATION,
         metadata={
-            "tooltip": "Saturation from which a pixel is part of a shape; lower for pale images.",
+            "tooltip": "Saturation from which a pixel is part of a shape. Lower it for pale "
+            "images.",
             "min": 0.05,
             "max": 0.95,
             "step": 0.01,
@@ -104,91 +111,90 @@ class ShapeCount:
         return self
 
     def check(self, prompt: str) -> None:
-        self.asked(prompt)
+        self.target_counts(prompt)
 
     def score(self, images: torch.Tensor, prompts: list[str]) -> torch.Tensor:
         check_batch(images, prompts)
-        pictures = images.detach().float().cpu().numpy()
-        scores = [self._score(*pair) for pair in zip(pictures, prompts, strict=True)]
+        arrays = images.detach().float().cpu().numpy()
+        scores = [self._score(*pair) for pair in zip(arrays, prompts, strict=True)]
         return torch.tensor(scores, dtype=torch.float32, device=images.device)
 
     def blame(self, images: torch.Tensor, prompts: list[str]) -> torch.Tensor:
-        """Maps (B, H, W) in [0, 1]: shapes of a kind that has too many, and room for those that
-        lack."""
+        """Maps (B, H, W): shapes of a pair that has too many, and room for those that lack."""
         check_batch(images, prompts)
-        pictures = images.detach().float().cpu().numpy()
-        maps = [self._blame(*pair) for pair in zip(pictures, prompts, strict=True)]
+        arrays = images.detach().float().cpu().numpy()
+        maps = [self._blame(*pair) for pair in zip(arrays, prompts, strict=True)]
         return stacked(maps, images)
 
-    def asked(self, prompt: str) -> dict[Pair, int]:
-        """Counts by (colour, shape) in ``counts`` or, if that is empty, in ``prompt``."""
+    def target_counts(self, prompt: str) -> dict[Pair, int]:
+        """Target count per pair, from the `counts` setting or, if it is empty, from `prompt`."""
         return self._read(self.counts if self.counts.strip() else prompt)
 
     @cached_property
     def _read(self) -> Callable[[str], dict[Pair, int]]:
-        """Reads a text once, and not for each image."""
+        """`shape_counts` with a cache, as all images of a run have one text."""
         return lru_cache(maxsize=16)(shape_counts)
 
-    def _judged(self, asked: dict[Pair, int]) -> list[Pair]:
-        return list(product(COLOURS, SHAPES)) if self.others == "forbid" else list(asked)
+    def _scope(self, targets: dict[Pair, int]) -> list[Pair]:
+        """The pairs that count."""
+        return list(product(COLOURS, SHAPES)) if self.others == "forbid" else list(targets)
 
-    def _score(self, picture: np.ndarray, prompt: str) -> float:
-        asked = self.asked(prompt)
-        if not np.isfinite(picture).all():
+    def _score(self, array: np.ndarray, prompt: str) -> float:
+        targets = self.target_counts(prompt)
+        if not np.isfinite(array).all():
             return float("nan")
-        found = label_shapes(picture, self.min_area, self.min_saturation)
-        whole: dict[Pair, int] = defaultdict(int)
-        soft: dict[Pair, float] = defaultdict(float)
-        for thing in things_in(found):
-            whole[thing.pair] += 1
-            for pair, share in thing.shares.items():
-                soft[pair] += share * found.weights[thing.label]
-        judged = self._judged(asked)
-        colours = {COLOURS.index(colour) + 1 for colour, _ in judged}
-        loose = loose_colour(found)[sorted(colours)] / found.typical
-        rss = sum((asked.get(pair, 0) - whole[pair]) ** 2 for pair in judged)
-        rest = sum((asked.get(pair, 0) - round(soft[pair], 6)) ** 2 for pair in judged)
-        rest += float(np.square(loose.round(6)).sum())
+        shapes = label_shapes(array, self.min_area, self.min_saturation)
+        scope, things = self._scope(targets), list(things_in(shapes))
+        whole, soft = Counter(thing.pair for thing in things), soft_counts(shapes, things)
+        rss = sum((targets.get(pair, 0) - whole[pair]) ** 2 for pair in scope)
+        rest = sum((targets.get(pair, 0) - soft.get(pair, 0.0)) ** 2 for pair in scope)
+        colours = sorted({COLOURS.index(colour) + 1 for colour, _ in scope})
+        loose = (loose_colour(shapes)[colours] / shapes.typical).round(6)
+        rest += float(np.square(loose).sum())
         return 0.0 - (rss + self.tie_break * rest / (1.0 + rest))  # never -0.0
 
-    def _blame(self, picture: np.ndarray, prompt: str) -> np.ndarray:
-        asked = self.asked(prompt)
-        if not np.isfinite(picture).all():
-            return np.zeros(picture.shape[:2])
-        found = label_shapes(picture, self.min_area, self.min_saturation)
-        things = list(things_in(found))
-        pairs = [thing.pair for thing in things]
-        weights = np.zeros(len(found.names))
-        blamed, lacking = errors(pairs, asked, self._judged(asked))
-        weights[[thing.label for thing in things]] = blamed
-        return with_room(weights[found.labels], found.counted[found.labels], found.typical, lacking)
+    def _blame(self, array: np.ndarray, prompt: str) -> np.ndarray:
+        targets = self.target_counts(prompt)
+        if not np.isfinite(array).all():
+            return np.zeros(array.shape[:2])
+        shapes = label_shapes(array, self.min_area, self.min_saturation)
+        things = list(things_in(shapes))
+        weights = np.zeros(len(shapes.names))
+        each, lacking = errors([thing.pair for thing in things], targets, self._scope(targets))
+        weights[[thing.label for thing in things]] = each
+        taken = shapes.counted[shapes.labels]
+        return with_room(weights[shapes.labels], taken, shapes.typical, lacking)
 
 
-def things_in(found: Labelled) -> Iterator[Thing]:
-    """The counted shapes with their names."""
+def things_in(shapes: Labelled) -> Iterator[Thing]:
+    """The counted shapes with their pairs."""
     from scipy import ndimage  # slow to import
 
-    places = ndimage.find_objects(found.labels)
-    for label in found.counted.nonzero()[0].tolist():
+    places = ndimage.find_objects(shapes.labels)
+    for label in shapes.counted.nonzero()[0].tolist():
         where = places[label - 1]
-        form = form_of(found.labels[where] == label)
-        core = (found.labels[where] == label) & found.core[where]
-        colours = _colours(found, where, core)
-        shares: dict[Pair, float] = defaultdict(float)
-        for colour, part in colours.items():
-            for name, share in _names(form).items():
-                shares[colour, name] += part * share
-        yield Thing(label, (COLOURS[found.names[label] - 1], form.name), dict(shares))
+        mask = shapes.labels[where] == label
+        form = form_of(mask)
+        names = {form.name: form.share, form.second: 1.0 - form.share}
+        colours = _colour_shares(shapes.pixels, where, mask & shapes.core[where])
+        shares = {(c, n): p * q for (c, p), (n, q) in product(colours.items(), names.items())}
+        yield Thing(label, (COLOURS[shapes.names[label] - 1], form.name), shares)
 
 
-def _names(form: Form) -> dict[str, float]:
-    return {form.name: form.share, form.second: 1.0 - form.share}
+def soft_counts(shapes: Labelled, things: Sequence[Thing]) -> dict[Pair, float]:
+    """Soft counts by pair, rounded so that whole numbers come out whole."""
+    soft: dict[Pair, float] = {}
+    for thing in things:
+        for pair, share in thing.shares.items():
+            soft[pair] = soft.get(pair, 0.0) + share * float(shapes.weights[thing.label])
+    return {pair: round(count, 6) for pair, count in soft.items()}
 
 
-def _colours(found: Labelled, where: tuple[slice, slice], core: np.ndarray) -> dict[str, float]:
+def _colour_shares(
+    pixels: NamedPixels, where: tuple[slice, slice], core: np.ndarray
+) -> dict[str, float]:
     """The share of each colour in the core of a shape, by its hues; they sum to 1."""
-    size, pixels = len(COLOURS) + 1, found.pixels
-    share = pixels.share[where][core]
+    size, share = len(COLOURS) + 1, pixels.share[where][core]
     parts = np.bincount(pixels.name[where][core], share, minlength=size)
     parts += np.bincount(pixels.second[where][core], 1.0 - share, minlength=size)
     return {COLOURS[i - 1]: parts[i] / parts.sum() for i in parts.nonzero()[0].tolist()}

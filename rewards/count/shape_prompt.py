@@ -1,4 +1,4 @@
-"""Reads counts of coloured shapes: "three red circles", or "red circles: 3"."""
+"""Read counts of coloured shapes: "three red circles", or "red circles: 3"."""
 
 from collections.abc import Mapping
 
@@ -27,18 +27,20 @@ EXAMPLE = (
 
 
 def shape_counts(text: str) -> dict[Pair, int]:
-    """Counts by (colour, shape) asked in ``text``; a pair that is named twice adds up.
+    """Counts by (colour, shape) in a text; counts of the same pair are added.
 
-    ValueError, in one sentence, if a number lacks a known colour or shape, if a pair lacks a
-    number, or if there is none. "a white background" and other scenery is passed over.
+    "a white background" and other scenery are skipped.
+
+    Raises:
+        ValueError: a number lacks a known colour or shape, a pair lacks a number, or there is none.
     """
     try:
-        asked = [_pair(phrase) for phrase in read_phrases(cleaned(text)) if not _skipped(phrase)]
-        if not asked:
+        counts = [_pair(phrase) for phrase in read_phrases(cleaned(text)) if not _skipped(phrase)]
+        if not counts:
             raise Unclear("it has no number before a colour and a shape")
     except Unclear as why:
         raise unreadable(text, str(why), EXAMPLE) from None
-    return summed(asked)
+    return summed(counts)
 
 
 def _skipped(phrase: Phrase) -> bool:
@@ -51,12 +53,12 @@ def _skipped(phrase: Phrase) -> bool:
 def _pair(phrase: Phrase) -> tuple[Pair, int]:
     pair = []
     for what, names in (("colour", NAMED_COLOURS), ("shape", NAMED_SHAPES)):
-        found = _names(phrase, names)
-        if len(found) != 1:
-            known = ", ".join(dict.fromkeys(names.values()))
-            many = f"more than one {what}" if found else f"none of the {what}s {known}"
+        named = _names(phrase, names)
+        if len(named) != 1:
+            choices = ", ".join(dict.fromkeys(names.values()))
+            many = f"more than one {what}" if named else f"none of the {what}s {choices}"
             raise Unclear(f'"{phrase.text}" names {many}')
-        pair += found
+        pair += named
     # "a pile of red circles" is not one, and "a drawing of" counts nothing.
     if phrase.count is None or ("of" in phrase.words and not phrase.firm):
         raise Unclear(f'"{phrase.text}" has no clear number')

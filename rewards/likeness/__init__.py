@@ -1,1 +1,1 @@
-"""Rewards by likeness to a prompt or a picture: CLIP, SigLIP."""
+"""Rewards by likeness to a prompt or an image: CLIP, SigLIP."""

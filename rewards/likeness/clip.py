@@ -1,12 +1,12 @@
-"""CLIP score: how well the picture agrees with the prompt, by a local CLIP model.
+"""CLIP score: how well the image matches the prompt, by a local CLIP model.
 
     score = cos(image embedding, text embedding), or exp(logit_scale) times that.
 
-CLIPScore is Hessel et al., arXiv 2104.08718 (there 2.5 max(cos, 0)); PickScore v1, arXiv
-2305.01569, is the same formula with its own weights, quoted with the scale (about 18 to 24). The
-cosine is in [-1, 1], about 0.1 to 0.4 in practice. Differentiable in the images. A batch changes a
-score by rounding only, about 1e-6. Prompts are read as upstream reads them: those of a file in
-open_clip's layout are cleaned first (``prompt_text``), those of transformers' are not.
+CLIPScore is Hessel et al., arXiv 2104.08718 (there 2.5 max(cos, 0)). PickScore v1, arXiv
+2305.01569, is the same formula with its own weights, usually quoted with the scale (about 18 to
+24). The cosine is in [-1, 1], about 0.1 to 0.4 in practice. Differentiable in the images. The rest
+of a batch changes a score only by rounding, about 1e-6. Prompts are cleaned first (`prompt_text`)
+for models in open_clip's layout, but not for models in transformers' layout, as upstream does.
 """
 
 import logging
@@ -21,7 +21,7 @@ from ..files.fitting import Fitting
 from ..memo import Memo
 from ..types import Files, check_batch, check_characters
 from .clip_checkpoint import CLIP, ENDS, CleaningTokenizer, load_model, load_tokenizer
-from .clip_pixels import clip_pixels, nan_shows
+from .clip_pixels import clip_pixels, nan_where_not_finite
 
 if TYPE_CHECKING:
     from transformers import CLIPModel, CLIPTokenizerFast
@@ -32,19 +32,36 @@ log = logging.getLogger("flow_search")
 def check_prompt(
     prompt: str, tokenizer: "CLIPTokenizerFast | CleaningTokenizer", length: int
 ) -> None:
-    """Raise ValueError of an empty prompt, warn of one longer than ``length`` tokens."""
+    """Raise ValueError for an empty prompt, and warn about one that is too long.
+
+    Args:
+        prompt: the user's text.
+        tokenizer: the model's tokenizer.
+        length: tokens that the model reads.
+    """
     if not isinstance(tokenizer, CleaningTokenizer):
         check_characters(prompt)
     count = len(tokenizer(prompt)["input_ids"])
     if not prompt.strip() or count <= len(ENDS):
-        raise ValueError("the score needs a prompt to compare the picture with: got none")
+        raise ValueError(
+            "The score needs a prompt: got an empty prompt, expected text to compare the image "
+            "with."
+        )
     if count > length:
-        log.warning("CLIP reads the first %d tokens of the prompt only", length)
+        log.warning("CLIP reads only the first %d tokens of the prompt", length)
 
 
 @dataclass(frozen=True)
 class ClipScorer:
-    """A loaded CLIP model. Pictures are scored on whatever device ``module`` is."""
+    """A loaded CLIP model. Images are scored on the device of `module`.
+
+    Args:
+        module: the model.
+        tokenizer: cleans the prompt if the model is open_clip's.
+        scale: factor of the cosine.
+        pixels: images (B, H, W, 3) in [0, 1] and a size -> pixels (B, 3, size, size).
+        texts: cache of the embeddings of prompts.
+    """
 
     module: "CLIPModel"
     tokenizer: "CLIPTokenizerFast | CleaningTokenizer"
@@ -60,19 +77,19 @@ class ClipScorer:
         if not prompts:
             return images.new_zeros(0, dtype=torch.float32)
         weight = self.module.logit_scale
-        shown = images.to(weight.device, torch.float32)
-        pixels = self.pixels(shown, self.module.config.vision_config.image_size)
-        found = _pooled(self.module.get_image_features(pixel_values=pixels.to(weight.dtype)))
-        asked = torch.stack([self.texts(prompt, self._text) for prompt in prompts])
-        cosine = F.cosine_similarity(found.float(), asked.to(weight.device), dim=-1)
-        return nan_shows(self.scale * cosine, images)
+        size = self.module.config.vision_config.image_size
+        pixels = self.pixels(images.to(weight.device, torch.float32), size)
+        image = _pooled(self.module.get_image_features(pixel_values=pixels.to(weight.dtype)))
+        text = torch.stack([self.texts(prompt, self._text) for prompt in prompts])
+        cosine = F.cosine_similarity(image.float(), text.to(weight.device), dim=-1)
+        return nan_where_not_finite(self.scale * cosine, images)
 
     @property
     def _length(self) -> int:
         return self.module.config.text_config.max_position_embeddings
 
     def _text(self, prompt: str) -> torch.Tensor:
-        """Embedding (D,) of one prompt, alone, so that no padding is needed."""
+        """Embedding (D,) of one prompt. It is encoded alone, so that no padding is needed."""
         tokens = self.tokenizer(
             prompt, truncation=True, max_length=self._length, return_tensors="pt"
         )
@@ -81,7 +98,7 @@ class ClipScorer:
 
 
 def _pooled(features: torch.Tensor | object) -> torch.Tensor:
-    """transformers 5 wraps the features that transformers 4 returns as they are."""
+    """The features: transformers 5 wraps them, transformers 4 returns the tensor itself."""
     return features if isinstance(features, torch.Tensor) else features.pooler_output
 
 
@@ -91,7 +108,7 @@ class ClipScore:
 
     title: ClassVar[str] = "CLIP Score / PickScore"
     description: ClassVar[str] = (
-        "Agreement of picture and prompt by a local CLIP model: CLIP of OpenAI or LAION, or "
+        "How well the image matches the prompt, by a local CLIP model: OpenAI's, LAION's, or "
         "PickScore v1."
     )
     gradient: ClassVar[bool] = True
@@ -99,31 +116,30 @@ class ClipScore:
     checkpoint: str = field(
         default="",
         metadata={
-            "tooltip": "Folder or file of the CLIP model, under models/rewards.",
-            "checkpoint": Fitting(CLIP.fits, CLIP.wanted),
+            "tooltip": "Folder or file of the CLIP model under models/rewards.",
+            "checkpoint": Fitting(CLIP.fits, CLIP.expected),
         },
     )
     scale: str = field(
         default="cosine",
         metadata={
-            "tooltip": "cosine is between -1 and 1; logit_scale multiplies it by the model's own "
-            "scale, about 100, as PickScore is quoted.",
+            "tooltip": "cosine is between -1 and 1. logit_scale multiplies it by the model's "
+            "scale, about 100, as is usual for PickScore.",
             "choices": ("cosine", "logit_scale"),
         },
     )
     activation: str = field(
         default="auto",
         metadata={
-            "tooltip": "auto takes the folder's own; for a single file quick_gelu (OpenAI), or "
-            "gelu from 1024 channels up (PickScore, LAION H) and in open_clip layout. LAION's "
-            "smaller models need gelu, OpenAI's, MetaCLIP and DFN quick_gelu in any layout.",
+            "tooltip": "auto uses the folder's setting, or guesses it for a single file. LAION's "
+            "models and PickScore need gelu. OpenAI's, MetaCLIP and DFN need quick_gelu.",
             "choices": ("auto", "quick_gelu", "gelu"),
             "advanced": True,
         },
     )
 
     def load(self, files: Files | None = None) -> ClipScorer:
-        """A model that brings no tokenizer uses ``files.tokenizers["clip"]``."""
+        """Load model and tokenizer; `files.tokenizers["clip"]` if the model has none."""
         files = files or Files()
         path = files.find(self.checkpoint)
         model, open_clip = load_model(path, self.activation)

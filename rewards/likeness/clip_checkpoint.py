@@ -1,9 +1,8 @@
-"""Builds CLIP, or its image tower alone, from a local folder or file; nothing is ever downloaded.
+"""Build CLIP, or only its image tower, from a local folder or file. Nothing is downloaded.
 
-A folder is a Hugging Face one: config.json and weights. A single file holds a state dict alone, in
-the layout of transformers or of open_clip; its configuration is read off the shapes of its tensors.
-Weights are safetensors, or pickles read with ``weights_only``. Every error is a ValueError of one
-sentence.
+A folder has Hugging Face's layout: config.json and weights. A single file holds only a state dict,
+in the layout of transformers or of open_clip; the configuration is inferred from the shapes of its
+tensors. Weights are safetensors, or pickles read with `weights_only`. Errors are ValueErrors.
 """
 
 from collections.abc import Mapping
@@ -22,7 +21,7 @@ from ..files.wanted import reading
 from ..files.weights import Peek, Wanted, has_safetensors, look, single_file
 from ..prompt_text import cleaned
 from . import open_clip
-from .clip_config import PATCHES, PROJECTION, WORDS, file_config, own_activation, set_activation
+from .clip_config import PATCHES, PROJECTION, WORDS, file_config, likely_activation, set_activation
 
 if TYPE_CHECKING:
     from transformers import (
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
 Model = TypeVar("Model", "CLIPModel", "CLIPVisionModelWithProjection")
 
 PAGE = "https://huggingface.co/openai/clip-vit-large-patch14"
-# What else is published of it, by the names that people keep.
+# Further published repositories. People often keep their names for folders.
 REPOSITORIES = (
     "yuvalkirstain/PickScore_v1",
     *(f"openai/clip-vit-{name}" for name in ("base-patch16", "base-patch32")),
@@ -58,24 +57,30 @@ MPS_KEY = "cross_model.layers.0.0.fn.to_q.weight"
 
 @dataclass(frozen=True)
 class Layouts:
-    """What is wanted, as an error says it, and what it is known by: a folder by ``kinds``, a file
-    by its keys in the layout of transformers or of open_clip; ``width`` is of the embedding.
+    """Which folders and files a reward can load.
+
+    Args:
+        expected: what they should hold, for errors.
+        kinds: the `model_type` of a folder, one of these.
+        keys: tensors of a file in transformers' layout.
+        open_clip: tensors of a file in open_clip's layout.
+        width: channels of the embedding, None for any number.
     """
 
-    wanted: Wanted
+    expected: Wanted
     kinds: tuple[str, ...]
     keys: tuple[str, ...]
     open_clip: tuple[str, ...]
     width: int | None = None
 
-    def fits(self, seen: Peek) -> bool:
-        """Whether it may be loaded."""
-        if seen.kind or seen.unknown:
-            known = seen.unknown or seen.kind in self.kinds
+    def fits(self, peek: Peek) -> bool:
+        """Whether the folder or file can be loaded."""
+        if peek.kind or peek.unknown:
+            right = peek.unknown or peek.kind in self.kinds
         else:
-            # An MPS holds a CLIP, but one that its own training has changed.
-            known = (seen.has(*self.keys) or seen.has(*self.open_clip)) and not seen.has(MPS_KEY)
-        return known and (self.width is None or _width(seen) in (None, self.width))
+            # An MPS file also holds a CLIP, but training has changed it.
+            right = (peek.has(*self.keys) or peek.has(*self.open_clip)) and not peek.has(MPS_KEY)
+        return right and (self.width is None or _width(peek) in (None, self.width))
 
 
 CLIP = Layouts(
@@ -92,17 +97,23 @@ IMAGE_TOWER = Layouts(
 )
 
 
-def _width(seen: Peek) -> int | None:
-    """Channels of the embedding, None if they cannot be told."""
+def _width(peek: Peek) -> int | None:
+    """Channels of the embedding, None if neither tensors nor configuration show them."""
     for key, axis in ((PROJECTION, 0), ("visual.proj", 1)):
-        prefix = seen.prefix(key)
+        prefix = peek.prefix(key)
         if prefix is not None:
-            return seen.shapes[prefix + key][axis]
-    return seen.config.get("projection_dim")
+            return peek.shapes[prefix + key][axis]
+    return peek.config.get("projection_dim")
 
 
 class Prepared(NamedTuple):
-    """A configuration, a file's tensors, None of a folder, and whether they came as open_clip's."""
+    """What is needed to build the model.
+
+    Args:
+        config: the configuration.
+        state: the tensors of a file under transformers' names, None for a folder.
+        open_clip: whether the file has open_clip's layout.
+    """
 
     config: "CLIPConfig"
     state: dict[str, torch.Tensor] | None
@@ -112,35 +123,48 @@ class Prepared(NamedTuple):
 def load_model(
     path: Path, activation: str = "auto", layouts: Layouts = CLIP
 ) -> tuple["CLIPModel", bool]:
-    """The model at ``path``, float32, frozen, in evaluation mode, and whether it is open_clip's.
+    """Load a CLIP model.
 
-    ``activation`` "auto" takes the folder's own, or of a file the likely one: `own_activation`.
+    Args:
+        path: a folder or a file.
+        activation: "auto" uses the folder's setting, or `likely_activation` for a file.
+        layouts: which folders and files are accepted.
+
+    Returns: the model (float32, frozen, in evaluation mode), and whether it has open_clip's layout.
     """
     from transformers import CLIPModel
 
-    found = _prepare(path, activation, layouts)
-    model = build_model(CLIPModel, path, layouts.wanted, found.config, found.state)
-    return model, found.open_clip
+    prepared = _prepare(path, activation, layouts)
+    model = build_model(CLIPModel, path, layouts.expected, prepared.config, prepared.state)
+    return model, prepared.open_clip
 
 
 def load_image_model(
     path: Path, activation: str = "auto", layouts: Layouts = IMAGE_TOWER
 ) -> "CLIPVisionModelWithProjection":
-    """As `load_model`, the image tower alone."""
+    """Load only the image tower of a CLIP model.
+
+    Args:
+        path: a folder or a file.
+        activation: "auto" uses the folder's setting, or `likely_activation` for a file.
+        layouts: which folders and files are accepted.
+
+    Returns: the tower, float32, frozen, in evaluation mode.
+    """
     from transformers import CLIPVisionModelWithProjection
 
     class ImageTower(CLIPVisionModelWithProjection):
         _keys_to_ignore_on_load_unexpected = ("^text_", "^logit_scale")
 
     config, state, _ = _prepare(path, activation, layouts)
-    # The tower's own projection_dim is wrong in LAION's folders.
+    # In LAION's folders the tower's `projection_dim` is wrong.
     config.vision_config.projection_dim = config.projection_dim
-    return build_model(ImageTower, path, layouts.wanted, config.vision_config, state)
+    return build_model(ImageTower, path, layouts.expected, config.vision_config, state)
 
 
 @dataclass(frozen=True)
 class CleaningTokenizer:
-    """Cleans a prompt as open_clip does, which knows no tokens by the names of ``ENDS``."""
+    """Cleans a prompt as open_clip does. The names of `ENDS` in a prompt are plain text for it."""
 
     tokenizer: "CLIPTokenizerFast"
 
@@ -149,10 +173,11 @@ class CleaningTokenizer:
 
 
 def load_tokenizer(path: Path, fallback: Path | None) -> "CLIPTokenizerFast":
-    """The tokenizer in or beside ``path``, or else the one in the folder ``fallback``.
+    """The tokenizer in or next to `path`, or else the one in the folder `fallback`.
 
-    What lies beside a file may be another model's: CLIP's has both ``ENDS``. It is the one that
-    PickScore and MPS were made with: the other one of transformers 4 asks for ftfy to be installed.
+    A tokenizer next to a file may belong to another model; CLIP's has both `ENDS`. The fast
+    tokenizer is the one that PickScore and MPS were trained with. The slow one of transformers 4
+    needs ftfy.
     """
     from transformers import CLIPTokenizerFast
 
@@ -160,35 +185,43 @@ def load_tokenizer(path: Path, fallback: Path | None) -> "CLIPTokenizerFast":
         if folder is None:
             continue
         with reading(folder, TOKENIZER):
-            found = _vocabularies(folder)
-            if found and all(end in words for end in ENDS for words in found):
+            vocabularies = _vocabularies(folder)
+            if vocabularies and all(end in words for end in ENDS for words in vocabularies):
                 return CLIPTokenizerFast.from_pretrained(folder, local_files_only=True)
     raise TOKENIZER.error(path, "has no tokenizer")
 
 
 def _vocabularies(folder: Path) -> list[object]:
-    """Of the tokenizers in ``folder``, in either layout."""
+    """The vocabularies of the tokenizers in `folder`, in either layout."""
     whole, words = folder / "tokenizer.json", folder / "vocab.json"
-    found = []
+    vocabularies = []
     if whole.is_file():
-        found.append(read_json(whole, TOKENIZER_LIMIT)["model"]["vocab"])
+        vocabularies.append(read_json(whole, TOKENIZER_LIMIT)["model"]["vocab"])
     if words.is_file() and (folder / "merges.txt").is_file():
-        found.append(read_json(words, TOKENIZER_LIMIT))
-    return found
+        vocabularies.append(read_json(words, TOKENIZER_LIMIT))
+    return vocabularies
 
 
 def build_model(
     build: type[Model],
     path: Path,
-    wanted: Wanted,
+    expected: Wanted,
     config: "CLIPConfig",
     state: Mapping[str, torch.Tensor] | None,
 ) -> Model:
-    """A model with the tensors ``state``, or if it is None, with those in the folder ``path``."""
-    seen = None if state is not None else look(path, wanted)
-    shapes = shapes_in(state) if seen is None else shapes_of(path, wanted, seen)
-    check_size(path, wanted, lambda: build(config), shapes)
-    state = state if seen is None else own_state(path, wanted, seen)
+    """Build a model from tensors or from a folder: float32, frozen, in evaluation mode.
+
+    Args:
+        build: the model's class.
+        path: the folder, or the file of `state`.
+        expected: what it should hold, for errors.
+        config: the model's configuration.
+        state: the tensors, None to read them from the folder.
+    """
+    peek = None if state is not None else look(path, expected)
+    shapes = shapes_in(state) if peek is None else shapes_of(path, expected, peek)
+    check_size(path, expected, lambda: build(config), shapes)
+    state = state if peek is None else own_state(path, expected, peek)
     try:
         model, report = build.from_pretrained(
             path if state is None else None,
@@ -200,50 +233,53 @@ def build_model(
             output_loading_info=True,
         )
     except OSError as error:
-        raise wanted.error(path, "has no readable weights") from error
+        raise expected.error(path, "has no readable weights") from error
     except Exception as error:
-        raise wanted.error(path, f"cannot be loaded ({type(error).__name__})") from error
-    check_complete(path, report["missing_keys"], wanted)
-    check_all_used(path, wanted, model, report["unexpected_keys"])
+        raise expected.error(path, f"cannot be loaded ({type(error).__name__})") from error
+    check_complete(path, report["missing_keys"], expected)
+    check_all_used(path, expected, model, report["unexpected_keys"])
     return model.float().eval().requires_grad_(False)
 
 
 def _prepare(path: Path, activation: str, layouts: Layouts) -> Prepared:
-    file = single_file(path, layouts.wanted)
-    found = _file(file, layouts) if file else Prepared(_folder_config(path, layouts), None, False)
-    config = found.config
+    file = single_file(path, layouts.expected)
+    if file:
+        prepared = _prepare_file(file, layouts)
+    else:
+        prepared = Prepared(_folder_config(path, layouts), None, False)
+    config = prepared.config
     if layouts.width not in (None, config.projection_dim):
         problem = f"is a CLIP with embeddings of {config.projection_dim} channels"
-        raise layouts.wanted.error(path, problem)
+        raise layouts.expected.error(path, problem)
     if activation != "auto":
         set_activation(config, activation)
-    return found
+    return prepared
 
 
 def _folder_config(path: Path, layouts: Layouts) -> "CLIPConfig":
     from transformers import CLIPConfig, CLIPVisionConfig
 
-    seen = look(path, layouts.wanted)
-    if seen.kind not in layouts.kinds:
-        raise layouts.wanted.error(path, f'holds a model of type "{seen.kind}"')
-    check_config(path, seen.config, layouts.wanted, seen)
-    with reading(path / "config.json", layouts.wanted):
-        if seen.kind == "clip":
-            return CLIPConfig.from_dict(seen.config_copy())
-        vision = CLIPVisionConfig.from_dict(seen.config_copy())
+    peek = look(path, layouts.expected)
+    if peek.kind not in layouts.kinds:
+        raise layouts.expected.error(path, f'holds a model of type "{peek.kind}"')
+    check_config(path, peek.config, layouts.expected, peek)
+    with reading(path / "config.json", layouts.expected):
+        if peek.kind == "clip":
+            return CLIPConfig.from_dict(peek.config_copy())
+        vision = CLIPVisionConfig.from_dict(peek.config_copy())
     return CLIPConfig(vision_config=vision.to_dict(), projection_dim=vision.projection_dim)
 
 
-def _file(path: Path, layouts: Layouts) -> Prepared:
-    """The configuration that a file's tensors tell, and these, named as transformers does."""
-    number, state = read_layout(path, layouts.wanted, layouts.keys, layouts.open_clip)
+def _prepare_file(path: Path, layouts: Layouts) -> Prepared:
+    """The tensors of a file under transformers' names, and the configuration they imply."""
+    number, state = read_layout(path, layouts.expected, layouts.keys, layouts.open_clip)
     if number == 1:
         state = open_clip.from_open_clip(state)
-    with reading(path.with_name("open_clip_config.json"), layouts.wanted):
-        activation = own_activation(path, state, number == 1)
+    with reading(path.with_name("open_clip_config.json"), layouts.expected):
+        activation = likely_activation(path, state, number == 1)
     try:
         return Prepared(file_config(state, activation), state, number == 1)
     except KeyError as error:
-        raise layouts.wanted.error(path, f"lacks the tensor {error.args[0]}") from error
-    except Exception as error:  # of tensors of other shapes
-        raise layouts.wanted.error(path, f"cannot be loaded ({type(error).__name__})") from error
+        raise layouts.expected.error(path, f"lacks the tensor {error.args[0]}") from error
+    except Exception as error:  # tensors of unexpected shapes
+        raise layouts.expected.error(path, f"cannot be loaded ({type(error).__name__})") from error

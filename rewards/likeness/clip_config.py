@@ -1,4 +1,4 @@
-"""The configuration of a CLIP model, read off the tensors of its state dict."""
+"""The configuration of a CLIP model, inferred from the tensors of its state dict."""
 
 import math
 from collections.abc import Mapping
@@ -18,9 +18,11 @@ WORDS = "text_model.embeddings.token_embedding.weight"
 
 
 def infer_config(state: Mapping[str, torch.Tensor]) -> dict[str, dict[str, int] | int]:
-    """CLIPConfig arguments from a CLIPModel's tensors, or from its image tower's; KeyError else.
+    """Arguments of CLIPConfig from the tensors of a CLIPModel or of its image tower.
 
-    Heads are 64 wide, except in vision towers wider than 1024 (ViT-H, g and bigG), which have 16.
+    Attention heads have 64 channels. Vision towers wider than 1024 (ViT-H, g, bigG) have 16 heads.
+
+    Raises: KeyError if a tensor is missing.
     """
     width, _, patch, _ = state[PATCHES].shape
     positions = state["vision_model.embeddings.position_embedding.weight"].shape[0]
@@ -30,9 +32,9 @@ def infer_config(state: Mapping[str, torch.Tensor]) -> dict[str, dict[str, int] 
         "patch_size": patch,
         "image_size": patch * math.isqrt(positions - 1),
     }
-    found = {"vision_config": vision, "projection_dim": state[PROJECTION].shape[0]}
+    image_only = {"vision_config": vision, "projection_dim": state[PROJECTION].shape[0]}
     if WORDS not in state:
-        return found
+        return image_only
     words, text_width = state[WORDS].shape
     text = _tower(state, "text_model") | {
         "hidden_size": text_width,
@@ -43,7 +45,7 @@ def infer_config(state: Mapping[str, torch.Tensor]) -> dict[str, dict[str, int] 
         "eos_token_id": words - 1,
         "pad_token_id": words - 1,
     }
-    return found | {"text_config": text}
+    return image_only | {"text_config": text}
 
 
 def _tower(state: Mapping[str, torch.Tensor], name: str) -> dict[str, int]:
@@ -54,7 +56,7 @@ def _tower(state: Mapping[str, torch.Tensor], name: str) -> dict[str, int]:
 
 
 def file_config(state: Mapping[str, torch.Tensor], activation: str) -> "CLIPConfig":
-    """The configuration of a file; KeyError of the tensor that it lacks."""
+    """The configuration of the model in a file; KeyError names a missing tensor."""
     from transformers import CLIPConfig
 
     config = CLIPConfig(**infer_config(state))
@@ -62,23 +64,28 @@ def file_config(state: Mapping[str, torch.Tensor], activation: str) -> "CLIPConf
     return config
 
 
-def own_activation(path: Path, state: Mapping[str, torch.Tensor], open_clip: bool) -> str:
-    """What a file was most likely trained with; the tensors do not tell.
+def likely_activation(path: Path, state: Mapping[str, torch.Tensor], open_clip: bool) -> str:
+    """The activation that a file was most likely trained with. Its tensors do not show it.
 
-    In open_clip layout gelu, unless an open_clip_config.json beside it says otherwise; in that of
-    transformers gelu from 1024 embedding channels up (LAION's H, g and bigG, and PickScore),
-    quick_gelu below (OpenAI's).
+    In open_clip's layout this is gelu, unless an open_clip_config.json next to the file says
+    otherwise. In transformers' layout it is gelu from 1024 embedding channels up (LAION's H, g and
+    bigG, and PickScore) and quick_gelu below (OpenAI's).
+
+    Args:
+        path: the file.
+        state: its tensors, under the names of transformers.
+        open_clip: whether the file has open_clip's layout.
     """
-    beside = path.parent / "open_clip_config.json"
+    settings = path.parent / "open_clip_config.json"
     if not open_clip:
         quick = state[PROJECTION].shape[0] < 1024
-    elif beside.is_file():
-        told = read_json(beside)
-        quick = told.get("model_cfg", {}).get("quick_gelu", False)
+    elif settings.is_file():
+        quick = read_json(settings).get("model_cfg", {}).get("quick_gelu", False)
     else:
         quick = False
     return "quick_gelu" if quick else "gelu"
 
 
 def set_activation(config: "CLIPConfig", activation: str) -> None:
+    """Use `activation` in both towers."""
     config.text_config.hidden_act = config.vision_config.hidden_act = activation

@@ -1,7 +1,7 @@
-"""The image side of CLIP preprocessing, in torch, so that gradients pass.
+"""CLIP's preprocessing of images, in torch, so that it has a gradient.
 
-Both ways resize by antialiased bicubic interpolation, and end with minus mean over deviation per
-channel.
+Both functions resize by antialiased bicubic interpolation. In the end they subtract CLIP's mean and
+divide by its standard deviation, per channel.
 """
 
 import torch
@@ -17,9 +17,10 @@ GREY = (122 / 255, 116 / 255, 104 / 255)  # CLIP's mean colour, in whole levels
 def clip_pixels(images: torch.Tensor, size: int = 224) -> torch.Tensor:
     """Images (B, H, W, 3) in [0, 1] -> normalised pixels (B, 3, size, size).
 
-    Shortest edge to ``size``, cut to [0, 1] (the cubic kernel overshoots), centre crop (an odd
-    margin is wider below and to the right, as in transformers; torchvision rounds half to even).
-    Differs from the 8-bit reference by its rounding, about a third of a level on average.
+    The shortest edge becomes `size`. Values are clamped to [0, 1], because the cubic kernel
+    overshoots. Then the centre is cut out. An odd margin is wider below and to the right, as in
+    transformers (torchvision rounds half to even). The result differs from the 8-bit reference only
+    by its rounding, about a third of a level on average.
     """
     planes = images.permute(0, 3, 1, 2)
     height, width = planes.shape[-2:]
@@ -31,7 +32,10 @@ def clip_pixels(images: torch.Tensor, size: int = 224) -> torch.Tensor:
 
 
 def pad_square(images: torch.Tensor) -> torch.Tensor:
-    """Images (B, H, W, 3) amid a square of CLIP's mean; an odd row or column is last."""
+    """Centre images (B, H, W, 3) in a square of CLIP's mean colour.
+
+    An odd row or column of padding is last.
+    """
     batch, height, width, _ = images.shape
     edge = max(height, width)
     top, left = (edge - height) // 2, (edge - width) // 2
@@ -41,9 +45,9 @@ def pad_square(images: torch.Tensor) -> torch.Tensor:
 
 
 def padded_pixels(images: torch.Tensor, size: int = 224) -> torch.Tensor:
-    """Images (B, H, W, 3) in [0, 1] -> normalised pixels (B, 3, size, size), as HPS v2 has them.
+    """Images (B, H, W, 3) in [0, 1] -> normalised pixels (B, 3, size, size), as for HPS v2.
 
-    Longest edge to ``size``, nothing cut to [0, 1], centred on black (before normalising).
+    The longest edge becomes `size`. Values are not clamped. The image is centred on black.
     """
     planes = images.permute(0, 3, 1, 2)
     scale = size / max(planes.shape[-2:])
@@ -58,7 +62,10 @@ def _normalised(planes: torch.Tensor) -> torch.Tensor:
     return (planes - mean) / std
 
 
-def nan_shows(scores: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
-    """``scores`` on the images' device, NaN of a picture that is not finite: a crop may cut it."""
+def nan_where_not_finite(scores: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+    """`scores` on the images' device, NaN for an image with a pixel that is not finite.
+
+    Without this a crop could remove that pixel.
+    """
     finite = torch.isfinite(images).flatten(1).all(1)
     return scores.to(images.device).masked_fill(~finite, float("nan"))

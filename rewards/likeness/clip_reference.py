@@ -1,13 +1,13 @@
-"""Likeness to a reference picture, by the image tower of a local CLIP model.
+"""Likeness to a reference image, by the image tower of a local CLIP model.
 
     gram      score = -|G - G_ref|_F / 100,  G = F^T F,  F = patch tokens after two layers
-    cosine    score = cos(image embedding, that of the reference)
+    cosine    score = cos(image embedding, reference embedding)
 
-gram is style, colours and textures wherever they are: at most 0, unbounded, 0 for the reference
-itself. It is the style reward of RBF (arXiv 2503.19385), which takes CLIP ViT-B/16; there the
-reference is normalised twice and pictures are squashed without antialiasing, here both sides are
-prepared alike. cosine ("CLIP-I") is content, in [-1, 1]. Of several references: the mean of their
-scores. Needs no prompt. Differentiable in the images.
+gram measures style: colours and textures, wherever they are. It is at most 0, without a lower
+bound, and 0 for the reference itself. It is the style reward of RBF (arXiv 2503.19385) with CLIP
+ViT-B/16. The paper's code normalises the reference twice and resizes images without antialiasing;
+here both sides are prepared alike. cosine ("CLIP-I") measures content and is in [-1, 1]. For
+several references the score is the mean. Needs no prompt. Differentiable in the images.
 """
 
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ from ..files.fitting import Fitting
 from ..memo import Memo
 from ..types import Files, check_batch
 from .clip_checkpoint import IMAGE_TOWER, load_image_model
-from .clip_pixels import clip_pixels, nan_shows
+from .clip_pixels import clip_pixels, nan_where_not_finite
 
 if TYPE_CHECKING:
     from transformers import CLIPVisionModelWithProjection
@@ -31,27 +31,34 @@ LAYERS = 2
 
 @dataclass(frozen=True)
 class ReferenceScorer:
-    """Pictures are scored on whatever device ``module`` is; ``reference`` is (R, H, W, 3)."""
+    """Compares images with the reference, on the device of `module`.
+
+    Args:
+        module: the image tower; for gram only its first layers.
+        reference: images (R, H, W, 3) in [0, 1].
+        gram: whether to compare style; content otherwise.
+        cache: holds the features of the reference.
+    """
 
     module: "CLIPVisionModelWithProjection"
     reference: torch.Tensor
     gram: bool
-    kept: Memo[torch.Tensor] = field(default_factory=Memo)
+    cache: Memo[torch.Tensor] = field(default_factory=Memo)
 
     def check(self, prompt: str) -> None:
-        """Any prompt will do."""
+        """Accept any prompt: it is not read."""
 
     def score(self, images: torch.Tensor, prompts: list[str]) -> torch.Tensor:
         check_batch(images, prompts)
         if not prompts:
             return images.new_zeros(0, dtype=torch.float32)
-        found = self._features(images)[:, None]
-        wanted = self.kept("reference", self._reference).to(found.device)
+        features = self._features(images)[:, None]
+        reference = self.cache("reference", self._reference).to(features.device)
         if self.gram:
-            scores = (found - wanted).flatten(2).norm(dim=-1) / -100.0
+            scores = (features - reference).flatten(2).norm(dim=-1) / -100.0
         else:
-            scores = F.cosine_similarity(found, wanted, dim=-1)
-        return nan_shows(scores.mean(1), images)
+            scores = F.cosine_similarity(features, reference, dim=-1)
+        return nan_where_not_finite(scores.mean(1), images)
 
     def _reference(self, _: str) -> torch.Tensor:
         with torch.no_grad():
@@ -60,22 +67,22 @@ class ReferenceScorer:
     def _features(self, images: torch.Tensor) -> torch.Tensor:
         """Gram matrices (B, D, D), or embeddings (B, D), float32."""
         weight = self.module.visual_projection.weight
-        shown = images.to(weight.device, torch.float32)
-        pixels = clip_pixels(shown, self.module.config.image_size)
-        seen = self.module(pixel_values=pixels.to(weight.dtype))
+        images = images.to(weight.device, torch.float32)
+        pixels = clip_pixels(images, self.module.config.image_size)
+        outputs = self.module(pixel_values=pixels.to(weight.dtype))
         if not self.gram:
-            return seen.image_embeds.float()
-        patches = seen.last_hidden_state[:, 1:].float()
+            return outputs.image_embeds.float()
+        patches = outputs.last_hidden_state[:, 1:].float()
         return patches.mT @ patches
 
 
 @dataclass(frozen=True)
 class ClipReference:
-    """Settings of the likeness to a reference picture."""
+    """Settings of the likeness to a reference image."""
 
-    title: ClassVar[str] = "Reference Picture (CLIP style)"
+    title: ClassVar[str] = "Reference Image (CLIP style)"
     description: ClassVar[str] = (
-        "Likeness to a reference picture, in style (gram) or in content (cosine), by a local CLIP "
+        "Likeness to a reference image, in style (gram) or in content (cosine), by a local CLIP "
         "model. The prompt is not read."
     )
     gradient: ClassVar[bool] = True
@@ -83,31 +90,31 @@ class ClipReference:
     checkpoint: str = field(
         default="",
         metadata={
-            "tooltip": "Folder or file of the CLIP model; ViT-B/16 of OpenAI for the style reward "
-            "of the RBF paper. Only its image tower is loaded.",
-            "checkpoint": Fitting(IMAGE_TOWER.fits, IMAGE_TOWER.wanted),
+            "tooltip": "Folder or file of the CLIP model. The RBF paper uses OpenAI's ViT-B/16 "
+            "for style. Only the image tower is loaded.",
+            "checkpoint": Fitting(IMAGE_TOWER.fits, IMAGE_TOWER.expected),
         },
     )
     mode: str = field(
         default="gram",
         metadata={
-            "tooltip": "gram compares colours and textures wherever they are, 0 is best; cosine "
-            "compares what the pictures show, 1 is best.",
+            "tooltip": "gram compares colours and textures, wherever they are; 0 is best. cosine "
+            "compares what the images show; 1 is best.",
             "choices": ("gram", "cosine"),
         },
     )
     reference: "torch.Tensor | None" = field(
         default=None,
         metadata={
-            "tooltip": "The picture to be like; of several, the mean score.",
+            "tooltip": "The image to resemble. For several images the score is the mean.",
             "socket": "image",
         },
     )
     activation: str = field(
         default="auto",
         metadata={
-            "tooltip": "As of the CLIP score: auto takes the folder's own; for a single file "
-            "quick_gelu, or gelu from 1024 channels up and in open_clip layout.",
+            "tooltip": "auto uses the folder's setting, or guesses it for a single file. LAION's "
+            "models need gelu. OpenAI's, MetaCLIP and DFN need quick_gelu.",
             "choices": ("auto", "quick_gelu", "gelu"),
             "advanced": True,
         },
@@ -120,16 +127,21 @@ class ClipReference:
     def load(self, files: Files | None = None) -> ReferenceScorer:
         files = files or Files()
         if self.reference is None:
-            raise ValueError("no picture is connected to `reference`: one to be like is wanted")
+            raise ValueError(
+                "`reference` is not connected: got nothing, expected an image to resemble."
+            )
         colours = self.reference[..., :-1] if has_alpha(self.reference) else self.reference
         reference = rgb(colours.detach().float().cpu())
         check_batch(reference, [""] * len(reference))
         if not (len(reference) and reference.isfinite().all()):
-            raise ValueError(f"{len(reference)} reference pictures: finite ones are wanted")
+            raise ValueError(
+                f"`reference` cannot be used: got {len(reference)} images, expected at least one "
+                "and only finite pixels."
+            )
         model = load_image_model(files.find(self.checkpoint), self.activation)
         gram = self.mode == "gram"
         if gram:
             del model.vision_model.encoder.layers[LAYERS:]
-        # The difference of large Gram matrices needs the digits, and two layers cost little.
+        # The difference of large Gram matrices needs float32, and two layers cost little.
         model = model.to(torch.float32 if gram else files.dtype(torch.float16))
         return ReferenceScorer(model, reference, gram)

@@ -1,6 +1,6 @@
-"""CLIP weights in the layout of open_clip, as transformers' CLIPModel names and cuts them.
+"""Convert CLIP weights from open_clip's layout to that of transformers' CLIPModel.
 
-open_clip keeps the two projections transposed, and query, key and value in one matrix.
+open_clip stores the two projections transposed, and query, key and value in one matrix.
 """
 
 from collections.abc import Mapping
@@ -40,19 +40,19 @@ TRANSPOSED = ("visual.proj", "text_projection")
 
 
 def from_open_clip(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The tensors of ``state`` that a CLIPModel has, under its names."""
-    found = {}
+    """The tensors of `state` that a CLIPModel has, under its names."""
+    converted = {}
     for key, value in state.items():
         if key in RENAMED:
-            found[RENAMED[key]] = value.T.contiguous() if key in TRANSPOSED else value
+            converted[RENAMED[key]] = value.T.contiguous() if key in TRANSPOSED else value
         for start, layers in BLOCKS.items():
             if key.startswith(start):
-                found |= _block(layers, key[len(start) :], value)
-    return found
+                converted |= _block(layers, key[len(start) :], value)
+    return converted
 
 
 def _block(layers: str, key: str, value: torch.Tensor) -> dict[str, torch.Tensor]:
-    """``key`` is "<number>.<name>.weight" or "<number>.attn.in_proj_weight", or of a bias."""
+    """The tensors of one block's `key`: "<number>.<name>.weight", "<number>.attn.in_proj_bias"."""
     number, _, rest = key.partition(".")
     if rest.startswith("attn.in_proj_"):
         kind = rest.removeprefix("attn.in_proj_")

@@ -1,11 +1,12 @@
-"""SigLIP score: how well the picture agrees with the prompt, by a local SigLIP model.
+"""SigLIP score: how well the image matches the prompt, by a local SigLIP model.
 
     logit = exp(logit_scale) cos(image embedding, text embedding) + logit_bias,
-    probability = sigmoid(logit) that picture and prompt belong together.
+    probability = sigmoid(logit) that image and prompt belong together.
 
-SigLIP is Zhai et al., arXiv 2303.15343, SigLIP 2 Tschannen et al., arXiv 2502.14786. The logit is
-about -20 to 10 in practice and tells apart where the probability is 0 for both; the cosine is in
-[-1, 1]. Higher is better. Differentiable in the images. A batch changes a score by rounding only.
+SigLIP is Zhai et al., arXiv 2303.15343; SigLIP 2 is Tschannen et al., arXiv 2502.14786. The logit
+is about -20 to 10 in practice. It still separates images whose probabilities are all near 0. The
+cosine is in [-1, 1]. Higher is better. Differentiable in the images. The rest of a batch changes a
+score only by rounding.
 """
 
 import logging
@@ -19,7 +20,7 @@ from ..files.fitting import Fitting
 from ..memo import Memo
 from ..resize import resized
 from ..types import Files, check_batch, check_characters
-from .clip_pixels import nan_shows
+from .clip_pixels import nan_where_not_finite
 from .siglip_checkpoint import MODEL, is_siglip, load_model, resampling
 from .siglip_text import SiglipTokenizer, load_tokenizer
 
@@ -30,10 +31,17 @@ log = logging.getLogger("flow_search")
 
 
 def siglip_pixels(images: torch.Tensor, size: int, mode: str = "bicubic") -> torch.Tensor:
-    """Images (B, H, W, 3) in [0, 1] -> pixels (B, 3, size, size) in [-1, 1].
+    """Resize images for SigLIP, without keeping their aspect ratio.
 
-    Both edges to ``size``, whatever the shape, by antialiased interpolation; cut to [0, 1], which
-    the cubic kernel overshoots. Differs from the 8-bit reference by its rounding.
+    Values are clamped to [0, 1], because the cubic kernel overshoots. The result differs from the
+    8-bit reference only by its rounding.
+
+    Args:
+        images: (B, H, W, 3) in [0, 1].
+        size: pixels of both edges.
+        mode: "bicubic" or "bilinear", antialiased.
+
+    Returns: pixels (B, 3, size, size) in [-1, 1].
     """
     planes = resized(images.permute(0, 3, 1, 2), (size, size), mode)
     return planes.clamp(0.0, 1.0) * 2.0 - 1.0
@@ -41,7 +49,15 @@ def siglip_pixels(images: torch.Tensor, size: int, mode: str = "bicubic") -> tor
 
 @dataclass(frozen=True)
 class SiglipScorer:
-    """A loaded SigLIP model. Pictures are scored on whatever device ``module`` is."""
+    """A loaded SigLIP model. Images are scored on the device of `module`.
+
+    Args:
+        module: the model.
+        tokenizer: the model's tokenizer.
+        mode: how images are resized, "bicubic" or "bilinear".
+        scale: "logit", "probability" or "cosine".
+        texts: cache of the embeddings of prompts.
+    """
 
     module: "SiglipModel"
     tokenizer: SiglipTokenizer
@@ -54,16 +70,17 @@ class SiglipScorer:
         ids, words = self.tokenizer.ids(prompt), self.module.config.text_config.vocab_size
         if not ids or not prompt.strip():
             raise ValueError(
-                "the SigLIP score needs a prompt to compare the picture with: "
-                f"{prompt!r} has no words"
+                f"The SigLIP score needs a prompt: got {prompt!r}, expected text to compare the "
+                "image with."
             )
         if max(ids) >= words:
             raise ValueError(
-                f"the tokenizer is not that of the SigLIP model: token {max(ids)} of {words}"
+                f"The tokenizer does not belong to the SigLIP model: got token {max(ids)}, "
+                f"expected less than {words}."
             )
         length = self.module.config.text_config.max_position_embeddings
         if len(ids) >= length:
-            log.warning("SigLIP reads the first %d tokens of the prompt only", length - 1)
+            log.warning("SigLIP reads only the first %d tokens of the prompt", length - 1)
 
     def score(self, images: torch.Tensor, prompts: list[str]) -> torch.Tensor:
         check_batch(images, prompts)
@@ -72,14 +89,14 @@ class SiglipScorer:
         weight = self.module.logit_scale
         size = self.module.config.vision_config.image_size
         pixels = siglip_pixels(images.to(weight.device, torch.float32), size, self.mode)
-        found = self.module.get_image_features(pixel_values=pixels.to(weight.dtype))
-        asked = torch.stack([self.texts(prompt, self._text) for prompt in prompts])
-        scores = F.cosine_similarity(_pooled(found).float(), asked.to(weight.device), dim=-1)
+        image = _pooled(self.module.get_image_features(pixel_values=pixels.to(weight.dtype)))
+        text = torch.stack([self.texts(prompt, self._text) for prompt in prompts])
+        scores = F.cosine_similarity(image.float(), text.to(weight.device), dim=-1)
         if self.scale != "cosine":
             scores = scores * weight.float().exp() + self.module.logit_bias.float()
         if self.scale == "probability":
             scores = scores.sigmoid()
-        return nan_shows(scores, images)
+        return nan_where_not_finite(scores, images)
 
     def _text(self, prompt: str) -> torch.Tensor:
         """Embedding (D,) of one prompt."""
@@ -89,7 +106,7 @@ class SiglipScorer:
 
 
 def _pooled(features: torch.Tensor | object) -> torch.Tensor:
-    """transformers 5 wraps the features that transformers 4 returns as they are."""
+    """The features: transformers 5 wraps them, transformers 4 returns the tensor itself."""
     return features if isinstance(features, torch.Tensor) else features.pooler_output
 
 
@@ -99,30 +116,30 @@ class SiglipScore:
 
     title: ClassVar[str] = "SigLIP Score"
     description: ClassVar[str] = (
-        "Agreement of picture and prompt by a local SigLIP or SigLIP 2 model of fixed resolution, "
-        "in Hugging Face layout with its tokenizer."
+        "How well the image matches the prompt, by a local SigLIP or SigLIP 2 model of fixed "
+        "resolution."
     )
     gradient: ClassVar[bool] = True
 
     checkpoint: str = field(
         default="",
         metadata={
-            "tooltip": "Folder of the SigLIP model under models/rewards, or its weights file with "
-            "the tokenizer (spiece.model or tokenizer.json) beside it. NaFlex is not supported.",
+            "tooltip": "Folder of the SigLIP model under models/rewards, or its weights file next "
+            "to the tokenizer (spiece.model or tokenizer.json). Not NaFlex.",
             "checkpoint": Fitting(is_siglip, MODEL),
         },
     )
     scale: str = field(
         default="logit",
         metadata={
-            "tooltip": "logit is the model's own score, about -20 to 10; probability is its "
-            "sigmoid, near 0 for most pictures; cosine is between -1 and 1.",
+            "tooltip": "logit is the model's score, about -20 to 10. probability is its sigmoid, "
+            "near 0 for most images. cosine is between -1 and 1.",
             "choices": ("logit", "probability", "cosine"),
         },
     )
 
     def load(self, files: Files | None = None) -> SiglipScorer:
-        """The tokenizer is the one in the model's folder."""
+        """Load the model and the tokenizer in its folder."""
         files = files or Files()
         path = files.find(self.checkpoint)
         model = load_model(path).to(files.dtype(torch.float16))

@@ -1,8 +1,8 @@
-"""Builds a SiglipModel, or its vision tower, from a local folder or a single file.
+"""Build a SiglipModel, or its vision tower, from a local folder or a single file.
 
-SigLIP and SigLIP 2 of fixed resolution are the same architecture; SigLIP 2 NaFlex is another one
-and is refused. A single file holds the model's state dict; its configuration is read off the shapes
-of its tensors. Every error is a ValueError of one sentence.
+SigLIP and SigLIP 2 of fixed resolution have the same architecture. SigLIP 2 NaFlex has another one
+and is refused. A single file holds the model's state dict; the configuration is inferred from the
+shapes of its tensors. Errors are ValueErrors.
 """
 
 import math
@@ -50,89 +50,93 @@ KEYS = (*TOWER_KEYS, WORDS, LENGTH, "text_model.encoder.layers.0.mlp.fc1.weight"
 KEYS += ("text_model.head.weight", "logit_scale", "logit_bias")
 GEMMA_WORDS = 256_000
 OTHER_WIDTHS = (768, 1024, 1536)  # of SigLIP base, large and giant
-DEFAULTS = {"hidden_size": 768, "image_size": 224, "patch_size": 16}  # not written out
-WIDTH, PATCH_COUNT = 1152, 27**2  # of so400m-patch14-384, which there is at other sizes too
-# The one published size that is no multiple of its patch: {(patch, patches a side): pixels}.
+DEFAULTS = {"hidden_size": 768, "image_size": 224, "patch_size": 16}  # a config.json omits these
+WIDTH, PATCH_COUNT = 1152, 27**2  # of so400m-patch14-384; so400m also exists in other sizes
+# The only published size that is not a multiple of its patch: {(patch, patches per side): pixels}.
 ODD_SIZES = {(14, 27): 384}
 RESAMPLING = {2: "bilinear", 3: "bicubic"}
 
 
-def is_siglip(seen: Peek) -> bool:
-    """Whether `load_model` may load it."""
-    fits = seen.kind == "siglip" if seen.kind else seen.unknown or seen.has(*KEYS)
-    return fits and not _is_naflex(seen)
+def is_siglip(peek: Peek) -> bool:
+    """Whether `load_model` can load the folder or file."""
+    fits = peek.kind == "siglip" if peek.kind else peek.unknown or peek.has(*KEYS)
+    return fits and not _is_naflex(peek)
 
 
-def is_tower(seen: Peek) -> bool:
-    """Whether `load_tower` may load it: no other tower that is published, where that can be told.
+def is_tower(peek: Peek) -> bool:
+    """Whether `load_tower` can load the folder or file.
 
-    That of SigLIP 2 has the same shape, and is told by the text tower beside it.
+    Other published towers are refused, as far as their shape shows them. The tower of SigLIP 2 has
+    the same shape; only the text tower next to it differs.
     """
     kinds = ("siglip", "siglip_vision_model")
-    fits = seen.kind in kinds if seen.kind else seen.unknown or seen.has(*TOWER_KEYS)
-    same = vocabulary(seen) < GEMMA_WORDS and not _is_other(*tower_shape(seen))
-    return fits and same and not _is_naflex(seen)
+    fits = peek.kind in kinds if peek.kind else peek.unknown or peek.has(*TOWER_KEYS)
+    same = vocabulary(peek) < GEMMA_WORDS and not _is_other(*tower_shape(peek))
+    return fits and same and not _is_naflex(peek)
 
 
-def tower_shape(seen: Peek) -> tuple[int, int]:
-    """Channels and patches of the vision tower, (0, 0) if they cannot be told."""
-    prefix = seen.prefix(PLACES)
-    if prefix is not None and len(seen.shapes[prefix + PLACES]) == 2:
-        return seen.shapes[prefix + PLACES][1], seen.shapes[prefix + PLACES][0]
-    vision = seen.config.get("vision_config", seen.config)
-    if "siglip" not in seen.kind or not isinstance(vision, Mapping):
+def tower_shape(peek: Peek) -> tuple[int, int]:
+    """Channels and number of patches of the vision tower, (0, 0) if nothing shows them."""
+    prefix = peek.prefix(PLACES)
+    if prefix is not None and len(peek.shapes[prefix + PLACES]) == 2:
+        return peek.shapes[prefix + PLACES][1], peek.shapes[prefix + PLACES][0]
+    vision = peek.config.get("vision_config", peek.config)
+    if "siglip" not in peek.kind or not isinstance(vision, Mapping):
         return 0, 0
     width, size, patch = (vision.get(k, default) for k, default in DEFAULTS.items())
-    known = all(isinstance(number, int) and number > 0 for number in (width, size, patch))
-    return (width, (size // patch) ** 2) if known else (0, 0)
+    valid = all(isinstance(number, int) and number > 0 for number in (width, size, patch))
+    return (width, (size // patch) ** 2) if valid else (0, 0)
 
 
-def vocabulary(seen: Peek) -> int:
-    """Number of words of the text tower, 0 if there is none; SigLIP 2 has those of Gemma."""
-    if seen.kind:
-        text = seen.config.get("text_config")
+def vocabulary(peek: Peek) -> int:
+    """Number of words of the text tower, 0 without one. SigLIP 2 has the words of Gemma."""
+    if peek.kind:
+        text = peek.config.get("text_config")
         return int(text.get("vocab_size", 0)) if isinstance(text, Mapping) else 0
-    prefix = seen.prefix(WORDS)
-    return 0 if prefix is None else seen.shapes[prefix + WORDS][0]
+    prefix = peek.prefix(WORDS)
+    return 0 if prefix is None else peek.shapes[prefix + WORDS][0]
 
 
 def resampling(path: Path, words: int) -> str:
-    """How pictures are resized: as the folder ``path`` says, else as published with ``words``."""
+    """How images are resized: as the folder `path` says, else as SigLIP or SigLIP 2 does.
+
+    `words` is the size of the vocabulary, which shows whether the model is SigLIP 2.
+    """
     file = path / "preprocessor_config.json"
-    own = "bilinear" if words >= GEMMA_WORDS else "bicubic"
+    default = "bilinear" if words >= GEMMA_WORDS else "bicubic"
     if not file.is_file():
-        return own
+        return default
     with reading(file, MODEL):
-        return RESAMPLING.get(read_json(file).get("resample"), own)
+        return RESAMPLING.get(read_json(file).get("resample"), default)
 
 
 def load_model(path: Path) -> "SiglipModel":
-    """Both towers, float32, frozen, in evaluation mode."""
+    """Load both towers: float32, frozen, in evaluation mode."""
     from transformers import SiglipConfig, SiglipModel
 
-    file = _checked(path, MODEL, is_siglip)
+    file = _weights_file(path, MODEL, is_siglip)
     if file is None:
-        return _built(path, MODEL, SiglipModel)
+        return _build(path, MODEL, SiglipModel)
     state = read_state(file, MODEL, *KEYS)
-    return _built(path, MODEL, SiglipModel, SiglipConfig(**infer_config(state)), state)
+    return _build(path, MODEL, SiglipModel, SiglipConfig(**infer_config(state)), state)
 
 
 def load_tower(path: Path) -> "SiglipVisionModel":
-    """The vision tower, float32, frozen, in evaluation mode."""
+    """Load the vision tower: float32, frozen, in evaluation mode."""
     from transformers import SiglipVisionConfig, SiglipVisionModel
 
     class Tower(SiglipVisionModel):
         _keys_to_ignore_on_load_unexpected = (r"^text_model\.", r"^logit_")
 
-    file = _checked(path, TOWER, is_tower)
+    file = _weights_file(path, TOWER, is_tower)
     if file is None:
-        return _built(path, TOWER, Tower)
+        return _build(path, TOWER, Tower)
     state = read_state(file, TOWER, *TOWER_KEYS)
-    return _built(path, TOWER, Tower, SiglipVisionConfig(**_vision(state)), state)
+    return _build(path, TOWER, Tower, SiglipVisionConfig(**_vision(state)), state)
 
 
 def infer_config(state: Mapping[str, torch.Tensor]) -> dict[str, dict[str, int]]:
-    """SiglipConfig arguments from a SiglipModel's tensors."""
+    """Arguments of SiglipConfig from the tensors of a SiglipModel."""
     text = _tower(state, "text_model") | {
         "vocab_size": state[WORDS].shape[0],
         "max_position_embeddings": state[LENGTH].shape[0],
@@ -148,7 +152,7 @@ def _vision(state: Mapping[str, torch.Tensor]) -> dict[str, int]:
 
 
 def _tower(state: Mapping[str, torch.Tensor], name: str) -> dict[str, int]:
-    """Heads are 64 wide, but there are never more than 16."""
+    """Sizes of one tower. Heads have 64 channels, but there are never more than 16."""
     start = f"{name}.encoder.layers."
     layers = {int(key[len(start) :].split(".")[0]) for key in state if key.startswith(start)}
     inner, width = state[f"{start}0.mlp.fc1.weight"].shape
@@ -160,51 +164,55 @@ def _tower(state: Mapping[str, torch.Tensor], name: str) -> dict[str, int]:
     }
 
 
-def _is_naflex(seen: Peek) -> bool:
-    """NaFlex embeds patches by a matrix, not by a convolution."""
-    prefix = seen.prefix(PATCHES)
-    return prefix is not None and len(seen.shapes[prefix + PATCHES]) == 2
+def _is_naflex(peek: Peek) -> bool:
+    """Whether patches are embedded by a matrix, as in NaFlex, and not by a convolution."""
+    prefix = peek.prefix(PATCHES)
+    return prefix is not None and len(peek.shapes[prefix + PATCHES]) == 2
 
 
 def _is_other(width: int, patches: int) -> bool:
     return width in OTHER_WIDTHS or (width == WIDTH and patches != PATCH_COUNT)
 
 
-def _checked(path: Path, wanted: Wanted, fits: Callable[[Peek], bool]) -> Path | None:
-    """The weights file that ``path`` is or holds, None of a folder with its configuration."""
-    file = single_file(path, wanted)
-    seen = look(file or path, wanted)
-    if not fits(seen):
-        raise wanted.error(path, f"looks like {_described(seen)}")
+def _weights_file(path: Path, expected: Wanted, fits: Callable[[Peek], bool]) -> Path | None:
+    """The weights file that `path` is or holds, None for a folder with a configuration.
+
+    ValueError unless it fits.
+    """
+    file = single_file(path, expected)
+    peek = look(file or path, expected)
+    if not fits(peek):
+        raise expected.error(path, f"looks like {_described(peek)}")
     return file
 
 
-def _described(seen: Peek) -> str:
-    if seen.kind == "siglip2" or _is_naflex(seen):
+def _described(peek: Peek) -> str:
+    """What the folder or file looks like, for an error."""
+    if peek.kind == "siglip2" or _is_naflex(peek):
         return "SigLIP 2 NaFlex"
-    siglip, (width, patches) = seen.kind == "siglip" or seen.has(*KEYS), tower_shape(seen)
-    if siglip and vocabulary(seen) >= GEMMA_WORDS:
+    siglip, (width, patches) = peek.kind == "siglip" or peek.has(*KEYS), tower_shape(peek)
+    if siglip and vocabulary(peek) >= GEMMA_WORDS:
         return "SigLIP 2"
-    other = f" of {width} channels and {patches} patches" if _is_other(width, patches) else ""
-    return seen.looks_like() + other
+    size = f" of {width} channels and {patches} patches" if _is_other(width, patches) else ""
+    return peek.looks_like() + size
 
 
-def _built(
+def _build(
     path: Path,
-    wanted: Wanted,
+    expected: Wanted,
     model_class: "type[PreTrainedModel]",
     config: "PretrainedConfig | None" = None,
     state: dict[str, torch.Tensor] | None = None,
 ) -> "PreTrainedModel":
-    """The model of ``state``, or without one of the folder ``path``."""
+    """Build the model from the tensors `state`, or from the folder `path` if they are None."""
     if state is None:
-        seen = look(path, wanted)
-        check_config(path, seen.config, wanted, seen)
-        shapes, state = shapes_of(path, wanted, seen), own_state(path, wanted, seen)
-        config = _config(path, wanted, model_class)
+        peek = look(path, expected)
+        check_config(path, peek.config, expected, peek)
+        shapes, state = shapes_of(path, expected, peek), own_state(path, expected, peek)
+        config = _config(path, expected, model_class)
     else:
         shapes = shapes_in(state)
-    check_size(path, wanted, lambda: model_class(config), shapes)
+    check_size(path, expected, lambda: model_class(config), shapes)
     try:
         model, report = model_class.from_pretrained(
             path if state is None else None,
@@ -215,18 +223,20 @@ def _built(
             use_safetensors=state is None and has_safetensors(path),
             output_loading_info=True,
         )
-    except Exception as error:  # a file of any kind may lie there
-        raise wanted.error(path, f"has no weights that fit ({type(error).__name__})") from error
-    check_complete(path, report["missing_keys"], wanted)
-    check_all_used(path, wanted, model, report["unexpected_keys"])
+    except Exception as error:  # the file can be of any kind
+        raise expected.error(path, f"has no weights that fit ({type(error).__name__})") from error
+    check_complete(path, report["missing_keys"], expected)
+    check_all_used(path, expected, model, report["unexpected_keys"])
     return model.float().eval().requires_grad_(False)
 
 
-def _config(path: Path, wanted: Wanted, model_class: "type[PreTrainedModel]") -> "PretrainedConfig":
-    """The folder's configuration, or of a whole model its part for ``model_class``."""
-    told = read_config(path)
+def _config(
+    path: Path, expected: Wanted, model_class: "type[PreTrainedModel]"
+) -> "PretrainedConfig":
+    """The folder's configuration for `model_class`, or its "vision_config" for a whole model."""
+    settings = read_config(path)
     kind = model_class.config_class
-    if told.get("model_type") != kind.model_type:
-        told = told.get("vision_config", {})
-    with reading(path / "config.json", wanted):
-        return kind.from_dict(told)
+    if settings.get("model_type") != kind.model_type:
+        settings = settings.get("vision_config", {})
+    with reading(path / "config.json", expected):
+        return kind.from_dict(settings)

@@ -1,10 +1,10 @@
-"""The text side of SigLIP: prompts become token ids of one fixed length.
+"""SigLIP's tokenizers: a prompt becomes token ids of a fixed length.
 
-SigLIP reads lower case without punctuation, ends in "</s>" and pads with it; its pieces are those
-of spiece.model or tokenizer.json. SigLIP 2 reads lower case, ends in "<eos>" and pads with "<pad>";
-its pieces are Gemma's, of tokenizer.json. A text too long keeps its end token. There is no
-attention mask: the model was trained to see the padding. The ids are those of transformers, whose
-own tokenizer of SigLIP needs protobuf, which the host does not bring.
+SigLIP reads lower case without punctuation. It ends a text with "</s>" and also pads with it. Its
+pieces are in spiece.model or tokenizer.json. SigLIP 2 reads lower case, ends a text with "<eos>"
+and pads with "<pad>"; its pieces are Gemma's, in tokenizer.json. A text that is too long keeps its
+end token. There is no attention mask, because the model was trained with the padding visible. The
+ids equal those of transformers, whose SigLIP tokenizer needs protobuf; ComfyUI does not install it.
 """
 
 import string
@@ -18,7 +18,7 @@ from ..files.wanted import reading
 from ..files.weights import Wanted
 
 WANTED = Wanted(
-    "the spiece.model or tokenizer.json of SigLIP, of SigLIP 2 its tokenizer.json",
+    "spiece.model or tokenizer.json of SigLIP, or tokenizer.json of SigLIP 2",
     "https://huggingface.co/google/siglip2-so400m-patch14-384",
 )
 PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -26,7 +26,13 @@ PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 @dataclass(frozen=True)
 class SiglipTokenizer:
-    """``pieces`` of a prepared text are its token ids, without end and padding."""
+    """Turns prompts into token ids.
+
+    Args:
+        pieces: a prepared text -> its token ids, without end and padding.
+        end: id of the end token.
+        padding: id of the padding; for SigLIP the same as `end`.
+    """
 
     pieces: Callable[[str], list[int]]
     end: int
@@ -40,13 +46,13 @@ class SiglipTokenizer:
         return self.pieces(text)
 
     def __call__(self, prompt: str, length: int) -> torch.Tensor:
-        """Token ids (length,)."""
-        found = [*self.ids(prompt)[: length - 1], self.end]
-        return torch.tensor(found + [self.padding] * (length - len(found)))
+        """Token ids (length,), with end and padding."""
+        ids = [*self.ids(prompt)[: length - 1], self.end]
+        return torch.tensor(ids + [self.padding] * (length - len(ids)))
 
 
 def load_tokenizer(folder: Path) -> SiglipTokenizer:
-    """The tokenizer in ``folder``; ValueError if there is none."""
+    """The tokenizer in `folder`; ValueError if there is none."""
     if (folder / "spiece.model").is_file():
         return _sentencepiece(folder / "spiece.model")
     if (folder / "tokenizer.json").is_file():
@@ -69,7 +75,7 @@ def _tokenizers(file: Path) -> SiglipTokenizer:
         model = Tokenizer.from_file(str(file))
     model.no_padding()
     model.no_truncation()
-    # Gemma knows "</s>" too, as the end of a mark-up element.
+    # Gemma also has a token "</s>", the end of a mark-up element.
     end, padding = model.token_to_id("<eos>"), model.token_to_id("<pad>")
     if end is None:
         end = padding = model.token_to_id("</s>")

@@ -1,7 +1,7 @@
-"""Rewards read off the pixels: brightness, colourfulness, sharpness. Differentiable, no weights.
+"""Rewards computed from pixels: brightness, colourfulness, sharpness. Differentiable, no weights.
 
-Each measure is a function of one image (H, W, 3) in [0, 1] and returns a scalar of its dtype; a
-batch is scored image by image, so that no score depends on its neighbours.
+Each measure is a function of one image (H, W, 3) in [0, 1] and returns a scalar of its dtype. A
+batch is scored image by image, so a score does not depend on the rest of the batch.
 """
 
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ def mean_luma(image: torch.Tensor) -> torch.Tensor:
 
 
 def luma(image: torch.Tensor) -> torch.Tensor:
-    """(H, W, 3) -> (H, W), BT.601 weights."""
+    """(H, W, 3) -> (H, W), with the weights of BT.601."""
     return 0.299 * image[..., 0] + 0.587 * image[..., 1] + 0.114 * image[..., 2]
 
 
@@ -26,8 +26,8 @@ def colourfulness(image: torch.Tensor) -> torch.Tensor:
     """sqrt(var rg + var yb) + 0.3 sqrt(mean(rg)^2 + mean(yb)^2) on 0..255, >= 0.
 
     rg = R - G, yb = (R + G) / 2 - B, both signed: Hasler and Suesstrunk, "Measuring colourfulness
-    in natural images" (2003), metric M3. About 15 slight, 45 average, 82 high. Both radicands are
-    kept above 1e-12, where the gradient of the root is finite.
+    in natural images" (2003), metric M3. About 15 is slight, 45 average, 82 high. Both radicands
+    are kept above 1e-12, where the gradient of the root is finite.
     """
     red, green, blue = (255.0 * image).unbind(-1)
     rg, yb = red - green, 0.5 * (red + green) - blue
@@ -39,19 +39,22 @@ def colourfulness(image: torch.Tensor) -> torch.Tensor:
 def sharpness(image: torch.Tensor) -> torch.Tensor:
     """log(1 + var(Laplacian of 255 luma)), >= 0; 4-neighbour Laplacian, inner pixels only.
 
-    The variance of the Laplacian is the focus measure of Pech-Pacheco et al. (2000). It is
-    unbounded and rewards noise: combine it with another reward. Needs 3 x 3 pixels or more.
+    The variance of the Laplacian is the focus measure of Pech-Pacheco et al. (2000). It has no
+    upper bound and rewards noise, so combine it with another reward. Needs 3 x 3 pixels or more.
     """
     grey = 255.0 * luma(image)
     if min(grey.shape) < 3:
-        raise ValueError(f"sharpness of shape {tuple(image.shape)}: 3 x 3 pixels wanted")
+        raise ValueError(
+            f"The image is too small for sharpness: got shape {tuple(image.shape)}, expected at "
+            "least 3 x 3 pixels."
+        )
     inner = grey[1:-1, 1:-1]
-    around = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:]
-    return torch.log1p((around - 4.0 * inner).var(correction=0))
+    neighbours = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:]
+    return torch.log1p((neighbours - 4.0 * inner).var(correction=0))
 
 
 class ImageStatistic:
-    """A reward that measures each image alone, whatever the prompt; its own scorer."""
+    """A reward that measures each image alone and ignores the prompt. It is also its scorer."""
 
     module: ClassVar[None] = None
     gradient: ClassVar[bool] = True
@@ -60,7 +63,7 @@ class ImageStatistic:
         return self
 
     def check(self, prompt: str) -> None:
-        """Any prompt will do: it is not read."""
+        """Accept any prompt: it is not read."""
 
     def score(self, images: torch.Tensor, prompts: list[str]) -> torch.Tensor:
         check_batch(images, prompts)
@@ -83,14 +86,14 @@ class Brightness(ImageStatistic):
 
     title: ClassVar[str] = "Brightness"
     description: ClassVar[str] = (
-        "How near the picture's mean brightness is to a target: minus the distance between them."
+        "How close the mean brightness is to a target: minus the distance between them."
     )
     maximum: ClassVar[float] = 0.0
 
     target: float = field(
         default=0.5,
         metadata={
-            "tooltip": "Mean brightness wanted: 0 is black, 1 is white.",
+            "tooltip": "Mean brightness that scores best: 0 is black, 1 is white.",
             "min": 0.0,
             "max": 1.0,
             "step": 0.01,
@@ -107,7 +110,7 @@ class Colourfulness(ImageStatistic):
 
     title: ClassVar[str] = "Colourfulness"
     description: ClassVar[str] = (
-        "How colourful the picture is: 0 grey, about 15 slight, 45 average, 82 high."
+        "How colourful the image is: 0 is grey, about 15 slight, 45 average, 82 high."
     )
 
     def measure(self, image: torch.Tensor) -> torch.Tensor:
@@ -116,11 +119,11 @@ class Colourfulness(ImageStatistic):
 
 @dataclass(frozen=True)
 class Sharpness(ImageStatistic):
-    """Log variance of the Laplacian, 0 for a flat picture, 5 to 9 for photographs."""
+    """Log variance of the Laplacian: 0 for a flat image, 5 to 9 for photographs."""
 
     title: ClassVar[str] = "Sharpness"
     description: ClassVar[str] = (
-        "How much fine detail the picture has. It likes noise too: combine it with another reward."
+        "How much fine detail the image has. It also rewards noise: combine it with another reward."
     )
 
     def measure(self, image: torch.Tensor) -> torch.Tensor:

@@ -1,8 +1,10 @@
-"""Rewards on the size of the picture as a JPEG file; no gradient, no weights.
+"""Rewards for the size of the image as a JPEG file. No gradient, no weights.
 
-size = bytes / 1000 (kilobytes, as in DDPO, arXiv 2305.13301) or 8 bytes / (H W) (bits per pixel,
-comparable between resolutions), with Pillow's encoder (4:2:0) on round(255 image). Values outside
-[0, 1] are cut, as in any 8-bit file.
+    kilobytes         size = bytes / 1000, as in DDPO (arXiv 2305.13301)
+    bits_per_pixel    size = 8 bytes / (H W), comparable between resolutions
+
+The file is written by Pillow's encoder (4:2:0) from round(255 image). Values outside [0, 1] are
+clamped, as in any 8-bit file.
 """
 
 import io
@@ -16,7 +18,7 @@ from .image_statistics import ImageStatistic
 
 
 def jpeg_bytes(image: torch.Tensor, quality: int) -> int:
-    """Length of the JPEG file of ``image`` (H, W, 3), finite."""
+    """Length of the JPEG file of `image` (H, W, 3), finite."""
     levels = image.detach().clamp(0.0, 1.0).mul(255.0).round().to(torch.uint8)
     buffer = io.BytesIO()
     Image.fromarray(levels.cpu().numpy()).save(buffer, "JPEG", quality=quality)
@@ -25,10 +27,10 @@ def jpeg_bytes(image: torch.Tensor, quality: int) -> int:
 
 @dataclass(frozen=True)
 class JpegCompressibility(ImageStatistic):
-    """-size: higher for plainer pictures."""
+    """-size: higher for plainer images."""
 
     title: ClassVar[str] = "JPEG Compressibility"
-    description: ClassVar[str] = "Minus the picture's size as a JPEG file: prefers plain pictures."
+    description: ClassVar[str] = "Minus the image's size as a JPEG file: prefers plain images."
     gradient: ClassVar[bool] = False
     sign: ClassVar[float] = -1.0
 
@@ -39,7 +41,7 @@ class JpegCompressibility(ImageStatistic):
     unit: str = field(
         default="kilobytes",
         metadata={
-            "tooltip": "kilobytes grow with the picture's size; bits per pixel do not.",
+            "tooltip": "kilobytes grow with the image's size; bits_per_pixel do not.",
             "choices": ("kilobytes", "bits_per_pixel"),
         },
     )
@@ -53,8 +55,8 @@ class JpegCompressibility(ImageStatistic):
 
 @dataclass(frozen=True)
 class JpegIncompressibility(JpegCompressibility):
-    """+size: higher for pictures full of detail."""
+    """+size: higher for images full of detail."""
 
     title: ClassVar[str] = "JPEG Incompressibility"
-    description: ClassVar[str] = "The picture's size as a JPEG file: prefers detailed pictures."
+    description: ClassVar[str] = "The image's size as a JPEG file: prefers detailed images."
     sign: ClassVar[float] = 1.0

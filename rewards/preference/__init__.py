@@ -1,1 +1,1 @@
-"""Rewards of what people prefer, learned from their choices; looks."""
+"""Rewards for what people prefer, learned from their choices, and for looks."""

@@ -1,8 +1,8 @@
-"""Predictors of how good a picture looks: an image tower, and linear layers on its embedding.
+"""Predictors of how good an image looks: an image tower with linear layers on its embedding.
 
-    score = head(e / |e|),        e = the tower's embedding of the picture.
+    score = head(e / |e|),        e = the tower's embedding of the image.
 
-No prompt is read. Differentiable in the images.
+The prompt is not read. Differentiable in the images.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ import torch.nn.functional as F
 
 from ..files.state_dict import building, read_state
 from ..files.weights import Wanted, weights_file
-from ..likeness.clip_pixels import nan_shows
+from ..likeness.clip_pixels import nan_where_not_finite
 from ..types import check_batch
 from .linear_head import head_keys, linear_head
 
@@ -24,9 +24,13 @@ if TYPE_CHECKING:
 
 
 class AestheticModel(torch.nn.Module):
-    """``tower`` gives the embedding as ``output`` of what ``pixels`` makes of the pictures.
+    """An image tower and a head on its embedding. The head stays in float32.
 
-    The head stays in float32.
+    Args:
+        tower: the model of the images.
+        output: the name of the embedding in the tower's output.
+        pixels: images (B, H, W, 3) in [0, 1] and a size -> pixels (B, 3, size, size).
+        head: embedding (B, D) -> score (B, 1).
     """
 
     def __init__(
@@ -41,36 +45,44 @@ class AestheticModel(torch.nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Images (B, H, W, 3) in [0, 1] on any device -> (B,) float32."""
-        shown = images.to(self.tower.device, torch.float32)
-        pixels = self.pixels(shown, self.tower.config.image_size).to(self.tower.dtype)
-        found = getattr(self.tower(pixel_values=pixels), self.output)
-        return self.head(F.normalize(found.float(), dim=-1))[:, 0]
+        images = images.to(self.tower.device, torch.float32)
+        pixels = self.pixels(images, self.tower.config.image_size).to(self.tower.dtype)
+        embedding = getattr(self.tower(pixel_values=pixels), self.output)
+        return self.head(F.normalize(embedding.float(), dim=-1))[:, 0]
 
 
 @dataclass(frozen=True)
 class AestheticScorer:
-    """A loaded predictor. Pictures are scored on whatever device ``module`` is."""
+    """A loaded predictor. Images are scored on the device of `module`."""
 
     module: AestheticModel
 
     def check(self, prompt: str) -> None:
-        """Any prompt will do: it is not read."""
+        """Accept any prompt: it is not read."""
 
     def score(self, images: torch.Tensor, prompts: list[str]) -> torch.Tensor:
         check_batch(images, prompts)
         if not prompts:
             return images.new_zeros(0, dtype=torch.float32)
-        return nan_shows(self.module(images), images)
+        return nan_where_not_finite(self.module(images), images)
 
 
 def load_head(
-    path: Path, wanted: Wanted, name: str, places: tuple[int, ...], width: int
+    path: Path, expected: Wanted, name: str, places: tuple[int, ...], width: int
 ) -> torch.nn.Sequential:
-    """The layers ``places`` of ``name``, for embeddings of ``width`` channels."""
-    state = read_state(weights_file(path, wanted), wanted, *head_keys(name, places))
-    with building(path, wanted):
+    """Load the head of a predictor.
+
+    Args:
+        path: the file with the head.
+        expected: what it should hold, for errors.
+        name: the name of the sequence of layers in the file.
+        places: the numbers of its linear layers.
+        width: channels of the tower's embedding.
+    """
+    state = read_state(weights_file(path, expected), expected, *head_keys(name, places))
+    with building(path, expected):
         head = linear_head(state, name, places)
     if head[0].in_features != width:
         reads = f"reads {head[0].in_features} channels where the image tower gives {width}"
-        raise wanted.error(path, reads)
+        raise expected.error(path, reads)
     return head

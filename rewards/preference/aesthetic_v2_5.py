@@ -1,10 +1,10 @@
-"""Aesthetic Predictor V2.5: how good a picture looks, whatever the prompt.
+"""Aesthetic Predictor V2.5: how good an image looks, whatever the prompt.
 
     score = L5(L4(L3(L2(L1(f / |f|))))),   f the pooled features of SigLIP so400m-patch14-384.
 
 Five linear layers with nothing between them, 1152 -> 1024 -> 128 -> 64 -> 16 -> 1. About 1 to 10,
-5.5 and more is good; higher is better. The head is discus0434's aesthetic-predictor-v2-5, under
-AGPL-3.0, and is not part of this pack. Differentiable in the images.
+5.5 and more is good; higher is better. The head is discus0434's aesthetic-predictor-v2-5. Its
+licence is AGPL-3.0, and it is not part of this pack. Differentiable in the images.
 """
 
 from dataclasses import dataclass, field
@@ -28,9 +28,9 @@ WANTED = Wanted(
 )
 
 
-def is_head(seen: Peek) -> bool:
-    """Whether `load_head` may load it."""
-    return seen.unknown or seen.has(*KEYS)
+def is_head(peek: Peek) -> bool:
+    """Whether `load_head` can load the file."""
+    return peek.unknown or peek.has(*KEYS)
 
 
 @dataclass(frozen=True)
@@ -39,16 +39,16 @@ class AestheticV25:
 
     title: ClassVar[str] = "Aesthetic Predictor V2.5"
     description: ClassVar[str] = (
-        "How good a picture looks, about 1 to 10, whatever the prompt: SigLIP so400m-patch14-384 "
-        "and the head of Aesthetic Predictor V2.5 (AGPL-3.0, to be had from its author)."
+        "How good an image looks, about 1 to 10, whatever the prompt. Needs SigLIP "
+        "so400m-patch14-384 and the predictor's head (AGPL-3.0, from its author)."
     )
     gradient: ClassVar[bool] = True
 
     checkpoint: str = field(
         default="",
         metadata={
-            "tooltip": "Folder or file of SigLIP so400m-patch14-384 under models/rewards; its "
-            "vision tower alone (sigclip_vision_patch14_384) is enough.",
+            "tooltip": "Folder or file of SigLIP so400m-patch14-384 under models/rewards. The "
+            "vision tower (sigclip_vision_patch14_384) is enough.",
             "checkpoint": Fitting(is_tower, TOWER),
         },
     )

@@ -1,11 +1,11 @@
-"""HPS v2.1, human preference: how people would rank pictures of one prompt.
+"""HPS v2.1, human preference: how people would rank images of one prompt.
 
-    score = cos(image embedding, text embedding) of a CLIP ViT-H/14 trained on their choices.
+    score = cos(image embedding, text embedding) of a CLIP ViT-H/14 trained on people's choices.
 
-Wu et al., arXiv 2306.09341. In [-1, 1], about 0.2 to 0.4; comparable between pictures of one prompt
-only. Tables of the paper show 100 times that. The whole picture counts: its longest edge becomes
-224, the rest is black. Prompts are cleaned first, as its package does (``prompt_text``).
-Differentiable in the images.
+Wu et al., arXiv 2306.09341. In [-1, 1], about 0.2 to 0.4; compare only images of one prompt. The
+paper's tables show 100 times the score. The whole image is used: its longest edge becomes 224
+pixels, and black fills the square. Prompts are cleaned first (`prompt_text`), as in the authors'
+package. Differentiable in the images.
 """
 
 from dataclasses import dataclass, field, replace
@@ -20,10 +20,10 @@ from ..likeness.clip_checkpoint import CLIP, CleaningTokenizer, load_model, load
 from ..likeness.clip_pixels import padded_pixels
 from ..types import Files
 
-# Nothing tells it from other CLIP ViT-H/14, but their size.
+# Nothing distinguishes it from another CLIP ViT-H/14.
 HPS = replace(
     CLIP,
-    wanted=Wanted(
+    expected=Wanted(
         "HPS v2.1 (HPS_v2.1_compressed, a CLIP with embeddings of 1024 channels)",
         "https://huggingface.co/xswu/HPSv2",
     ),
@@ -37,24 +37,24 @@ class HpsV2:
 
     title: ClassVar[str] = "HPS v2.1 (human preference)"
     description: ClassVar[str] = (
-        "How people would rank pictures of the same prompt, by HPS v2.1: looks and agreement with "
-        "the prompt in one."
+        "How people would rank images of the same prompt, by HPS v2.1: looks and agreement with "
+        "the prompt together."
     )
     gradient: ClassVar[bool] = True
 
     checkpoint: str = field(
         default="",
         metadata={
-            "tooltip": "File or folder of HPS v2.1, under models/rewards.",
-            "checkpoint": Fitting(HPS.fits, HPS.wanted),
+            "tooltip": "File or folder of HPS v2.1 under models/rewards.",
+            "checkpoint": Fitting(HPS.fits, HPS.expected),
         },
     )
 
     def load(self, files: Files | None = None) -> ClipScorer:
-        """A model that brings no tokenizer uses ``files.tokenizers["clip"]``."""
+        """Load model and tokenizer; `files.tokenizers["clip"]` if the model has none."""
         files = files or Files()
         path = files.find(self.checkpoint)
-        # Its activation is gelu, whatever a configuration beside it says.
+        # Its activation is gelu, whatever a configuration next to it says.
         model, _ = load_model(path, "gelu", HPS)
         model = model.to(files.dtype(torch.float16))
         tokenizer = CleaningTokenizer(load_tokenizer(path, files.tokenizers.get("clip")))

@@ -1,10 +1,10 @@
-"""HPSv3: how well people would like the picture for the prompt, by a Qwen2-VL with a reward head.
+"""HPSv3: how much people would like the image for its prompt, by a Qwen2-VL with a reward head.
 
     score = mu,    (mu, s) = head(h),    h = the trunk's last hidden state at the token <|Reward|>
 
-Ma et al., arXiv 2508.03789; about -5 to 15 (s is the uncertainty, and not used). The trunk sees the
-picture at 256 * 28 * 28 pixels and the authors' rating instructions. Pictures are scored one by
-one, so nothing is padded. Differentiable in the images.
+Ma et al., arXiv 2508.03789. About -5 to 15; the uncertainty s is not used. The trunk reads the
+authors' rating instructions and the image, resized to about 256 * 28 * 28 pixels. Images are scored
+one by one, so nothing is padded. Differentiable in the images.
 """
 
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from ..files.fitting import Fitting
-from ..likeness.clip_pixels import nan_shows
+from ..likeness.clip_pixels import nan_where_not_finite
 from ..memo import Memo
 from ..question.qwen_pixels import qwen_patches
 from ..types import Files, check_batch, check_characters
@@ -28,7 +28,14 @@ AREA = 256 * 28 * 28
 
 @dataclass(frozen=True)
 class HpsV3Scorer:
-    """A loaded model. Pictures are scored on whatever device ``module`` is."""
+    """A loaded HPSv3. Images are scored on the device of `module`.
+
+    Args:
+        module: trunk and head.
+        tokenizer: Qwen's tokenizer.
+        reward: id of the token <|Reward|>.
+        texts: cache of the token ids of prompts.
+    """
 
     module: HpsV3Trunk
     tokenizer: "PreTrainedTokenizerBase"
@@ -38,16 +45,21 @@ class HpsV3Scorer:
     def check(self, prompt: str) -> None:
         check_characters(prompt)
         if not prompt.strip():
-            raise ValueError("HPSv3 needs a prompt to judge the picture by: got none")
-        if found := [token for token in self.tokenizer.get_added_vocab() if token in prompt]:
-            raise ValueError(f"the prompt holds {found[0]!r}, which the model reads as a command")
+            raise ValueError(
+                "HPSv3 needs a prompt: got an empty prompt, expected text to judge the image by."
+            )
+        if commands := [token for token in self.tokenizer.get_added_vocab() if token in prompt]:
+            raise ValueError(
+                f"The model reads part of the prompt as a command: got {commands[0]!r}, expected "
+                "plain text."
+            )
 
     def score(self, images: torch.Tensor, prompts: list[str]) -> torch.Tensor:
         check_batch(images, prompts)
         scores = [self._score(*pair) for pair in zip(images, prompts, strict=True)]
         if not scores:
             return images.new_zeros(0, dtype=torch.float32)
-        return nan_shows(torch.stack(scores), images)
+        return nan_where_not_finite(torch.stack(scores), images)
 
     def _score(self, image: torch.Tensor, prompt: str) -> torch.Tensor:
         device = self.module.visual.device
@@ -55,7 +67,7 @@ class HpsV3Scorer:
         return self.module(patches, grid, self.texts(prompt, self._text))[0]
 
     def _text(self, prompt: str) -> tuple[torch.Tensor, ...]:
-        """Ids before the picture, between it and the reward token, from there on."""
+        """Token ids before the image, between it and the reward token, and from there on."""
         before, between, after = (
             self.tokenizer(text, add_special_tokens=False)["input_ids"]
             for text in (BEFORE, instruction(prompt), AFTER)
@@ -69,7 +81,7 @@ class HpsV3:
 
     title: ClassVar[str] = "HPSv3"
     description: ClassVar[str] = (
-        "How well people would like the picture for the prompt, by HPSv3, a model of 7 billion "
+        "How much people would like the image for its prompt, by HPSv3, a model of 7 billion "
         "parameters (16 GB)."
     )
     gradient: ClassVar[bool] = True
@@ -77,26 +89,28 @@ class HpsV3:
     checkpoint: str = field(
         default="",
         metadata={
-            "tooltip": "HPSv3.safetensors, under models/rewards.",
+            "tooltip": "HPSv3.safetensors under models/rewards.",
             "checkpoint": Fitting(is_hps_v3, WANTED),
         },
     )
 
     def load(self, files: Files | None = None) -> HpsV3Scorer:
-        """Uses ``files.tokenizers["qwen"]``; the trunk is bfloat16, as published, where it can."""
+        """Uses `files.tokenizers["qwen"]`. The trunk is bfloat16 as published, if supported."""
         from transformers import AutoTokenizer
 
         files = files or Files()
         if "qwen" not in files.tokenizers:
-            raise ValueError("no tokenizer of Qwen is given: HPSv3 needs one")
+            raise ValueError("HPSv3 has no tokenizer: got none, expected the tokenizer of Qwen.")
         tokenizer = AutoTokenizer.from_pretrained(
             files.tokenizers["qwen"], local_files_only=True, trust_remote_code=False
         )
         path = files.find(self.checkpoint)
         trunk = load_trunk(path, files.dtype(torch.bfloat16))
-        # Qwen2-VL has no token after this one. The tokenizers of its successors have.
+        # Qwen2-VL has no token after this one, so the authors added <|Reward|> there. Later Qwen
+        # tokenizers have more tokens.
         reward = tokenizer.convert_tokens_to_ids("<|video_pad|>") + 1
         rows = trunk.model.get_input_embeddings().num_embeddings
         if rows <= reward:
-            raise WANTED.error(path, f"knows {rows} tokens, of which <|Reward|> would be {reward}")
+            problem = f"has {rows} tokens, too few for <|Reward|>, which is number {reward}"
+            raise WANTED.error(path, problem)
         return HpsV3Scorer(trunk, tokenizer, reward)

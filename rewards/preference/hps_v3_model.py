@@ -1,8 +1,8 @@
-"""HPSv3's model, built from the published file: a Qwen2-VL trunk and a reward head on it.
+"""HPSv3's model, built from the published file: a Qwen2-VL trunk with a reward head.
 
-The file holds ``visual.*``, ``model.*``, ``lm_head.*`` (not used) and ``rm_head.{0,3,5}.*`` in the
-layout of transformers 4.45; its sizes are read off the shapes of its tensors. The trunk counts all
-tokens in one dimension, so that its decoder, a Qwen2-VL's without 3-D positions, is a plain Qwen2.
+The file holds `visual.*`, `model.*`, `lm_head.*` (not used) and `rm_head.{0,3,5}.*` in the
+layout of transformers 4.45. Sizes are inferred from the shapes of its tensors. The trunk numbers
+all tokens in one dimension. Its decoder is Qwen2-VL's without 3-D positions: a plain Qwen2.
 """
 
 from collections.abc import Mapping
@@ -30,13 +30,19 @@ NEEDED = (
 )
 
 
-def is_hps_v3(seen: Peek) -> bool:
-    """Whether `load_trunk` may load it."""
-    return seen.unknown or (not seen.kind and seen.has(*KEYS))
+def is_hps_v3(peek: Peek) -> bool:
+    """Whether `load_trunk` can load the file."""
+    return peek.unknown or (not peek.kind and peek.has(*KEYS))
 
 
 class HpsV3Trunk(torch.nn.Module):
-    """Patches of a picture and tokens -> (mu, s)."""
+    """Patches of an image and tokens -> (mu, s).
+
+    Args:
+        visual: the vision tower.
+        model: the decoder.
+        rm_head: hidden state (D,) -> (2,), float32.
+    """
 
     def __init__(
         self, visual: "PreTrainedModel", model: "PreTrainedModel", rm_head: torch.nn.Module
@@ -47,20 +53,29 @@ class HpsV3Trunk(torch.nn.Module):
     def forward(
         self, patches: torch.Tensor, grid: tuple[int, int], parts: tuple[torch.Tensor, ...]
     ) -> torch.Tensor:
-        """Ids before the picture, between it and the reward token, from there on -> (2,)."""
+        """Score one image.
+
+        Args:
+            patches: the image, (N, D).
+            grid: rows and columns of patches.
+            parts: token ids before the image, between it and the reward token, from there on.
+
+        Returns: (mu, s), shape (2,).
+        """
         device, dtype = self.visual.device, self.visual.dtype
-        seen = self.visual(patches.to(dtype), grid_thw=torch.tensor([[1, *grid]], device=device))
-        seen = seen if isinstance(seen, torch.Tensor) else seen.pooler_output  # transformers 4, 5
+        image = self.visual(patches.to(dtype), grid_thw=torch.tensor([[1, *grid]], device=device))
+        # transformers 5 wraps the tokens; transformers 4 returns the tensor itself.
+        image = image if isinstance(image, torch.Tensor) else image.pooler_output
         before, between, after = (
             self.model.get_input_embeddings()(ids.to(device)) for ids in parts
         )
-        embeds = torch.cat([before, seen.to(dtype), between, after])[None]
+        embeds = torch.cat([before, image.to(dtype), between, after])[None]
         hidden = self.model(inputs_embeds=embeds, use_cache=False).last_hidden_state
         return self.rm_head(hidden[0, -len(after)].float())
 
 
 def load_trunk(path: Path, dtype: torch.dtype) -> HpsV3Trunk:
-    """The model in the file ``path``, frozen, in evaluation mode; its head is float32."""
+    """The model in the file `path`: frozen, in evaluation mode, with a float32 head."""
     from transformers import Qwen2Model
     from transformers.models.qwen2_vl.modeling_qwen2_vl import Qwen2VisionTransformerPretrainedModel
 
@@ -68,9 +83,9 @@ def load_trunk(path: Path, dtype: torch.dtype) -> HpsV3Trunk:
     check_complete(path, set(NEEDED) - state.keys(), WANTED)
     visual, model, head = (below(state, name) for name in ("visual.", "model.", "rm_head."))
     with building(path, WANTED):
-        sight, text = infer_configs(state)
-    visual = _load(path, Qwen2VisionTransformerPretrainedModel, sight, visual, dtype)
-    model = _load(path, Qwen2Model, text, model, dtype)
+        vision_config, text_config = infer_vision_config(state), infer_text_config(state)
+    visual = _load(path, Qwen2VisionTransformerPretrainedModel, vision_config, visual, dtype)
+    model = _load(path, Qwen2Model, text_config, model, dtype)
     with building(path, WANTED):
         rm_head = _head(head)
     return HpsV3Trunk(visual, model, rm_head).eval().requires_grad_(False)
@@ -99,22 +114,19 @@ def _head(state: Mapping[str, torch.Tensor]) -> torch.nn.Sequential:
     first, second, third = (
         torch.nn.Linear(*reversed(state[f"{i}.weight"].shape)) for i in (0, 3, 5)
     )
-    relu, dropout = torch.nn.ReLU, torch.nn.Dropout  # dropout holds a place, as in the file
+    relu, dropout = torch.nn.ReLU, torch.nn.Dropout  # dropout keeps the numbers as in the file
     head = torch.nn.Sequential(first, relu(), dropout(), second, relu(), third)
     head.load_state_dict(state)
     return head
 
 
-def infer_configs(
-    state: Mapping[str, torch.Tensor],
-) -> tuple["PretrainedConfig", "PretrainedConfig"]:
-    """Configurations of the vision tower, whose heads are 80 wide, and the decoder, 128 wide."""
+def infer_text_config(state: Mapping[str, torch.Tensor]) -> "PretrainedConfig":
+    """The configuration of the decoder, whose attention heads have 128 channels."""
     from transformers import Qwen2Config
-    from transformers.models.qwen2_vl.configuration_qwen2_vl import Qwen2VLVisionConfig
 
     words, width = state["model.embed_tokens.weight"].shape
     layer = "model.layers.0."
-    text = Qwen2Config(
+    return Qwen2Config(
         vocab_size=words,
         hidden_size=width,
         intermediate_size=state[layer + "mlp.gate_proj.weight"].shape[0],
@@ -125,15 +137,20 @@ def infer_configs(
         rms_norm_eps=1e-6,
         rope_theta=1e6,
     )
+
+
+def infer_vision_config(state: Mapping[str, torch.Tensor]) -> "PretrainedConfig":
+    """The configuration of the vision tower, whose attention heads have 80 channels."""
+    from transformers.models.qwen2_vl.configuration_qwen2_vl import Qwen2VLVisionConfig
+
     channels = state["visual.patch_embed.proj.weight"].shape[0]
-    sight = Qwen2VLVisionConfig(
+    return Qwen2VLVisionConfig(
         depth=layers(state, "visual.blocks."),
         embed_dim=channels,
-        hidden_size=width,
+        hidden_size=state["model.embed_tokens.weight"].shape[1],
         mlp_ratio=state["visual.blocks.0.mlp.fc1.weight"].shape[0] // channels,
         num_heads=channels // 80,
         patch_size=PATCH,
         spatial_merge_size=MERGE,
         temporal_patch_size=FRAMES,
     )
-    return sight, text

@@ -1,7 +1,7 @@
-"""What HPSv3 is asked, word for word and blank for blank: it was trained on nothing else.
+"""The instructions of HPSv3, with each word and blank as in its training.
 
-From the authors' package hpsv3 1.0.0 (https://github.com/MizzenAI/HPSv3, MIT licence), within the
-chat template of Qwen2-VL.
+They come from the authors' package hpsv3 1.0.0 (https://github.com/MizzenAI/HPSv3, MIT licence) and
+stand in the chat template of Qwen2-VL.
 """
 
 INSTRUCTION = (
@@ -56,5 +56,5 @@ AFTER = "\n\nEND\n<|im_end|>\n<|im_start|>assistant\n"
 
 
 def instruction(prompt: str) -> str:
-    """The text between the picture and the reward token."""
+    """The text between the image and the reward token."""
     return f"<|vision_end|>{INSTRUCTION.replace('{prompt}', prompt)}{RATE}"

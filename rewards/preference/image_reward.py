@@ -1,11 +1,11 @@
-"""ImageReward v1.0: how much people would like the picture for its prompt.
+"""ImageReward v1.0: how much people would like the image for its prompt.
 
-    score = (MLP(h) - 0.16717362830052426) / 1.0333394966054072,
+    score = (MLP(h) - 0.16717362830052426) / 1.0333394966054072
 
-h the state of BLIP's text encoder at [CLS], which reads the prompt and, by cross attention, the
-picture; the MLP is linear. Xu et al., arXiv 2304.05977. Standardised over the authors' pictures,
-about -2.3 to 2; higher is better. Differentiable in the images. A batch changes a score by rounding
-only. The text cannot be encoded without the picture: the Memo keeps its tokens.
+h is the state of BLIP's text encoder at [CLS]. The encoder reads the prompt and, by cross
+attention, the image. The MLP is linear. Xu et al., arXiv 2304.05977. Standardised over the authors'
+images: about -2.3 to 2, higher is better. Differentiable in the images. The rest of a batch changes
+a score only by rounding. Only tokens are cached, because text features depend on the image.
 """
 
 import logging
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from ..files.fitting import Fitting
-from ..likeness.clip_pixels import clip_pixels, nan_shows
+from ..likeness.clip_pixels import clip_pixels, nan_where_not_finite
 from ..memo import Memo
 from ..types import Files, check_batch, check_characters
 from .image_reward_checkpoint import WANTED, is_image_reward, load_parts, load_tokenizer
@@ -30,7 +30,13 @@ LENGTH = 35
 
 
 class ImageRewardModel(torch.nn.Module):
-    """Pixels (B, 3, S, S), token ids and their mask (B, L) -> scores (B,) float32."""
+    """Pixels, token ids and their mask -> scores.
+
+    Args:
+        vision: BLIP's vision tower.
+        text: BLIP's text encoder.
+        head: state (B, D) -> (B, 1).
+    """
 
     def __init__(
         self, vision: "BlipVisionModel", text: "BlipTextModel", head: torch.nn.Sequential
@@ -39,17 +45,32 @@ class ImageRewardModel(torch.nn.Module):
         self.vision, self.text, self.head = vision, text, head
 
     def forward(self, pixels: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        seen = self.vision(pixel_values=pixels.to(self.vision.dtype)).last_hidden_state
-        # The configuration says decoder for the sake of the cross attention; every token sees all.
-        read = self.text(
-            input_ids=ids, attention_mask=mask, encoder_hidden_states=seen, is_decoder=False
+        """Score a batch.
+
+        Args:
+            pixels: (B, 3, S, S), normalised.
+            ids: token ids (B, L).
+            mask: attention mask (B, L).
+
+        Returns: (B,) float32.
+        """
+        image = self.vision(pixel_values=pixels.to(self.vision.dtype)).last_hidden_state
+        # Only cross attention needs the configuration of a decoder; attention is not causal.
+        text = self.text(
+            input_ids=ids, attention_mask=mask, encoder_hidden_states=image, is_decoder=False
         )
-        return (self.head(read.last_hidden_state[:, 0].float())[:, 0] - MEAN) / STD
+        return (self.head(text.last_hidden_state[:, 0].float())[:, 0] - MEAN) / STD
 
 
 @dataclass(frozen=True)
 class ImageRewardScorer:
-    """A loaded ImageReward. Pictures are scored on whatever device ``module`` is."""
+    """A loaded ImageReward. Images are scored on the device of `module`.
+
+    Args:
+        module: the model.
+        tokenizer: BERT's tokenizer.
+        tokens: cache of the token ids and masks of prompts.
+    """
 
     module: ImageRewardModel
     tokenizer: "Tokenizer"
@@ -58,9 +79,12 @@ class ImageRewardScorer:
     def check(self, prompt: str) -> None:
         check_characters(prompt)
         if not prompt.strip():
-            raise ValueError("ImageReward needs a prompt to judge the picture by: got none")
+            raise ValueError(
+                "ImageReward needs a prompt: got an empty prompt, expected text to judge the "
+                "image by."
+            )
         if self.tokenizer.encode(prompt).overflowing:
-            log.warning("ImageReward reads the first %d tokens of the prompt only", LENGTH - 2)
+            log.warning("ImageReward reads only the first %d tokens of the prompt", LENGTH - 2)
 
     def score(self, images: torch.Tensor, prompts: list[str]) -> torch.Tensor:
         check_batch(images, prompts)
@@ -70,12 +94,12 @@ class ImageRewardScorer:
         pixels = clip_pixels(images.to(vision.device, torch.float32), vision.config.image_size)
         tokens = torch.stack([self.tokens(prompt, self._tokens) for prompt in prompts])
         scores = self.module(pixels, *tokens.to(vision.device).unbind(1))
-        return nan_shows(scores, images)
+        return nan_where_not_finite(scores, images)
 
     def _tokens(self, prompt: str) -> torch.Tensor:
         """Ids and mask (2, LENGTH) of one prompt."""
-        found = self.tokenizer.encode(prompt)
-        return torch.tensor([found.ids, found.attention_mask])
+        encoding = self.tokenizer.encode(prompt)
+        return torch.tensor([encoding.ids, encoding.attention_mask])
 
 
 @dataclass(frozen=True)
@@ -84,22 +108,21 @@ class ImageReward:
 
     title: ClassVar[str] = "ImageReward"
     description: ClassVar[str] = (
-        "How much people would like the picture for its prompt, about -2.3 to 2, by ImageReward "
-        "v1.0."
+        "How much people would like the image for its prompt, about -2.3 to 2, by ImageReward v1.0."
     )
     gradient: ClassVar[bool] = True
 
     checkpoint: str = field(
         default="",
         metadata={
-            "tooltip": "ImageReward.pt, or its tensors as safetensors, under models/rewards, with "
-            "the vocab.txt of bert-base-uncased beside it.",
+            "tooltip": "ImageReward.pt or its safetensors version under models/rewards, next to "
+            "the vocab.txt of bert-base-uncased.",
             "checkpoint": Fitting(is_image_reward, WANTED),
         },
     )
 
     def load(self, files: Files | None = None) -> ImageRewardScorer:
-        """The tokenizer is made of the vocab.txt beside the weights."""
+        """Load the model, and the tokenizer from the vocab.txt next to it."""
         files = files or Files()
         path = files.find(self.checkpoint)
         vision, text, head = load_parts(path)

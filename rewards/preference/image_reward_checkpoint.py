@@ -1,7 +1,7 @@
-"""Builds ImageReward from its published weights, as transformers' BLIP, and its tokenizer.
+"""Build ImageReward from its published weights, as transformers' BLIP, and its tokenizer.
 
-The sizes are read off the shapes of the tensors; heads are 64 wide. Every error is a ValueError of
-one sentence.
+Sizes are inferred from the shapes of the tensors. Attention heads have 64 channels. Errors are
+ValueErrors.
 """
 
 import math
@@ -38,7 +38,7 @@ WORDS, LENGTH = (f"{TEXT}embeddings.{name}_embeddings.weight" for name in ("word
 HEAD_PLACES = (0, 2, 4, 6, 7)
 KEYS = (PATCHES, PLACES, WORDS, LENGTH, *head_keys("mlp.layers", HEAD_PLACES))
 KEYS += (f"{VISION}blocks.0.mlp.fc1.weight", f"{TEXT}encoder.layer.0.intermediate.dense.weight")
-# In ImageReward's vision tower, and what it is called in BlipVisionModel.
+# Names in ImageReward's vision tower -> names in BlipVisionModel.
 RENAMED = {
     "cls_token": "embeddings.class_embedding",
     "pos_embed": "embeddings.position_embedding",
@@ -49,28 +49,28 @@ RENAMED = {
     "attn.qkv.": "self_attn.qkv.",
     "attn.proj.": "self_attn.projection.",
 }
-# [ENC] and [DEC], which the model knows and vocab.txt does not.
+# [ENC] and [DEC], which the model has but vocab.txt has not.
 MORE_WORDS = 2
 VOCABULARY = Wanted(
-    "the vocab.txt of bert-base-uncased, beside the weights or in a folder bert-base-uncased there",
+    "the vocab.txt of bert-base-uncased, next to the weights or in a folder bert-base-uncased",
     "https://huggingface.co/google-bert/bert-base-uncased",
 )
 
 
-def is_image_reward(seen: Peek) -> bool:
-    """Whether `load_parts` may load it."""
-    return seen.unknown or seen.has(*KEYS)
+def is_image_reward(peek: Peek) -> bool:
+    """Whether `load_parts` can load the file."""
+    return peek.unknown or peek.has(*KEYS)
 
 
 def load_parts(path: Path) -> tuple["BlipVisionModel", "BlipTextModel", torch.nn.Sequential]:
-    """Vision tower, text tower and head, float32, frozen, in evaluation mode."""
+    """Load vision tower, text tower and head: float32, frozen, in evaluation mode."""
     from transformers import BlipTextModel, BlipVisionModel
 
     state = read_state(weights_file(path, WANTED), WANTED, *KEYS)
     with building(path, WANTED):
-        seen, read = vision_config(state), text_config(state)
-    vision = _tower(path, BlipVisionModel, seen, vision_state(state))
-    text = _tower(path, BlipTextModel, read, text_state(state), add_pooling_layer=False)
+        configs = vision_config(state), text_config(state)
+    vision = _tower(path, BlipVisionModel, configs[0], vision_state(state))
+    text = _tower(path, BlipTextModel, configs[1], text_state(state), add_pooling_layer=False)
     with building(path, WANTED):
         head = linear_head(state, "mlp.layers", HEAD_PLACES)
     return vision, text, head
@@ -81,21 +81,24 @@ def _tower(
     build: type["PreTrainedModel"],
     config: "PretrainedConfig",
     state: Mapping[str, torch.Tensor],
-    **more: bool,
+    **options: bool,
 ) -> "PreTrainedModel":
-    check_size(path, WANTED, lambda: build(config, **more), shapes_in(state))
+    check_size(path, WANTED, lambda: build(config, **options), shapes_in(state))
     with building(path, WANTED):
         model, report = build.from_pretrained(
-            None, config=config, state_dict=state, output_loading_info=True, **more
+            None, config=config, state_dict=state, output_loading_info=True, **options
         )
     check_complete(path, report["missing_keys"], WANTED)
     return model.float().eval().requires_grad_(False)
 
 
 def load_tokenizer(path: Path, words: int, length: int) -> "Tokenizer":
-    """BERT's tokenizer from the vocab.txt beside the weights, for a model of ``words`` words.
+    """Load BERT's tokenizer from the vocab.txt next to the weights.
 
-    It cuts and pads to ``length`` tokens.
+    Args:
+        path: the file or folder of the weights.
+        words: number of words of the model.
+        length: tokens to which a text is cut or padded.
     """
     from tokenizers import BertWordPieceTokenizer
 
@@ -106,9 +109,10 @@ def load_tokenizer(path: Path, words: int, length: int) -> "Tokenizer":
         raise VOCABULARY.error(folder, "has no vocab.txt")
     with reading(file, VOCABULARY):
         tokenizer = BertWordPieceTokenizer.from_file(str(file), lowercase=True)
-    held = tokenizer.get_vocab_size()
-    if held + MORE_WORDS != words:
-        raise VOCABULARY.error(file, f"has {held} words where ImageReward has {words - MORE_WORDS}")
+    count = tokenizer.get_vocab_size()
+    if count + MORE_WORDS != words:
+        problem = f"has {count} words where ImageReward has {words - MORE_WORDS}"
+        raise VOCABULARY.error(file, problem)
     tokenizer.enable_truncation(length)
     tokenizer.enable_padding(length=length)
     return tokenizer
@@ -116,14 +120,14 @@ def load_tokenizer(path: Path, words: int, length: int) -> "Tokenizer":
 
 def vision_state(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """The tensors of the vision tower under the names of BlipVisionModel."""
-    found = {}
+    renamed = {}
     for key, value in state.items():
         if key.startswith(VISION):
             name = key[len(VISION) :]
-            for theirs, ours in RENAMED.items():
-                name = name.replace(theirs, ours)
-            found["post_layer" + name if name.startswith("norm.") else name] = value
-    return found
+            for old, new in RENAMED.items():
+                name = name.replace(old, new)
+            renamed["post_layer" + name if name.startswith("norm.") else name] = value
+    return renamed
 
 
 def text_state(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -132,6 +136,7 @@ def text_state(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def vision_config(state: Mapping[str, torch.Tensor]) -> "BlipVisionConfig":
+    """The configuration of the vision tower."""
     from transformers import BlipVisionConfig
 
     width, _, patch, _ = state[PATCHES].shape
@@ -147,7 +152,7 @@ def vision_config(state: Mapping[str, torch.Tensor]) -> "BlipVisionConfig":
 
 
 def text_config(state: Mapping[str, torch.Tensor]) -> "BlipTextConfig":
-    """With cross attention, for which transformers asks for a decoder."""
+    """The configuration of the text tower. For cross attention transformers needs a decoder."""
     from transformers import BlipTextConfig
 
     words, width = state[WORDS].shape

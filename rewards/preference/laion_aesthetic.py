@@ -1,9 +1,9 @@
-"""LAION aesthetic predictor v2 ("improved aesthetic predictor"): how beautiful the picture is.
+"""LAION aesthetic predictor v2 ("improved aesthetic predictor"): how beautiful the image is.
 
     score = L5(L4(L3(L2(L1(e / |e|))))),   e the image embedding of OpenAI's CLIP ViT-L/14.
 
 Five linear layers with nothing between them, 768 -> 1024 -> 128 -> 64 -> 16 -> 1. About 1 to 10,
-above 6 is good: github.com/christophschuhmann/improved-aesthetic-predictor. Needs no prompt.
+above 6 is good. From github.com/christophschuhmann/improved-aesthetic-predictor. Needs no prompt.
 Differentiable in the images.
 """
 
@@ -28,16 +28,16 @@ HEAD = Wanted(
 )
 TOWER = replace(
     IMAGE_TOWER,
-    wanted=IMAGE_TOWER.wanted._replace(
+    expected=IMAGE_TOWER.expected._replace(
         what="CLIP ViT-L/14 of OpenAI, or its image tower", others=()
     ),
     width=768,
 )
 
 
-def is_head(seen: Peek) -> bool:
-    """Whether it holds the five layers."""
-    return seen.unknown or seen.has(*KEYS)
+def is_head(peek: Peek) -> bool:
+    """Whether the file holds the five layers."""
+    return peek.unknown or peek.has(*KEYS)
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class LaionAesthetic:
 
     title: ClassVar[str] = "LAION Aesthetic v2"
     description: ClassVar[str] = (
-        "How beautiful people find such a picture, about 1 to 10, by LAION's predictor on CLIP "
+        "How beautiful people find the image, about 1 to 10, by LAION's predictor on CLIP "
         "ViT-L/14. The prompt is not read."
     )
     gradient: ClassVar[bool] = True
@@ -54,15 +54,16 @@ class LaionAesthetic:
     checkpoint: str = field(
         default="",
         metadata={
-            "tooltip": "Folder or file of OpenAI's CLIP ViT-L/14, or one file with the head in it.",
-            "checkpoint": Fitting(TOWER.fits, TOWER.wanted),
+            "tooltip": "Folder or file of OpenAI's CLIP ViT-L/14, or a file that also contains "
+            "the head.",
+            "checkpoint": Fitting(TOWER.fits, TOWER.expected),
         },
     )
     head: str = field(
         default="",
         metadata={
-            "tooltip": "File of the predictor, sac+logos+ava1-l14-linearMSE. Empty: the checkpoint "
-            "brings it.",
+            "tooltip": "File of the predictor, sac+logos+ava1-l14-linearMSE. Leave it empty if the "
+            "checkpoint contains it.",
             "checkpoint": Fitting(is_head, HEAD),
             "optional": True,
         },
@@ -71,10 +72,10 @@ class LaionAesthetic:
     def load(self, files: Files | None = None) -> AestheticScorer:
         files = files or Files()
         path = files.find(self.checkpoint)
-        # OpenAI's has quick_gelu, in any layout.
+        # OpenAI's model has quick_gelu in any layout.
         tower = load_image_model(path, "quick_gelu", TOWER).to(files.dtype(torch.float16))
         if not self.head and not look(path, HEAD).has(*KEYS):
-            raise HEAD.error(path, "brings no head, and none is chosen")
-        brings = files.find(self.head) if self.head else path
-        head = load_head(brings, HEAD, NAME, PLACES, TOWER.width)
+            raise HEAD.error(path, "contains no head, and `head` is empty")
+        head_path = files.find(self.head) if self.head else path
+        head = load_head(head_path, HEAD, NAME, PLACES, TOWER.width)
         return AestheticScorer(AestheticModel(tower, "image_embeds", clip_pixels, head).eval())

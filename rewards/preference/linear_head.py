@@ -1,4 +1,4 @@
-"""The heads of reward models: linear layers one after another, with nothing between them."""
+"""Heads of reward models: linear layers in a row, with nothing between them."""
 
 from collections.abc import Mapping
 
@@ -6,14 +6,22 @@ import torch
 
 
 def head_keys(name: str, places: tuple[int, ...]) -> tuple[str, ...]:
-    """The keys of the layers ``places`` of the sequence ``name``."""
+    """The keys of the layers `places` of the sequence `name`."""
     return tuple(f"{name}.{place}.{part}" for place in places for part in ("weight", "bias"))
 
 
 def linear_head(
     state: Mapping[str, torch.Tensor], name: str, places: tuple[int, ...]
 ) -> torch.nn.Sequential:
-    """The layers ``head_keys``, float32; in training there was dropout at the other places."""
+    """Build the head from its tensors, float32 and frozen.
+
+    In training there was dropout at the other places.
+
+    Args:
+        state: the tensors of the file.
+        name: the name of the sequence.
+        places: the numbers of its linear layers.
+    """
     layers = []
     for place in places:
         parts = {part: state[f"{name}.{place}.{part}"].float() for part in ("weight", "bias")}

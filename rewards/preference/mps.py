@@ -1,13 +1,13 @@
-"""MPS, Multi-dimensional Preference Score: how people would rank pictures of one prompt, overall.
+"""MPS, Multi-dimensional Preference Score: how people would rank images of one prompt, overall.
 
     score = exp(logit_scale) cos(text, X(image tokens, prompt tokens)[first])
 
-CLIP ViT-H/14 with four blocks X on top, in which image tokens attend to those tokens of the prompt
-that matter: the ones whose largest product with a token of `CONDITION` is above ``threshold`` times
-the largest such product of the prompt. Zhang et al., arXiv 2405.14705. Prompts are padded to their
-full length, and the padding takes part. In [-100, 100], about 0 to 20; comparable between pictures
-of one prompt only. Differentiable in the images. Upstream divides by the largest product of the
-batch; here a picture's score does not depend on its batch.
+CLIP ViT-H/14 with four blocks X on top (Zhang et al., arXiv 2405.14705). In X the image tokens
+attend only to the relevant tokens of the prompt. The relevance of a token is its largest product
+with a token of `CONDITION`; it must be above `threshold` times the prompt's largest relevance.
+Prompts are padded to full length, and the padding takes part. In [-100, 100], about 0 to 20;
+compare only images of one prompt. Differentiable in the images. The authors' code divides by the
+largest relevance of the batch; here the rest of the batch does not change a score.
 """
 
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ from ..files.weights import Peek, Wanted, weights_file
 from ..likeness.clip import check_prompt
 from ..likeness.clip_checkpoint import MPS_KEY, build_model, load_tokenizer
 from ..likeness.clip_config import PATCHES, PROJECTION, WORDS, file_config
-from ..likeness.clip_pixels import clip_pixels, nan_shows
+from ..likeness.clip_pixels import clip_pixels, nan_where_not_finite
 from ..memo import Memo
 from ..types import Files, check_batch
 from .mps_blocks import CrossModel
@@ -38,14 +38,14 @@ CONDITION = (
 )
 KEYS = (MPS_KEY, *(f"model.{key}" for key in (PATCHES, PROJECTION, WORDS)))
 WANTED = Wanted(
-    "MPS as safetensors (its own .pth is a program, and not run)",
+    "MPS as safetensors (the authors' .pth contains code and is not run)",
     "https://huggingface.co/RE-N-Y/mpsv1",
 )
 
 
-def is_mps(seen: Peek) -> bool:
-    """Whether it may be loaded."""
-    return seen.unknown or seen.has(*KEYS)
+def is_mps(peek: Peek) -> bool:
+    """Whether `load_mps` can load the file."""
+    return peek.unknown or peek.has(*KEYS)
 
 
 class MpsModel(torch.nn.Module):
@@ -57,26 +57,42 @@ class MpsModel(torch.nn.Module):
 
     def read(self, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Tokens (B, L) -> projected tokens (B, L, D) and text embeddings (B, D), float32."""
-        seen = self.model.text_model(input_ids=ids.to(self.model.logit_scale.device))
+        text = self.model.text_model(input_ids=ids.to(self.model.logit_scale.device))
         project = self.model.text_projection
-        return project(seen.last_hidden_state).float(), project(seen.pooler_output).float()
+        return project(text.last_hidden_state).float(), project(text.pooler_output).float()
 
     def forward(
-        self, images: torch.Tensor, tokens: torch.Tensor, kept: torch.Tensor
+        self, images: torch.Tensor, tokens: torch.Tensor, mask: torch.Tensor
     ) -> torch.Tensor:
-        """Images (B, H, W, 3), prompt tokens (B, L, D), which count (B, L) -> (B, D) float32."""
+        """Embed images together with their prompts.
+
+        Args:
+            images: (B, H, W, 3) in [0, 1].
+            tokens: projected tokens of the prompts, (B, L, D).
+            mask: which tokens are relevant, (B, L) bool.
+
+        Returns: (B, D) float32.
+        """
         weight = self.model.logit_scale
         size = self.model.config.vision_config.image_size
         pixels = clip_pixels(images.to(weight.device, torch.float32), size).to(weight.dtype)
-        seen = self.model.vision_model(pixel_values=pixels).last_hidden_state
-        image = self.model.visual_projection(seen)
-        tokens, kept = tokens.to(image.device, image.dtype), kept.to(image.device)
-        return self.cross_model(image, tokens, kept)[:, 0].float()
+        hidden = self.model.vision_model(pixel_values=pixels).last_hidden_state
+        image = self.model.visual_projection(hidden)
+        tokens, mask = tokens.to(image.device, image.dtype), mask.to(image.device)
+        return self.cross_model(image, tokens, mask)[:, 0].float()
 
 
 @dataclass(frozen=True)
 class MpsScorer:
-    """Pictures are scored on whatever device ``module`` is."""
+    """A loaded MPS. Images are scored on the device of `module`.
+
+    Args:
+        module: the model.
+        tokenizer: CLIP's tokenizer.
+        scale: factor of the cosine.
+        threshold: least relevance of a token, relative to the prompt's largest, in [0, 1).
+        texts: cache of the tokens, masks and embeddings of prompts.
+    """
 
     module: MpsModel
     tokenizer: "CLIPTokenizerFast"
@@ -91,18 +107,18 @@ class MpsScorer:
         check_batch(images, prompts)
         if not prompts:
             return images.new_zeros(0, dtype=torch.float32)
-        asked = [self.texts(prompt, self._text) for prompt in prompts]
-        tokens, kept, text = (torch.stack(parts) for parts in zip(*asked, strict=True))
-        found = self.module(images, tokens, kept)
-        cosine = F.cosine_similarity(found, text.to(found.device), dim=-1)
-        return nan_shows(self.scale * cosine, images)
+        texts = [self.texts(prompt, self._text) for prompt in prompts]
+        tokens, mask, text = (torch.stack(parts) for parts in zip(*texts, strict=True))
+        image = self.module(images, tokens, mask)
+        cosine = F.cosine_similarity(image, text.to(image.device), dim=-1)
+        return nan_where_not_finite(self.scale * cosine, images)
 
     @property
     def _length(self) -> int:
         return self.module.model.config.text_config.max_position_embeddings
 
     def _text(self, prompt: str) -> tuple[torch.Tensor, ...]:
-        """Tokens (L, D) of a prompt, which of them count (L,), and its embedding (D,)."""
+        """Tokens (L, D) of a prompt, which of them are relevant (L,), and its embedding (D,)."""
         tokens = self.tokenizer(
             [prompt, CONDITION],
             truncation=True,
@@ -111,9 +127,9 @@ class MpsScorer:
             return_tensors="pt",
         )
         features, text = self.module.read(tokens["input_ids"])
-        likeness = (features[0] @ features[1].T).amax(1)
-        kept = likeness / likeness.max() > self.threshold
-        return features[0].cpu(), kept.cpu(), text[0].cpu()
+        relevance = (features[0] @ features[1].T).amax(1)
+        mask = relevance / relevance.max() > self.threshold
+        return features[0].cpu(), mask.cpu(), text[0].cpu()
 
 
 @dataclass(frozen=True)
@@ -122,7 +138,7 @@ class Mps:
 
     title: ClassVar[str] = "MPS (human preference)"
     description: ClassVar[str] = (
-        "How people would rank pictures of the same prompt overall, by the Multi-dimensional "
+        "How people would rank images of the same prompt overall, by the Multi-dimensional "
         "Preference Score."
     )
     gradient: ClassVar[bool] = True
@@ -130,16 +146,15 @@ class Mps:
     checkpoint: str = field(
         default="",
         metadata={
-            "tooltip": "File or folder of MPS, under models/rewards, as safetensors.",
+            "tooltip": "File or folder of MPS under models/rewards, as safetensors.",
             "checkpoint": Fitting(is_mps, WANTED),
         },
     )
     threshold: float = field(
         default=0.3,
         metadata={
-            "tooltip": "How near to a word of quality a token of the prompt must be to be looked "
-            "at, as a part of the nearest one's: 0.3 as its authors evaluate it, 0.01 as they "
-            "trained it.",
+            "tooltip": "How relevant a token of the prompt must be, relative to the most relevant "
+            "one. The authors evaluate with 0.3.",
             "min": 0.0,
             "max": 0.99,
             "step": 0.01,
@@ -148,7 +163,7 @@ class Mps:
     )
 
     def load(self, files: Files | None = None) -> MpsScorer:
-        """A model that brings no tokenizer uses ``files.tokenizers["clip"]``."""
+        """Load model and tokenizer; `files.tokenizers["clip"]` if the model has none."""
         files = files or Files()
         path = files.find(self.checkpoint)
         module = load_mps(path)
@@ -159,7 +174,7 @@ class Mps:
 
 
 def load_mps(path: Path) -> MpsModel:
-    """The model at ``path``, float32, frozen, in evaluation mode."""
+    """The model at `path`: float32, frozen, in evaluation mode."""
     from transformers import CLIPModel
 
     state = read_state(weights_file(path, WANTED), WANTED, *KEYS)
@@ -169,13 +184,13 @@ def load_mps(path: Path) -> MpsModel:
             config, _ = file_config(clip, "gelu"), CrossModel.of(cross)
     except KeyError as error:
         raise WANTED.error(path, f"lacks the tensor {error.args[0]}") from error
-    except Exception as error:  # of tensors of other shapes
+    except Exception as error:  # tensors of unexpected shapes
         raise WANTED.error(path, f"cannot be loaded ({type(error).__name__})") from error
     check_size(path, WANTED, lambda: CrossModel.of(cross), shapes_in(cross))
     blocks = CrossModel.of(cross)
     with building(path, WANTED):
         missing = blocks.load_state_dict(cross, strict=False).missing_keys
-    # Upstream's norms have a bias of 0 only, which a file may leave out.
+    # The biases of the authors' norms are all 0, so a file may lack them.
     check_complete(path, [key for key in missing if not key.endswith("norm.bias")], WANTED)
     model = build_model(CLIPModel, path, WANTED, config, clip)
     return MpsModel(model, blocks.requires_grad_(False)).eval()

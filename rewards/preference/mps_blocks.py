@@ -1,11 +1,11 @@
-"""The blocks of MPS on top of CLIP: image tokens attend to the prompt's, and to each other.
+"""The blocks of MPS on top of CLIP: image tokens attend to prompt tokens, and to each other.
 
     x <- x + A(n, prompt) + W silu(g) u,     n = LayerNorm(x)       `CrossAttention`
     x <- x + A(n, n)      + W silu(g) u,     n = LayerNorm(x)       `ParallelBlock`
 
-u and g are the halves of a linear map of n. A has many heads of queries and a single one of keys
-and values (arXiv 1911.02150); in the second, queries and keys are turned by rotary positions
-(arXiv 2104.09864). Parameters are named as in the published file.
+u and g are the halves of a linear map of n. The attention A has many heads of queries but only one
+head of keys and values (arXiv 1911.02150). `ParallelBlock` rotates queries and keys by their
+positions (arXiv 2104.09864). Parameters are named as in the published file.
 """
 
 from collections.abc import Mapping
@@ -24,18 +24,27 @@ class SwiGLU(nn.Module):
 
 
 def attend(
-    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, kept: torch.Tensor | None = None
+    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """Queries (B, N, H, C), one head of keys and values (B, M, C), which count (B, M)."""
+    """Attention with one head of keys and values.
+
+    Args:
+        q: queries (B, N, H, C).
+        k: keys (B, M, C).
+        v: values (B, M, C).
+        mask: which keys to attend to, (B, M) bool; None for all.
+
+    Returns: (B, N, H C).
+    """
     heads = q.shape[2]
     k, v = (x[:, None].expand(-1, heads, -1, -1) for x in (k, v))
-    mask = None if kept is None else kept[:, None, None]
-    found = F.scaled_dot_product_attention(q.transpose(1, 2), k, v, attn_mask=mask)
-    return found.transpose(1, 2).flatten(2)
+    mask = None if mask is None else mask[:, None, None]
+    mixed = F.scaled_dot_product_attention(q.transpose(1, 2), k, v, attn_mask=mask)
+    return mixed.transpose(1, 2).flatten(2)
 
 
 def rotate(x: torch.Tensor) -> torch.Tensor:
-    """Turn pairs of channels (c, c + C/2) of (B, N, ..., C) by n / 10000^(2c/C), in float32."""
+    """Rotate channel pairs (c, c + C/2) of (B, N, ..., C) by n / 10000^(2c/C), in float32."""
     length, half = x.shape[1], x.shape[-1] // 2
     speed = 10000.0 ** (-torch.arange(half, device=x.device) / half)
     angle = torch.arange(length, device=x.device)[:, None] * speed
@@ -46,7 +55,14 @@ def rotate(x: torch.Tensor) -> torch.Tensor:
 
 
 class CrossAttention(nn.Module):
-    """Image tokens attend to tokens of the prompt, which are not normalised."""
+    """Image tokens attend to tokens of the prompt, which are not normalised.
+
+    Args:
+        dim: channels of a token.
+        head: channels of an attention head.
+        inner: channels of all query heads.
+        hidden: channels of the feed-forward layer.
+    """
 
     def __init__(self, dim: int, head: int, inner: int, hidden: int) -> None:
         super().__init__()
@@ -60,16 +76,32 @@ class CrossAttention(nn.Module):
         )
 
     def forward(
-        self, image: torch.Tensor, prompt: torch.Tensor, kept: torch.Tensor
+        self, image: torch.Tensor, prompt: torch.Tensor, mask: torch.Tensor
     ) -> torch.Tensor:
+        """One block.
+
+        Args:
+            image: image tokens (B, N, D).
+            prompt: prompt tokens (B, L, D).
+            mask: which prompt tokens are relevant, (B, L) bool.
+
+        Returns: (B, N, D).
+        """
         normed = self.norm(image)
         q = self.to_q(normed).unflatten(-1, (-1, self.head))
         k, v = self.to_kv(prompt).chunk(2, dim=-1)
-        return image + self.to_out(attend(q, k, v, kept)) + self.ff(normed)
+        return image + self.to_out(attend(q, k, v, mask)) + self.ff(normed)
 
 
 class ParallelBlock(nn.Module):
-    """Image tokens attend to each other."""
+    """Image tokens attend to each other.
+
+    Args:
+        dim: channels of a token.
+        head: channels of an attention head.
+        inner: channels of all query heads.
+        hidden: channels of the feed-forward layer.
+    """
 
     def __init__(self, dim: int, head: int, inner: int, hidden: int) -> None:
         super().__init__()
@@ -86,7 +118,7 @@ class ParallelBlock(nn.Module):
 
 
 class Named(nn.Module):
-    """Its module is called ``fn`` in the file."""
+    """Wraps a module that the file calls `fn`."""
 
     def __init__(self, fn: nn.Module) -> None:
         super().__init__()
@@ -94,7 +126,7 @@ class Named(nn.Module):
 
 
 class CrossModel(nn.Module):
-    """``layers`` pairs of blocks."""
+    """`layers` pairs of blocks; `sizes` are the arguments of `CrossAttention`."""
 
     def __init__(self, layers: int, **sizes: int) -> None:
         super().__init__()
@@ -105,7 +137,7 @@ class CrossModel(nn.Module):
 
     @classmethod
     def of(cls, state: Mapping[str, torch.Tensor]) -> "CrossModel":
-        """Blocks of the sizes of the tensors ``state``, not yet with their values."""
+        """Blocks with the sizes of the tensors `state`, but not yet with their values."""
         first = "layers.0.0.fn."
         inner, dim = state[f"{first}to_q.weight"].shape
         head = state[f"{first}to_kv.weight"].shape[0] // 2
@@ -114,9 +146,17 @@ class CrossModel(nn.Module):
         return cls(layers, dim=dim, head=head, inner=inner, hidden=hidden)
 
     def forward(
-        self, image: torch.Tensor, prompt: torch.Tensor, kept: torch.Tensor
+        self, image: torch.Tensor, prompt: torch.Tensor, mask: torch.Tensor
     ) -> torch.Tensor:
-        """Image tokens (B, N, D), prompt tokens (B, L, D), which count (B, L) -> (B, N, D)."""
+        """All blocks.
+
+        Args:
+            image: image tokens (B, N, D).
+            prompt: prompt tokens (B, L, D).
+            mask: which prompt tokens are relevant, (B, L) bool.
+
+        Returns: (B, N, D).
+        """
         for across, within in self.layers:
-            image = within.fn(across.fn(image, prompt, kept))
+            image = within.fn(across.fn(image, prompt, mask))
         return image

@@ -1,4 +1,4 @@
-"""Interpolants x_t = alpha(t) x0 + sigma(t) eps. One file and one line here add another."""
+"""Paths x_t = alpha(t) x0 + sigma(t) eps. One file and one line here add another."""
 
 from ..types import Interpolant
 from .cosine import Cosine

@@ -9,7 +9,7 @@ from typing import ClassVar
 class Cosine:
     """alpha = cos(pi t/2), sigma = sin(pi t/2) (Nichol and Dhariwal, arXiv 2102.09672)."""
 
-    title: ClassVar[str] = "Cosine"
+    description: ClassVar[str] = "Cosine and sine of the time, between linear and vp."
 
     def alpha(self, t: float) -> float:
         return math.cos(0.5 * math.pi * t) if t < 1.0 else 0.0

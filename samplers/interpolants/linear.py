@@ -8,7 +8,7 @@ from typing import ClassVar
 class Linear:
     """alpha = 1 - t, sigma = t (Lipman et al., arXiv 2210.02747)."""
 
-    title: ClassVar[str] = "Linear (rectified flow)"
+    description: ClassVar[str] = "The path of the model itself."
 
     def alpha(self, t: float) -> float:
         return 1.0 - t

@@ -7,9 +7,9 @@ from typing import ClassVar
 
 @dataclass(frozen=True)
 class LinearVP:
-    """alpha = sqrt(1 - t^2), sigma = t. alpha' is infinite at t = 1: see kernels.EulerMaruyama."""
+    """alpha = sqrt(1 - t^2), sigma = t. alpha' is infinite at t = 1: see EulerMaruyama."""
 
-    title: ClassVar[str] = "Linear VP"
+    description: ClassVar[str] = "Noise rises evenly at constant variance, between linear and vp."
 
     def alpha(self, t: float) -> float:
         return math.sqrt((1.0 - t) * (1.0 + t))

@@ -1,4 +1,4 @@
-"""Polynomial interpolant: the linear path run on another clock."""
+"""Polynomial interpolant: the linear path on another clock."""
 
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -8,7 +8,7 @@ from typing import ClassVar
 class Polynomial:
     """alpha = (1-t)^n, sigma = 1 - (1-t)^n. n = 1 is the linear interpolant."""
 
-    title: ClassVar[str] = "Polynomial"
+    description: ClassVar[str] = "The linear path on another clock, between linear and vp."
 
     exponent: float = field(
         default=2.0,
@@ -16,7 +16,7 @@ class Polynomial:
             "min": 1.0,
             "max": 10.0,
             "step": 0.1,
-            "tooltip": "Power n of (1-t)^n. 1 is the linear path; higher keeps the search longer "
+            "tooltip": "Power n of (1-t)^n; 1 is the linear path. Higher keeps the search longer "
             "at high noise, so images differ more. No extra cost.",
         },
     )
@@ -24,7 +24,8 @@ class Polynomial:
     def __post_init__(self) -> None:
         if not self.exponent >= 1.0:
             raise ValueError(
-                f"Polynomial interpolant: exponent {self.exponent} given, wanted at least 1."
+                f"The exponent of the polynomial interpolant is too low: got {self.exponent}, "
+                "expected at least 1."
             )
 
     def alpha(self, t: float) -> float:

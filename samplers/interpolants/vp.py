@@ -10,11 +10,13 @@ class VP:
     """alpha = exp(-T/2), sigma = sqrt(1 - exp(-T)), T = beta_min t + (beta_max - beta_min) t^2/2.
 
     Song et al., arXiv 2011.13456; Kim et al., arXiv 2503.19385, Sec. 4.2. alpha^2 + sigma^2 = 1.
-    At t = 1 a little signal is left (alpha = .0066 with the defaults), so a signal-to-noise ratio
-    below that one is held at t = 1.
+    At t = 1 a little signal is left (alpha = .0066 with the defaults). Any lower signal-to-noise
+    ratio is put at t = 1.
     """
 
-    title: ClassVar[str] = "Variance preserving (VP)"
+    description: ClassVar[str] = (
+        "Stays longest at high noise, so children of one particle differ most: the paper's choice."
+    )
 
     beta_min: float = field(
         default=0.1,
@@ -34,15 +36,15 @@ class VP:
             "step": 0.5,
             "advanced": True,
             "tooltip": "Noise rate at the noisy end of the path. The paper uses 20. Higher keeps "
-            "the search longer at high noise, so images differ more. Costs nothing.",
+            "the search longer at high noise, so images differ more. No extra cost.",
         },
     )
 
     def __post_init__(self) -> None:
         if not 0 < self.beta_min <= self.beta_max:
             raise ValueError(
-                f"VP interpolant: beta_min {self.beta_min} and beta_max {self.beta_max} given, "
-                "wanted 0 < beta_min <= beta_max."
+                f"The rates of the vp interpolant are out of order: got beta_min {self.beta_min} "
+                f"and beta_max {self.beta_max}, expected 0 < beta_min <= beta_max."
             )
 
     def _exponent(self, t: float) -> float:

@@ -1,4 +1,4 @@
-"""Search methods, each a generator that reads as its paper's algorithm box."""
+"""Search methods. Each is a generator that reads as its paper's algorithm box."""
 
 from .best_of_n import BestOfN
 from .code import CoDe

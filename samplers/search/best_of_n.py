@@ -1,4 +1,4 @@
-"""Best of N: independent samples, the best of them."""
+"""Best of N: the best of independent samples."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,25 +8,27 @@ from ..task import Task
 from ..types import SearchEvent
 from .rounds import Method, Round
 
-WAVE = 8  # trajectories walked together; fixed, because ids and so the noise follow from it
+WAVE = 8  # trajectories walked together. It is fixed, since ids and so the noise depend on it.
 
 
 @dataclass(frozen=True)
 class BestOfN(Method):
-    """As many whole trajectories as the budget buys; the last x0 of each is scored.
+    """As many whole trajectories as the budget buys. The last x0 of each is scored.
 
-    The kernel decides what is drawn: diffusion_norm 0 on the linear path is the ODE of the paper's
-    BoN, any other an SDE. Costs one NFE a step and particle.
+    Each costs one NFE a step. Trajectories are those of the kernel: with diffusion_norm 0 on the
+    linear path they follow the ODE, as in the BoN of arXiv 2503.19385.
     """
 
-    title: ClassVar[str] = "Best of N"
+    description: ClassVar[str] = (
+        "Best of N: makes as many whole images as the budget buys, and returns the best."
+    )
 
     def rounds(self, steps: int) -> list[Round]:
         return [Round(0, steps - 1, "noise")]
 
     def run(self, task: Task) -> Iterator[SearchEvent]:
-        (only,), record = self.rounds(len(task.times)), -float("inf")
-        while n := task.purse.buys(only.price(task.prices)):
+        (walk,), record = self.rounds(len(task.times)), -float("inf")
+        while n := task.purse.buys(walk.price(task.prices)):
             born = task.born(min(n, WAVE), score=not task.last_step)
             *_, ends = task.walk(born)
             yield SearchEvent("propose" if task.last_step else "born", ends, task.purse.nfe)

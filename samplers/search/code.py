@@ -7,35 +7,33 @@ from typing import ClassVar
 
 from ..task import Task
 from ..types import Particles, SearchEvent
-from .choose import PATHS, best_each, best_of_blocks
-from .rounds import Method, Round
+from .paths import PATHS, best_of_blocks, best_of_each
+from .rounds import Method, Round, check_least
 
 
 @dataclass(frozen=True)
 class CoDe(Method):
-    """Singh et al., arXiv 2502.00968: per path K children run `block` steps on their own, then the
-    one with the highest reward goes on. block 1 is SVDD, one block over all steps best of N.
+    """On each path K children run `block` steps independently, then the best one goes on.
 
-    K follows from the budget; only the end of a block is scored. The last block may be shorter.
+    Singh et al., arXiv 2502.00968. K follows from the budget. Only the end of a block is scored,
+    and the last block may be shorter. A block of 1 is SVDD, one block over all steps is best of N.
     """
 
-    title: ClassVar[str] = "CoDe (best block of steps)"
+    description: ClassVar[str] = "CoDe: as svdd, but in blocks of several steps."
+
     block: int = field(
         default=2,
         metadata={
             "min": 1,
             "max": 1000,
-            "tooltip": "Steps between two choices. More let candidates grow further apart before "
-            "they are judged, and decode less; fewer choose more often.",
+            "tooltip": "Steps between two choices. In longer blocks particles grow further apart "
+            "before they are scored, and fewer images are decoded.",
         },
     )
     paths: int = field(default=1, metadata=PATHS)
 
     def __post_init__(self) -> None:
-        if self.block < 1 or self.paths < 1:
-            raise ValueError(
-                f"block {self.block} and paths {self.paths} given, wanted at least 1 of each."
-            )
+        check_least(self, {"block": 1, "paths": 1})
 
     def rounds(self, steps: int) -> list[Round]:
         ends = [*range(self.block - 1, steps - 1, self.block), steps - 1]
@@ -45,5 +43,5 @@ class CoDe(Method):
     def run(self, task: Task) -> Iterator[SearchEvent]:
         yield from best_of_blocks(self, task, self._best)
 
-    def _best(self, children: Particles, before: Particles | None, task: Task) -> Particles:
-        return best_each(children, self.paths)
+    def _best(self, children: Particles, parents: Particles | None, task: Task) -> Particles:
+        return best_of_each(children, self.paths)

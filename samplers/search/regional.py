@@ -1,16 +1,17 @@
 """Regional search: new noise in one rectangle at a time."""
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
-from ..regions import Box, Regions
+from ..regions import Box, Boxes, Regions, axes
 from ..task import Task
-from ..types import Particles, SearchEvent
+from ..types import Blaming, Particles, SearchEvent
 from .best_of_n import WAVE
-from .rounds import Method, Round
+from .rounds import Method, Round, check_least
 
 QUARTER = 4  # of what the budget buys, one in so many is a random start
 
@@ -32,8 +33,11 @@ class Regional(Method):
     used: paths differ by their start alone. Regions by attention: Ren et al., arXiv 2511.19917.
     """
 
+    description: ClassVar[str] = (
+        "Regional search: keeps the best image so far, and draws new noise in one rectangle of it "
+        "at a time."
+    )
     guided: ClassVar[bool] = False  # its steps are the ODE's
-    title: ClassVar[str] = "Regional (new noise in rectangles)"
 
     starts: int = field(
         default=0,
@@ -91,12 +95,7 @@ class Regional(Method):
     )
 
     def __post_init__(self) -> None:
-        least = {"starts": 0, "at_once": 1, "patience": 0}
-        for name, value in least.items():
-            if getattr(self, name) < value:
-                raise ValueError(
-                    f"{name} is too low: got {getattr(self, name)}, expected at least {value}."
-                )
+        check_least(self, {"starts": 0, "at_once": 1, "patience": 0})
         if not 0.0 < self.smallest <= self.largest <= 1.0:
             raise ValueError(
                 f"The sides of a region are out of range: got smallest {self.smallest} and largest "
@@ -124,16 +123,16 @@ class Regional(Method):
             if best is None or ends.reward[row] > best.reward:
                 best, pivot = ends[row], noise[row : row + 1]
                 yield SearchEvent("accept", best, task.purse.nfe)
-        vain, regions = 0, Aim(self, task, best)
+        vain, aim = 0, Aim(self, task, best)
         while (n := min(self.at_once, task.purse.buys(price))) and not 0 < self.patience <= vain:
-            boxes = regions.boxes(n)
+            boxes = aim.boxes(n)
             ids, noise = task.starts(n, around=pivot, boxes=boxes)
             noise, ends = yield from self._tried(task, ids, noise, best, boxes)
             row = ends.best()
             vain = 0 if ends.reward[row] > best.reward else vain + n
             if ends.reward[row] >= best.reward:
                 best, pivot = ends[row], noise[row : row + 1]
-                regions.look_at(best)
+                aim.look_at(best)
                 yield SearchEvent("accept", best, task.purse.nfe)
 
     def _tried(
@@ -142,7 +141,7 @@ class Regional(Method):
         ids: list[int],
         noise: Tensor,
         parent: Particles | None = None,
-        boxes: Sequence[Box] = (),
+        boxes: Boxes = (),
     ) -> Generator[SearchEvent, None, tuple[Tensor, Particles]]:
         """Walks the ODE from each noise; returns the noises and the scored ends."""
         family = [] if parent is None else [int(parent.ids)] * len(ids)
@@ -157,19 +156,34 @@ class Aim:
 
     def __init__(self, settings: Regional, task: Task, particle: Particles) -> None:
         self.settings, self.task = settings, task
-        self.law = Regions(settings.smallest, settings.largest, task.changing(particle))
+        changing = task.flow.changing
+        if changing is None:
+            changing = torch.ones(axes(particle.x.shape[1:]), dtype=torch.bool)
+        self.law = Regions(settings.smallest, settings.largest, changing)
         self.look_at(particle)
 
     def look_at(self, particle: Particles) -> None:
-        """The search stands at `particle` now; its blame is asked when a region is drawn."""
-        self.particle, self.blame, self.fresh = particle, None, True
+        """The search stands at `particle` from now on."""
+        self.particle, self.blame, self.is_new = particle, None, True
 
     def boxes(self, n: int) -> list[Box]:
-        """n regions; none is drawn where all are everything."""
+        """n regions; without a draw where each is everything."""
         if self.settings.smallest == 1.0:
             return [()] * n
-        if self.fresh and self.settings.follow_blame:
-            self.blame = self.task.blame(self.particle)
-        self.fresh = False
+        if self.is_new and self.settings.follow_blame:  # it costs, so not before it is needed
+            self.blame = blame_of(self.task, self.particle)
+        self.is_new = False
         uniforms = self.task.uniforms(n * self.law.uniforms).view(n, -1)
         return [self.law.draw(row, self.blame) for row in uniforms]
+
+
+def blame_of(task: Task, particle: Particles) -> Tensor | None:
+    """(*S) in [0, 1] on the CPU: where the objective says that a particle is wrong.
+
+    None where it does not say.
+    """
+    objective = task.objective
+    if not isinstance(objective, Blaming) or not particle.clean.isfinite().all():
+        return None
+    blame = objective.blame(particle.clean)
+    return None if blame is None else blame[0].detach().cpu().double()

@@ -9,7 +9,7 @@ from ..task import Task
 from ..types import Particles, SearchEvent
 from .best_of_n import WAVE
 from .regional import QUARTER, Aim, Regional
-from .rounds import Round
+from .rounds import Round, check_least
 
 Levels = list[Particles]  # particles of the same paths from the step `top` down to the last
 
@@ -30,7 +30,10 @@ class RegionalPaths(Regional):
     independent of each other, else nearly: y is not drawn given the rest of x_T.
     """
 
-    title: ClassVar[str] = "Regional paths (noise up in rectangles)"
+    description: ClassVar[str] = (
+        "Regional search over paths: noises one rectangle of the best path back up, follows the "
+        "ODE down, and keeps the better."
+    )
 
     forward: int = field(
         default=3,
@@ -43,8 +46,7 @@ class RegionalPaths(Regional):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.forward < 1:
-            raise ValueError(f"forward is too low: got {self.forward}, expected at least 1.")
+        check_least(self, {"forward": 1})
 
     def rounds(self, steps: int) -> list[Round]:
         down = Round(0, steps - 1, "noise", ode=True)

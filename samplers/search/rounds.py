@@ -1,8 +1,8 @@
-"""What a search declares of itself: its rounds. What it costs and when it first chooses follow."""
+"""The rounds that a search declares. Its price and its first choice follow from them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
 
@@ -15,13 +15,14 @@ from ..types import SearchEvent
 class Round:
     """Some tries from step `top` down to step `bottom`, and a choice between them.
 
-    noise: each try is a new particle; parent: the tries of a path are descendants of one particle,
-    whose gradient they share; survivors: every particle has one descendant; renoised: a particle is
-    noised back up to `top`, and comes down by the ODE.
-
     Args:
-        tries: the least of each path.
-        ode: the way down is the plain ODE's, which guidance does not move.
+        top, bottom: steps, top <= bottom.
+        begin: what a try is. noise: a new particle; parent: a child of the path's one particle,
+            whose gradient all tries share; survivors: the only child of its particle; renoised: a
+            copy of a particle, noised back up to `top`.
+        tries: the fewest that each path needs.
+        ode: whether the way down is the plain ODE's, which guidance does not move.
+        scored: whether the tries are scored at `bottom`.
     """
 
     top: int
@@ -29,35 +30,36 @@ class Round:
     begin: Literal["noise", "parent", "survivors", "renoised"]
     tries: int = 1
     ode: bool = False
+    scored: bool = True
 
     def price(self, prices: Prices) -> int:
-        """Network rows of one try, scored at its end."""
-        steps = self.bottom - self.top
-        child = 1 if self.ode else prices.child + prices.slope
+        """Network rows of one try, without what the tries of a path share."""
+        child = 1 if self.ode else prices.child + prices.gradient
         first = {"noise": prices.birth, "renoised": 1}.get(self.begin, 0)
-        return first + steps * child + prices.score - self.shared(prices)
+        rows = first + (self.bottom - self.top) * child - self.shared(prices)
+        return rows + (prices.score if self.scored else 0)
 
     def shared(self, prices: Prices) -> int:
-        """Network rows that the tries of one path share: the gradient of their parent."""
-        return prices.slope if self.begin == "parent" else 0
+        """Network rows that the tries of one path share: the gradient at their parent."""
+        return prices.gradient if self.begin == "parent" else 0
 
 
 class Search(Protocol):
     """A search method: a frozen dataclass of settings whose `run` is a generator.
 
-    `run` raises nothing for lack of budget once `minimum` is there, unless particles fail.
+    `run` does not run out of budget if it begins with at least `minimum`, unless particles fail.
 
     Attributes:
-        title: what a menu shows.
         paths: independent searches that share the budget.
         guided: whether guidance moves its steps.
-        weighted: whether its weights are those of a random draw, so that every guided step has to
-            draw noise.
+        needs_noise: whether every guided step has to draw noise, since the particles' weights are
+            those of a random draw.
+        is_replay: whether it makes a particle of an earlier search again and tries nothing new.
     """
 
-    title: ClassVar[str]
     guided: ClassVar[bool]
-    weighted: ClassVar[bool]
+    needs_noise: ClassVar[bool]
+    is_replay: ClassVar[bool]
 
     @property
     def paths(self) -> int: ...
@@ -68,18 +70,68 @@ class Search(Protocol):
 
 
 class Method:
-    """Defaults of a search."""
+    """What most searches answer to the questions of `Search`.
 
+    Attributes:
+        description: one sentence, shown in the node's tooltip and in its help.
+    """
+
+    description: ClassVar[str]
     paths: ClassVar[int] = 1
     guided: ClassVar[bool] = True
-    weighted: ClassVar[bool] = False
+    needs_noise: ClassVar[bool] = False
+    is_replay: ClassVar[bool] = False
+
+
+def check_least(search: Search, least: Mapping[str, float]) -> None:
+    """Refuse settings that are too small, or no number.
+
+    Args:
+        search: whose settings.
+        least: the smallest value of each, by name.
+
+    Raises:
+        ValueError: one is below it.
+    """
+    for name, value in least.items():
+        if not getattr(search, name) >= value:
+            raise ValueError(
+                f"{name} is too small: got {getattr(search, name)}, expected at least {value}."
+            )
 
 
 def minimum(search: Search, steps: int, prices: Prices) -> int:
-    """The fewest network rows with which a search can work on `steps` times."""
-    rounds = search.rounds(steps)
-    each = (r.tries * r.price(prices) + r.shared(prices) for r in rounds)
-    return search.paths * sum(each)
+    """The fewest network rows with which a search can work.
+
+    Args:
+        search: the method.
+        steps: times at which it works.
+        prices: of one particle.
+    """
+    return least_rows(search, search.rounds(steps), prices)
+
+
+def least_rows(search: Search, rounds: Sequence[Round], prices: Prices) -> int:
+    """The fewest network rows of some of a search's rounds.
+
+    Args:
+        search: the method.
+        rounds: all of its rounds or some.
+        prices: of one particle.
+    """
+    tries = sum(r.tries * r.price(prices) for r in rounds)
+    return search.paths * tries + shared_rows(search, rounds, prices)
+
+
+def shared_rows(search: Search, rounds: Sequence[Round], prices: Prices) -> int:
+    """Network rows of the gradients at the parents of some rounds, of all paths together.
+
+    Args:
+        search: the method.
+        rounds: all of its rounds or some.
+        prices: of one particle.
+    """
+    return search.paths * sum(r.shared(prices) for r in rounds)
 
 
 def first_choice(search: Search, steps: int) -> int:
@@ -87,19 +139,25 @@ def first_choice(search: Search, steps: int) -> int:
     return search.rounds(steps)[0].bottom
 
 
-def tries(search: Search, task: Task) -> list[int]:
-    """Tries of each path in each round, one at least, that the budget left buys.
+def affordable_tries(search: Search, task: Task) -> list[int]:
+    """How many tries of each path the remaining budget buys in each round, one at least.
 
-    As even as can be; what a further try everywhere cannot use goes to the first rounds that it
-    pays for, until it pays for none.
+    They are as even as possible. If one more try in every round is too dear, the first rounds get
+    one more, as many as the budget allows.
     """
     rounds, prices = search.rounds(len(task.times)), task.prices
-    shared = search.paths * sum(r.shared(prices) for r in rounds)
-    return shares(int(task.left) - shared, [r.price(prices) for r in rounds], search.paths)
+    rows = int(task.left) - shared_rows(search, rounds, prices)
+    return even_counts(rows, [r.price(prices) for r in rounds], search.paths)
 
 
-def shares(rows: int, prices: Sequence[int], paths: int) -> list[int]:
-    """n_i of each round so that sum_i paths n_i prices_i <= rows, as even as can be."""
+def even_counts(rows: int, prices: Sequence[int], paths: int) -> list[int]:
+    """Counts n_i, as even as possible, with sum_i paths n_i prices_i <= rows.
+
+    Args:
+        rows: network rows to spend.
+        prices: network rows of one try in each round.
+        paths: each of which gets n_i tries.
+    """
     width = max(1, rows // (paths * sum(prices)))
     left = rows - width * paths * sum(prices)
     counts = [width] * len(prices)

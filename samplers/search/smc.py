@@ -19,27 +19,30 @@ TEMPERINGS = ("none", "linear")
 
 @dataclass(frozen=True)
 class SMC(Method):
-    """Particles of law p(x_t) exp(b_k r(x0|t)/lambda) at every step k (Wu et al., arXiv 2306.17775;
-    Kim et al., arXiv 2501.05803): log_w += (b_k r_k - b_(k-1) r_(k-1))/lambda, and resampling when
-    the effective sample size falls below a share of the particles.
+    """Weighted particles side by side, resampled when few of them carry the weight.
 
-    Tempering: b_k = 1 (none), or (k+1)/N over N times (linear), which trusts early, blurred
-    predictions less. The particle with the highest reward wins, not the heaviest. Resampling
-    before the last step only: after it nothing would be drawn any more. A guided step draws from
-    another law q than the kernel's p: log_w gains log p/q, and the law stays what it was.
+    Their law at step k is p(x_t) exp(b_k r(x0|t)/lambda), with lambda the temperature (Wu et al.,
+    arXiv 2306.17775; Kim et al., arXiv 2501.05803). At each step
+      log_w += (b_k r_k - b_(k-1) r_(k-1))/lambda.
+    Particles are resampled when the effective sample size falls below a share of their number, but
+    not after the last step, where nothing more is drawn. Tempering: b_k = 1 (none), or (k+1)/N over
+    N times (linear), which trusts early, blurred predictions less. A guided step draws from a law q
+    in place of the kernel's p. Then log_w gains log p/q, which keeps the particles' law. The
+    particle with the highest reward wins, not the heaviest.
     """
 
-    weighted: ClassVar[bool] = True
-    title: ClassVar[str] = "SMC (resampled particles)"
+    description: ClassVar[str] = (
+        "Sequential Monte Carlo: runs many particles side by side, and resamples them by reward."
+    )
+    needs_noise: ClassVar[bool] = True
 
     temperature: float = field(
         default=0.5,
         metadata={
             "min": 0.001,
             "max": 1000.0,
-            "tooltip": "Lambda, in units of the reward: lower follows the reward more greedily, "
-            "higher stays closer to what the model would draw. 0.5 is for counts; begin with 0.1 "
-            "for VQAScore, 0.01 for cosines (PickScore).",
+            "tooltip": "Lambda, in units of the reward. Lower follows the reward more, higher the "
+            "model. Use 0.5 for counts, about 0.1 for VQAScore, 0.01 for PickScore.",
         },
     )
     tempering: str = field(
@@ -47,8 +50,8 @@ class SMC(Method):
         metadata={
             "choices": TEMPERINGS,
             "advanced": True,
-            "tooltip": "linear lets the reward count more and more towards the end, where "
-            "predictions are sharp.",
+            "tooltip": "linear gives the reward more weight towards the end, where predictions "
+            "are sharp.",
         },
     )
     ess_threshold: float = field(
@@ -66,19 +69,25 @@ class SMC(Method):
         metadata={
             "choices": tuple(RESAMPLERS),
             "advanced": True,
-            "tooltip": "How survivors are drawn; systematic and residual add least chance.",
+            "tooltip": "How survivors are drawn. systematic and residual add the least noise.",
         },
     )
 
     def __post_init__(self) -> None:
         if not 0.0 < self.temperature < float("inf"):
-            raise ValueError(f"temperature {self.temperature} given, wanted a number above 0.")
+            raise ValueError(
+                f"temperature is out of range: got {self.temperature}, expected a finite number "
+                "above 0."
+            )
         if not 0.0 <= self.ess_threshold <= 1.0:
-            raise ValueError(f"ess_threshold {self.ess_threshold} given, wanted one in [0, 1].")
-        for name, known in (("tempering", TEMPERINGS), ("resampling", tuple(RESAMPLERS))):
-            if getattr(self, name) not in known:
+            raise ValueError(
+                f"ess_threshold is out of range: got {self.ess_threshold}, expected 0 to 1."
+            )
+        for name, choices in (("tempering", TEMPERINGS), ("resampling", tuple(RESAMPLERS))):
+            if getattr(self, name) not in choices:
                 raise ValueError(
-                    f"{name} {getattr(self, name)!r} given, wanted one of {', '.join(known)}."
+                    f"{name} is not a choice: got {getattr(self, name)!r}, expected one of "
+                    f"{', '.join(choices)}."
                 )
 
     def rounds(self, steps: int) -> list[Round]:
@@ -95,12 +104,12 @@ class SMC(Method):
                 rows = RESAMPLERS[self.resampling](log_w, n, task.uniforms(n))
                 particles, log_w = particles[rows], torch.zeros_like(log_w)
                 yield SearchEvent("resample", particles, purse.nfe, log_w=log_w)
-            before = self._potential(particles, step - 1, last)
+            previous = self._potential(particles, step - 1, last)
             particles = task.propose(particles)
-            gain = self._potential(particles, step, last) - before + task.log_ratio(particles)
+            gain = self._potential(particles, step, last) - previous + task.log_ratio(particles)
             # A failed child has no weight, nor has the child of a failed parent.
-            sound = before.isfinite() & particles.reward.isfinite()
-            log_w = torch.where(sound, log_w + gain, -torch.inf)
+            scored = previous.isfinite() & particles.reward.isfinite()
+            log_w = torch.where(scored, log_w + gain, -torch.inf)
             yield SearchEvent("propose", particles, purse.nfe, log_w=log_w)
         yield SearchEvent("accept", particles[particles.best()], purse.nfe)
 

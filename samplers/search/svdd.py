@@ -2,26 +2,30 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import ClassVar
 
 import torch
 
 from ..task import Task
 from ..types import Particles, SearchEvent
-from .choose import PATHS, best_each, best_of_blocks, groups
-from .rounds import Method, Round
+from .paths import PATHS, best_of_blocks, best_of_each, by_path
+from .rounds import Method, Round, check_least
 
 
 @dataclass(frozen=True)
 class SVDD(Method):
-    """Li et al., arXiv 2408.08252, Algorithm 1 (SVDD-PM): per path and step K children, of which
-    one goes on, drawn with probability exp(r/alpha)/sum exp(r/alpha); alpha = 0: the best.
+    """At each step every path has K children, and one of them goes on.
 
-    K follows from the budget. Departure from the paper and from the released code of Kim et al.
-    (arXiv 2503.19385): the K first particles are K different noises, not one noise K times.
+    Li et al., arXiv 2408.08252, Algorithm 1 (SVDD-PM). A child goes on with probability
+    exp(r/alpha)/sum exp(r/alpha); with alpha 0 the best does. K follows from the budget. Departure
+    from the paper and from the released code of arXiv 2503.19385: the first K particles are K
+    noises, not one noise K times.
     """
 
-    title: ClassVar[str] = "SVDD (best child each step)"
+    description: ClassVar[str] = (
+        "SVDD: tries several children of each path at every step, and the best one goes on."
+    )
 
     paths: int = field(default=1, metadata=PATHS)
     alpha: float = field(
@@ -31,16 +35,14 @@ class SVDD(Method):
             "max": 100.0,
             "advanced": True,
             "tooltip": "Temperature of the choice between children, in units of the reward. 0 "
-            "takes the best; higher now and then follows a lesser one.",
+            "takes the best. Higher values sometimes take a worse one.",
         },
     )
 
     def __post_init__(self) -> None:
-        if self.paths < 1 or not 0.0 <= self.alpha < float("inf"):
-            raise ValueError(
-                f"paths {self.paths} and alpha {self.alpha} given, wanted at least 1 and a finite "
-                "number of at least 0."
-            )
+        check_least(self, {"paths": 1, "alpha": 0.0})
+        if not isfinite(self.alpha):
+            raise ValueError(f"alpha is not finite: got {self.alpha}, expected a finite number.")
 
     def rounds(self, steps: int) -> list[Round]:
         return [Round(0, 0, "noise"), *(Round(i, i + 1, "parent") for i in range(steps - 1))]
@@ -48,16 +50,16 @@ class SVDD(Method):
     def run(self, task: Task) -> Iterator[SearchEvent]:
         yield from best_of_blocks(self, task, self._choose)
 
-    def _choose(self, children: Particles, before: Particles | None, task: Task) -> Particles:
-        best = best_each(children, self.paths, before)
+    def _choose(self, children: Particles, parents: Particles | None, task: Task) -> Particles:
+        best = best_of_each(children, self.paths, parents)
         if len(children) == self.paths or self.alpha == 0.0:
             return best
         chosen, uniforms = [], task.uniforms(self.paths)
-        for i, (own, u) in enumerate(zip(groups(children, self.paths), uniforms, strict=True)):
-            if not own.reward.isfinite().any():
+        for i, (rows, u) in enumerate(zip(by_path(children, self.paths), uniforms, strict=True)):
+            if not rows.reward.isfinite().any():
                 chosen.append(best[i])
                 continue
-            odds = torch.softmax((own.reward - own.reward.max()) / self.alpha, 0)
-            last = int(odds.nonzero().max())  # rounding must not reach a child without weight
-            chosen.append(own[min(int(torch.searchsorted(odds.cumsum(0), u, right=True)), last)])
+            odds = torch.softmax((rows.reward - rows.reward.max()) / self.alpha, 0)
+            last = int(odds.nonzero().max())  # by rounding, u may be above the sum of all odds
+            chosen.append(rows[min(int(torch.searchsorted(odds.cumsum(0), u, right=True)), last)])
         return Particles.cat(chosen)

@@ -1,4 +1,4 @@
-"""Verifier-Threshold: go on as soon as a particle is good enough."""
+"""Verifier threshold: go on from the first particle that is good enough."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -7,35 +7,38 @@ from typing import ClassVar
 
 from ..task import Task
 from ..types import Particles, SearchEvent
-from .rounds import Method, Round
+from .rounds import Method, Round, least_rows, shared_rows
 
 
 @dataclass(frozen=True)
 class VerifierThreshold(Method):
-    """Sundaresha et al., arXiv 2512.08985: at every step draw candidates one by one and move to the
-    first whose reward reaches `threshold`; the budget goes where this takes long.
+    """Draws particles one by one, and moves to the first whose reward reaches `threshold`.
 
-    A step that has tried its even share of what is left goes on with its best: what steps before it
-    saved is shared by all that follow. It goes on trying while nothing can descend from any. A last
-    step that reaches the threshold ends the search, whatever is left of the budget.
+    Sundaresha et al., arXiv 2512.08985. The budget goes to the steps that need it. Each step has an
+    even share of the budget that is left. When its share is used up it moves to its best particle,
+    but not before one has a finite x0. If the last step reaches the threshold, the search ends with
+    budget left.
     """
 
-    title: ClassVar[str] = "Verifier threshold"
+    description: ClassVar[str] = (
+        "Verifier threshold: goes on from the first particle whose reward reaches a threshold."
+    )
 
     threshold: float = field(
-        default=-0.5,  # counting rewards take up to 0.49 off a right picture to break ties
+        default=-0.5,  # counting rewards take up to 0.49 off a right image to break ties
         metadata={
             "min": -1e9,
             "max": 1e9,
-            "tooltip": "Reward at which a candidate is good enough to go on with: -0.5 for counts "
-            "(all right), about 0.9 for VQAScore. If it is too low the first candidates will do, "
-            "and the search ends at once.",
+            "tooltip": "Reward at which a particle is good enough. Use -0.5 for counts, about 0.9 "
+            "for VQAScore. If it is too low, the search ends at once.",
         },
     )
 
     def __post_init__(self) -> None:
         if not isfinite(self.threshold):
-            raise ValueError(f"threshold {self.threshold} given, wanted a finite number.")
+            raise ValueError(
+                f"threshold is not finite: got {self.threshold}, expected a finite number."
+            )
 
     def rounds(self, steps: int) -> list[Round]:
         return [Round(0, 0, "noise"), *(Round(i, i + 1, "parent") for i in range(steps - 1))]
@@ -44,11 +47,11 @@ class VerifierThreshold(Method):
         purse, prices = task.purse, task.prices
         parent: Particles | None = None
         rounds = self.rounds(len(task.times))
-        for step, now in enumerate(rounds):
-            later = sum(r.price(prices) + r.shared(prices) for r in rounds[step + 1 :])
-            slopes = sum(r.shared(prices) for r in rounds[step:])
-            price = now.price(prices)
-            share = max(1, (task.left - slopes) // (price * len(rounds[step:])))
+        for step, current in enumerate(rounds):
+            price = current.price(prices)
+            later = least_rows(self, rounds[step + 1 :], prices)
+            free = task.left - shared_rows(self, rounds[step:], prices)
+            share = max(1, free // (price * len(rounds[step:])))
             best: Particles | None = None
             while best is None or (share > 0 and task.left - later >= price):
                 child = task.propose(parent) if step else task.born(1)

@@ -1,4 +1,4 @@
-"""Zero-order search: neighbours of the best initial noise."""
+"""Zero-order search: trajectories from neighbours of the best initial noise."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -8,25 +8,29 @@ from torch import Tensor
 
 from ..task import Task
 from ..types import Particles, SearchEvent
-from .rounds import Method, Round
+from .rounds import Method, Round, check_least
 
 
 @dataclass(frozen=True)
 class ZeroOrder(Method):
-    """Ma et al., arXiv 2501.09732, Sec. 3.1: whole trajectories from `neighbours` noises, then from
-    as many neighbours of the best noise so far, sqrt(1 - r^2) z + r z', and so on; each neighbour
-    is standard normal itself. The best noise is never run twice.
+    """Whole trajectories from neighbours of the best noise z so far, again and again.
+
+    Ma et al., arXiv 2501.09732, Sec. 3.1. The first `neighbours` noises are unrelated. A neighbour
+    is sqrt(1 - r^2) z + r z', with r the radius and z' a new noise. It is standard normal itself.
+    The best noise is never run twice.
     """
 
-    title: ClassVar[str] = "Zero-order (neighbouring noises)"
+    description: ClassVar[str] = (
+        "Zero-order search: makes whole images from noises near the best noise so far."
+    )
 
     neighbours: int = field(
         default=4,
         metadata={
             "min": 1,
             "max": 1000,
-            "tooltip": "Whole trajectories tried around the best noise so far, before it may "
-            "move. Each costs one NFE a step.",
+            "tooltip": "Whole trajectories tried around the best noise before the next choice. "
+            "Each costs one NFE a step.",
         },
     )
     radius: float = field(
@@ -34,26 +38,26 @@ class ZeroOrder(Method):
         metadata={
             "min": 0.01,
             "max": 1.0,
-            "tooltip": "How far a neighbour's noise is from the best. 1 is an unrelated noise, "
-            "which makes this best of N.",
+            "tooltip": "How far a neighbour's noise is from the best one. 1 makes them unrelated, "
+            "as in best of N.",
         },
     )
 
     def __post_init__(self) -> None:
-        if self.neighbours < 1 or not 0.0 < self.radius <= 1.0:
+        check_least(self, {"neighbours": 1})
+        if not 0.0 < self.radius <= 1.0:
             raise ValueError(
-                f"neighbours {self.neighbours} and radius {self.radius} given, wanted at least 1 "
-                "and a number above 0 and at most 1."
+                f"radius is out of range: got {self.radius}, expected above 0 and at most 1."
             )
 
     def rounds(self, steps: int) -> list[Round]:
         return [Round(0, steps - 1, "noise")]
 
     def run(self, task: Task) -> Iterator[SearchEvent]:
-        (only,), purse = self.rounds(len(task.times)), task.purse
+        (walk,), purse = self.rounds(len(task.times)), task.purse
         pivot: Tensor | None = None
         best: Particles | None = None
-        while n := min(self.neighbours, purse.buys(only.price(task.prices))):
+        while n := min(self.neighbours, purse.buys(walk.price(task.prices))):
             ids, starts = task.starts(n, around=pivot, radius=self.radius)
             family, radius = ([], 1.0) if best is None else ([int(best.ids)] * n, self.radius)
             born = task.born_from(ids, starts, family, score=not task.last_step, radius=radius)

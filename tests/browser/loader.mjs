@@ -1,16 +1,16 @@
 /**
- * A new Reward Model Loader in the real front-end, where no reward has a file yet: what its widgets
- * say, and what is said when it runs with a reward that needs one. Prints JSON.
+ * A new Reward Model Loader in the real front-end, before any reward has a file: the values of its
+ * widgets, and the error of a reward that needs a file. Prints JSON.
  *
  *   node loader.mjs URL NODE_MODULES CHROMIUM
  */
 
-import { launch, openPage } from "./front.mjs";
+import { launch, openPage } from "../../tools/browser/front.mjs";
 
 const [url, tools, chromium] = process.argv.slice(2);
 
-/** The values of the loader's widgets, and what it is sent as. */
-function told(page) {
+/** The values of the loader's widgets, and the inputs that are sent for it. */
+function loaderState(page) {
   return page.evaluate(async () => {
     const node = app.graph.nodes.find((node) => node.type === "FlowSearchRewardLoader");
     const widgets = Object.fromEntries(node.widgets.map(({ name, value }) => [name, value]));
@@ -36,7 +36,7 @@ try {
     score.connect(1, shown, 0);
     score.widgets.find(({ name }) => name === "prompt").value = "a red cat";
   });
-  const first = await told(page);
+  const first = await loaderState(page);
   const answers = [];
   page.on("response", (response) => {
     if (response.url().endsWith("/prompt")) answers.push(response.status());
@@ -50,7 +50,7 @@ try {
       widget.callback?.(name);
     }, name);
     await page.waitForTimeout(300);
-    rewards[name] = await told(page);
+    rewards[name] = await loaderState(page);
   }
   const failed = page.evaluate(
     () =>

@@ -1,11 +1,11 @@
 /**
- * The panel in the real front-end, in both renderers and themes: a workflow file is dragged onto the
- * page and run, the panel fills, Stop ends the search with an image, and a reload brings it back; at
- * last all of it again inside a subgraph.
+ * The panel in the real front-end, in both renderers and themes. A workflow file is dropped on the
+ * page and run. The panel fills, Stop ends the search with an image, and a reload restores the
+ * panel. Then the same inside a subgraph.
  *
  *   node panel.mjs URL WORKFLOW.json OUTPUT_FOLDER SCREENSHOTS NODE_MODULES CHROMIUM [SEED]
  *
- * SEED has to be new to the server: a search that it has run is not run again.
+ * SEED must be new to the server, which does not run the same search again.
  */
 
 import assert from "node:assert/strict";
@@ -24,16 +24,16 @@ import {
   ready,
   run,
   widget,
-} from "./front.mjs";
-import { contrast, full, loaded, shown } from "./seen.mjs";
+} from "../../tools/browser/front.mjs";
+import { contrast, full, loaded, shown } from "./panel_state.mjs";
 
 const [url, workflow, output, shots, tools, chromium, seed = "11"] = process.argv.slice(2);
 const SEARCH = "FlowSearchRBF";
 const KEPT = 1000; // particles saved with a workflow
-const LONG = 100000; // NFE: the search does not end by itself
+const LONG = 100000; // NFE, so that the search does not end by itself
 const panel = (page) => page.locator("flow-search-panel");
 
-/** Point at a dot with the mouse, then walk with the keys; the details follow. */
+/** Point at a dot with the mouse, then use the keys. The details follow. */
 async function explore(page) {
   const details = panel(page).locator("output");
   const at = await page.evaluate(async () => {
@@ -60,28 +60,29 @@ async function explore(page) {
   assert.match(await chart.getAttribute("aria-valuetext"), /particle \d+.*from \d+/);
 }
 
-async function assertText(locator, wanted) {
-  for (let i = 0; i < 50 && !wanted.test(await locator.textContent()); i++) {
+async function assertText(locator, expected) {
+  for (let i = 0; i < 50 && !expected.test(await locator.textContent()); i++) {
     await locator.page().waitForTimeout(100);
   }
-  assert.match(await locator.textContent(), wanted);
+  assert.match(await locator.textContent(), expected);
 }
 
-/** Pictures open, large, by a click on the best, the film or a dot; Escape closes them. */
+/** Images open at full size from the best, the film and a dot. Escape closes them. */
 async function look(page) {
   const picture = panel(page).locator("dialog[open] img");
-  const told = panel(page).locator("dialog #told");
+  const caption = panel(page).locator("dialog #caption");
   const loaded = (image) => image.decode().then(() => image.naturalWidth);
-  const opens = async (what, press, wanted) => {
-    await press(panel(page).locator(what));
+  const opens = async (selector, press, expected) => {
+    await press(panel(page).locator(selector));
     await picture.waitFor();
     assert.equal(await picture.evaluate(loaded), 128);
-    assert.match(await told.textContent(), wanted);
+    assert.match(await caption.textContent(), expected);
     await page.keyboard.press("Escape");
     await picture.waitFor({ state: "hidden" });
   };
-  await opens("div.best > button", (best) => best.click(), /^particle \d+, reward [^;]*$/);
-  await opens("flow-search-film li:first-child button", (one) => one.click(), /^particle \d+, [^;]*$/);
+  await opens("div.best > button", (best) => best.click(), /^particle \d+, reward (?!.*image)/);
+  const first = "flow-search-film li:first-child button";
+  await opens(first, (frame) => frame.click(), /^particle \d+, (?!.*image)/);
   const unkept = await page.evaluate(() => {
     const { searches } = document.querySelector("flow-search-panel").model;
     const { rows, pictures } = searches[0];
@@ -93,10 +94,10 @@ async function look(page) {
     await chart.press("Enter");
   };
   const chart = "flow-search-chart [role=slider]";
-  await opens(chart, walk, /^particle \d+,.*; its picture was not kept, here is particle \d+$/);
+  await opens(chart, walk, /^particle \d+,.*\. Its image was not kept\. This is particle \d+$/);
 }
 
-/** At 300 px nothing is cut off, in both languages. */
+/** At a width of 300 px nothing is cut off, in both languages. */
 async function narrow(page) {
   const measure = () =>
     page.evaluate(() => {
@@ -130,7 +131,7 @@ async function narrow(page) {
     page.evaluate((width) => {
       document.querySelector("flow-search-panel").style.width = width;
     }, width);
-  if ((await shown(page)).width > 300) await style("292px"); // old Nodes 2.0 keep a node wide
+  if ((await shown(page)).width > 300) await style("292px"); // in old Nodes 2.0 a node stays wide
   for (const locale of ["zh", "en"]) {
     await page.evaluate(async (locale) => {
       const panel = document.querySelector("flow-search-panel");
@@ -141,9 +142,9 @@ async function narrow(page) {
       panel.redraw();
     }, locale);
     await page.waitForTimeout(600);
-    const seen = await shown(page);
-    assert.ok(seen.width > 250 && seen.width <= 300, `a panel of ${seen.width} px`);
-    assert.ok(seen.overflow <= 0, `overflows by ${seen.overflow} px`);
+    const { width, overflow } = await shown(page);
+    assert.ok(width > 250 && width <= 300, `a panel of ${width} px`);
+    assert.ok(overflow <= 0, `overflows by ${overflow} px`);
     assert.deepEqual(await measure(), [], `cut off at 300 px (${locale})`);
     await page.screenshot({ path: join(shots, `narrow_${locale}.png`) });
   }
@@ -151,18 +152,29 @@ async function narrow(page) {
   await size(before);
 }
 
-/** Run a long search, watch the panel fill, stop it by the keyboard after some rows. */
+/** The host's previews arrive, and it draws none of them: the panel shows the same images. */
+async function previewsHidden(page) {
+  const { arrived, drawn } = await page.evaluate(() => ({
+    arrived: window.previewsArrived,
+    drawn: Object.keys(app.nodePreviewImages),
+  }));
+  assert.ok(arrived > 0, "the host sends previews");
+  assert.deepEqual(drawn, [], "nodes with a preview of the host");
+}
+
+/** Run a long search, wait for some rows in the panel, and stop it by the keyboard. */
 async function search(page, seed, rows = 30) {
   await widget(page, "RandomNoise", "noise_seed", seed);
   await widget(page, SEARCH, "budget", LONG);
   await widget(page, SEARCH, "stop_at_maximum", false);
-  const files = () => readdirSync(output, { withFileTypes: true }).filter((one) => one.isFile());
+  const files = () => readdirSync(output, { withFileTypes: true }).filter((entry) => entry.isFile());
   const before = new Set(files().map((file) => file.name));
   const saved = () => files().map((file) => file.name).filter((name) => !before.has(name));
   await page.locator('[data-testid="queue-button"]').click();
   await model(page, `model.running && model.searches[0].rows.length > ${rows}`);
   await loaded(page);
   assert.equal((await shown(page)).stops, 1);
+  await previewsHidden(page);
   await page.screenshot({ path: join(shots, `running_${seed}.png`) });
   const stop = panel(page).locator(".stop");
   await stop.focus();
@@ -170,14 +182,14 @@ async function search(page, seed, rows = 30) {
   await model(page, "!model.running && model.searches[0].stopped === 'interrupt'");
   for (let i = 0; i < 300 && !saved().length; i++) await page.waitForTimeout(100);
   const [picture] = saved();
-  assert.match(picture, /\.png$/, "SaveImage got the picture");
-  const seen = { ...(await full(page)), file: picture };
-  assert.equal(seen.stops, 0);
-  assert.match(seen.state, /Stopped by you/);
-  return seen;
+  assert.match(picture, /\.png$/, "SaveImage got the image");
+  const state = { ...(await full(page)), file: picture };
+  assert.equal(state.stops, 0);
+  assert.match(state.state, /Stopped by you/);
+  return state;
 }
 
-/** Run what has not changed: the host may send the old report again, and the film stays. */
+/** Run an unchanged workflow: the host may send the old report again, and the film stays. */
 async function again(page) {
   const before = (await shown(page)).frames.length;
   await run(page);
@@ -185,14 +197,14 @@ async function again(page) {
   assert.equal((await full(page)).frames.length, before);
 }
 
-/** The search is back with the workflow. */
+/** The search is restored with the workflow. */
 async function restored(page, before) {
   await model(page, "!model.running");
   const back = await full(page);
   assert.deepEqual([back.stopped, back.rows], [before.stopped, Math.min(before.rows, KEPT)]);
 }
 
-/** A picture that was saved brings its search along when it is dropped. */
+/** A saved image that is dropped on the page restores its search. */
 async function dropped(page, before, open = async () => {}) {
   await drop(page, join(output, before.file), "image/png");
   await page.waitForTimeout(1000);
@@ -201,14 +213,14 @@ async function dropped(page, before, open = async () => {}) {
   assert.equal((await shown(page)).rows, before.rows);
 }
 
-/** Switch renderer and theme. */
+/** Change renderer and theme. */
 async function dress(page, vue, theme) {
   await change(page, "Comfy.VueNodes.Enabled", vue);
   await change(page, "Comfy.ColorPalette", theme);
   await page.waitForTimeout(1000);
 }
 
-/** The panel is full and can be read; its screenshot. */
+/** The panel is full and readable. Takes a screenshot. */
 async function readable(page, name) {
   await full(page);
   const { text, dim } = await contrast(page);
@@ -216,7 +228,7 @@ async function readable(page, name) {
   await page.screenshot({ path: join(shots, `${name}.png`) });
 }
 
-/** Nodes have room for what they show: the workflow's do not overlap, nor does a new one overflow. */
+/** Nodes are large enough: those of the workflow do not overlap, and a new one does not overflow. */
 async function room(page) {
   const { overlaps, left } = await page.evaluate((type) => {
     const { nodes } = app.rootGraph;
@@ -233,7 +245,7 @@ async function room(page) {
   assert.ok(left >= 0, `a new node lacks ${-left} px`);
 }
 
-/** The host's own panel beside the canvas, open on the node, leaves ours its width. */
+/** The host's side panel, open on the node, does not change the width of our panel. */
 async function beside(page) {
   const { width } = await shown(page);
   await change(page, "Comfy.RightSidePanel.IsOpen", true);
@@ -250,12 +262,22 @@ const settings = {
   "Comfy.Locale": "en",
   "Comfy.ColorPalette": "dark",
   "Comfy.VueNodes.Enabled": false,
+  "Comfy.Execution.PreviewMethod": "auto",
 };
+/** Count the previews that arrive. Call it again after a reload. */
+async function countPreviews(page) {
+  await page.evaluate(() => {
+    window.previewsArrived = 0;
+    app.api.addEventListener("b_preview", () => (window.previewsArrived += 1));
+  });
+}
+
 const { page, faults, outside } = await openPage(browser, url, settings);
 try {
+  await countPreviews(page);
   await drop(page, workflow, "application/json");
   await panel(page).waitFor();
-  const hosts = (line) => line.includes("https://huggingface.co/"); // its default workflow's models
+  const hosts = (line) => line.includes("https://huggingface.co/"); // of its default workflow
   outside.splice(0, outside.length, ...outside.filter((line) => !hosts(line)));
   await fit(page);
   await room(page);
@@ -267,9 +289,10 @@ try {
   await narrow(page);
 
   await dress(page, true, "light");
-  assert.equal((await shown(page)).rows, first.rows, "the panel outlives a change of renderer");
+  assert.equal((await shown(page)).rows, first.rows, "the panel survives a change of renderer");
   await page.reload();
   await ready(page);
+  await countPreviews(page);
   await restored(page, first);
   await readable(page, "restored_nodes2_light");
   await narrow(page);
@@ -291,7 +314,7 @@ try {
   await readable(page, "subgraph_classic_light");
   await widget(page, SEARCH, "init_particles", 6);
   const third = await search(page, Number(seed) + 2, 5);
-  await page.waitForTimeout(2000); // the front-end saves its draft a moment later
+  await page.waitForTimeout(2000); // the front-end saves its draft a little later
   await page.reload();
   await ready(page);
   await enter(page);

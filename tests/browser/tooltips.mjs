@@ -1,6 +1,6 @@
 /**
- * The tooltip of each input that a choice brings along (Field 20): in the classic renderer at its
- * name and at its value, as the pointer finds it there, and in Nodes 2.0 by the text that it shows.
+ * The tooltip of each input that a choice adds (Field 20). In the classic renderer the pointer
+ * shows it at the input's name and at its value; in Nodes 2.0 the widget has it.
  *
  *   node tooltips.mjs URL SCREENSHOTS NODE_MODULES CHROMIUM
  */
@@ -8,7 +8,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 
-import { change, launch, openPage, ready } from "./front.mjs";
+import { change, launch, openPage, ready } from "../../tools/browser/front.mjs";
 
 const [url, shots, tools, chromium] = process.argv.slice(2);
 const CHOICES = [
@@ -22,18 +22,18 @@ const CHOICES = [
   ["FlowSearchVPSDESampler", "diffusion"],
 ];
 
-/** Tooltips by option and input as the server tells them. */
-async function wanted(type, choice) {
+/** Tooltips by option and input, from the server. */
+async function expectedTooltips(type, choice) {
   const info = (await (await fetch(`${url}/object_info/${type}`)).json())[type].input;
   const spec = (info.required[choice] ?? info.optional?.[choice])?.[1];
   const dynamic = (spec?.options ?? []).filter((option) => option?.inputs);
   return dynamic.map(({ key, inputs }) => {
-    const found = Object.entries({ ...inputs.required, ...inputs.optional });
-    return [key, found.map(([name, [, { tooltip }]]) => [`${choice}.${name}`, tooltip])];
+    const entries = Object.entries({ ...inputs.required, ...inputs.optional });
+    return [key, entries.map(([name, [, { tooltip }]]) => [`${choice}.${name}`, tooltip])];
   });
 }
 
-/** A new node on an empty canvas at its full size. */
+/** Put a new node on an empty canvas, at full size. */
 function place(page, type) {
   return page.evaluate(async (type) => {
     app.graph.clear();
@@ -46,7 +46,7 @@ function place(page, type) {
   }, type);
 }
 
-/** Choose, and see where the widgets are on the page. */
+/** Choose an option. Returns the widgets with their places on the page. */
 function choose(page, choice, key) {
   return page.evaluate(
     async ([choice, key]) => {
@@ -66,7 +66,7 @@ function choose(page, choice, key) {
   );
 }
 
-/** What the host shows of itself at a place of the canvas. */
+/** The tooltip that the host shows at a place of the canvas. */
 async function pointed(page, x, y) {
   const shown = () =>
     page.evaluate(() => {
@@ -83,63 +83,64 @@ async function pointed(page, x, y) {
 /** Every option of a choice in the classic renderer. */
 async function classic(page, type, choice) {
   await place(page, type);
-  let seen = 0;
-  for (const [key, inputs] of await wanted(type, choice)) {
-    const found = new Map(await choose(page, choice, key));
+  let count = 0;
+  for (const [key, inputs] of await expectedTooltips(type, choice)) {
+    const widgets = new Map(await choose(page, choice, key));
     for (const [name, tooltip] of inputs) {
-      const widget = found.get(name);
+      const widget = widgets.get(name);
       if (!widget) continue; // a socket
-      const what = `${type} ${key} ${name}`;
-      assert.equal(widget.tooltip, tooltip, what);
-      seen += 1;
+      const label = `${type} ${key} ${name}`;
+      assert.equal(widget.tooltip, tooltip, label);
+      count += 1;
       if (widget.title !== null) {
-        assert.equal(widget.title, tooltip, `${what}: a box of text is the page's own`);
+        assert.equal(widget.title, tooltip, `${label}: the title of a text box`);
         continue;
       }
       const [x, y, width] = widget.place;
       for (const part of [0.12, 0.7]) {
-        assert.equal(await pointed(page, x + part * width, y), tooltip, `${what} at ${part}`);
+        assert.equal(await pointed(page, x + part * width, y), tooltip, `${label} at ${part}`);
       }
     }
   }
-  return seen;
+  return count;
 }
 
-/** In Nodes 2.0 a widget's own tooltip is shown: every option has its own. */
+/** Nodes 2.0 shows the tooltip of the widget. It belongs to the option. */
 async function nodes2(page, type, choice) {
   await place(page, type);
-  for (const [key, inputs] of await wanted(type, choice)) {
-    const found = new Map(await choose(page, choice, key));
+  for (const [key, inputs] of await expectedTooltips(type, choice)) {
+    const widgets = new Map(await choose(page, choice, key));
     for (const [name, tooltip] of inputs) {
-      if (found.has(name)) assert.equal(found.get(name).tooltip, tooltip, `${type} ${key} ${name}`);
+      if (!widgets.has(name)) continue; // a socket
+      assert.equal(widgets.get(name).tooltip, tooltip, `${type} ${key} ${name}`);
     }
   }
 }
 
-/** That it is shown there, at the name of an input. */
+/** Nodes 2.0 shows the tooltip when the pointer is on the name of an input. */
 async function hovered(page, name, key) {
   await place(page, "FlowSearchRewardLoader");
   await choose(page, "reward", key);
-  const inputs = (await wanted("FlowSearchRewardLoader", "reward")).find(([own]) => own === key)[1];
+  const options = await expectedTooltips("FlowSearchRewardLoader", "reward");
+  const [, inputs] = options.find(([option]) => option === key);
   await page.getByText(name, { exact: true }).first().hover();
-  const [, tooltip] = inputs.find(([own]) => own === `reward.${name}`);
+  const [, tooltip] = inputs.find(([input]) => input === `reward.${name}`);
   await page.locator(".p-tooltip", { hasText: tooltip }).waitFor();
 }
 
-/** A workflow that was loaded has them, too. */
+/** A loaded workflow has the tooltips, too. */
 async function loaded(page) {
   await place(page, "FlowSearchRewardLoader");
   await choose(page, "reward", "siglip_score");
-  const told = await page.evaluate(async () => {
+  const widgets = await page.evaluate(async () => {
     await app.loadGraphData(app.graph.serialize());
     const [node] = app.graph.nodes;
     return node.widgets.map(({ name, value, tooltip }) => [name, value, tooltip]);
   });
-  assert.equal(told[0][1], "siglip_score");
-  const [, inputs] = (await wanted("FlowSearchRewardLoader", "reward")).find(
-    ([key]) => key === "siglip_score",
-  );
-  assert.deepEqual(told.slice(1).map(([name, , tooltip]) => [name, tooltip]), inputs);
+  assert.equal(widgets[0][1], "siglip_score");
+  const options = await expectedTooltips("FlowSearchRewardLoader", "reward");
+  const [, inputs] = options.find(([key]) => key === "siglip_score");
+  assert.deepEqual(widgets.slice(1).map(([name, , tooltip]) => [name, tooltip]), inputs);
   const [, { place: at }] = (await choose(page, "reward", "siglip_score"))[1];
   assert.equal(await pointed(page, at[0] + 30, at[1]), inputs[0][1]);
 }
@@ -152,12 +153,12 @@ const settings = {
 };
 const { page, faults } = await openPage(browser, url, settings);
 try {
-  const seen = {};
+  const counts = {};
   for (const [type, choice] of CHOICES) {
-    seen[`${type} ${choice}`] = await classic(page, type, choice);
+    counts[`${type} ${choice}`] = await classic(page, type, choice);
   }
-  assert.ok(seen["FlowSearchRewardLoader reward"] > 60, JSON.stringify(seen));
-  assert.ok(seen["FlowSearchParticles method"] > 15, JSON.stringify(seen));
+  assert.ok(counts["FlowSearchRewardLoader reward"] > 60, JSON.stringify(counts));
+  assert.ok(counts["FlowSearchParticles method"] > 15, JSON.stringify(counts));
   await loaded(page);
   await page.screenshot({ path: join(shots, "tooltip_classic.png") });
   await change(page, "Comfy.VueNodes.Enabled", true);

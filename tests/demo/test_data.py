@@ -2,7 +2,7 @@
 
 import torch
 from pack.demo import data
-from pack.demo.scenes import draw_kinds, draw_pictures
+from pack.demo.scenes import draw_images, draw_kinds
 
 
 def _generator(seed: int) -> torch.Generator:
@@ -11,7 +11,7 @@ def _generator(seed: int) -> torch.Generator:
 
 def test_the_encoder_is_linear():
     encoder = data.load_encoder()
-    pictures = draw_pictures(draw_kinds(4, _generator(1)), _generator(1))
+    pictures = draw_images(draw_kinds(4, _generator(1)), _generator(1))
     patches = pictures.unfold(2, 8, 8).unfold(3, 8, 8).permute(0, 2, 3, 1, 4, 5).flatten(3)
     matrix, bias = data.patch_projection(encoder)
     projected = (patches @ matrix + bias).permute(0, 3, 1, 2)
@@ -20,7 +20,7 @@ def test_the_encoder_is_linear():
 
 def test_exchanged_cells_are_the_latent_of_the_exchanged_picture():
     encoder, order = data.load_encoder(), torch.randperm(16, generator=_generator(2))
-    picture = draw_pictures(draw_kinds(1, _generator(3)), _generator(3))
+    picture = draw_images(draw_kinds(1, _generator(3)), _generator(3))
     tiles = picture.view(3, 4, 32, 4, 32).permute(1, 3, 0, 2, 4).reshape(16, 3, 32, 32)[order]
     moved = tiles.view(4, 4, 3, 32, 32).permute(2, 0, 3, 1, 4).reshape(1, 3, 128, 128)
     cells = data.to_cells(encoder(picture))[:, order]

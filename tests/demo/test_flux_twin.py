@@ -56,7 +56,7 @@ def test_flux(comfy, name: str):
 @torch.inference_mode()
 def test_autoencoder(comfy):
     from pack.demo.data import load_decoder, load_encoder
-    from pack.demo.scenes import draw_kinds, draw_pictures
+    from pack.demo.scenes import draw_images, draw_kinds
     from pack.demo.taesd import narrowed
 
     parts = {part: load_file(DEMO / f"taef1_{part}.safetensors") for part in ("encoder", "decoder")}
@@ -65,7 +65,7 @@ def test_autoencoder(comfy):
     }
     vae = comfy.sd.VAE(sd | {"vae_scale": torch.tensor(0.3611), "vae_shift": torch.tensor(0.1159)})
     generator = torch.Generator().manual_seed(0)
-    pictures = draw_pictures(draw_kinds(4, generator), generator)
+    pictures = draw_images(draw_kinds(4, generator), generator)
     latents = load_encoder()(pictures)
     host_latents = vae.encode(pictures.movedim(1, -1))
     torch.testing.assert_close((host_latents - 0.1159) * 0.3611, latents, atol=1e-3, rtol=0)

@@ -3,7 +3,7 @@
 import itertools
 
 import torch
-from pack.demo.reader import asked, by_colour, count_loss
+from pack.demo.reader import by_colour, count_loss, target_counts
 
 
 def test_count_loss_is_the_sum_over_all_ways_to_fill_the_cells():
@@ -27,7 +27,7 @@ def test_a_sure_wrong_count_still_has_a_gradient():
 
 def test_counts_asked_and_chances_by_colour():
     kinds = torch.tensor([[[3, 0, 1], [2, 4, 2], [0, 0, 0]]])
-    counts = asked(kinds)
+    counts = target_counts(kinds)
     assert counts.shape == (1, 18) and counts.sum() == 5
     assert counts[0, 1] == 3 and counts[0, 4 * 3 + 2] == 2
     chance = torch.zeros(1, 16, 19)

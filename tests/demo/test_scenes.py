@@ -14,7 +14,7 @@ def test_drawn_shapes_match_the_kinds():
     kinds = scenes.draw_kinds(48, _generator())
     names = list(scenes.COLOURS)
     for rows, picture in zip(
-        kinds.tolist(), scenes.draw_pictures(kinds, _generator(1)), strict=True
+        kinds.tolist(), scenes.draw_images(kinds, _generator(1)), strict=True
     ):
         found = {name: n for name, n in colour_counts(picture.permute(1, 2, 0)).items() if n}
         assert found == {names[c]: n for n, c, _ in rows if n}
@@ -22,7 +22,7 @@ def test_drawn_shapes_match_the_kinds():
 
 def test_shapes_keep_their_distance():
     kinds = scenes.draw_kinds(64, _generator(2))
-    pictures = scenes.draw_pictures(kinds, _generator(3))
+    pictures = scenes.draw_images(kinds, _generator(3))
     ground = pictures[:, :, :1, :1]
     alpha = (pictures - ground).abs().amax(1) > 0.02
     cells = alpha.unfold(1, 32, 32).unfold(2, 32, 32)
@@ -62,5 +62,5 @@ def test_seeds_decide():
     first, again = (scenes.held_out_prompts(20, 3) for _ in range(2))
     assert first == again != scenes.held_out_prompts(20, 4)
     kinds = scenes.draw_kinds(4, _generator(7))
-    same = [scenes.draw_pictures(kinds, _generator(8)).numpy() for _ in range(2)]
+    same = [scenes.draw_images(kinds, _generator(8)).numpy() for _ in range(2)]
     np.testing.assert_array_equal(*same)

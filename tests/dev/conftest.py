@@ -69,4 +69,4 @@ def fake_comfyui(tmp_path):
 
 @pytest.fixture
 def fake_host(dev, fake_comfyui):
-    return dev.Host(fake_comfyui, Path(sys.executable), own=False)
+    return dev.Host(fake_comfyui, Path(sys.executable), built=False)

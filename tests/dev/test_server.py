@@ -92,23 +92,23 @@ def test_the_python_of_a_given_comfyui_is_found(
     installing, dev, fake_comfyui, tmp_path, monkeypatch
 ):
     monkeypatch.delenv("COMFYUI_PYTHON", raising=False)
-    assert installing.given_host(fake_comfyui).python == Path(sys.executable)
+    assert installing.user_host(fake_comfyui).python == Path(sys.executable)
     beside = installing.python_in(tmp_path / "venv")
     inside = installing.python_in(fake_comfyui / ".venv")
     for python in (beside, inside):
         python.parent.mkdir(parents=True)
         python.touch()
-        assert installing.given_host(fake_comfyui).python == python
+        assert installing.user_host(fake_comfyui).python == python
     monkeypatch.setenv("COMFYUI_PYTHON", str(beside))
-    assert installing.given_host(fake_comfyui).python == beside
+    assert installing.user_host(fake_comfyui).python == beside
     monkeypatch.setenv("COMFYUI_PYTHON", str(tmp_path / "none"))
     with pytest.raises(dev.Fail, match="COMFYUI_PYTHON"):
-        installing.given_host(fake_comfyui)
+        installing.user_host(fake_comfyui)
 
 
 def test_a_given_comfyui_without_main_py_is_refused(installing, dev, tmp_path):
     with pytest.raises(dev.Fail, match="no main.py"):
-        installing.given_host(tmp_path)
+        installing.user_host(tmp_path)
 
 
 def test_a_link_is_replaced_and_never_followed_when_its_folder_goes(serving, tmp_path):
@@ -130,7 +130,7 @@ def test_missing_test_tools_are_named_with_the_command_for_them(
         dev.subprocess, "run", lambda *a, **k: subprocess.CompletedProcess(a, returncode=1)
     )
     with pytest.raises(dev.Fail, match="-m pip install pytest=="):
-        dev.test(installing.given_host(fake_comfyui), [])
+        dev.test(installing.user_host(fake_comfyui), [])
 
 
 def test_the_table_says_who_won(dev):

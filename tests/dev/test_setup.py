@@ -69,7 +69,7 @@ def test_two_set_ups_at_once_build_one_host(tmp_path):
         "    print('building', flush=True); time.sleep(1)\n"
         "    for file in (installing.python_in(home / 'venv'), home / 'ComfyUI' / 'main.py'):\n"
         "        file.parent.mkdir(parents=True); file.write_text('')\n"
-        "print(installing.own_host(here, build).path)\n"
+        "print(installing.built_host(here, build).path)\n"
     )
     both = [script(tmp_path, build) for _ in range(2)]
     said = [process.communicate(timeout=30)[0] for process in both]
@@ -85,9 +85,9 @@ def test_an_interrupted_set_up_is_never_used(installing, tmp_path, error):
         raise error
 
     with pytest.raises(error):
-        installing.own_host(tmp_path, interrupted)
+        installing.built_host(tmp_path, interrupted)
     made = []
-    host = installing.own_host(tmp_path, lambda home: (made.append(home), whole(installing, home)))
+    host = installing.built_host(tmp_path, lambda h: (made.append(h), whole(installing, h)))
     assert [host.path.parent] == made
     assert [folder for folder in tmp_path.iterdir() if folder.is_dir()] == made
 
@@ -99,29 +99,29 @@ def test_a_set_up_killed_outright_is_never_used(installing, tmp_path):
         "def build(home):\n"
         "    (home / 'ComfyUI').mkdir(); (home / 'ComfyUI' / 'main.py').write_text('')\n"
         "    print('half', flush=True); time.sleep(60)\n"
-        "installing.own_host(here, build)\n",
+        "installing.built_host(here, build)\n",
     )
     while killed.stdout.readline() != "half\n":
         pass
     killed.kill()
     killed.wait()
     made = []
-    host = installing.own_host(tmp_path, lambda home: (made.append(home), whole(installing, home)))
+    host = installing.built_host(tmp_path, lambda h: (made.append(h), whole(installing, h)))
     assert host.path.parent == made[0]
 
 
 def test_a_whole_one_is_used_again_and_a_damaged_one_is_made_anew(installing, tmp_path):
-    first = installing.own_host(tmp_path, lambda home: whole(installing, home))
-    assert installing.own_host(tmp_path, lambda home: pytest.fail("built twice")) == first
+    first = installing.built_host(tmp_path, lambda home: whole(installing, home))
+    assert installing.built_host(tmp_path, lambda home: pytest.fail("built twice")) == first
     (first.path / "main.py").unlink()
-    assert installing.own_host(tmp_path, lambda home: whole(installing, home)) != first
+    assert installing.built_host(tmp_path, lambda home: whole(installing, home)) != first
 
 
 @pytest.mark.parametrize("pin", ["TORCH", "TOOLS"])
 def test_other_pins_make_another_host(installing, tmp_path, monkeypatch, pin):
-    first = installing.own_host(tmp_path, lambda home: whole(installing, home))
+    first = installing.built_host(tmp_path, lambda home: whole(installing, home))
     monkeypatch.setattr(installing, pin, ("other",))
-    assert installing.own_host(tmp_path, lambda home: whole(installing, home)) != first
+    assert installing.built_host(tmp_path, lambda home: whole(installing, home)) != first
     assert first.python.exists()
 
 
@@ -129,13 +129,13 @@ def test_another_comfyui_makes_another_host(installing, dev, tmp_path, monkeypat
     made = []
     for version in installing.COMFYUIS:
         monkeypatch.setenv("FLOW_SEARCH_COMFYUI", version)
-        made.append(installing.own_host(tmp_path, lambda home: whole(installing, home)).path)
+        made.append(installing.built_host(tmp_path, lambda home: whole(installing, home)).path)
     assert len(set(made)) == len(installing.COMFYUIS)
     monkeypatch.delenv("FLOW_SEARCH_COMFYUI")
-    assert installing.own_host(tmp_path, lambda home: pytest.fail("built")).path == made[0]
+    assert installing.built_host(tmp_path, lambda home: pytest.fail("built")).path == made[0]
     monkeypatch.setenv("FLOW_SEARCH_COMFYUI", "0.1")
-    with pytest.raises(dev.Fail, match="is 0.1: give one of 0.30.0, 0.18.2, 0.16.3"):
-        installing.own_host(tmp_path, lambda home: pytest.fail("built"))
+    with pytest.raises(dev.Fail, match="got 0.1, expected one of 0.30.0, 0.18.2, 0.16.3"):
+        installing.built_host(tmp_path, lambda home: pytest.fail("built"))
 
 
 def test_the_matrix_runs_every_version_and_fails_with_any(installing, dev, monkeypatch, capsys):
@@ -156,7 +156,7 @@ def test_the_matrix_runs_every_version_and_fails_with_any(installing, dev, monke
 def test_too_little_space_is_said_before_anything_is_made(installing, dev, tmp_path, monkeypatch):
     monkeypatch.setattr(installing, "GIGABYTES", 10**9)
     with pytest.raises(dev.Fail, match="FLOW_SEARCH_CACHE"):
-        installing.own_host(tmp_path, lambda home: pytest.fail("built"))
+        installing.built_host(tmp_path, lambda home: pytest.fail("built"))
 
 
 def archive(path, files):
@@ -189,10 +189,10 @@ def test_a_download_with_another_hash_is_refused(installing, dev, tmp_path, monk
     ("said", "meaning"),
     [
         ("OSError: [Errno 28] No space left on device", "disk is full"),
-        ("connection broken by 'NewConnectionError(...)'", "check the network"),
+        ("connection broken by 'NewConnectionError(...)'", "Check the network"),
         ("ensurepip is not available", "python3-venv"),
-        ("ERROR: No matching distribution found for torch==2.11.0", "try another Python"),
-        ("Segmentation fault", "an installer failed"),
+        ("ERROR: No matching distribution found for torch==2.11.0", "Use another Python"),
+        ("Segmentation fault", "An installer failed"),
     ],
 )
 def test_a_failed_step_says_why_and_shows_the_end_of_the_log(

@@ -1,6 +1,8 @@
 """A saved workflow becomes the prompt that the browser would queue."""
 
 import pytest
+from pack.tools.demo_runs import variants
+from pack.tools.saved_workflow import ComfyError, to_api, widget_values
 
 DYNAMIC = "COMFY_DYNAMICCOMBO_V3"
 
@@ -79,8 +81,8 @@ def workflow(patch_mode=0, reward=("count", "red, blue", 0.5, 2.0)):
     }
 
 
-def test_values_links_and_defaults(client):
-    prompt = client.to_api(workflow(), OBJECT_INFO)
+def test_values_links_and_defaults():
+    prompt = to_api(workflow(), OBJECT_INFO)
     assert prompt == {
         "1": {"class_type": "Load", "inputs": {"name": "a.st"}},
         "2": {"class_type": "Patch", "inputs": {"model": ["1", 0], "strength": 0.25}},
@@ -107,51 +109,51 @@ def test_values_links_and_defaults(client):
     }
 
 
-def test_the_chosen_option_decides_how_many_values_follow(client):
-    prompt = client.to_api(workflow(reward=["sharpness", 2.0]), OBJECT_INFO)
+def test_the_chosen_option_decides_how_many_values_follow():
+    prompt = to_api(workflow(reward=["sharpness", 2.0]), OBJECT_INFO)
     assert prompt["5"]["inputs"] == {"reward": "sharpness", "scale": 2.0}
 
 
-def test_bypassed_passes_through_and_muted_cuts(client):
-    bypassed = client.to_api(workflow(patch_mode=4), OBJECT_INFO)
+def test_bypassed_passes_through_and_muted_cuts():
+    bypassed = to_api(workflow(patch_mode=4), OBJECT_INFO)
     assert "2" not in bypassed and bypassed["6"]["inputs"]["model"] == ["1", 0]
-    muted = client.to_api(workflow(patch_mode=2), OBJECT_INFO)
+    muted = to_api(workflow(patch_mode=2), OBJECT_INFO)
     assert "2" not in muted and "model" not in muted["6"]["inputs"]
 
 
-def test_a_linked_input_of_an_option_wins_over_its_widget(client):
+def test_a_linked_input_of_an_option_wins_over_its_widget():
     graph = workflow()
     graph["nodes"][4]["inputs"] = [slot("reward.colours", 1, "STRING")]
-    prompt = client.to_api(graph, OBJECT_INFO)
+    prompt = to_api(graph, OBJECT_INFO)
     assert prompt["5"]["inputs"]["reward.colours"] == ["1", 0]
 
 
-def test_lists_are_not_mistaken_for_links(client):
+def test_lists_are_not_mistaken_for_links():
     schema = {"required": {"points": ["STRING", {}]}}
-    values = client.widget_values({"type": "x", "widgets_values": [[1, 2]]}, schema)
+    values = widget_values({"type": "x", "widgets_values": [[1, 2]]}, schema)
     assert values == {"points": {"__value__": [1, 2]}}
 
 
 @pytest.mark.parametrize("seed", ["seed", "noise_seed"])
-def test_only_a_seed_is_followed_by_its_control(client, seed):
+def test_only_a_seed_is_followed_by_its_control(seed):
     schema = {"required": {seed: ["INT", {}], "mode": [["fixed", "free"], {}]}}
     saved = {"type": "x", "widgets_values": [1, "fixed", "free"]}
-    assert client.widget_values(saved, schema) == {seed: 1, "mode": "free"}
+    assert widget_values(saved, schema) == {seed: 1, "mode": "free"}
     plain = {"required": {"count": ["INT", {}], "mode": [["fixed", "free"], {}]}}
-    assert client.widget_values(saved, plain) == {"count": 1, "mode": "fixed"}
+    assert widget_values(saved, plain) == {"count": 1, "mode": "fixed"}
 
 
-def test_unknown_names_are_errors(client):
-    with pytest.raises(client.ComfyError, match="no node 'Patch'"):
-        client.to_api(workflow(), {k: v for k, v in OBJECT_INFO.items() if k != "Patch"})
-    with pytest.raises(client.ComfyError, match="no reward 'gone'"):
-        client.to_api(workflow(reward=["gone"]), OBJECT_INFO)
+def test_unknown_names_are_errors():
+    with pytest.raises(ComfyError, match="no node 'Patch'"):
+        to_api(workflow(), {k: v for k, v in OBJECT_INFO.items() if k != "Patch"})
+    with pytest.raises(ComfyError, match="no reward 'gone'"):
+        to_api(workflow(reward=["gone"]), OBJECT_INFO)
     definitions = {"subgraphs": [{"id": "Patch"}]}
-    with pytest.raises(client.ComfyError, match="subgraph"):
-        client.to_api(workflow() | {"definitions": definitions}, OBJECT_INFO)
+    with pytest.raises(ComfyError, match="subgraph"):
+        to_api(workflow() | {"definitions": definitions}, OBJECT_INFO)
 
 
-def test_the_three_runs_differ_only_where_they_should(client):
+def test_the_three_runs_differ_only_where_they_should():
     search = {
         "noise": ["1", 0], "guider": ["2", 0], "sampler": ["3", 0], "sigmas": ["4", 0],
         "budget": 100, "init_particles": 7, "paths": 1, "finish_steps": 2, "prompt": "two cats",
@@ -160,7 +162,7 @@ def test_the_three_runs_differ_only_where_they_should(client):
         "2": {"class_type": "BasicGuider", "inputs": {"model": ["9", 0], "conditioning": ["8", 0]}},
         "5": {"class_type": "FlowSearchRBF", "inputs": search},
     }
-    runs = client.variants(prompt, steps=4)
+    runs = variants(prompt, steps=4)
     assert list(runs) == ["plain sampler", "best of N", "RBF"]
     assert runs["RBF"] == prompt and prompt["5"]["inputs"]["budget"] == 100
     for name, budget in {"plain sampler": 4, "best of N": 100}.items():

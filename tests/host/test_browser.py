@@ -1,4 +1,4 @@
-"""The panel in ComfyUI's own front-end, in a headless Chromium."""
+"""The panel in ComfyUI's front-end, in a headless Chromium."""
 
 import os
 import shutil
@@ -6,57 +6,27 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from pack.tools import chromium as finder
+from pack.tools.chromium import CHROME, PROGRAMS, chromium
+
+from .helpers.browser import browser_tools
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "example_workflows" / "flow_search_demo.json"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-# Where Chrome's installers put it, which no PATH names.
-MAC = [f"/Applications/{name}.app/Contents/MacOS/{name}" for name in ("Google Chrome", "Chromium")]
-PROGRAMS = ("PROGRAMFILES", "PROGRAMFILES(X86)", "LOCALAPPDATA")
-CHROME = "Google/Chrome/Application/chrome.exe"
-
-
-def chromium() -> str | None:
-    """FLOW_SEARCH_CHROMIUM, else a Chromium or Chrome that is installed."""
-    windows = [Path(os.environ[name]) / CHROME for name in PROGRAMS if name in os.environ]
-    installed = [str(path) for path in (*map(Path, MAC), *windows) if path.exists()]
-    found = [os.environ.get("FLOW_SEARCH_CHROMIUM"), *map(shutil.which, BROWSERS), *installed]
-    return next(filter(None, found), None)
-
-
-def lacking(what: str) -> None:
-    """Skip the test; FLOW_SEARCH_BROWSER=1 says that nothing may be lacking here."""
-    (pytest.fail if os.environ.get("FLOW_SEARCH_BROWSER") == "1" else pytest.skip)(what)
-
-
-def browser_tools() -> tuple[str, str, str]:
-    """Node.js, its modules, and a Chromium."""
-    node, modules = shutil.which("node"), os.environ.get("FLOW_SEARCH_JS", "")
-    browser = chromium()
-    if node is None or browser is None:
-        lacking("the test of the panel in a browser needs Node.js and Chromium")
-    if not (Path(modules) / "playwright-core").is_dir():
-        lacking("FLOW_SEARCH_JS names no folder with playwright-core: run `python dev.py test`")
-    return node, modules, browser
-
-
-@pytest.fixture(scope="module")
-def tools():
-    return browser_tools()
 
 
 @pytest.fixture
 def bare(monkeypatch, tmp_path):
-    """A system without a browser or modules; its folder for programs."""
+    """A system without browser and modules. Returns its folder for programs."""
     for name in ("FLOW_SEARCH_CHROMIUM", "FLOW_SEARCH_BROWSER", "FLOW_SEARCH_JS", *PROGRAMS):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PROGRAMFILES", str(tmp_path))
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    monkeypatch.setitem(globals(), "MAC", [])
+    monkeypatch.setattr(finder, "MAC", [])
     return tmp_path
 
 
-def test_where_the_browser_is_found(bare, monkeypatch):
+def test_the_browser_is_found_in_its_places(bare, monkeypatch):
     assert chromium() is None
     chrome = bare / CHROME
     chrome.parent.mkdir(parents=True)
@@ -68,7 +38,7 @@ def test_where_the_browser_is_found(bare, monkeypatch):
     assert chromium() == "/my/own"
 
 
-def test_what_is_lacking_fails_only_where_it_must_not(bare, monkeypatch):
+def test_a_missing_browser_skips_or_fails(bare, monkeypatch):
     monkeypatch.setenv("CI", "true")
     with pytest.raises(pytest.skip.Exception, match="needs Node.js and Chromium"):
         browser_tools()
@@ -81,7 +51,7 @@ def test_what_is_lacking_fails_only_where_it_must_not(bare, monkeypatch):
 
 
 def play(host, tools, tmp_path, script, *words):
-    """Run a script of tests/browser; FLOW_SEARCH_SHOTS keeps its screenshots if that is set."""
+    """Run a script of tests/browser. FLOW_SEARCH_SHOTS is a folder for its screenshots."""
     node, modules, browser = tools
     shots = Path(os.environ.get("FLOW_SEARCH_SHOTS", tmp_path))
     command = [node, ROOT / "tests" / "browser" / script, host.client.url, *words, shots]
@@ -94,9 +64,13 @@ def test_the_panel(host, tools, tmp_path):
     play(host, tools, tmp_path, "panel.mjs", DEMO, host.base / "output")
 
 
-def test_field_20_every_input_that_a_choice_brings_has_its_tooltip(host, tools, tmp_path):
+def test_field_20_every_input_that_a_choice_adds_has_its_tooltip(host, tools, tmp_path):
     play(host, tools, tmp_path, "tooltips.mjs")
 
 
-def test_field_22_to_25_the_panel_says_how_a_search_ended(host, tools, tmp_path):
-    play(host, tools, tmp_path, "states.mjs", DEMO, host.base / "output")
+def test_a_missing_chinese_text_is_shown_in_english(host, tools, tmp_path):
+    play(host, tools, tmp_path, "chinese.mjs")
+
+
+def test_field_22_to_25_the_panel_shows_how_a_search_ended(host, tools, tmp_path):
+    play(host, tools, tmp_path, "endings.mjs", DEMO, host.base / "output")

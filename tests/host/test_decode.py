@@ -3,8 +3,8 @@ every decode is counted (Field 8)."""
 
 import pytest
 
-from .graphs import node
-from .runs import Runs, assert_counted
+from .helpers.graphs import node
+from .helpers.runs import Runs, assert_counted
 
 SIDE, FRAMES, SHARED = 16, 4, 2  # latent pixels and frames of a tile, and those two tiles share
 

@@ -3,7 +3,7 @@
 import pytest
 from pack.tools.client import ComfyError
 
-from .graphs import node, search, with_input
+from .helpers.graphs import node, search, with_input
 
 
 def not_a_flow_model():
@@ -81,14 +81,14 @@ def unreadable_file(host):
 
 CASES = {
     "not a flow model": (not_a_flow_model, "rectified-flow model"),
-    "stock sampler": (stock_sampler, "sample_dpmpp_2m given, wanted the VP-SDE Flow Sampler"),
-    "empty sigmas": (empty_sigmas, "0 sigmas given, wanted at least 2"),
-    "a cache of steps": (cached_steps, "wanted it off for a search"),
+    "stock sampler": (stock_sampler, "got sample_dpmpp_2m, expected the VP-SDE Flow Sampler"),
+    "empty sigmas": (empty_sigmas, "too few sigmas: got 0, expected at least 2"),
+    "a cache of steps": (cached_steps, "got ComfyUI's EasyCache or LazyCache, expected none"),
     "no condition at a step": (nothing_active, "No conditioning is active at sigma"),
     "steps too close": (crowded_schedule, "closer together than float32"),
-    "NaN latent": (spoiled, "1 values that are NaN or infinite"),
-    "budget": (lambda: search(budget=5), "budget of 5 NFE given, wanted at least 7"),
-    "budget with cfg": (lambda: search(budget=13, cfg=2.0), "wanted at least 14"),
+    "NaN latent": (spoiled, "got 1 values that are NaN or infinite, expected"),
+    "budget": (lambda: search(budget=5), "got 5 NFE, expected at least 7"),
+    "budget with cfg": (lambda: search(budget=13, cfg=2.0), "got 13 NFE, expected at least 14"),
     "prompt": (lambda: search(prompt="a nice landscape"), "a nice landscape"),
     "no such file": (lambda: of_file("gone.safetensors"), "gone.safetensors"),
 }

@@ -4,48 +4,12 @@ import asyncio
 import base64
 import io
 import json
-import urllib.error
-import urllib.request
 
-import aiohttp
 import pytest
 from PIL import Image
 
-from .graphs import SIZE, node, search, with_input
-
-ENDS = ("execution_error", "execution_interrupted")
-PREVIEWS = (1, 4)  # binary messages of the host: an image, and one that says whose it is
-
-
-async def listen(host, client_id, graph, on_event=None, **extra_data):
-    """The events, and the number of binary previews, while `graph` runs for that client; of a
-    prompt that fails or is cancelled the host's own last message is the last event."""
-    url, events, previews = host.client.url, [], 0
-    async with aiohttp.ClientSession() as session:
-        async with session.ws_connect(f"{url}/ws?clientId={client_id}", max_msg_size=0) as stream:
-            body = {"prompt": graph, "client_id": client_id, "extra_data": extra_data}
-            answer = await (await session.post(f"{url}/prompt", json=body)).json()
-            async for message in stream:
-                if message.type == aiohttp.WSMsgType.BINARY:
-                    previews += int.from_bytes(message.data[:4], "big") in PREVIEWS
-                    continue
-                told = json.loads(message.data)
-                if told["type"] == "flow_search.event":
-                    events.append(told["data"] | {"size": len(message.data)})
-                    if on_event is not None:
-                        await on_event(session, events)
-                ours = told["data"].get("prompt_id") == answer["prompt_id"]
-                if told["type"] == "executing" and ours and told["data"]["node"] is None:
-                    return events, previews
-                if told["type"] in ENDS and ours:
-                    return [*events, told["data"] | {"kind": told["type"]}], previews
-
-
-def ask(host, route, body):
-    request = urllib.request.Request(host.client.url + route, json.dumps(body).encode())
-    request.add_header("Content-Type", "application/json")
-    with urllib.request.urlopen(request) as answer:
-        return answer.status
+from .helpers.events import listen
+from .helpers.graphs import SIZE, node, search, with_input
 
 
 def test_a_client_hears_the_report_and_sees_the_pictures(host):
@@ -68,14 +32,6 @@ def test_a_client_hears_the_report_and_sees_the_pictures(host):
             file = host.client.image(picture["file"])
             assert Image.open(io.BytesIO(file)).size == (SIZE, SIZE)
     assert all(event["size"] < 30_000 and event["images"] == 2 for event in events)
-
-
-def test_a_client_with_a_panel_gets_no_second_picture(host):
-    assert ask(host, "/flow_search/panel", {"client_id": "panel"}) == 200
-    graph = search(name="panel", seed=42)
-    events, previews = asyncio.run(listen(host, "panel", graph, preview_method="auto"))
-    assert previews == 0
-    assert any("pictures" in event for event in events)
 
 
 @pytest.mark.parametrize("extra", [{}, {"preview_method": "default"}, {"preview_method": "none"}])
@@ -142,13 +98,6 @@ def test_field_25_the_console_says_which_image_of_a_batch_is_searched(host):
     before = len(host.log.read_bytes())
     host.run(search(name="alone", seed=47, budget=8))
     assert "image 1 of 1" not in host.log.read_bytes()[before:].decode("utf-8", "replace")
-
-
-@pytest.mark.parametrize("client_id", [None, 7, "", "x" * 129])
-def test_the_panel_says_who_it_is(host, client_id):
-    with pytest.raises(urllib.error.HTTPError) as refused:
-        ask(host, "/flow_search/panel", {"client_id": client_id})
-    assert refused.value.code == 400 and "wanted" in refused.value.read().decode()
 
 
 def test_a_search_in_a_loop_is_heard_as_the_node_on_the_canvas(host):

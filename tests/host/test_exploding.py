@@ -6,7 +6,7 @@ import re
 import pytest
 from pack.tools.client import ComfyError
 
-from .graphs import node, particles, plain, search, with_input
+from .helpers.graphs import node, particles, plain, search, with_input
 
 STEPS = 10
 SETTINGS = {
@@ -46,7 +46,7 @@ def test_the_largest_stable_norm_is_named_and_works(host, name):
     text = sentence_of(host, graph)
     own = graph["sampler"]["inputs"]
     found = re.fullmatch(
-        rf"The kernel euler_maruyama explodes with diffusion {own['diffusion']} on these sigmas: "
+        rf"The noise explodes with diffusion {own['diffusion']} on these sigmas: "
         rf"got diffusion_norm {own['diffusion_norm']:g}, expected at most ([\d.]+)\. "
         r"Use that norm, or the kernel eta\.",
         text,

@@ -1,14 +1,14 @@
 """Random prompts give a result or one clear sentence, and the server goes on, cancelled or not.
 
-A slice of what benchmarks/robustness.py does.
+A slice of what scripts/robustness.py does.
 """
 
 import random
 
 import pytest
 
-from . import fuzz
-from .endurance import LATEST, SHORT, cancel_at, live_bytes, search_once
+from .helpers import fuzz
+from .helpers.endurance import LATEST, SHORT, cancel_at, live_bytes, search_once
 
 PROMPTS = 25
 
@@ -29,10 +29,10 @@ def test_the_prompts_are_made_of_every_node_of_the_pack(fuzzer):
 
 
 def test_no_prompt_ends_in_a_stack_trace(host, fuzzer):
-    before = len(host.log.read_text())
-    ends = [fuzz.run(host.client, fuzzer.prompt()) for _ in range(PROMPTS)]
+    with host.new_log() as log:
+        ends = [fuzz.run(host.client, fuzzer.prompt()) for _ in range(PROMPTS)]
     unclear = [end for end in ends if not end.clear]
-    assert not unclear and not fuzz.stray_traces(host.log.read_text()[before:])
+    assert not unclear and not fuzz.stray_traces("\n".join(log))
     kinds = [end.kind for end in ends]
     assert min(kinds.count(kind) for kind in ("result", "refused", "error")) >= 2
 
@@ -48,12 +48,12 @@ def test_the_hosts_own_stack_traces_are_told_from_others():
 @pytest.mark.parametrize(
     "inputs, sentence",
     [
-        ({"reward": "nothing"}, "no known reward given, wanted one of aesthetic"),
-        ({"reward": ["loader", 2]}, "reward from a VAE given, wanted one of aesthetic"),
+        ({"reward": "nothing"}, "Unknown reward: got none, expected one of aesthetic"),
+        ({"reward": ["loader", 2]}, "Unknown reward: got from a VAE, expected one of aesthetic"),
         ({"reward": "nothing", "reward.frames": 3}, "no known reward given"),
         (
             {"reward": "video", "reward.frame_reward": 0.5},
-            "reward.frame_reward 0.5 given, wanted a connection from a node.",
+            "reward.frame_reward is not connected: got 0.5, expected a connection.",
         ),
     ],
 )
@@ -71,7 +71,7 @@ def test_a_plain_value_in_place_of_a_connection(host, fuzzer, name):
     graph = fuzz.small(fuzz.search(name="plain"))
     graph["search"]["inputs"][name] = "abc"
     end = fuzz.run(host.client, graph, 60)
-    assert end.text == f"{name} 'abc' given, wanted a connection from a node."
+    assert end.text == f"{name} is not connected: got 'abc', expected a connection."
 
 
 def test_cancelled_at_any_moment_the_next_prompt_runs(host):

@@ -5,22 +5,8 @@ import json
 import pytest
 from pack.tools.client import ComfyError
 
-from .graphs import node, particles, plain, search, with_input
-from .runs import Runs
-
-
-def guided(kind="dps", reward="brightness", strength=1.0, schedule="relative", **inputs):
-    """An RBF search for a dark little picture, guided there."""
-    graph = search(**inputs)
-    graph["latent"]["inputs"] |= {"width": 64, "height": 64}
-    graph["reward"] = node("FlowSearchRewardLoader", reward=reward)
-    if reward == "brightness":
-        graph["reward"]["inputs"]["reward.target"] = 0.0
-    given = {"": kind, ".strength": strength, ".schedule": schedule}
-    graph["sampler"]["inputs"] |= {f"guidance{key}": value for key, value in given.items()}
-    if kind == "none":
-        del graph["sampler"]["inputs"]["guidance.strength"]
-    return graph
+from .helpers.graphs import guided, node, particles, plain, with_input
+from .helpers.runs import Runs
 
 
 def alone(graph, batch=1):
@@ -82,7 +68,8 @@ def test_of_other_networks(host, key):
 
 
 def test_a_network_without_a_gradient_is_refused(host):
-    with pytest.raises(ComfyError, match=r"network without a gradient .* wanted guidance x0"):
+    refusal = "network has no gradient: got guidance dps .* expected x0"
+    with pytest.raises(ComfyError, match=refusal):
         try:
             of_model("JoyImage").show(host)
         except ComfyError as error:
@@ -166,26 +153,30 @@ def test_after_an_error_the_host_is_as_it_was(host, unguided):
 CASES = {
     "no gradient": (
         lambda: guided("x0", reward="colour_count"),
-        "colour_count given, which has no gradient; guidance wants one of aesthetic_v2_5, bright",
+        "got colour_count, expected one of aesthetic_v2_5, brightness",
     ),
     "alone, without a reward": (
         lambda: plain(guided("x0")),
-        "guidance given without reward and vae, wanted",
+        "got no reward and no vae, expected both",
     ),
     "glass": (
         lambda: with_input(guided(), "sampler", "kernel", "glass"),
-        "guidance given with the kernel glass, wanted euler_maruyama or eta",
+        "Guidance cannot move the steps of this kernel: got glass, expected euler_maruyama or eta",
     ),
     "the ODE": (
         lambda: with_input(guided(), "sampler", "diffusion_norm", 0.0),
-        "diffusion_norm 0 given with guidance by the schedule relative, wanted more than 0",
+        "The schedule relative moves a step in proportion to its noise: got diffusion_norm 0, "
+        "expected more than 0",
     ),
-    "search over paths": (lambda: particles(guided(), "sop"), "guidance given for the method sop"),
+    "search over paths": (
+        lambda: particles(guided(), "sop"),
+        "Guidance does not move the method sop",
+    ),
     "the ODE's weights": (
         lambda: with_input(
             particles(guided(schedule="tempered"), "smc"), "sampler", "diffusion_norm", 0.0
         ),
-        "diffusion_norm 0 given for guided smc, wanted more than 0",
+        "Guided smc needs random steps: got diffusion_norm 0, expected more than 0",
     ),
     "a step without noise": (
         lambda: with_input(
@@ -194,10 +185,13 @@ CASES = {
             "diffusion",
             "clipping",
         ),
-        "that draws no noise was given for guided smc, wanted noise at every step",
+        "Guided smc needs noise at every guided step: got none from",
     ),
-    "budget": (lambda: guided(budget=9), "budget of 9 NFE given, wanted at least 10"),
-    "memory": (lambda: starved(False), "GiB free; wanted x0 guidance, fall_back on, or a smaller"),
+    "budget": (lambda: guided(budget=9), "got 9 NFE, expected at least 10"),
+    "memory": (
+        lambda: starved(False),
+        "GiB free, expected more. Use x0 guidance, fall_back on, or a smaller image.",
+    ),
 }
 
 

@@ -9,17 +9,17 @@ import json
 import pytest
 from pack.tools.client import ComfyError
 
-from .graphs import node, search, with_input
-from .runs import Runs, assert_counted
-from .wiring import IMAGE, STEPS, cfg, dual_cfg, other
+from .helpers.graphs import node, search, with_input
+from .helpers.runs import Runs, assert_counted
+from .helpers.wiring import IMAGE, STEPS, cfg, dual_cfg, other
 
 BUDGET = 60
 CHECK = 2 * 8  # NFE of the whole check, with cfg
 MOST = 8 + 5  # rows until a refusal, with those that tell memory from a schedule
 REMEMBERS = "remembers earlier calls"
-ANSWERED = "it answered candidates of shape"
+ANSWERED = "got an answer of shape"
 AT_WORK = ("a drifting wrapper", "a wrapper of the blocks")  # their first answer is as it should be
-TIED = "knows only the sigmas it was given"
+TIED = "works only at the sigmas of the schedule"
 FORGETS = {
     "APG": REMEMBERS,
     "APG that begins anew": REMEMBERS,
@@ -28,8 +28,8 @@ FORGETS = {
     "a drifting wrapper": REMEMBERS,
     "a wrapper of the blocks": REMEMBERS,
     "a wrapper of the guidance": REMEMBERS,
-    "the mean of a call": "mixes candidates",
-    "attention across rows": "mixes candidates",
+    "the mean of a call": "mixes particles",
+    "attention across rows": "mixes particles",
 }
 GUIDERS = {
     "BySigma": TIED,
@@ -40,7 +40,7 @@ GUIDERS = {
     "ByCountFromTheFirst": REMEMBERS,
     "Adaptive": REMEMBERS,
     "Fresh": REMEMBERS,
-    "ByFirstAnswer": "A step cache (an answer that the network was not asked for)",
+    "ByFirstAnswer": "got an answer without a network evaluation, expected none",
 }
 
 
@@ -66,8 +66,8 @@ def refused(host, graph, sentence, at_work=False):
         host.run(graph)
     text, name = str(caught.value), graph["count"]["inputs"]["name"]
     first, *saved = text.split("\n")
-    assert sentence in first and "wanted" in first and "Traceback" not in text
-    assert not saved or at_work and "saved the best picture so far" in saved[0]
+    assert sentence in first and "expected" in first and "Traceback" not in text
+    assert not saved or at_work and "saved the best image so far" in saved[0]
     graph["probe"] = node("ProbeReport", latent=["latent", 0], name=name)
     cost = 3 if "PerpNeg" in name else 2
     assert host.probe(graph)["counts"]["rows"] <= cost * MOST

@@ -1,26 +1,16 @@
 """VQAScore by a model that the host itself loads, against transformers' own of the same weights."""
 
-import json
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
-HERE = Path(__file__).resolve().parent
+from .helpers.scripts import run_script
 
 
 @pytest.fixture(scope="module")
 def told(comfyui):
-    """What vlm.py found, in a process of its own."""
+    """What scripts/host_vlm.py reports."""
     if not (comfyui / "comfy" / "text_encoders" / "qwen3vl.py").exists():
         pytest.skip("this ComfyUI has no model that generates text from a picture")
-    command = [sys.executable, HERE / "vlm.py", comfyui, HERE.parents[1]]
-    done = subprocess.run(
-        [str(part) for part in command], capture_output=True, text=True, cwd=comfyui, timeout=300
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout.splitlines()[-1])
+    return run_script("host_vlm.py", comfyui)
 
 
 def test_the_hosts_qwen3_vl_scores_as_transformers_own(told):

@@ -7,7 +7,7 @@ import pytest
 from pack.tools.client import ComfyError
 
 from ..rewards.over_http.vlm_server import serve
-from .graphs import node, search
+from .helpers.graphs import node, search
 
 SETTING = "FlowSearch.HTTPHosts"
 

@@ -1,6 +1,7 @@
 """A process that ends in the middle of a search, and a full disk (Field 37).
 
-Servers of their own, which are killed; full.py is a search with no room for any file.
+Servers of their own, which are killed. scripts/journal_full_disk.py runs a search with no room for
+any file.
 """
 
 import contextlib
@@ -10,16 +11,17 @@ import signal
 import sys
 
 import pytest
+from pack.tools.serving import link
 from PIL import Image
 
-from .conftest import ODD_NAME, ROOT, link, serving
-from .graphs import search, with_input
-from .test_nothing_lost import script
-from .test_survival import ended, post, rewards, trouble, wait
+from .helpers.graphs import search, with_input
+from .helpers.prompts import ended, post, rewards, trouble, wait
+from .helpers.scripts import run_script
+from .helpers.server import ODD_NAME, ROOT, serving
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and limits of Unix")
 LONG = 90_000  # NFE
-SAVED = "Flow Search saved the best picture so far: "
+SAVED = "Flow Search saved the best image so far: "
 count = itertools.count()
 
 
@@ -75,7 +77,7 @@ def mentions(host, words):
 
 
 def test_after_a_kill_the_next_start_says_where_the_best_is(comfyui, tmp_path):
-    left = "A search ended with its process"
+    left = "A crash or a kill ended a search"
     with server(comfyui, tmp_path / "one") as host:
         graph, _ = started(host)
         assert [path.suffix for path in journal(host)] == [".lock", ".json", ".png"]
@@ -145,7 +147,7 @@ def test_the_journal_changes_no_result(host):
 
 def test_a_full_disk_leaves_no_part_of_a_file_and_is_said(comfyui, tmp_path):
     """No file may have more than a kilobyte."""
-    told = script("full.py", comfyui, tmp_path, "all")
+    told = run_script("journal_full_disk.py", comfyui, tmp_path, "all")
     sentence, *lines = told["error"].split("\n")
     assert sentence == "the reward broke"
     assert lines and all(line.startswith("Flow Search could not save") for line in lines)
@@ -158,7 +160,7 @@ def test_a_full_disk_leaves_no_part_of_a_file_and_is_said(comfyui, tmp_path):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc")
 def test_with_a_full_output_folder_the_best_is_in_the_temporary_one(comfyui, tmp_path):
-    told = script("full.py", comfyui, tmp_path, "output")
+    told = run_script("journal_full_disk.py", comfyui, tmp_path, "output")
     _, why, where = told["error"].split("\n")
     assert "could not save" in why and "OSError: [Errno 28] No space left on device" in why
     picture = where.removeprefix(SAVED)

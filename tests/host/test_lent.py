@@ -1,24 +1,16 @@
 """Searches, and the gradients in them, by weights that have their place for one call only."""
 
-import json
 import math
-import subprocess
-import sys
 
 import pytest
 
-from .conftest import ROOT
+from .helpers.scripts import run_script
 
 
 @pytest.fixture(scope="module")
 def lent(comfyui) -> dict:
-    """What lent.py saw, in a process of its own."""
-    command = [sys.executable, ROOT / "tests" / "host" / "lent.py", comfyui, ROOT]
-    done = subprocess.run(
-        [str(part) for part in command], capture_output=True, text=True, cwd=comfyui, timeout=900
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout.splitlines()[-1])
+    """What scripts/lent.py reports."""
+    return run_script("lent.py", comfyui, timeout=900)
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import serving
+from .helpers.server import serving
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from .graphs import node, particles, search, with_input
+from .helpers.graphs import node, particles, search, with_input
 
 ALWAYS = {"reward.counts": "red: 0", "reward.other_colours": "ignore"}  # any picture without red
 

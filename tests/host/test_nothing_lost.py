@@ -1,38 +1,26 @@
 """What accompanies a result never decides whether it comes back (Field 1, 2 and 36).
 
-lost.py breaks what is around a search, exported.py is a workflow as a script; both are processes of
-their own. The rest is asked of the server.
+scripts/nothing_lost.py breaks what is around a search. scripts/nothing_lost_exported.py runs a
+workflow as a script. The other tests use the server.
 """
 
 import json
 import math
-import subprocess
-import sys
 
 import numpy as np
 import pytest
-from pack.tools.client import to_api
+from pack.tools.saved_workflow import to_api
 from PIL import Image
 
-from .conftest import ROOT
-from .graphs import node, search
-from .test_survival import ended, post
-
-HERE = ROOT / "tests" / "host"
-
-
-def script(name, comfyui, *arguments):
-    command = [sys.executable, HERE / name, comfyui, ROOT, *arguments]
-    done = subprocess.run(
-        [str(part) for part in command], capture_output=True, text=True, cwd=comfyui, timeout=300
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout.splitlines()[-1])
+from .helpers.graphs import node, search
+from .helpers.prompts import ended, post
+from .helpers.scripts import run_script
+from .helpers.server import ROOT
 
 
 @pytest.fixture(scope="module")
 def lost(comfyui, tmp_path_factory):
-    return script("lost.py", comfyui, tmp_path_factory.mktemp("lost"))
+    return run_script("nothing_lost.py", comfyui, tmp_path_factory.mktemp("lost"))
 
 
 QUIET = ("no hidden inputs", "hidden inputs without values")
@@ -186,7 +174,7 @@ def demo_prompt(host):
 def test_an_exported_script_runs(host, comfyui, tmp_path, kind):
     """Field 2: each node by its `EXECUTE_NORMALIZED`, dynamic inputs by names with a dot."""
     graph = demo_prompt(host)
-    shown = script("exported.py", comfyui, json.dumps(graph), tmp_path, *kind)
+    shown = run_script("nothing_lost_exported.py", comfyui, json.dumps(graph), tmp_path, *kind)
     images, report = shown["FlowSearchRBF"]
     assert images[1:] == [128, 128, 3] and math.isfinite(json.loads(report)["best"]["reward"])
     settings = json.loads(shown["FlowSearchParticles"][1])["settings"]

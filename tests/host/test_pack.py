@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from pack.tools.client import to_api
+from pack.tools.saved_workflow import to_api
 
-from .conftest import serving
-from .standins import small
+from .helpers.server import serving
+from .helpers.standins import small
 
 ROOT = Path(__file__).resolve().parents[2]
 NODES = {
@@ -62,6 +62,9 @@ def test_the_contracts_inputs(object_info):
     assert order["required"] + order["optional"] == RBF_INPUTS
     assert object_info["FlowSearchRBF"]["output"] == ["LATENT", "IMAGE", "STRING"]
     own = {"method": 1} | {k: 1 for k in RBF_INPUTS if k not in ("init_particles", "paths")}
+    order = object_info["FlowSearchVPSDESampler"]["input_order"]
+    assert order["required"] == ["interpolant", "diffusion", "diffusion_norm", "kernel"]
+    assert order["optional"] == ["glass_steps", "guidance", "reward", "vae", "prompt"]
     order = object_info["FlowSearchParticles"]["input_order"]
     assert set(order["required"] + order["optional"]) == set(own)
 

@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from .graphs import node, particles, search, with_input
-from .test_methods import METHODS
+from .helpers.graphs import node, particles, search, with_input
+from .helpers.methods import METHODS
 
 
 def finished(report):

@@ -13,9 +13,9 @@ from safetensors.torch import save_file
 from ..rewards import tiny_hps_v3
 from ..rewards.families import LOCAL
 from ..rewards.over_http.vlm_server import serve
-from .graphs import CAPTION, node, particles, search, with_input
-from .memory import free, look, settled
-from .test_reward_nodes import combine, scoring
+from .helpers.graphs import CAPTION, node, particles, search, with_input
+from .helpers.reward_graphs import combine, scoring
+from .helpers.server_memory import free, look, settled
 
 
 def build_hps_v3(path):

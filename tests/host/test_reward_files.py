@@ -14,9 +14,8 @@ from safetensors.torch import save_file
 
 from ..rewards.test_broken_files import POINTER
 from ..rewards.test_clip import build as build_clip
-from .conftest import ODD_NAME, ROOT, serving
-from .test_browser import tools  # noqa: F401 (a fixture)
-from .test_reward_nodes import greys, loader, scoring
+from .helpers.reward_graphs import greys, loader, scoring
+from .helpers.server import ODD_NAME, ROOT, serving
 
 KIND = "FlowSearchRewardLoader"
 NOTHING = "no file yet: put one into models/rewards"

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from ..rewards import test_mps, tiny_clip
 from ..rewards.test_clip import build as build_clip
 from .conftest import ELSEWHERE
-from .test_reward_nodes import greys, loader, scoring
+from .helpers.reward_graphs import greys, loader, scoring
 
 MPS = "MPS_overall_checkpoint_diffsynth.safetensors"
 CONFIGS = {  # of folders that no family loads

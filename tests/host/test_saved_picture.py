@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from .graphs import SIZE, node, search, with_input
+from .helpers.graphs import SIZE, node, search, with_input
 
 
 @pytest.mark.parametrize(("batch", "top_k"), [(1, 1), (2, 2)])

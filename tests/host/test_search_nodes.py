@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from .graphs import SIZE, node, particles, plain, search, with_input
+from .helpers.graphs import SIZE, node, particles, plain, search, with_input
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ import pytest
 from pack.tools.client import ComfyError
 from PIL import Image
 
-from .graphs import node, particles, search, with_input
+from .helpers.graphs import node, particles, search, with_input
 
 WHITE, RED, BLUE = (255, 255, 255), (194, 59, 34), (59, 117, 175)
 
@@ -142,10 +142,10 @@ def test_field_24_a_perfect_score_is_called_so(monkeypatch):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("a cat", "A text that is not JSON"),
-        ("[1, 2]", "version None was given, wanted the report of a search node, version 1"),
-        ('{"version": 9, "trace": []}', "A text of version 9 was given"),
-        ('{"version": 1, "trace": []}', "A report without method, seed, settings, sigmas, spent"),
+        ("a cat", "The report is not JSON: got 'a cat'"),
+        ("[1, 2]", "not the report of a search node: got version None, expected version 1"),
+        ('{"version": 9, "trace": []}', "not the report of a search node: got version 9"),
+        ('{"version": 1, "trace": []}', "got none of method, seed, settings, sigmas, spent"),
     ],
 )
 def test_another_text_is_refused(host, text, said):
@@ -169,7 +169,7 @@ STUCK = {
     "a step far away": (lambda r: r["trace"][3].update(step=10**5), "step: got 100000, expected"),
     "a large reward": (lambda r: r["trace"][3].update(reward=1e307), "reward: got 1e.307, exp"),
     "no best": (lambda r: r.update(best=None), "best: got None, expected an object"),
-    "many searches": (lambda r: r.update(batch=[dict(r)] * 70), "at most 64 searches: got 70"),
+    "many searches": (lambda r: r.update(batch=[dict(r)] * 70), "got 70, expected at most 64"),
 }
 
 
@@ -190,7 +190,7 @@ def test_a_table_that_has_no_place_is_one_sentence(host, prefix):
     with pytest.raises(ComfyError) as caught:
         host.run(reported(prefix=prefix, seed=23, name="nowhere"))
     text = str(caught.value)
-    assert text.startswith("csv_prefix ") and "wanted a name" in text and "\n" not in text
+    assert text.startswith("csv_prefix ") and "expected a name" in text and "\n" not in text
 
 
 def test_a_search_that_lost_candidates_is_drawn(host):

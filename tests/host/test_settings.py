@@ -2,8 +2,8 @@
 
 import pytest
 
-from . import fuzz
-from .graphs import node, search, with_input
+from .helpers import fuzz
+from .helpers.graphs import node, search, with_input
 
 
 def floats(info):
@@ -49,24 +49,25 @@ def test_every_number_of_every_node(host):
         end = fuzz.run(host.client, graph, 60)
         assert end.kind in ("refused", "error") and end.clear, (name, key, end)
         tried.add((name, key))
-        sentences += end.kind == "error" and "wanted a finite number" in end.text
+        sentences += end.kind == "error" and "a finite number" in end.text
     assert len(tried) > 60 and sentences > 30
     assert {"time_limit", "window_start", "diffusion_norm"} < {key for _, key in tried}
 
 
 @pytest.mark.parametrize(
-    ("place", "key", "said"),
+    ("place", "key"),
     [
-        ("search", "time_limit", "time_limit nan given, wanted a finite number."),
-        ("search", "window_start", "window_start nan given, wanted a finite number."),
-        ("search", "window_end", "window_end nan given, wanted a finite number."),
-        ("sampler", "diffusion_norm", "diffusion_norm nan given, wanted a finite number."),
+        ("search", "time_limit"),
+        ("search", "window_start"),
+        ("search", "window_end"),
+        ("sampler", "diffusion_norm"),
     ],
 )
-def test_nothing_is_spent_on_a_number_that_is_none(host, place, key, said):
+def test_nothing_is_spent_on_a_number_that_is_none(host, place, key):
     graph = search(name=f"NaN {key}")
     graph["before"] = node("ProbeReport", latent=["latent", 0], name=f"NaN {key}")
     end = fuzz.run(host.client, with_input(graph, place, key, float("nan")), 60)
+    said = f"{key} is not finite: got nan, expected a finite number."
     assert (end.error, end.text) == ("ValueError", said)
     shown = node("ProbeReport", latent=["latent", 0], name=f"NaN {key}", report="{}")
     assert host.probe({"latent": graph["latent"], "probe": shown})["counts"] in (

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from .test_survival import LONG, ended, post, seen, stop, trouble
+from .helpers.prompts import LONG, ended, post, seen, stop, trouble
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +29,7 @@ def test_field_38_a_search_is_not_stopped_without_its_prompt(host, body):
     status, answer = post(host, "/flow_search/stop", body)
     assert status == 400
     error = json.loads(answer)["error"]
-    assert "prompt_id" in error and "wanted" in error and "\n" not in error
+    assert "prompt_id" in error and "expected" in error and "\n" not in error
     seen(host, name, 4)  # it goes on
     assert stop(host, prompt_id)
     assert ended(host, prompt_id)["status"]["status_str"] == "success"

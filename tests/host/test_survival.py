@@ -3,9 +3,6 @@
 import contextlib
 import io
 import json
-import time
-import urllib.error
-import urllib.request
 
 import numpy as np
 import pytest
@@ -14,9 +11,8 @@ from pack.rewards import REWARDS
 from pack.tools.client import ComfyError
 from PIL import Image
 
-from .graphs import CAPTION, SIZE, node, search, with_input
-
-LONG = 900  # NFE, far more than any test waits for
+from .helpers.graphs import CAPTION, SIZE, node, search, with_input
+from .helpers.prompts import LONG, ended, post, rewards, seen, stop, trouble
 
 
 @pytest.fixture(autouse=True)
@@ -24,15 +20,6 @@ def nothing_left_running(host):
     yield
     post(host, "/queue", {"clear": True})
     post(host, "/interrupt", {})
-
-
-def trouble(kind, name, first=0, count=0, **inputs):
-    """A search whose reward is in trouble."""
-    graph = search(name=name, **inputs)
-    graph["trouble"] = node(
-        "ProbeTroubledReward", reward=["reward", 0], kind=kind, first=first, count=count, name=name
-    )
-    return with_input(graph, "search", "reward", ["trouble", 0])
 
 
 def spoiled_decoder(name, first=0, count=1 << 20, to="vae", **inputs):
@@ -45,45 +32,6 @@ def spoiled_decoder(name, first=0, count=1 << 20, to="vae", **inputs):
         "ProbeTroubledVAE", vae=["loader", 2], first=first, count=count, name=name
     )
     return with_input(graph, "search", to, ["spoiled", 0])
-
-
-def post(host, path, body):
-    """(status, answer) of a POST."""
-    data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    request = urllib.request.Request(host.client.url + path, data)
-    request.add_header("Content-Type", "application/json")
-    try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return answer.status, answer.read()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read()
-
-
-def stop(host, prompt_id, node_id="search"):
-    body = {"node_id": node_id, "prompt_id": prompt_id}
-    status, answer = post(host, "/flow_search/stop", body)
-    assert status == 200
-    return json.loads(answer)["stopping"]
-
-
-def wait(found, seconds=30):
-    """What `found` gives as soon as it is something."""
-    until = time.monotonic() + seconds
-    while not (value := found()):
-        assert time.monotonic() < until
-        time.sleep(0.02)
-    return value
-
-
-def ended(host, prompt_id):
-    """The history entry of a prompt, when it is over."""
-    return wait(lambda: host.client.get(f"/history/{prompt_id}").get(prompt_id))
-
-
-def seen(host, name, pictures=4):
-    """Wait until the slow reward has seen so many pictures."""
-    file = host.base / "output" / f"seen_{name}"
-    wait(lambda: file.exists() and int(file.read_text() or 0) >= pictures)
 
 
 @contextlib.contextmanager
@@ -99,10 +47,6 @@ def saved(host):
 def picture_reward(file, name="colour_count"):
     pixels = torch.from_numpy(np.array(Image.open(file)))[None] / 255
     return float(REWARDS[name]().load().score(pixels, [CAPTION]))
-
-
-def rewards(report):
-    return [row["reward"] for row in report["trace"] if row["reward"] is not None]
 
 
 def test_cancel_ends_the_prompt_and_keeps_what_was_found(host):
@@ -139,7 +83,7 @@ def test_an_error_keeps_what_was_found_and_its_type(host):
     assert message["exception_type"] == "RuntimeError"
     sentence, where = message["exception_message"].strip().split("\n")
     assert sentence == "the reward broke"
-    assert where == f"Flow Search saved the best picture so far: {files[1]}"
+    assert where == f"Flow Search saved the best image so far: {files[1]}"
     report = json.loads(files[0].read_text("utf-8"))
     assert report["error"] == "RuntimeError: the reward broke"
     assert len(report["trace"]) == 9 and report["best"]["reward"] == max(rewards(report))
@@ -171,12 +115,12 @@ def test_a_batch_keeps_the_finished_ones_too(host):
     graph["spoiled"] = node(  # 8 pictures a search: the second one has three that are finite
         "ProbeTroubledVAE", vae=["loader", 2], first=11, count=1 << 20, name="batch"
     )
-    with saved(host) as files, pytest.raises(ComfyError, match="candidates failed"):
+    with saved(host) as files, pytest.raises(ComfyError, match="particles failed"):
         host.run(with_input(graph, "search", "vae", ["spoiled", 0]))
     assert [f.suffix for f in files] == [".json", ".png"] * 2
     first, second = (json.loads(f.read_text("utf-8")) for f in files[::2])
     assert first["stopped"] == "budget" and "error" not in first
-    assert second["error"].startswith("ValueError: All 1 finished candidates failed")
+    assert second["error"].startswith("ValueError: All 1 finished particles failed")
     assert second["best"]["id"] in (0, 1, 2)
 
 
@@ -247,7 +191,7 @@ def test_a_prediction_that_is_not_finite_is_not_decoded(host):
     "make, cause",
     [
         (lambda: trouble("nan", "none", count=1 << 20), "reward was not a finite number"),
-        (lambda: spoiled_decoder("no picture"), "decoded picture was not finite"),
+        (lambda: spoiled_decoder("no picture"), "decoded image was not finite"),
         (lambda: spoiled_network("no prediction", -1), "network's prediction was not finite"),
     ],
 )
@@ -270,7 +214,7 @@ def test_only_the_full_vae_judges_the_result(host):
     graph = spoiled_decoder("full", preview_vae=["loader", 2])
     with saved(host) as files, pytest.raises(ComfyError) as caught:
         host.run(graph)
-    assert "All 2 finished candidates failed, the first because the decoded" in str(caught.value)
+    assert "All 2 finished particles failed, expected" in str(caught.value)
     report = json.loads(files[0].read_text("utf-8"))  # finished, and as it was scored
     assert [row.get("failed") for row in report["trace"][-3:]] == [None, "decode", "decode"]
     assert str(files[1]) in str(caught.value)

@@ -1,19 +1,13 @@
 """Rewards of clips: wired through the HTTP API, and behind the objective of a video search."""
 
-import json
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from pack.tools.client import ComfyError
 
 from ..rewards.test_temporal import build
-from .graphs import search
-from .test_reward_nodes import combine, greys, loader, scoring
-
-HERE = Path(__file__).resolve().parent
+from .helpers.graphs import search
+from .helpers.reward_graphs import combine, greys, loader, scoring
+from .helpers.scripts import run_script
 
 
 def video(reward="picture", **settings):
@@ -22,15 +16,10 @@ def video(reward="picture", **settings):
 
 @pytest.fixture(scope="module")
 def told(comfyui, tmp_path_factory):
-    """What clips.py found, in a process of its own."""
+    """What scripts/video.py reports."""
     rewards = tmp_path_factory.mktemp("rewards")
     build(rewards / "tower")
-    command = [sys.executable, HERE / "clips.py", comfyui, HERE.parents[1], rewards]
-    done = subprocess.run(
-        [str(part) for part in command], capture_output=True, text=True, cwd=comfyui, timeout=300
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout.splitlines()[-1])
+    return run_script("video.py", comfyui, rewards)
 
 
 @pytest.fixture(scope="module")
@@ -197,8 +186,8 @@ def test_a_full_disk_does_not_lose_the_result(told):
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
-        (nothing_wired, "nothing to score frames with: a reward of pictures wanted"),
-        (clips_wired, "reads whole clips"),
+        (nothing_wired, "`frame_reward` is not connected: got nothing, expected a reward for"),
+        (clips_wired, "got a reward for whole videos, expected one for images"),
     ],
 )
 def test_one_clear_sentence(host, make, sentence):

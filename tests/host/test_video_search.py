@@ -10,10 +10,10 @@ import pytest
 from pack.tools.client import ComfyError
 from PIL import Image, ImageSequence
 
-from .graphs import node
-from .runs import Runs, assert_counted
-from .test_events import listen
-from .test_reward_nodes import loader
+from .helpers.events import listen
+from .helpers.graphs import node
+from .helpers.reward_graphs import loader
+from .helpers.runs import Runs, assert_counted
 
 CLIP, FRAMES = "Wan 2.1 T2V", 9  # a latent of 3 frames
 BUDGET = 8

@@ -3,8 +3,8 @@
 import pytest
 from pack.tools.client import ComfyError
 
-from .graphs import CAPTION, node, particles, search, with_input
-from .test_reward_nodes import combine, loader, scoring
+from .helpers.graphs import CAPTION, node, particles, search, with_input
+from .helpers.reward_graphs import combine, loader, scoring
 
 SVDD = {"method.paths": 1}
 SMC = {"method.temperature": 0.5, "method.ess_threshold": 1.0}

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 OWN = (
     "run.fingerprint", "json_values", "show.report", "show.report_chart", "show.report_format",
-    "schema", "search_report",
+    "schema", "search_report", "host.kernel_settings", "host.caches",
 )  # fmt: skip
 
 

@@ -40,8 +40,8 @@ def test_another_value_anywhere_is_another(fingerprint, other):
 
 
 def test_what_has_no_bits_is_left_out_and_said(parts, caplog):
-    assert parts.fingerprint._named("latent", torch.empty(2, device="meta")) == {}
-    assert "without the fingerprint of latent" in caplog.text
+    assert parts.fingerprint._fingerprint_entry("latent", torch.empty(2, device="meta")) == {}
+    assert "has no fingerprint of latent" in caplog.text
 
 
 def test_it_does_not_go_on_for_ever(fingerprint):

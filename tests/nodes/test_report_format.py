@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pack.samplers.purse import Prices
 from pack.samplers.replay import Replay
-from pack.samplers.run import Finish
+from pack.samplers.rules import Finish
 from pack.samplers.search import SEARCHES
+from pack.samplers.search.rounds import minimum
 
 from ..samplers.setups import EACH, NEVER, Setup, pinned, setups
 from .reports import GOLDEN, NASTY, changed, lose, places, put, repeat, reported, text, within
@@ -36,7 +37,7 @@ def taken(parts, report_text):
             parts.report_chart.chart(report)
             try:
                 replay = Replay.of(report.get("lineage", []), report["best"]["path"])
-                replay.rows(len(report["sigmas"]) - 1, Prices())
+                minimum(replay, len(report["sigmas"]) - 1, Prices())
             except ValueError as error:
                 sentence(error)
     return reports
@@ -203,8 +204,8 @@ def test_rewards_of_any_size_are_drawn(parts, base):
 
 
 def test_more_searches_than_memory_holds_pictures_of_are_one_sentence(parts, base):
-    with pytest.raises(ValueError, match="draws at most 64 searches: got 65") as caught:
-        parts.search_report.pictures([base] * 65)
+    with pytest.raises(ValueError, match="got 65, expected at most 64") as caught:
+        parts.search_report.charts([base] * 65)
     sentence(caught.value)
 
 

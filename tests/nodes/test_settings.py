@@ -34,11 +34,15 @@ def test_a_setting_that_is_no_finite_number_is_one_sentence(parts, name, key, se
     with pytest.raises(ValueError) as caught:
         parts.schema.build(name, REGISTRIES[name], {name: key, setting: value})
     said = str(caught.value)
-    assert f"{name}.{setting} {value} given, wanted a finite number." == said
+    assert said == f"{name}.{setting} is not finite: got {value}, expected a finite number."
 
 
 def test_every_registry_has_numbers():
     assert {name for name, *_ in NUMBERS} == set(REGISTRIES)
+
+
+def not_finite(name: str, value: str) -> str:
+    return f"{name} is not finite: got {value}, expected a finite number."
 
 
 @dataclass(frozen=True)
@@ -55,14 +59,14 @@ REFUSED = {
     "an array": (np.zeros(2), "got a ndarray"),
     "an object": (object(), "got a object"),
     "a complex number": (1j, "got a complex"),
-    "NaN in a list": ([1.0, [math.nan]], "reward.value[1][0] nan given, wanted a finite number."),
-    "infinity in a tuple": ((math.inf,), "reward.value[0] inf given, wanted a finite number."),
-    "NaN in an object": ({"a": {"b": math.nan}}, "reward.value.a.b nan given, wanted a finite"),
-    "NaN of numpy": (np.float32("nan"), "reward.value nan given, wanted a finite number."),
-    "infinity of torch": (torch.tensor(math.inf), "reward.value inf given, wanted a finite"),
-    "a key that is none": ({1: 2}, "reward.value has an entry without a proper name: got 1"),
+    "NaN in a list": ([1.0, [math.nan]], not_finite("reward.value[1][0]", "nan")),
+    "infinity in a tuple": ((math.inf,), not_finite("reward.value[0]", "inf")),
+    "NaN in an object": ({"a": {"b": math.nan}}, not_finite("reward.value.a.b", "nan")),
+    "NaN of numpy": (np.float32("nan"), not_finite("reward.value", "nan")),
+    "infinity of torch": (torch.tensor(math.inf), not_finite("reward.value", "inf")),
+    "a key that is none": ({1: 2}, "reward.value has an entry without a valid name: got 1"),
     "a whole number beyond all": (10**5000, "is too large: got a number of 16610 bits"),
-    "half a character": ("a\ud800", "reward.value holds half of a character: got '\\ud800'"),
+    "half a character": ("a\ud800", "reward.value has half of a character: got '\\ud800'"),
     "a set in a list": ([{1}], "reward.value[0] cannot go into a report: got a set"),
 }
 
@@ -82,7 +86,9 @@ def test_what_json_cannot_say_is_one_sentence(parts, case):
 def test_a_setting_nested_without_end_is_one_sentence(parts):
     endless = []
     endless.append(endless)
-    with pytest.raises(ValueError, match="is nested too deep: expected at most 12 levels"):
+    with pytest.raises(
+        ValueError, match="is nested too deep: got more than 12 levels, expected 12"
+    ):
         parts.schema.flat("reward", "own", Foreign(endless))
 
 

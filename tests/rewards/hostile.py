@@ -5,30 +5,19 @@ Arguments: the pack's folder, a folder to write into. Prints a JSON object
 """
 
 import copy
-import importlib.util
 import json
+import runpy
 import sys
 from pathlib import Path
 
-
-def package(name, folder):
-    place = importlib.util.spec_from_file_location(
-        name, folder / "__init__.py", submodule_search_locations=[str(folder)]
-    )
-    sys.modules[name] = importlib.util.module_from_spec(place)
-    place.loader.exec_module(sys.modules[name])
-
-
 ROOT, BASE = Path(sys.argv[1]), Path(sys.argv[2])
-package("pack", ROOT)
-package("tests", Path(__file__).resolve().parents[1])
+runpy.run_path(str(ROOT / "tools" / "checkout.py"))
 
 import torch  # noqa: E402
 from pack.rewards import REWARDS, Files  # noqa: E402
+from pack.tests.rewards import test_mps  # noqa: E402
+from pack.tests.rewards.families import FOLDER, LOCAL, made  # noqa: E402
 from safetensors.torch import load_file, save_file  # noqa: E402
-
-from tests.rewards import test_mps  # noqa: E402
-from tests.rewards.families import FOLDER, LOCAL, made  # noqa: E402
 
 ROOM = 3 * 2**30  # bytes beyond what is taken before
 VALUES = (60000, 10**9, 10**18, 0, -1, "60000", 6e4, float("nan"), float("inf"), [])

@@ -121,7 +121,7 @@ def test_boxes_too_many_are_blamed_and_room_for_what_lacks():
     assert big.shape == (128, 64)
     assert big[64, 32] == 0.25 and big[64, 2] > 0.0 and big[10, 10] == pytest.approx(big[-9, -9])
     assert big[:, :].max() == 0.25
-    blamed, lacking = errors(["dog"] * 4, scorer.asked(DOGS), scorer.asked(DOGS))
+    blamed, lacking = errors(["dog"] * 4, scorer.target_counts(DOGS), scorer.target_counts(DOGS))
     assert blamed == [0.25] * 4 and lacking == 1
 
 

@@ -96,15 +96,15 @@ def test_gradient_at_the_reference_is_finite(clip):
 
 def test_references(clip):
     for reference, wrong in [
-        (None, "no picture is connected to `reference`"),
-        (REFERENCES[:0], "0 reference pictures: finite ones are wanted"),
+        (None, "`reference` is not connected: got nothing, expected an image"),
+        (REFERENCES[:0], "`reference` cannot be used: got 0 images, expected at least one"),
         (REFERENCES[0], r"images of shape \(40, 32, 3\): \(batch, height, width, 3\) wanted"),
     ]:
         with pytest.raises(ValueError, match=wrong):
             load(clip[0], reference=reference)
     bad = shown(REFERENCES[:1])
     bad[0, 0, 0, 0] = torch.nan
-    with pytest.raises(ValueError, match="finite ones are wanted"):
+    with pytest.raises(ValueError, match="got 1 images, expected .* only finite pixels"):
         REWARDS["clip_reference"](str(clip[0]), "gram", bad).load(Files())
     see_through = torch.cat((shown(REFERENCES[:1]), torch.rand(1, 40, 32, 1)), dim=-1)
     scorer = REWARDS["clip_reference"](str(clip[0]), "gram", see_through).load(Files())

@@ -39,7 +39,7 @@ def test_prompts_are_read_or_refused(text, asked):
     with pytest.raises(ValueError) as error:
         object_counts(text)
     message = str(error.value)
-    assert message.startswith("cannot read counts from ") and "\n" not in message
+    assert message.startswith("Cannot read counts from ") and "\n" not in message
     assert "`counts`" in message and '"airplanes: 6, camels: 7"' in message
 
 
@@ -142,7 +142,7 @@ def test_colours_are_read_by_the_same_rules(text, asked):
     if pairs(asked) is not None:
         assert counts_by_colour(text, COLOURS, ALIASES) == pairs(asked)
         return
-    with pytest.raises(ValueError, match="cannot read counts.*`counts`") as error:
+    with pytest.raises(ValueError, match="Cannot read counts.*`counts`") as error:
         counts_by_colour(text, COLOURS, ALIASES)
     assert "\n" not in str(error.value)
 
@@ -188,14 +188,11 @@ def test_reading_takes_linearly_many_steps(part):
 
 
 READ_ALL = """
-import importlib.util, sys
-spec = importlib.util.spec_from_file_location("odd_name", sys.argv[1] + "/__init__.py",
-                                              submodule_search_locations=[sys.argv[1]])
-sys.modules["odd_name"] = module = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(module)
-from odd_name.rewards.count.colours import ALIASES, COLOURS
-from odd_name.rewards.count.object_prompt import object_counts
-from odd_name.rewards.count.prompt_counts import counts_by_colour
+import runpy, sys
+runpy.run_path(sys.argv[1] + "/tools/checkout.py")
+from pack.rewards.count.colours import ALIASES, COLOURS
+from pack.rewards.count.object_prompt import object_counts
+from pack.rewards.count.prompt_counts import counts_by_colour
 for part in eval(sys.argv[2]):
     many = part * (400_000 // len(part))
     for text in ("two dogs" + many, "red" + many + ": 3", "red" + many + "x"):

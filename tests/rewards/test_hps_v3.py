@@ -144,7 +144,7 @@ def test_check(scorer):
     with pytest.raises(ValueError, match="needs a prompt"):
         scorer.check(" ")
     for token in ("<|image_pad|>", "<tool_call>"):
-        with pytest.raises(ValueError, match="reads as a command"):
+        with pytest.raises(ValueError, match="as a command: got '.*', expected plain text"):
             scorer.check(f"a {token} cat")
 
 
@@ -194,6 +194,6 @@ def test_wrong_files_say_what_they_are(tiny, tmp_path):
         assert "lacks 1 tensors" in refusal(wrong) and short in refusal(wrong)
     small = held["model.embed_tokens.weight"][:-1].clone()
     save_file(held | {"model.embed_tokens.weight": small}, wrong)
-    assert f"knows {len(small)} tokens" in refusal(wrong)
-    with pytest.raises(ValueError, match="no tokenizer of Qwen"):
+    assert f"has {len(small)} tokens, too few for <|Reward|>" in refusal(wrong)
+    with pytest.raises(ValueError, match="got none, expected the tokenizer of Qwen"):
         HpsV3(checkpoint=str(tiny / "HPSv3.safetensors")).load()

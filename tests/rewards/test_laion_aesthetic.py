@@ -126,7 +126,7 @@ def test_only_the_tower_is_kept(tmp_path):
 
 def test_wrong_files(tmp_path):
     path, head = build_parts(tmp_path, "file")
-    with pytest.raises(ValueError, match="brings no head, and none is chosen: the head of the"):
+    with pytest.raises(ValueError, match="contains no head, and `head` is empty: the head of the"):
         load(path)
     with pytest.raises(ValueError, match="looks like CLIP in Hugging Face layout: the head of the"):
         load(path, path)

@@ -141,15 +141,15 @@ def test_check(caplog):
     with caplog.at_level(logging.INFO, logger="flow_search"):
         counter.check(PROMPT)
     assert "counting dog: 3, cat: 1" in caplog.text
-    with pytest.raises(ValueError, match="cannot read counts"):
+    with pytest.raises(ValueError, match="Cannot read counts"):
         counter.check("a landscape")
-    with pytest.raises(ValueError, match="cannot read counts"):
+    with pytest.raises(ValueError, match="Cannot read counts"):
         scorer(counts="lots").check(PROMPT)
     with pytest.raises(ValueError, match="too many"):
         counter.check("a dog, a cat, a cow, a goat")
 
 
 def test_thresholds_in_order():
-    with pytest.raises(ValueError, match="floor 0.5 is above sure 0.32"):
+    with pytest.raises(ValueError, match="`floor` is above `sure`: got 0.5, expected at most 0.32"):
         replace(CountSettings(), floor=0.5).rule()
     assert math.isclose(replace(CountSettings(), floor=0.32).rule().floor, 0.32)

@@ -65,18 +65,21 @@ def test_table(text, counts):
         ("some camels", "no number"),
         ("a landscape at dawn", "no number"),
         ("a bowl of apples", "no number"),
-        ("three", '"three" does not say of what'),
-        ("three 6 year old girls", '"three" does not say of what'),
-        ("a dozen and two eggs", '"a dozen" does not say of what'),
-        ("two people, one in a red hat", '"one" does not say of what'),
-        ("two groups of three dogs", '"two groups of" does not say of what'),
-        ("two cats: one black and one white", '"one black" does not say of what'),
-        ("three red, two blue and one green balloon", '"three red" does not say of what'),
-        ("three red and blue balloons", '"three red" does not say of what'),
-        ("a red and a blue car", '"a red" does not say of what'),
-        ("red: 3, orange: 2", '"red: 3" does not say of what'),
-        ("three dogs, two of the dogs asleep", '"two of the dogs asleep" does not say of what'),
-        ("three large, shiny red balls", '"three large" does not say of what'),
+        ("three", '"three" does not say what to count'),
+        ("three 6 year old girls", '"three" does not say what to count'),
+        ("a dozen and two eggs", '"a dozen" does not say what to count'),
+        ("two people, one in a red hat", '"one" does not say what to count'),
+        ("two groups of three dogs", '"two groups of" does not say what to count'),
+        ("two cats: one black and one white", '"one black" does not say what to count'),
+        ("three red, two blue and one green balloon", '"three red" does not say what to count'),
+        ("three red and blue balloons", '"three red" does not say what to count'),
+        ("a red and a blue car", '"a red" does not say what to count'),
+        ("red: 3, orange: 2", '"red: 3" does not say what to count'),
+        (
+            "three dogs, two of the dogs asleep",
+            '"two of the dogs asleep" does not say what to count',
+        ),
+        ("three large, shiny red balls", '"three large" does not say what to count'),
     ],
 )
 def test_unreadable_is_one_sentence_that_helps(text, why):
@@ -84,7 +87,7 @@ def test_unreadable_is_one_sentence_that_helps(text, why):
         object_counts(text)
     message = str(error.value)
     assert f'"{text}"' in message and why in message and "\n" not in message
-    for example in message.split("write for example ")[1].split('"')[1::2]:
+    for example in message.split("Write for example ")[1].split('"')[1::2]:
         assert object_counts(example) == {"airplane": 6, "camel": 7}
 
 

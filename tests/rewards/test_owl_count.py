@@ -202,8 +202,8 @@ def test_check(owl, caplog):
     scorer.check(PROMPT)
     assert "first" not in caplog.text
     scorer.check("two dromedaries in pyjamas, three hippopotamus babies")
-    assert 'first 24 tokens of "a photo of a hippopotamus baby" only' in caplog.text
-    with pytest.raises(ValueError, match="cannot read counts"):
+    assert 'only the first 24 tokens of "a photo of a hippopotamus baby"' in caplog.text
+    with pytest.raises(ValueError, match="Cannot read counts"):
         scorer.check("dogs")
 
 

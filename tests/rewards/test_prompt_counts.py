@@ -88,5 +88,5 @@ def test_unreadable_is_one_sentence_that_helps(text, why):
         read(text)
     message = str(error.value)
     assert f'"{text}"' in message and why in message and "\n" not in message
-    example = message.split("write for example ")[1].split('"')[1]
+    example = message.split("Write for example ")[1].split('"')[1]
     assert read(example)

@@ -81,7 +81,7 @@ def test_models_in_the_layout_of_transformers_read_as_transformers_does(tmp_path
 @pytest.mark.parametrize("prompt", ["", "  ", "\u200b\ufeff\x07"[1:], "&nbsp;", "\x1b[31m"])
 def test_a_prompt_of_which_nothing_is_left_is_refused(prompt, tmp_path):
     scorer = load("hps_v2", save(open_clip_state(1024), tmp_path / "a.safetensors"))
-    with pytest.raises(ValueError, match="needs a prompt to compare the picture with: got none"):
+    with pytest.raises(ValueError, match="needs a prompt: got an empty prompt, expected text to"):
         scorer.check(prompt)
 
 

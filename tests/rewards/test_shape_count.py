@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
-from pack.demo.scenes import caption, draw_kinds, draw_pictures, held_out_prompts
+from pack.demo.scenes import caption, draw_images, draw_kinds, held_out_prompts
 from pack.demo.text import parse
 from pack.rewards.count.colour_shapes import label_shapes
 from pack.rewards.count.colours import COLOURS
@@ -49,7 +49,7 @@ def test_each_shape_of_each_colour_is_named(colour, kind, radius):
 def test_scenes_of_the_demo_are_counted_exactly():
     generator = torch.Generator().manual_seed(11)
     kinds = draw_kinds(60, generator, held_out=True)
-    pictures = draw_pictures(kinds, generator).permute(0, 2, 3, 1)
+    pictures = draw_images(kinds, generator).permute(0, 2, 3, 1)
     scores = ShapeCount().score(pictures, [caption(rows) for rows in kinds.tolist()])
     assert scores.min() > -0.01 and (scores == 0.0).float().mean() > 0.9
 
@@ -166,7 +166,7 @@ def test_prompts_are_read(text, asked):
     ],
 )
 def test_what_is_not_clear_is_refused_in_one_sentence(text, said):
-    with pytest.raises(ValueError, match=f"cannot read counts.*({said}).*`counts`") as error:
+    with pytest.raises(ValueError, match=f"Cannot read counts.*({said}).*`counts`") as error:
         ShapeCount().check(text)
     assert "\n" not in str(error.value)
 

@@ -190,7 +190,7 @@ def test_wrong_shapes():
     scorer = video()
     for shape, message in [
         ((8, 8, 3), r"\(8, 8, 3\).*wanted"),
-        ((1, 0, 8, 8, 3), "at least one frame wanted"),
+        ((1, 0, 8, 8, 3), r"got shape \(1, 0, 8, 8, 3\), expected at least one frame"),
         ((1, 2, 8, 8, 4), r"\(1, 8, 8, 4\).*wanted"),
     ]:
         with pytest.raises(ValueError, match=message):
@@ -200,10 +200,10 @@ def test_wrong_shapes():
 
 
 def test_what_it_cannot_score_frames_with():
-    with pytest.raises(ValueError, match="nothing to score frames with.*wanted.*frame_reward"):
+    with pytest.raises(ValueError, match="`frame_reward` is not connected: .*expected a reward"):
         REWARDS["video"]().load()
     for whole in (video(), Length(), CombinedScorer(MODES["minimum"](), {1: Red(), 2: Length()})):
-        with pytest.raises(ValueError, match="reads whole clips.*Combine Rewards"):
+        with pytest.raises(ValueError, match="for whole videos, expected .*Combine Rewards"):
             video(whole)
 
 

@@ -7,15 +7,16 @@ from typing import Any
 import torch
 from hypothesis import settings
 from hypothesis import strategies as st
-from pack.samplers.diffusions import Diffusion
-from pack.samplers.glass import Glass
 from pack.samplers.interpolants.linear import Linear
-from pack.samplers.kernels import ODE, Eta, EulerMaruyama
+from pack.samplers.kernels.eta import Eta
+from pack.samplers.kernels.euler_maruyama import EulerMaruyama
+from pack.samplers.kernels.glass import Glass
 from pack.samplers.leaders import SPARES
+from pack.samplers.ode import ODE
 from pack.samplers.purse import Prices
-from pack.samplers.replay import Replay
 from pack.samplers.resampling import RESAMPLERS
-from pack.samplers.run import Finish, Outcome, StopRules, run
+from pack.samplers.rules import Finish, Outcome, StopRules
+from pack.samplers.run import run
 from pack.samplers.search import SEARCHES
 from pack.samplers.search.code import CoDe
 from pack.samplers.search.rbf import RolloverBudgetForcing
@@ -35,8 +36,8 @@ NO_FINISH, NO_RULES = Finish(), StopRules()
 SCORED = ("born", "propose")  # kinds of the events before the finish whose particles are new
 NEVER = 9.0  # a reward beyond reach
 KERNELS = {
-    "euler_maruyama": EulerMaruyama(Linear(), Diffusion("square", 3.0)),
-    "eta": Eta(Linear(), Diffusion("sigma", 1.0)),
+    "euler_maruyama": EulerMaruyama(Linear(), "square", 3.0),
+    "eta": Eta(Linear(), "sigma", 1.0),
     "ode": ODE(Linear()),
     "glass": Glass(2),
     "long glass": Glass(3),
@@ -126,13 +127,11 @@ class Setup:
     @property
     def prices(self) -> Prices:
         inner = KERNELS[self.kernel].inner
-        slope = self.fixed["steering"].rows if "steering" in self.fixed else 0
-        return Prices(self.lead + 1, inner or 1, self.lookahead, slope)
+        gradient = self.fixed["steering"].rows if "steering" in self.fixed else 0
+        return Prices(self.lead + 1, inner or 1, self.lookahead, gradient)
 
     @property
     def minimum(self) -> int:
-        if isinstance(self.search, Replay):
-            return self.search.rows(self.steps, self.prices)
         return minimum(self.search, self.steps, self.prices)
 
     @property

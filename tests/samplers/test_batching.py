@@ -224,6 +224,17 @@ def test_a_measured_micro_batch_changes_no_bit(name, data, once):
     assert sum(device.sizes) * setup.cost == measured[2].purse.nfe
 
 
+@pytest.mark.parametrize("name", ["svdd", "best_of_n", "smc"])
+def test_a_search_itself_settles_its_micro_batch(name):
+    """On a device where more rows gain nothing, its calls become smaller and smaller, down to 1."""
+    device = Device(0.0, 1.0)
+    _, _, task = Setup(SEARCHES[name](), 6, extra=500).run(
+        denoiser=device.denoise, batch=device.batch()
+    )
+    assert task.batch.tried[:2] == [max(device.sizes), max(device.sizes) // 2]
+    assert task.batch.size == 1 and device.sizes[-1] == 1
+
+
 def test_the_clock_waits_for_the_device(monkeypatch):
     waits = []
     monkeypatch.setattr(torch.cuda, "synchronize", lambda: waits.append(1))

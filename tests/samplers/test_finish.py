@@ -9,7 +9,8 @@ import pytest
 import torch
 from pack.samplers.lookahead import AUTOMATIC
 from pack.samplers.purse import Purse
-from pack.samplers.run import Finish, Outcome, StopRules, run
+from pack.samplers.rules import Finish, Outcome, StopRules
+from pack.samplers.run import run
 from pack.samplers.search import SEARCHES
 from pack.samplers.search.best_of_n import BestOfN
 from pack.samplers.search.rbf import RolloverBudgetForcing
@@ -97,7 +98,7 @@ def test_a_blurred_prediction_is_never_returned_for_its_finish():
     least = setup.minimum
     task.purse = Purse(total=least + 2 + free)
     events, outcome = [], Outcome()
-    rules = StopRules(asked=lambda: False, target=-100.0)  # reached by the births
+    rules = StopRules(stop_requested=lambda: False, target=-100.0)  # reached by the births
     for event in run(setup.search, task, setup.finish, rules, outcome, task.book.root):
         events.append(event)
     assert outcome.stopped == "target"
@@ -113,7 +114,9 @@ def test_a_blurred_prediction_is_never_returned_for_its_finish():
 def test_after_a_stop_only_the_leaders_are_finished(stopped):
     """Field 3: who asked for the end does not wait for spares."""
     setup = Setup(RolloverBudgetForcing(8), 4, 50, finish=Finish(2, 1))
-    rules = StopRules(asked=lambda: True) if stopped == "interrupt" else StopRules(seconds=0.0)
+    rules = (
+        StopRules(stop_requested=lambda: True) if stopped == "interrupt" else StopRules(seconds=0.0)
+    )
     events, outcome, _ = run_spoilt(setup, rules=rules)
     assert outcome.stopped == stopped and len(finishes(events)) == 1
 
@@ -201,16 +204,19 @@ def test_what_a_model_costs_less_than_foreseen_is_spent(name, cost):
     assert outcome.stopped == "budget"
 
 
+SPEND_ALL = ("rbf", "best_of_n", "smc", "svdd", "code", "sop", "zero_order")
+
+
 @pytest.mark.parametrize("budget", [7, 8, 15, 16])
 @pytest.mark.parametrize("name", [n for n in SEARCHES if n != "threshold"])
 def test_one_step_spends_its_budget(name, budget):
     """Field 7: with one time there is nothing but births."""
     search = RolloverBudgetForcing(2) if name == "rbf" else SEARCHES[name]()
     setup = Setup(search, 1)
-    if budget < setup.minimum:
-        pytest.skip(f"{name} needs {setup.minimum}")
+    assert budget >= setup.minimum
     events, outcome, task = setup.run(budget=budget)
-    assert task.purse.nfe == budget and outcome.stopped == "budget"
+    together = 1 if name in SPEND_ALL else setup.minimum  # births of a method that needs so many
+    assert 0 <= budget - task.purse.nfe < together and outcome.stopped == "budget"
 
 
 def test_after_a_stop_the_best_that_no_finish_has_spoilt_is_finished():
@@ -231,7 +237,7 @@ def test_after_a_stop_the_best_that_no_finish_has_spoilt_is_finished():
 
     setup = Setup(RolloverBudgetForcing(4), 6, 60, finish=Finish(2, 1))
     task = setup.task(objective=scored_so, final_objective=finished_so)
-    rules = StopRules(asked=lambda: len(judged) > 6, maximum=5.0)
+    rules = StopRules(stop_requested=lambda: len(judged) > 6, maximum=5.0)
     events, outcome, _ = setup.run(task, rules)
     (spoilt, last), scores = finishes(events), scored(events)
     others = {i: r for i, r in scores.items() if i != int(spoilt.parents)}

@@ -7,7 +7,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from pack.samplers.batching import MicroBatch
-from pack.samplers.change_path import ChangePath
 from pack.samplers.guidance import (
     DPS,
     GAMMA,
@@ -21,7 +20,8 @@ from pack.samplers.guidance import (
 )
 from pack.samplers.interpolants.linear import Linear
 from pack.samplers.interpolants.vp import VP
-from pack.samplers.kernels import Eta, EulerMaruyama
+from pack.samplers.kernels.eta import Eta
+from pack.samplers.kernels.euler_maruyama import EulerMaruyama
 from pack.samplers.search import SEARCHES
 from pack.samplers.search.rounds import minimum
 from pack.samplers.search.smc import SMC
@@ -32,7 +32,7 @@ from . import test_smc_law as law
 from .setups import EACH, NO_FINISH, Setup, assert_same_run, pinned, setups
 from .world import MODES, WIDTH, Counter, denoise, new_task, task_of
 
-GUIDED = [name for name, search in SEARCHES.items() if search.guided]  # the rest take ODE steps
+GUIDED = [name for name, search in SEARCHES.items() if search.guided]
 LAM = 2.0  # the reward of these tests is -x0, at this temperature
 NORMAL = torch.distributions.Normal
 
@@ -86,17 +86,27 @@ def ends(kernel, times, n, gradients):
     return last.x0[0]
 
 
-def memoryless(t, path):
+class Memoryless:
     """The g of the noising process: what is drawn forgets the start, which need not be tilted."""
-    alpha, sigma = path.alpha(t), path.sigma(t)
-    return math.sqrt(2 * (sigma * path.d_sigma(t) - sigma**2 * path.d_alpha(t) / alpha))
+
+    def g(self, t):
+        path = self.interpolant
+        alpha, sigma = path.alpha(t), path.sigma(t)
+        return math.sqrt(2 * (sigma * path.d_sigma(t) - sigma**2 * path.d_alpha(t) / alpha))
 
 
-VP_PATH = VP()
+class MemorylessEulerMaruyama(Memoryless, EulerMaruyama):
+    pass
+
+
+class MemorylessEta(Memoryless, Eta):
+    pass
+
+
 KERNELS = {
-    "euler_maruyama": EulerMaruyama(Linear(), memoryless),
-    "eta": Eta(Linear(), memoryless),
-    "vp": ChangePath(EulerMaruyama(VP_PATH, memoryless), VP_PATH, Linear()),
+    "euler_maruyama": MemorylessEulerMaruyama(Linear()),
+    "eta": MemorylessEta(Linear()),
+    "vp": MemorylessEulerMaruyama(VP()).build(),
 }
 
 
@@ -118,7 +128,7 @@ def test_the_gradient_is_that_of_the_steps_own_path():
     """theory moves x by std^2 grad V in the path's latents: on the model's that is c_s/c_t more."""
     t, s, slope = 0.9, 0.6, torch.randn(2, 3, generator=torch.Generator().manual_seed(0))
     step = KERNELS["vp"](torch.zeros(2, 3), torch.zeros(2, 3), t, s)
-    c = [VP_PATH.sigma(at) / u for at, u in ((_vp_time(t), t), (_vp_time(s), s))]
+    c = [VP().sigma(at) / u for at, u in ((_vp_time(t), t), (_vp_time(s), s))]
     torch.testing.assert_close(torch.tensor(step.scales), torch.tensor(c))
     std = step.std * c[1]  # of the path's own step
     wanted = std**2 * (slope / c[0]) / c[1]  # there and back
@@ -127,7 +137,7 @@ def test_the_gradient_is_that_of_the_steps_own_path():
 
 
 def _vp_time(t):
-    return VP_PATH.t_from_snr((1.0 - t) / t)
+    return VP().t_from_snr((1.0 - t) / t)
 
 
 @pytest.mark.parametrize("kind", ["dps", "x0"])
@@ -189,6 +199,33 @@ def test_every_gradient_is_paid_for_once_a_parent(name, data):
     assert task.purse.nfe == counter.rows <= setup.total
     parents = {i for ids in proposed for i in ids}
     assert task.purse.counts["gradients"] == len(parents)
+
+
+@pytest.mark.parametrize("kind", ["dps", "x0"])
+@pytest.mark.parametrize("may_split", [True, False])
+def test_gradients_are_computed_one_at_a_time_where_rows_may_split(kind, may_split):
+    """A gradient needs many times the memory of a latent, so it does not follow the micro-batch."""
+    sizes, inner = [], torch_gradients()
+
+    class Spy:
+        def at_x0(self, x0):
+            sizes.append(len(x0))
+            return inner.at_x0(x0)
+
+        def through_network(self, x, t, cotangent):
+            sizes.append(len(x))
+            return inner.through_network(x, t, cotangent)
+
+    setup = Setup(SMC(), steps=4, extra=60, micro_batch=10**6)
+    steering = Steering(GUIDANCES[kind](0.2), Spy())
+    batch = MicroBatch(10**6, may_split=may_split)
+    events, _, task = setup.run(steering=steering, batch=batch)
+    particles = len(events[0].particles)
+    assert particles > 4 and task.purse.counts["gradients"] > particles
+    if may_split:
+        assert set(sizes) == {1}
+    else:  # the rows of a call belong together; one that survived twice has one gradient
+        assert max(sizes) == particles and sum(sizes) >= task.purse.counts["gradients"]
 
 
 def _spy(task):
@@ -297,13 +334,13 @@ def test_a_search_goes_on_past_a_gradient_that_is_not_finite(name):
 def test_smc_wants_noise_where_guidance_moves():
     setup = Setup(SMC(), kernel="ode", extra=10)
     steering = Steering(AtX0(1.0, "tempered"), torch_gradients())
-    with pytest.raises(ValueError, match="draws no noise was given, wanted noise"):
+    with pytest.raises(ValueError, match="draws no noise, expected noise"):
         setup.run(steering=steering)
 
 
 @pytest.mark.parametrize("cls", [DPS, AtX0])
 def test_settings_are_refused_in_a_sentence(cls):
-    with pytest.raises(ValueError, match="strength -1.0 given, wanted a number of at least 0"):
+    with pytest.raises(ValueError, match="got -1.0, expected a finite number of at least 0"):
         cls(-1.0)
-    with pytest.raises(ValueError, match="schedule 'steep' given, wanted one of relative, theory"):
+    with pytest.raises(ValueError, match="got 'steep', expected one of relative, theory"):
         cls(1.0, "steep")

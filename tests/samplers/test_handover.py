@@ -3,7 +3,8 @@
 import pytest
 import torch
 from pack.samplers.lookahead import AUTOMATIC
-from pack.samplers.run import Finish, Outcome, StopRules, run
+from pack.samplers.rules import Finish, Outcome, StopRules
+from pack.samplers.run import run
 from pack.samplers.search.best_of_n import BestOfN
 from pack.samplers.search.svdd import SVDD
 from pack.samplers.types import Particles

@@ -7,8 +7,8 @@ import torch
 from pack.samplers.batching import MicroBatch
 from pack.samplers.interpolants.linear import Linear
 from pack.samplers.interpolants.vp import VP
-from pack.samplers.kernels import ODE
 from pack.samplers.noise import AddressedNoise
+from pack.samplers.ode import ODE
 from pack.samplers.search.best_of_n import BestOfN
 from pack.samplers.types import Particles
 
@@ -27,6 +27,65 @@ def test_noise_has_an_address():
     assert torch.equal(pair, torch.cat([alone[i % 2]([i // 2]) for i in range(6)]))
     cells = [AddressedNoise(s, (8,), image=b)([i]) for s in (0, 1) for b in (0, 1) for i in (0, 1)]
     assert len({tuple(cell.flatten().tolist()) for cell in cells}) == 8
+
+
+def bits(row):
+    """Of each number the bits of float32, or of float64, as an integer."""
+    whole = {torch.float32: (torch.int32, 32), torch.float64: (torch.int64, 64)}
+    kind, width = whole[row.dtype]
+    return [number % (1 << width) for number in row.flatten().view(kind).tolist()]
+
+
+# (seed, image, images, id, shape) -> bits. Every version of torch has to draw these on a CPU.
+SHORT = {
+    (0, 0, 1, 0, (3,)): [0x3F25D5E9, 0x3F189F00, 0x3F867258],
+    (0, 0, 1, 1, (3,)): [0x3ED59488, 0xBF8D6424, 0xBF2F9A59],
+    (0, 1, 1, 0, (3,)): [0x3E1ADB24, 0x3EDDF5B3, 0x3E0186B4],
+    (1, 0, 1, 0, (3,)): [0xBD66F0AA, 0x3E67F691, 0x3FCB0310],
+    (123456789, 2, 1, 1000, (2, 2)): [0x3F65B8DE, 0xBDB39F3A, 0xBF6F3CA0, 0xC01D18A8],
+    (2**64 - 1, 0, 1, 7, (3,)): [0x3F039BB8, 0x3F4D5530, 0x3EEFD3AD],
+    (42, 3, 2, 9, (3,)): [0xBE528FBF, 0x3FB9420D, 0x3D472C64],
+}
+# Of rows of 16 numbers and more: the first two, the eighth and the last; the sum of all bits.
+LONG = {
+    (42, 0, 1, 5, (16,)): ([0x3FD0C659, 0xBF2D9BA6, 0x3F38EC3D, 0xBE4384C4], 0xEFB088AD),
+    (42, 1, 1, 5, (17,)): ([0x400D5898, 0xBF1B2410, 0xBE9DE62C, 0xBF7CC1E6], 0xAF5F0536),
+    (2**63, 0, 1, 31, (4, 8, 8)): ([0x3FC61DCC, 0xBEE3ED54, 0x3F4E76E6, 0xBF875380], 0x08538412),
+}
+UNIFORMS = {
+    (0, 0, 0): [0x3FBE4F6F80561D00, 0x3FD48FB168DF7F0A, 0x3FEC98FBD7907E83],
+    (42, 1, 1000): [0x3FE2F987461BCD5B, 0x3FB99F46E1368750],
+}
+
+
+def golden_row(address):
+    seed, image, images, number, shape = address
+    return AddressedNoise(seed, shape, image=image, images=images)([number])[0]
+
+
+@pytest.mark.parametrize("address", SHORT, ids=str)
+def test_an_address_is_the_same_bits_for_ever(address):
+    row = golden_row(address)
+    assert row.shape == address[-1] and bits(row) == SHORT[address]
+
+
+@pytest.mark.parametrize("address", LONG, ids=str)
+def test_long_rows_are_the_same_bits_on_processors_with_avx2(address):
+    """Others compute their logarithms and cosines differently, in the last bits."""
+    row, (chosen, total) = golden_row(address), LONG[address]
+    assert row.shape == address[-1]
+    if torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512"):
+        assert [bits(row)[i] for i in (0, 1, 7, -1)] == chosen
+        assert sum(bits(row)) % (1 << 32) == total
+    pinned = torch.tensor(chosen, dtype=torch.int64).to(torch.int32).view(torch.float32)
+    torch.testing.assert_close(row.flatten()[[0, 1, 7, -1]], pinned, atol=1e-5, rtol=0.0)
+
+
+@pytest.mark.parametrize("address", UNIFORMS, ids=str)
+def test_uniforms_of_an_address_are_the_same_bits_for_ever(address):
+    seed, image, number = address
+    uniforms = AddressedNoise(seed, (1,), image=image).uniform(number, len(UNIFORMS[address]))
+    assert bits(uniforms) == UNIFORMS[address]
 
 
 def test_noise_is_standard_normal():

@@ -3,11 +3,12 @@ import math
 import pytest
 import torch
 from pack.samplers.change_path import ChangePath, change_time
-from pack.samplers.diffusions import SHAPES, Diffusion
+from pack.samplers.diffusions import SHAPES
 from pack.samplers.interpolants import INTERPOLANTS
 from pack.samplers.interpolants.linear import Linear
 from pack.samplers.interpolants.vp import VP
-from pack.samplers.kernels import ODE, EulerMaruyama
+from pack.samplers.kernels.euler_maruyama import EulerMaruyama
+from pack.samplers.ode import ODE
 from pack.samplers.schedules import SPACINGS, model_times
 
 PATHS = [cls() for cls in INTERPOLANTS.values()]
@@ -31,7 +32,8 @@ RHO = [0.212, 0.366, 0.463, 0.528, 0.566, 0.579, 0.564, 0.524, 0.473]
 
 
 def test_golden_table():
-    path, linear, g = VP(), Linear(), Diffusion("square", 3.0)
+    path, linear = VP(), Linear()
+    euler_maruyama = EulerMaruyama(path, "square", 3.0)
     rows = [[float(v) for v in line.split()] for line in GOLDEN.split("\n") if line]
     times = model_times(10, "exp", path)
     clock = [change_time(linear, path, t) for t in times]
@@ -43,9 +45,10 @@ def test_golden_table():
         assert got == pytest.approx(row[:6], abs=5.1e-5)
         assert scale == pytest.approx(path.alpha(s) + path.sigma(s), rel=1e-12)
         if len(row) > 6:
-            std = g(s, path) * math.sqrt(s - clock[k + 1])
-            assert [g(s, path), std] == pytest.approx(row[6:], abs=5.1e-4)
-    kernel = ChangePath(EulerMaruyama(path, g), path, linear)
+            g = euler_maruyama.g(s)
+            std = g * math.sqrt(s - clock[k + 1])
+            assert [g, std] == pytest.approx(row[6:], abs=5.1e-4)
+    kernel = ChangePath(euler_maruyama, path, linear)
     zero = torch.zeros(1, 1, dtype=torch.float64)
     for k, rho in enumerate(RHO):
         step = kernel(zero, zero, times[k], times[k + 1])
@@ -127,10 +130,17 @@ def test_shapes():
     assert SHAPES["tan"](1.0, path) == pytest.approx(math.tan(0.475 * math.pi))
 
 
-@pytest.mark.parametrize("bad", [("wave", 1.0), ("square", -1.0), ("square", math.nan)])
-def test_bad_diffusion_is_refused(bad):
-    with pytest.raises(ValueError, match="given, wanted"):
-        Diffusion(*bad)
+BAD = {
+    ("wave", 1.0): "got 'wave', expected one of square, sigma",
+    ("square", -1.0): "got -1.0, expected a finite number of at least 0",
+    ("square", math.nan): "got nan, expected a finite number of at least 0",
+}
+
+
+@pytest.mark.parametrize("diffusion", BAD)
+def test_bad_diffusion_is_refused(diffusion):
+    with pytest.raises(ValueError, match=BAD[diffusion]):
+        EulerMaruyama(VP(), *diffusion)
 
 
 @pytest.mark.parametrize("spacing", SPACINGS)
@@ -145,5 +155,5 @@ def test_partial_denoise_takes_the_last_times():
     whole = model_times(20, "exp", VP())
     assert model_times(10, "exp", VP(), denoise=0.5) == whole[10:]
     for steps, denoise in ((0, 1.0), (5, 0.0), (5, 1.5)):
-        with pytest.raises(ValueError, match="wanted"):
+        with pytest.raises(ValueError, match=f"got ({steps}|{denoise}), expected"):
             model_times(steps, "exp", VP(), denoise)

@@ -6,12 +6,14 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from pack.samplers.lineage import Origin, entries
 from pack.samplers.noise import AddressedNoise
 from pack.samplers.regions import Regions, axes, patched
-from pack.samplers.replay import Origin, Replay, entries
-from pack.samplers.run import Finish
+from pack.samplers.replay import Replay
+from pack.samplers.rules import Finish
 from pack.samplers.search.best_of_n import WAVE, BestOfN
 from pack.samplers.search.regional import Regional
+from pack.samplers.search.rounds import minimum
 from pack.samplers.search.zero_order import ZeroOrder
 
 from .setups import SCORED, Setup, arithmetic, assert_same_run, pinned, setups
@@ -134,7 +136,7 @@ def test_a_winner_of_many_moves_comes_again(shape, objective):
     _, other, repeated = again.run()
     for name in ("x", "x0", "clean", "reward", "ids"):
         assert torch.equal(getattr(best, name), getattr(other.top[0], name)), name
-    assert repeated.purse.nfe == replay.rows(3, again.prices) + replay.nodes < setup.total / 4
+    assert repeated.purse.nfe == minimum(replay, 3, again.prices) + replay.nodes < setup.total / 4
     told = entries(repeated.book.lineage(int(other.top[0].ids)))
     assert [o | {"parent": 0} for o in told] == [o | {"parent": 0} for o in lineage]
     assert repeated.book.root(int(best.ids)) == task.book.root(int(best.ids)) < 20

@@ -4,9 +4,11 @@ import math
 
 import pytest
 import torch
-from pack.samplers.replay import Replay, entries
-from pack.samplers.run import Finish
+from pack.samplers.lineage import entries
+from pack.samplers.replay import Replay
+from pack.samplers.rules import Finish
 from pack.samplers.search.regional_paths import RegionalPaths
+from pack.samplers.search.rounds import minimum
 
 from .setups import Setup, assert_same_run
 from .test_regional import CLIP, PICTURE, Blamer, of_shape
@@ -42,7 +44,7 @@ def test_outside_its_box_a_copy_keeps_to_its_own_path(shape, monkeypatch):
         copy, own = latents[origin.id], latents[ancestor]
         assert torch.equal(copy[~inside], own[~inside])
         end = latents[origin.parent]
-        whole = task.flow.renoised(end[None], task.times[4], task.times[2], [origin.id])[0]
+        whole = task.flow.renoise(end[None], task.times[4], task.times[2], [origin.id])[0]
         assert torch.equal(copy[inside], whole[inside]) and (copy[inside] != own[inside]).any()
         checked += 1
     assert checked > 10
@@ -83,7 +85,7 @@ def test_a_winner_of_many_moves_comes_again(shape, forward):
     _, other, repeated = again.run()
     for name in ("x", "x0", "clean", "reward", "ids"):
         assert torch.equal(getattr(best, name), getattr(other.top[0], name)), name
-    assert repeated.purse.nfe == replay.rows(4, again.prices) + replay.nodes
+    assert repeated.purse.nfe == minimum(replay, 4, again.prices) + replay.nodes
     assert entries(repeated.book.lineage(int(other.top[0].ids))) == lineage
 
 

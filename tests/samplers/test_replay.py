@@ -4,11 +4,13 @@ import pytest
 import torch
 from hypothesis import given
 from pack.samplers.batching import MicroBatch, OneAtATime
+from pack.samplers.lineage import Origin, entries
 from pack.samplers.purse import Prices
-from pack.samplers.replay import Origin, Padded, Replay, entries
-from pack.samplers.run import Finish
+from pack.samplers.replay import Padded, Replay
+from pack.samplers.rules import Finish
 from pack.samplers.search import SEARCHES
 from pack.samplers.search.best_of_n import BestOfN
+from pack.samplers.search.rounds import minimum
 
 from .setups import Setup, pinned, setups
 
@@ -38,7 +40,7 @@ def test_the_winner_comes_again(name):
         for name in ("x", "x0", "clean", "reward", "paths", "steps"):
             assert torch.equal(getattr(one, name), getattr(other, name)), name
         assert again.stopped == "done"
-        rows = replay.rows(setup.steps, setup.prices) + replay.nodes
+        rows = minimum(replay, setup.steps, setup.prices) + replay.nodes
         assert repeated.purse.nfe == rows * setup.cost
         assert sum(event.kind in ("born", "propose") for event in events) == 1
         if setup.finish.rows():
@@ -104,9 +106,15 @@ def test_entries_name_what_is_not_default():
 @pytest.mark.parametrize(
     ("lineage", "said"),
     [
-        ([{"id": 1, "kind": "born", "colour": 2}], "not one was given .*colour"),
-        ([{"id": 1, "kind": "propose"}], "without a birth"),
-        ([], "without a birth"),
+        (
+            [{"id": 1, "kind": "born", "colour": 2}],
+            r"lineage\[0\] is not usable: got an entry .colour., expected id, kind",
+        ),
+        (
+            [{"id": 1, "kind": "propose"}],
+            "no birth: got 1 entries, expected the lineage of a report",
+        ),
+        ([], "no birth: got no entries, expected the lineage of a report"),
     ],
 )
 def test_what_is_no_lineage_is_refused(lineage, said):
@@ -116,4 +124,4 @@ def test_what_is_no_lineage_is_refused(lineage, said):
 
 def test_its_price_is_that_of_the_calls():
     way = (Origin(0, "born", rows=4, row=1), Origin(5, "propose", 1, 0, rows=2))
-    assert Replay(way).rows(3, Prices(birth=2, child=3, score=1)) == 4 * 2 + 2 * 3 + 2
+    assert minimum(Replay(way), 3, Prices(birth=2, child=3, score=1)) == 4 * 2 + 2 * 3 + 2

@@ -7,15 +7,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from pack.samplers.guidance import DPS, TorchGradients
-from pack.samplers.judging import judged
+from pack.samplers.judging import judge
 from pack.samplers.purse import BudgetExceeded
-from pack.samplers.run import Outcome, run
+from pack.samplers.rules import Outcome
+from pack.samplers.run import run
 from pack.samplers.search import SEARCHES
 from pack.samplers.search.rbf import RolloverBudgetForcing
 from pack.samplers.search.threshold import VerifierThreshold
 from pack.samplers.steering import Steering
 
-from ..host.apple import Apple
+from ..host.helpers.apple import Apple
 from .setups import EACH, NEVER, NO_FINISH, NO_RULES, SCORED, Setup, check_finishes, pinned, setups
 from .world import Counter, denoise
 
@@ -136,13 +137,13 @@ def test_if_all_fails_it_still_ends(name, data, cause):
 
 
 def test_the_wrong_number_of_scores_is_refused():
-    with pytest.raises(ValueError, match=r"objective returned shape \(3, 1\), wanted \(3,\)"):
+    with pytest.raises(ValueError, match=r"wrong shape: got \(3, 1\), expected \(3,\)"):
         Setup(EACH["rbf"]).task(objective=lambda x0: x0[:, :1]).born(3)
 
 
 def test_scores_of_a_gpu_that_has_no_float64():
     clean = torch.tensor([[1.0, 2.0], [3.0, torch.nan]]).as_subclass(Apple)
-    reward = judged(lambda x0: x0.mean(1), clean, [0, 1], failed := {})
+    reward = judge(lambda x0: x0.mean(1), clean, [0, 1], failed := {})
     assert reward.tolist() == [1.5, -INF] and failed == {1: "network"}
     assert reward.dtype == torch.float64
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pack.samplers.purse import Prices
-from pack.samplers.run import Outcome, StopRules, run
+from pack.samplers.rules import Outcome, StopRules
+from pack.samplers.run import run
 from pack.samplers.search.best_of_n import BestOfN
 from pack.samplers.search.code import CoDe
 from pack.samplers.search.rbf import RolloverBudgetForcing

@@ -1,12 +1,15 @@
 """What every search owes its user: an honest ledger, a result that is its seed's."""
 
 import math
+import re
+from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from pack.samplers.purse import BudgetExceeded, Purse
+from pack.samplers.replay import Replay
 from pack.samplers.run import check_budget
 from pack.samplers.search import SEARCHES
 from pack.samplers.search.best_of_n import BestOfN
@@ -28,7 +31,7 @@ each_method = pytest.mark.parametrize("name", SEARCHES)
 
 def walk(price, steps):
     """Rows of a whole trajectory over `steps` times, scored at its end."""
-    return price.birth + (steps - 1) * (price.child + price.slope) + price.score
+    return price.birth + (steps - 1) * (price.child + price.gradient) + price.score
 
 
 def cheapest(setup):
@@ -114,7 +117,10 @@ def test_the_minimum_reaches_the_last_step_and_one_less_is_refused(name, data):
     setup = data.draw(setups(name, extra=0, micro_batch=0))
     ask = setup.minimum, setup.steps, setup.finish
     check_budget(*ask, setup.least, setup.cost, setup.prices)
-    said = f"budget of {setup.least - 1} NFE given, wanted at least {setup.least}: {setup.minimum} "
+    said = (
+        rf"budget is too small: got {setup.least - 1} NFE, expected at least {setup.least}\. "
+        rf"Searching {setup.steps} steps.* takes {setup.minimum} evaluations\."
+    )
     with pytest.raises(ValueError, match=said) as refused:
         check_budget(*ask, setup.least - 1, setup.cost, setup.prices)
     assert ("(CFG)" in str(refused.value)) == (setup.cost > 1)
@@ -153,7 +159,10 @@ def test_overspending_raises_before_the_network_is_asked(act):
         "renoise": lambda: task.renoise(three[[0, 1]], 0),
         "finish": lambda: task.finish(three[0], 2),
     }[act]
-    with pytest.raises(BudgetExceeded, match="budget of 9 NFE exhausted: [68] spent, [24] asked"):
+    with pytest.raises(
+        BudgetExceeded,
+        match=r"budget of 9 NFE is exhausted: got a request for [24], .* \([68] spent",
+    ):
         ask()
     assert task.purse.nfe == 2 * counter.rows <= 9
     assert counter.rows == before or act == "finish"  # which is paid from its reserve, row by row
@@ -210,6 +219,17 @@ def test_no_two_particles_start_alike(name, data):
     assert len(births) == len(set(births)) > 0
 
 
+@pytest.mark.parametrize("page", ["FlowSearchParticles.md", "FlowSearchParticles/zh.md"])
+def test_the_help_has_a_row_for_every_method(page):
+    """In English it begins with the method's description, which is one sentence."""
+    text = (Path(__file__).resolve().parents[2] / "web" / "docs" / page).read_text("utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", text, re.MULTILINE))
+    assert list(rows) == list(SEARCHES)
+    for name, search in SEARCHES.items():
+        assert search.description.endswith(".") and len(search.description.split()) <= 20
+        assert rows[name].startswith(search.description) or page.endswith("zh.md"), name
+
+
 def test_a_ledger_without_end_is_never_spent():
     purse = Purse()
     purse.charge(10**9, 1)
@@ -220,30 +240,40 @@ def test_a_ledger_without_end_is_never_spent():
 @pytest.mark.parametrize(
     "method, settings, said",
     [
-        (SMC, {"temperature": 0.0}, "temperature 0.0 given"),
-        (SMC, {"temperature": math.inf}, "temperature inf given"),
-        (SMC, {"ess_threshold": 1.1}, "ess_threshold 1.1 given"),
-        (SMC, {"tempering": "steep"}, "tempering 'steep' given, wanted one of none, linear"),
-        (SMC, {"resampling": "lots"}, "resampling 'lots' given, wanted one of multinomial, "),
-        (SVDD, {"paths": 0}, "paths 0 and alpha 0.0 given"),
-        (SVDD, {"alpha": -1.0}, "paths 1 and alpha -1.0 given"),
-        (SVDD, {"alpha": math.nan}, "paths 1 and alpha nan given"),
-        (CoDe, {"block": 0}, "block 0 and paths 1 given"),
-        (CoDe, {"paths": 0}, "block 2 and paths 0 given"),
-        (SearchOverPaths, {"paths": 0}, "paths 0, forward 4 and backward 6 given"),
-        (SearchOverPaths, {"forward": 0}, "paths 1, forward 0 and backward 6 given"),
-        (SearchOverPaths, {"forward": 6}, "forward 6 and backward 6 given"),
-        (VerifierThreshold, {"threshold": math.nan}, "threshold nan given"),
-        (ZeroOrder, {"neighbours": 0}, "neighbours 0 and radius 0.5 given"),
-        (ZeroOrder, {"radius": 0.0}, "neighbours 4 and radius 0.0 given"),
-        (Regional, {"starts": -1}, "starts is too low: got -1, expected at least 0"),
-        (Regional, {"at_once": 0}, "at_once is too low: got 0, expected at least 1"),
+        (SMC, {"temperature": 0.0}, "out of range: got 0.0, expected a finite number"),
+        (SMC, {"temperature": math.inf}, "out of range: got inf, expected a finite number"),
+        (SMC, {"ess_threshold": 1.1}, "ess_threshold is out of range: got 1.1, expected 0 to 1"),
+        (SMC, {"tempering": "steep"}, "tempering .* got 'steep', expected one of none, linear"),
+        (SMC, {"resampling": "lots"}, "resampling .* got 'lots', expected one of multinomial, "),
+        (SVDD, {"paths": 0}, "paths is too small: got 0, expected at least 1"),
+        (SVDD, {"alpha": -1.0}, "alpha is too small: got -1.0, expected at least 0.0"),
+        (SVDD, {"alpha": math.nan}, "alpha is too small: got nan, expected at least 0.0"),
+        (SVDD, {"alpha": math.inf}, "alpha is not finite: got inf, expected a finite"),
+        (CoDe, {"block": 0}, "block is too small: got 0, expected at least 1"),
+        (CoDe, {"paths": 0}, "paths is too small: got 0, expected at least 1"),
+        (SearchOverPaths, {"paths": 0}, "paths is too small: got 0, expected at least 1"),
+        (SearchOverPaths, {"forward": 0}, "forward is too small: got 0, expected at least 1"),
+        (SearchOverPaths, {"forward": 6}, "backward .* got 6, expected more than forward .6"),
+        (VerifierThreshold, {"threshold": math.nan}, "threshold .* got nan, expected a finite"),
+        (ZeroOrder, {"neighbours": 0}, "neighbours is too small: got 0, expected at least 1"),
+        (ZeroOrder, {"radius": 0.0}, "radius .* got 0.0, expected above 0 and at most 1"),
+        (ZeroOrder, {"radius": 1.01}, "radius .* got 1.01, expected above 0 and at most 1"),
+        (Regional, {"starts": -1}, "starts is too small: got -1, expected at least 0"),
+        (Regional, {"at_once": 0}, "at_once is too small: got 0, expected at least 1"),
+        (Regional, {"patience": -1}, "patience is too small: got -1, expected at least 0"),
         (Regional, {"smallest": 0.9}, "got smallest 0.9 and largest 0.75, expected 0 < smallest"),
         (Regional, {"largest": 1.1}, "got smallest 0.25 and largest 1.1"),
-        (RegionalPaths, {"forward": 0}, "forward is too low: got 0, expected at least 1"),
-        (ZeroOrder, {"radius": 1.01}, "neighbours 4 and radius 1.01 given"),
+        (RegionalPaths, {"forward": 0}, "forward is too small: got 0, expected at least 1"),
     ],
 )
 def test_settings_out_of_range_are_named(method, settings, said):
     with pytest.raises(ValueError, match=said):
         method(**settings)
+
+
+def test_what_methods_say_of_themselves():
+    """What nodes and tests ask a search, in place of its class."""
+    methods = [*SEARCHES.values(), Replay]
+    assert [m for m in methods if not m.guided] == [SearchOverPaths]
+    assert [m for m in methods if m.needs_noise] == [SMC]
+    assert [m for m in methods if m.is_replay] == [Replay]

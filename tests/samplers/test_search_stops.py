@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pack.samplers import purse
-from pack.samplers.run import Finish, Outcome, StopRules, at_maximum, run
+from pack.samplers.rules import Finish, Outcome, StopRules, at_maximum
+from pack.samplers.run import run
 from pack.samplers.search import SEARCHES
 
 from .setups import (
@@ -99,7 +100,7 @@ def test_asked_to_stop_it_stops_after_one_more_call_and_finishes(name, data, whe
         return len(calls) >= when
 
     task = setup.task(on_call=lambda: calls.append(task.purse.nfe))
-    events, outcome, _ = setup.run(task, StopRules(asked=asked))
+    events, outcome, _ = setup.run(task, StopRules(stop_requested=asked))
     searched = [event for event in events if event.kind != "finish"]
     finished = [event.particles for event in events if event.kind == "finish"]
     whole, _, _ = setup.run()
@@ -176,7 +177,7 @@ def test_the_finish_is_foreseen_at_the_pace_of_network_and_pictures():
         real, purse.time = purse.time, SimpleNamespace(perf_counter=lambda c=clock: c[0])
         try:
             search = SEARCHES["threshold"](9.0)
-            outcome, rules = Outcome(), StopRules(seconds=seconds, beside=lambda s=beside: s)
+            outcome, rules = Outcome(), StopRules(seconds=seconds, extra_seconds=lambda s=beside: s)
             events = list(run(search, task, setup.finish, rules, outcome))
         finally:
             purse.time = real
@@ -205,7 +206,7 @@ def test_a_target_ends_the_search_where_it_is_reached(name, data, target):
         (StopRules(target=-9.0), "target"),
         (StopRules(target=99.0, seconds=1e9), "budget"),
         (StopRules(seconds=0.0), "time"),
-        (StopRules(asked=lambda: True), "interrupt"),
+        (StopRules(stop_requested=lambda: True), "interrupt"),
         (StopRules(-9.0, 0.0, lambda: True), "interrupt"),
         (StopRules(-9.0, 0.0), "target"),
     ],

@@ -9,7 +9,7 @@ import math
 import pytest
 import torch
 from pack.samplers.batching import MicroBatch
-from pack.samplers.glass import Glass
+from pack.samplers.kernels.glass import Glass
 from pack.samplers.purse import Purse
 from pack.samplers.resampling import RESAMPLERS
 from pack.samplers.search.smc import SMC, TEMPERINGS

@@ -5,13 +5,13 @@ from itertools import pairwise, product
 
 import pytest
 import torch
-from pack.samplers.change_path import ChangePath, change_time
-from pack.samplers.diffusions import SHAPES, Diffusion
+from pack.samplers.change_path import change_time
+from pack.samplers.diffusions import SHAPES
 from pack.samplers.interpolants import INTERPOLANTS
 from pack.samplers.interpolants.linear import Linear
 from pack.samplers.kernels import KERNELS
 from pack.samplers.schedules import SPACINGS, model_times
-from pack.samplers.stability import GRID, LIMITS, excess, largest_norm, noise_levels
+from pack.samplers.stability import GRID, LIMITS, excess, noise_levels
 
 from .world import MODES, WIDTH, denoise, marginal_sample
 
@@ -21,12 +21,11 @@ DATA = sum(w * (m - MEAN) ** 2 for m, w in MODES) + WIDTH**2  # variance of the 
 
 
 def kernel(path, shape, norm, kind="euler_maruyama"):
-    path = INTERPOLANTS[path]()
-    return ChangePath(KERNELS[kind](path, Diffusion(shape, norm)), path, LINEAR)
+    return KERNELS[kind](INTERPOLANTS[path](), shape, norm).build()
 
 
 def largest(path, shape, norm, times, kind="euler_maruyama"):
-    return largest_norm(lambda norm: kernel(path, shape, norm, kind), norm, times)
+    return KERNELS[kind](INTERPOLANTS[path](), shape, norm).largest_norm(times)
 
 
 def basic(steps, shift=1.0, denoise=1.0):
@@ -122,8 +121,8 @@ def unstable(path, shape, norm, times):
     """Whether some step has |1 - h g^2/(2 sigma^2)| > 1, in the words of the issue."""
     path = INTERPOLANTS[path]()
     clock = [change_time(LINEAR, path, t) for t in times]
-    g = Diffusion(shape, norm)
-    return any((s - r) * g(s, path) ** 2 > 4.0 * path.sigma(s) ** 2 for s, r in pairwise(clock))
+    g = KERNELS["euler_maruyama"](path, shape, norm).g
+    return any((s - r) * g(s) ** 2 > 4.0 * path.sigma(s) ** 2 for s, r in pairwise(clock))
 
 
 @pytest.mark.parametrize("name", SCHEDULES)

@@ -1,4 +1,4 @@
-/** The entry of the browser part, between stand-ins for ComfyUI's page and the server. */
+/** The extension, with stand-ins for ComfyUI's page and for the server. */
 
 import assert from "node:assert/strict";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -11,14 +11,14 @@ const WEB = fileURLToPath(new URL("../../web/", import.meta.url));
 const GOLDEN = JSON.parse(readFileSync(new URL("golden_events.json", import.meta.url), "utf-8"));
 const MESSAGES = GOLDEN.rbf.messages.map((message) => ({ ...message.data, node_id: "9" }));
 
-/** A search node as the front-end makes it, with the panel that it was given. */
+/** A search node as the front-end makes it; `panel` is the element that the extension adds. */
 function searchNode(id) {
   const node = { id, comfyClass: "FlowSearchRBF", size: [300, 100], panel: null };
   const addDOMWidget = (name, type, panel) => (node.panel = panel) && {};
   return Object.assign(node, { addDOMWidget, computeSize: () => [300, 100], setSize() {} });
 }
 
-/** The entry loaded into a page; `answers` are the server's, by route. */
+/** The extension loaded into a page. `answers` are the server's answers by route. */
 async function page(t, answers = {}) {
   const home = mkdtempSync(join(tmpdir(), "flow_search_"));
   t.after(() => rmSync(home, { recursive: true }));
@@ -29,7 +29,7 @@ async function page(t, answers = {}) {
     const text = `export const ${name} = globalThis.comfy.${name};`;
     writeFileSync(join(home, "scripts", `${name}.js`), text);
   }
-  const host = { captured: 0, askedAgain: false, extension: null };
+  const host = { captured: 0, stopFailed: false, extension: null };
   const changeTracker = { checkState: () => (host.captured += 1) };
   host.app = {
     extensionManager: { workflow: { activeWorkflow: { changeTracker } } },
@@ -38,8 +38,8 @@ async function page(t, answers = {}) {
   const fetchApi = async (route) => ({ ok: route in answers, json: async () => answers[route] });
   host.api = Object.assign(new EventTarget(), { clientId: "me", apiURL: String, fetchApi });
   host.open = (id, ...ids) => {
-    const nodes = new Map(ids.map((own) => [own, searchNode(own)]));
-    host.app.rootGraph = { id, getNodeById: (own) => nodes.get(own) };
+    const nodes = new Map(ids.map((node) => [node, searchNode(node)]));
+    host.app.rootGraph = { id, getNodeById: (node) => nodes.get(node) };
     nodes.forEach((node) => host.extension.nodeCreated(node));
     host.extension.afterConfigureGraph();
     return [...nodes.values()].map((node) => node.panel);
@@ -48,7 +48,7 @@ async function page(t, answers = {}) {
     host.api.dispatchEvent(Object.assign(new Event(type), { detail }));
   host.settled = () => new Promise((then) => setTimeout(then, 20));
   const createElement = () =>
-    Object.assign(new EventTarget(), { model: null, askAgain: () => (host.askedAgain = true) });
+    Object.assign(new EventTarget(), { model: null, stopFailed: () => (host.stopFailed = true) });
   const elements = { get: () => true };
   Object.assign(globalThis, { comfy: host, document: { createElement }, customElements: elements });
   await import(pathToFileURL(join(home, "extensions", "pack", "flow_search.js")));
@@ -56,7 +56,7 @@ async function page(t, answers = {}) {
   return host;
 }
 
-test("what ended in another tab is shown with its graph, and captured not before", async (t) => {
+test("a search that ended in another tab is shown, but not captured, when its graph opens", async (t) => {
   const host = await page(t);
   const [other] = host.open("workflow-2", 9);
   for (const message of MESSAGES) host.say("flow_search.event", message);
@@ -71,7 +71,7 @@ test("what ended in another tab is shown with its graph, and captured not before
 const OUTPUT = { flow_search_report: [JSON.stringify(GOLDEN.rbf.report)] };
 const queued = (prompt, workflow) => [0, prompt, {}, { extra_pnginfo: { workflow } }, []];
 
-test("a report sent again is shown in its prompt's workflow alone", async (t) => {
+test("a report that is sent again is shown only in the workflow of its prompt", async (t) => {
   const answers = { "/queue": { queue_running: [queued("prompt-2", { id: "workflow-1" })] } };
   const host = await page(t, answers);
   const [other] = host.open("workflow-2", 9);
@@ -83,12 +83,12 @@ test("a report sent again is shown in its prompt's workflow alone", async (t) =>
   assert.equal(panel.model.searches[0].stopped, "budget");
 });
 
-test("of a prompt that names no workflow it is shown in the graph open at its start", async (t) => {
+test("a report of a prompt without a workflow is shown in the graph that was open at its start", async (t) => {
   const host = await page(t);
   host.open("workflow-1", 9);
   host.say("execution_start", { prompt_id: "prompt-2" });
   const [other] = host.open("workflow-2", 9);
-  for (const prompt of ["prompt-2", "another page's"]) {
+  for (const prompt of ["prompt-2", "of another page"]) {
     host.say("executed", { node: "9", prompt_id: prompt, output: OUTPUT });
     await host.settled();
     assert.equal(other.model, null);
@@ -99,7 +99,7 @@ test("of a prompt that names no workflow it is shown in the graph open at its st
   assert.equal(panel.model.run.prompt, "prompt-2");
 });
 
-test("a search that has ended unheard is ended when it is asked to stop", async (t) => {
+test("Stop ends a search whose end the page missed", async (t) => {
   const answers = { "/flow_search/stop": { stopping: true } };
   const host = await page(t, answers);
   const [panel] = host.open("workflow-1", 9);
@@ -109,19 +109,37 @@ test("a search that has ended unheard is ended when it is asked to stop", async 
     await host.settled();
   };
   await stop();
-  assert.ok(panel.model.running && !host.askedAgain);
+  assert.ok(panel.model.running && !host.stopFailed);
   answers["/flow_search/stop"] = { stopping: false };
   answers["/queue"] = { queue_running: [queued("prompt-1")], queue_pending: [] };
   await stop();
-  assert.ok(panel.model.running && host.askedAgain);
+  assert.ok(panel.model.running && host.stopFailed);
   answers["/queue"].queue_running = [];
   await stop();
   assert.deepEqual([panel.model.running, panel.model.searches[0].stopped], [false, "unknown"]);
 });
 
-test("the hosts that images may go to are a setting, empty at first", async (t) => {
+test("the host draws no preview of a search that the panel shows", async (t) => {
+  const host = await page(t);
+  const drawn = [];
+  host.api.addEventListener("b_preview_with_metadata", (event) => drawn.push(event.detail));
+  const preview = (detail) => host.say("b_preview_with_metadata", detail);
+  const [search] = MESSAGES;
+  const { node_id: displayNodeId, prompt_id: jobId } = search;
+  preview({ displayNodeId, jobId });
+  assert.equal(drawn.length, 1, "before the search begins");
+  host.say("flow_search.event", search);
+  preview({ displayNodeId, jobId });
+  preview({ displayNodeId, promptId: jobId });
+  assert.equal(drawn.length, 1);
+  preview({ displayNodeId: "3", jobId });
+  preview({ displayNodeId, jobId: "prompt-9" });
+  assert.equal(drawn.length, 3, "previews of another node and of another prompt");
+});
+
+test("the hosts that may get images are a setting, which is empty by default", async (t) => {
   const host = await page(t);
   const [setting] = host.extension.settings;
-  assert.equal(setting.id, "FlowSearch.HTTPHosts"); // nodes/host/http_hosts.py reads it by this name
+  assert.equal(setting.id, "FlowSearch.HTTPHosts"); // nodes/host/http_hosts.py reads this name
   assert.deepEqual([setting.type, setting.defaultValue], ["text", ""]);
 });

@@ -1,15 +1,15 @@
-/** Rules of web/: helpers do nothing on import, nothing is global, nothing comes from outside. */
+/** Rules of web/: helpers have no effect on import, no globals, no addresses outside ComfyUI. */
 
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 
 const WEB = new URL("../../web/", import.meta.url);
-const SVG = "http://www.w3.org/2000/svg"; // a name, nothing is fetched
+const SVG = "http://www.w3.org/2000/svg"; // a namespace; nothing is fetched
 const files = readdirSync(WEB, { recursive: true }).filter((name) => name.endsWith(".js"));
 const helpers = files.filter((name) => name.startsWith("lib"));
 
-test("there is one entry, the rest are helpers", () => {
+test("flow_search.js is the only file outside lib/", () => {
   assert.deepEqual(
     files.filter((name) => !helpers.includes(name)),
     ["flow_search.js"],
@@ -20,16 +20,16 @@ test("there is one entry, the rest are helpers", () => {
 for (const name of files) {
   const text = readFileSync(new URL(name, WEB), "utf-8");
 
-  test(`${name}: no address but ComfyUI's own`, () => {
+  test(`${name}: no address outside ComfyUI`, () => {
     assert.doesNotMatch(text.replaceAll(SVG, ""), /https?:\/\/|@import|\bwss?:/);
   });
 
-  test(`${name}: nothing is made global, nothing of the host is replaced`, () => {
+  test(`${name}: no new globals, and nothing of the host is replaced`, () => {
     assert.doesNotMatch(text, /\b(window|globalThis|document)(\.\w+)+ = |\.prototype\b/);
   });
 }
 
-test("helpers import only one another, and have no effect in doing so", async () => {
+test("helpers import only each other, and importing them has no effect", async () => {
   const before = Object.getOwnPropertyNames(globalThis).sort();
   for (const name of helpers) {
     const text = readFileSync(new URL(name, WEB), "utf-8");

@@ -1,4 +1,4 @@
-/** The browser's model of a search against the golden stream that the Python code sends. */
+/** The page's model of a search, tested with the golden events that the Python code sends. */
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -14,13 +14,13 @@ import {
   nearest,
   shares,
 } from "../../web/lib/derive.js";
-import { pack, PICTURES, ROWS, unpack } from "../../web/lib/saved.js";
-import { carried, emptySearch, fromReport, reduce, Store } from "../../web/lib/store.js";
+import { pack, PICTURES, ROWS, unpack } from "../../web/lib/saved_search.js";
+import { emptySearch, fromReport, reduce, Store, withPicturesOf } from "../../web/lib/store.js";
 
 const GOLDEN = JSON.parse(readFileSync(new URL("golden_events.json", import.meta.url), "utf-8"));
 const RUN = { node: "22:9", prompt: "prompt-1", workflow: "workflow-1" };
 
-/** Freeze a value and all that it holds, so that a reducer that changes its input throws. */
+/** Freeze a value and everything in it, so that a reducer that changes its input throws. */
 function frozen(value) {
   if (value === null || typeof value !== "object" || Object.isFrozen(value)) return value;
   Object.values(value instanceof Map ? [...value.values()] : value).forEach(frozen);
@@ -38,19 +38,18 @@ for (const name of Object.keys(GOLDEN)) {
 
   test(`${name}: the events add up to the report`, () => {
     const live = reduced(name);
-    const told = fromReport(report, RUN, live);
-    assert.deepEqual(live, told);
+    assert.deepEqual(live, fromReport(report, RUN, live));
     assert.deepEqual(live.run, RUN);
     assert.equal(live.searches[0].stopped, report.stopped);
     assert.equal(live.searches[0].spent, report.spent.nfe);
   });
 
-  test(`${name}: the best is the report's`, () => {
+  test(`${name}: the best particle is the best of the report`, () => {
     const { id, reward } = bestRow(reduced(name).searches[0]);
     assert.deepEqual([id, reward], [report.best.id, report.best.reward]);
   });
 
-  test(`${name}: it runs until the last message`, () => {
+  test(`${name}: the search runs until the last message`, () => {
     const all = messages(name).length;
     for (const count of [1, 2, all - 1]) assert.equal(reduced(name, count).running, true);
     assert.equal(reduced(name, all).running, false);
@@ -68,7 +67,7 @@ for (const name of Object.keys(GOLDEN)) {
     assert.equal(counted, report.trace.filter((row) => row.kind !== "finish").length);
   });
 
-  test(`${name}: what is saved comes back`, () => {
+  test(`${name}: a saved model is restored`, () => {
     const moved = GOLDEN[name].report.trace.filter((row) => row.accepted || row.kind === "finish");
     const rows = moved.map((row, i) => ({ ...row, watchdog: i % 3 ? i / 4 : null }));
     const live = messages(name).reduce(
@@ -91,10 +90,10 @@ for (const name of Object.keys(GOLDEN)) {
   });
 }
 
-test("rollover: a step's tries are within its quota, unused ones are handed on", () => {
+test("rollover: the tries of a step are within its quota, and unused tries roll over", () => {
   const { report } = GOLDEN.rbf;
-  const found = shares(fromReport(report, RUN).searches[0]);
-  const [, ...inner] = found.slice(0, -1);
+  const steps = shares(fromReport(report, RUN).searches[0]);
+  const [, ...inner] = steps.slice(0, -1);
   assert.ok(inner.length >= 2);
   for (const { tries, base, rolled } of inner) assert.ok(tries >= 1 && tries <= base + rolled);
   assert.deepEqual(
@@ -102,13 +101,13 @@ test("rollover: a step's tries are within its quota, unused ones are handed on",
     inner.map(() => 6),
   ); // two paths of three
   inner.forEach(({ tries, base, rolled }, i) => {
-    // a path that ran out of its quota hands nothing on, the others all that they left
-    assert.ok(found[i + 2].rolled <= base + rolled - tries);
+    // A path that exhausted its quota passes nothing on. Other paths pass on all unused tries.
+    assert.ok(steps[i + 2].rolled <= base + rolled - tries);
   });
-  assert.ok(found.some((share) => share.rolled > 0));
+  assert.ok(steps.some((share) => share.rolled > 0));
 });
 
-test("the result is what the server says, with what its finish scored", () => {
+test("the result and the reward of its finish are those of the report", () => {
   for (const name of Object.keys(GOLDEN)) {
     const { report } = GOLDEN[name];
     const live = reduced(name).searches[0];
@@ -129,7 +128,7 @@ test("lineage goes from birth to the result", () => {
   line.slice(1).forEach((row, i) => assert.equal(row.parent, line[i].id));
 });
 
-test("another prompt, and another start, begin anew", () => {
+test("another prompt or another start begins a new model", () => {
   const [start, born] = messages("rbf");
   const model = reduced("rbf", 2);
   assert.equal(model.searches[0].rows.length, 6);
@@ -138,12 +137,12 @@ test("another prompt, and another start, begin anew", () => {
   assert.equal(other.searches[0].rows.length, 1);
 });
 
-test("a message of another version is not understood and changes nothing", () => {
+test("a message of another version changes nothing", () => {
   const model = reduced("rbf", 2);
   assert.equal(reduce(model, { ...messages("rbf")[2], version: 2 }), model);
 });
 
-test("a batch has a search for each image and ends with its last", () => {
+test("a batch has one search per image and ends with the last image", () => {
   const all = messages("rbf");
   let model = null;
   for (const image of [0, 1]) {
@@ -156,7 +155,7 @@ test("a batch has a search for each image and ends with its last", () => {
   assert.deepEqual(fromReport(report, RUN, model).searches, model.searches);
 });
 
-test("what is saved is bounded, and keeps the story", () => {
+test("the saved form is small and keeps the important particles", () => {
   const search = emptySearch(9000, "rbf", [1, 0.5, 0]);
   search.rows = Array.from({ length: 9000 }, (_, id) => ({
     id,
@@ -185,11 +184,11 @@ test("what is saved is bounded, and keeps the story", () => {
   assert.ok(search.rows.filter((row) => row.accepted).every((row) => back.places.has(row.id)));
 });
 
-test("a report sent again keeps the pictures that are shown; another report does not", () => {
+test("a report that is sent again keeps the images shown; another report does not", () => {
   const shown = unpack(JSON.parse(JSON.stringify(pack(reduced("rbf")))), RUN);
   const { report } = GOLDEN.rbf;
   const file = { filename: "a.png", subfolder: "", type: "temp" };
-  const [again] = carried(
+  const [again] = withPicturesOf(
     fromReport(report, { ...RUN, prompt: "2" }, null, [file]),
     shown,
   ).searches;
@@ -197,27 +196,27 @@ test("a report sent again keeps the pictures that are shown; another report does
   assert.equal(again.pictures.get(report.best.id).file, file);
   assert.equal(again.pictures.get(report.best.id).jpeg, "/9j/2Q==");
   const other = fromReport(GOLDEN.smc.report, { ...RUN, prompt: "2" });
-  assert.equal(carried(other, shown).searches[0].pictures.size, 0);
+  assert.equal(withPicturesOf(other, shown).searches[0].pictures.size, 0);
   const trace = report.trace.map((row) => ({ ...row, reward: row.reward + 1 }));
   const moved = fromReport({ ...report, trace }, { ...RUN, prompt: "2" });
-  assert.equal(carried(moved, shown).searches[0].pictures.size, 0);
-  assert.deepEqual(carried(other, null), other);
+  assert.equal(withPicturesOf(moved, shown).searches[0].pictures.size, 0);
+  assert.deepEqual(withPicturesOf(other, null), other);
 });
 
-test("what was saved without figures of a watchdog opens", () => {
+test("a search that was saved without a watchdog opens", () => {
   const saved = JSON.parse(JSON.stringify(pack(reduced("rbf"))));
   delete saved.searches[0].watchdog;
   assert.ok(unpack(saved, RUN).searches[0].rows.every((row) => !("watchdog" in row)));
 });
 
-test("what is not ours is not restored; a report that came with a picture is", () => {
+test("a report from an image is restored, unknown data is not", () => {
   for (const saved of [undefined, null, {}, { version: 99, searches: [] }]) {
     assert.equal(unpack(saved, RUN), null);
   }
   assert.equal(unpack({ report: GOLDEN.smc.report }, RUN).searches[0].method, "smc");
 });
 
-test("the store hears a run, its report, its error", () => {
+test("the store follows a run, its cancel and its report", () => {
   const source = new EventTarget();
   const say = (type, detail) => source.dispatchEvent(Object.assign(new Event(type), { detail }));
   let last = null;
@@ -240,7 +239,7 @@ test("the store hears a run, its report, its error", () => {
   assert.deepEqual(last.run, RUN);
 });
 
-test("of a node that ran for a list the last report is shown, with its own pictures", () => {
+test("for a node that ran on a list, the last report is shown with its images", () => {
   const source = new EventTarget();
   let last = null;
   new Store(source, (model) => (last = model));
@@ -263,19 +262,19 @@ test("of a node that ran for a list the last report is shown, with its own pictu
   );
 });
 
-test("in a loop a report is that of the node on the canvas", () => {
+test("in a loop, the report belongs to the node on the canvas", () => {
   const source = new EventTarget();
-  const told = [];
-  const store = new Store(source, (model) => told.push(model.run));
-  for (const data of messages("rbf")) store.hear(data);
+  const runs = [];
+  const store = new Store(source, (model) => runs.push(model.run));
+  for (const data of messages("rbf")) store.receive(data);
   const output = { flow_search_report: [JSON.stringify(GOLDEN.rbf.report)] };
   const detail = { node: "22:9.0.0.3", display_node: "22:9", prompt_id: "prompt-1", output };
   source.dispatchEvent(Object.assign(new Event("executed"), { detail }));
-  assert.equal(told.length, messages("rbf").length + 1);
-  assert.deepEqual(told.at(-1), RUN);
+  assert.equal(runs.length, messages("rbf").length + 1);
+  assert.deepEqual(runs.at(-1), RUN);
 });
 
-test("a report sent again of a prompt that has ended does not replace a newer run", async () => {
+test("the report of an ended prompt does not replace a newer run", async () => {
   const prompt = [0, "prompt-0", {}, { extra_pnginfo: { workflow: { id: "workflow-1" } } }, []];
   const history = { "prompt-0": { prompt } };
   const answers = { "/queue": { queue_running: [] }, "/history/prompt-0": history };
@@ -287,13 +286,13 @@ test("a report sent again of a prompt that has ended does not replace a newer ru
   store.finish({ node: "22:9", prompt_id: "prompt-0", output });
   await settled();
   assert.deepEqual(last.run, { ...RUN, prompt: "prompt-0" });
-  store.hear(messages("rbf")[0]);
+  store.receive(messages("rbf")[0]);
   store.finish({ node: "22:9", prompt_id: "prompt-0", output });
   await settled();
   assert.equal(last.running, true);
 });
 
-/** What the server answers, where there is something. */
+/** Answers of the server by route. */
 const history = (prompt, entry) => ({ [`/history/${prompt}`]: { [prompt]: entry } });
 const queue = (running, pending = []) => ({
   "/queue": {
@@ -305,15 +304,15 @@ const report = { flow_search_report: [JSON.stringify(GOLDEN.rbf.report)] };
 const turn = { outputs: { "9.0.3": report }, meta: { "9.0.3": { display_node: "22:9" } } };
 const kinds = ["execution_start", "execution_interrupted"];
 const cancelled = { outputs: {}, status: { messages: kinds.map((kind) => [kind, {}]) } };
-const UNHEARD = {
+const MISSED = {
   "with its report": [history("prompt-1", { outputs: { "22:9": report } }), "budget"],
   "with its report, in a loop": [history("prompt-1", turn), "budget"],
   cancelled: [history("prompt-1", cancelled), "cancel"],
   "with the server": [{}, "unknown"],
 };
 
-for (const [how, [told, stopped]] of Object.entries(UNHEARD)) {
-  test(`a run that ended while the socket was lost is ended: ${how}`, async () => {
+for (const [how, [history, stopped]] of Object.entries(MISSED)) {
+  test(`a run that ended while the socket was lost ends in the panel: ${how}`, async () => {
     const source = new EventTarget();
     const settled = async (type) => {
       source.dispatchEvent(new Event(type));
@@ -321,37 +320,37 @@ for (const [how, [told, stopped]] of Object.entries(UNHEARD)) {
     };
     let answers = {};
     let last = null;
-    let asked = 0;
-    const ask = async (route) => (asked++, answers[route] ?? null);
+    let requests = 0;
+    const ask = async (route) => (requests++, answers[route] ?? null);
     new Store(source, (model) => (last = model), ask);
     for (const detail of messages("rbf").slice(0, -2)) {
       source.dispatchEvent(Object.assign(new Event("flow_search.event"), { detail }));
     }
     await settled("status");
-    assert.equal(asked, 0, "while all is heard nothing is asked");
+    assert.equal(requests, 0, "no requests while the socket is open");
     await settled("reconnected");
     for (const open of [queue(["prompt-1"]), queue(["prompt-0"], ["prompt-1"])]) {
-      answers = { ...open, ...told };
+      answers = { ...open, ...history };
       await settled("status");
       assert.equal(last.running, true);
     }
-    answers = { ...queue(["prompt-2"]), ...told };
+    answers = { ...queue(["prompt-2"]), ...history };
     await settled("status");
     assert.deepEqual([last.running, last.searches[0].stopped], [false, stopped]);
-    asked = 0;
+    requests = 0;
     for (const type of ["status", "reconnected"]) await settled(type);
-    assert.equal(asked, 0, "nothing runs");
+    assert.equal(requests, 0, "nothing runs");
   });
 }
 
-test("a search of half a million particles has its shares", () => {
+test("shares of half a million particles are computed", () => {
   const search = emptySearch();
   const row = { id: 0, kind: "propose", step: 1, reward: 0, accepted: false, nfe: 1, path: 0 };
   search.rows = Array.from({ length: 500000 }, (_, id) => ({ ...row, id, step: id % 10 }));
   assert.equal(shares(search).length, 10);
 });
 
-test("a particle without a picture shows that of its last ancestor with one", () => {
+test("a particle without an image shows the image of its nearest ancestor", () => {
   const { report } = GOLDEN.rbf;
   const search = fromReport(report, RUN).searches[0];
   const line = lineage(search, report.best.id);

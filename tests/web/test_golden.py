@@ -1,19 +1,19 @@
-"""The stream of events and the report of fixed searches: one file that the browser's tests read.
+"""The events and reports of fixed searches, in one file that the tests of the panel read.
 
-`FLOW_SEARCH_WRITE=1 pytest tests/web/test_golden.py` writes it anew.
+`python dev.py write events` writes it anew.
 """
 
 import importlib
 import itertools
 import json
-import os
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
-from pack.samplers.replay import Book
-from pack.samplers.run import Finish, Outcome, StopRules, run
+from pack.samplers.lineage import Book
+from pack.samplers.rules import Finish, Outcome, StopRules
+from pack.samplers.run import run
 from pack.samplers.search.best_of_n import BestOfN
 from pack.samplers.search.rbf import RolloverBudgetForcing
 from pack.samplers.search.smc import SMC
@@ -21,10 +21,9 @@ from pack.samplers.search.smc import SMC
 from ..samplers.traced import World
 
 ROOT = Path(__file__).resolve().parents[2]
-GOLDEN = Path(__file__).with_name("golden_events.json")
 WORLD = {"steps": 5, "lead": 0, "inner": 0, "ahead": 0, "cost": 1}
 RBF = RolloverBudgetForcing(init_particles=3, paths=2)
-SEARCHES = {  # method, where it runs, budget
+SEARCHES = {  # method, world, budget
     "rbf": (RBF, World(**WORLD, family="continuous", seed=11), 40),
     "smc": (SMC(), World(**WORLD, family="normal", seed=5), 24),
     "best_of_n": (BestOfN(), World(**WORLD, family="failures", seed=4), 20),
@@ -36,7 +35,7 @@ NAMES = ("events", "report")
 
 @pytest.fixture
 def parts(monkeypatch):
-    """events.py and report.py of nodes/show/ without the host, and the messages that are sent."""
+    """events.py and report.py of nodes/show/ without the host, and the messages they send."""
     sent = []
 
     def send_sync(event, data, sid):
@@ -57,8 +56,8 @@ def parts(monkeypatch):
         del sys.modules[f"pack.nodes.show.{name}"]
 
 
-def told(parts, name):
-    """What a client hears of one search, and its report."""
+def messages_and_report(parts, name):
+    """The messages that a client gets of one search, and its report."""
     events, reports, sent = parts
     search, world, budget = SEARCHES[name]
     ticks = itertools.count(1)
@@ -85,21 +84,19 @@ def told(parts, name):
     return {"messages": messages, "report": made}
 
 
-def test_the_golden_file_is_what_the_code_sends(parts):
-    made = {name: told(parts, name) for name in SEARCHES}
-    if os.environ.get("FLOW_SEARCH_WRITE"):
-        lines = ",\n".join(
-            f' "{name}": {{"messages": [\n  '
-            + ",\n  ".join(json.dumps(message) for message in one["messages"])
-            + f'\n ],\n "report": {json.dumps(one["report"])}}}'
-            for name, one in made.items()
-        )
-        GOLDEN.write_text(f"{{\n{lines}\n}}\n", "utf-8", newline="\n")
-    assert json.loads(GOLDEN.read_text("utf-8")) == json.loads(json.dumps(made))
+def as_text(stream):
+    """The JSON of one search, a message a line."""
+    messages = ",\n  ".join(json.dumps(message) for message in stream["messages"])
+    return f'{{"messages": [\n  {messages}\n ],\n "report": {json.dumps(stream["report"])}}}'
 
 
-def test_messages_bundle_proposals_and_pictures(parts):
-    """At most one message of proposals each 0.1 s, one of pictures each 0.25 s; nothing is lost."""
+def test_the_golden_file_is_what_the_code_sends(parts, generated):
+    streams = (f' "{name}": {as_text(messages_and_report(parts, name))}' for name in SEARCHES)
+    generated("tests/web/golden_events.json", "{\n" + ",\n".join(streams) + "\n}\n")
+
+
+def test_messages_bundle_proposals_and_images(parts):
+    """Proposals at most once per 0.1 s, images at most once per 0.25 s, and no row is lost."""
     events, _, sent = parts
     now = [0.0]
     out = events.Events(events.Sender("1"), clock=lambda: now[0])

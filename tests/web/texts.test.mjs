@@ -1,4 +1,4 @@
-/** The panel's words and figures, and the scale of its chart. */
+/** The texts and numbers of the panel, and the scale of its chart. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { lastNFE, range, scale } from "../../web/lib/chart_view.js";
 import { emptySearch } from "../../web/lib/store.js";
 import { COLOURS } from "../../web/lib/style.js";
-import { described, figure, texts } from "../../web/lib/texts.js";
+import { describe, figure, texts } from "../../web/lib/texts.js";
 
 const row = (id, reward, more = {}) => ({
   id,
@@ -21,24 +21,24 @@ const row = (id, reward, more = {}) => ({
   ...more,
 });
 
-test("both languages have every word", () => {
+test("both languages have all texts", () => {
   const [english, chinese] = [texts("en"), texts("zh-CN")];
   assert.deepEqual(Object.keys(chinese), Object.keys(english));
   assert.equal(texts("fr"), english);
   assert.notEqual(chinese.stop, english.stop);
 });
 
-test("figures are short", () => {
+test("numbers are short", () => {
   const shown = [null, 0, -2.59e-9, 0.123456, -25.2412, 123456.7, 0.0000123].map(figure);
   assert.deepEqual(shown, ["–", "0", "0", "0.1235", "-25.24", "1.23e+5", "1.23e-5"]);
 });
 
-test("a particle is told with its ancestors, far ones left out", () => {
+test("a description has the ancestors, but only the nearest and the oldest", () => {
   const line = Array.from({ length: 9 }, (_, id) => row(id, id));
-  const told = described(line[8], line, texts("en"));
-  assert.equal(told, "particle 8, reward 8, path 0, step 0, 9 NFE, from 0 → 1 → … → 5 → 6 → 7");
-  assert.match(described(row(1, null, { failed: "decode" }), [], texts("en")), /1, failed, path/);
-  assert.match(described(row(1, 2, { watchdog: 0.5 }), [], texts("en")), /watchdog 0.5/);
+  const text = describe(line[8], line, texts("en"));
+  assert.equal(text, "particle 8, reward 8, path 0, step 0, 9 NFE, from 0 → 1 → … → 5 → 6 → 7");
+  assert.match(describe(row(1, null, { failed: "decode" }), [], texts("en")), /1, failed, path/);
+  assert.match(describe(row(1, 2, { watchdog: 0.5 }), [], texts("en")), /watchdog 0.5/);
 });
 
 test("the colours of paths stand out from light and from dark nodes", () => {
@@ -58,7 +58,7 @@ test("the colours of paths stand out from light and from dark nodes", () => {
   }
 });
 
-test("far outliers below do not flatten the chart", () => {
+test("low outliers do not flatten the chart", () => {
   const near = Array.from({ length: 20 }, (_, i) => row(i, i / 20));
   const search = { ...emptySearch(100), rows: [...near, row(20, -1000)] };
   const { low, high, cut } = range(search);
@@ -71,7 +71,7 @@ test("far outliers below do not flatten the chart", () => {
   assert.equal(range({ ...search, rows: near }).low, 0);
 });
 
-test("the NFE axis ends at what was spent, and while it runs not far beyond", () => {
+test("the NFE axis ends at the NFE spent, or a little beyond it during the search", () => {
   const axis = (budget, spent, stopped = null) =>
     lastNFE({ ...emptySearch(budget), spent, stopped });
   assert.equal(axis(100, 40, "interrupt"), 40);

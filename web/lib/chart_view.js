@@ -1,16 +1,16 @@
-/** Reward against NFE: a dot each particle, coloured by path, and the best so far. No host. */
+/** The chart of reward against NFE: one dot per particle, coloured by path, and the best so far. */
 
 import { bestLine, lineage, scored } from "./derive.js";
 import { svg, viewBase } from "./element.js";
 import { COLOURS, STYLE } from "./style.js";
-import { described, figure } from "./texts.js";
+import { describe, figure } from "./texts.js";
 
 /** @typedef {import("./store.js").Row} Row @typedef {import("./store.js").Search} Search */
 /** @typedef {{x: (nfe: number) => number, y: (reward: number) => number}} Scale */
-/** @typedef {{low: number, high: number, cut: boolean}} Range cut: some rewards are lower */
+/** @typedef {{low: number, high: number, cut: boolean}} Range cut: some rewards are below low */
 
 const MARGIN = { left: 58, right: 6, top: 6, bottom: 15 };
-const NEAR = 14; // px from the pointer to a dot
+const NEAR = 14; // px: how close the pointer must be to a dot to pick it
 const KEYS = /** @type {Record<string, number>} */ ({
   ArrowLeft: -1,
   ArrowDown: -1,
@@ -23,8 +23,8 @@ const KEYS = /** @type {Record<string, number>} */ ({
 });
 
 /**
- * Where the NFE axis ends: at what was spent; while it runs at the budget, in doubling steps when
- * that is far away.
+ * The last value of the NFE axis. After the search it is the NFE spent. During the search it is the
+ * budget or, if that is far away, the next power of two.
  * @param {Search} search
  */
 export function lastNFE({ budget, spent, stopped }) {
@@ -33,7 +33,7 @@ export function lastNFE({ budget, spent, stopped }) {
 }
 
 /**
- * The rewards to show. Far outliers below (early noise) would flatten all the rest: they are drawn
+ * The rewards to show. Low outliers (early noise) would flatten all other rewards. They are drawn
  * on the lower edge, which is Tukey's fence.
  * @param {Search} search
  * @returns {Range}
@@ -49,9 +49,10 @@ export function range(search) {
 }
 
 /**
+ * Functions that turn NFE and reward into pixels.
  * @param {Search} search
- * @param {number} width
- * @param {number} height
+ * @param {number} width px
+ * @param {number} height px
  * @returns {Scale & Range}
  */
 export function scale(search, width, height) {
@@ -69,7 +70,7 @@ export function scale(search, width, height) {
 }
 
 /**
- * A path of dots: strokes of no length with round ends, so one element holds any number.
+ * The SVG path of many dots: strokes of length zero with round ends. One element holds them all.
  * @param {Iterable<Row & {reward: number}>} rows
  * @param {Scale} to
  */
@@ -93,21 +94,22 @@ export function chartView() {
       this.box.addEventListener("blur", () => this.pick(null));
       this.box.addEventListener(
         "click",
-        () => this.picked !== null && this.tell("open", this.picked),
+        () => this.picked !== null && this.emit("open", this.picked),
       );
       this.box.addEventListener("keydown", (event) => this.key(event));
     }
 
-    /** @param {?number} id of the particle to point out */
+    /** @param {?number} id of the particle to highlight */
     pick(id) {
       if (id === this.picked) return;
       this.picked = id;
-      this.tell("pick", id);
-      this.label(); // a screen reader asks at the key, not at the drawing
+      this.emit("pick", id);
+      this.label(); // now: a screen reader reads it at the key press, before the next drawing
       this.redraw();
     }
 
     /**
+     * Id of the particle closest to the pointer; null if none is near.
      * @param {PointerEvent} event
      * @returns {?number}
      */
@@ -115,28 +117,28 @@ export function chartView() {
       const search = this._search;
       if (!search) return null;
       const box = this.box.getBoundingClientRect();
-      const zoom = box.width / this.box.clientWidth || 1; // the canvas scales what is on it
+      const zoom = box.width / this.box.clientWidth || 1; // the canvas may scale the panel
       const [x, y] = [(event.clientX - box.left) / zoom, (event.clientY - box.top) / zoom];
       const to = scale(search, this.box.clientWidth, this.box.clientHeight);
-      let found = null;
+      let nearest = null;
       let least = NEAR ** 2;
       for (const row of search.rows) {
         if (!scored(row)) continue;
-        const far = (to.x(row.nfe) - x) ** 2 + (to.y(row.reward) - y) ** 2;
-        if (far <= least) [found, least] = [row.id, far];
+        const distance = (to.x(row.nfe) - x) ** 2 + (to.y(row.reward) - y) ** 2;
+        if (distance <= least) [nearest, least] = [row.id, distance];
       }
-      return found;
+      return nearest;
     }
 
     /** @param {KeyboardEvent} event */
     key(event) {
       const rows = this._search?.rows ?? [];
-      if (event.key === "Enter" && this.picked !== null) this.tell("open", this.picked);
+      if (event.key === "Enter" && this.picked !== null) this.emit("open", this.picked);
       if (!(event.key in KEYS) || !rows.length) return;
       event.preventDefault();
       event.stopPropagation();
-      const known = this.picked === null ? undefined : this._search?.places.get(this.picked);
-      const from = known ?? (KEYS[event.key] > 0 ? -1 : rows.length);
+      const place = this.picked === null ? undefined : this._search?.places.get(this.picked);
+      const from = place ?? (KEYS[event.key] > 0 ? -1 : rows.length);
       this.pick(rows[Math.min(rows.length - 1, Math.max(0, from + KEYS[event.key]))].id);
     }
 
@@ -154,11 +156,12 @@ export function chartView() {
       this.box.replaceChildren(picture);
     }
 
-    /** @returns {Row[]} the particle pointed at, behind its ancestors */
+    /** @returns {Row[]} the ancestors of the picked particle, then the particle itself */
     get line() {
       return this._search && this.picked !== null ? lineage(this._search, this.picked) : [];
     }
 
+    /** Describe the chart, or the picked particle, to a screen reader. */
     label() {
       const { _search: search, _words: words, line } = this;
       if (!search || !words) return;
@@ -168,8 +171,9 @@ export function chartView() {
       set("aria-label", words.chart);
       set("aria-valuemax", Math.max(0, search.rows.length - 1));
       set("aria-valuenow", row ? (search.places.get(row.id) ?? 0) : 0);
-      const all = `${search.rows.length} ${words.tried}, ${words.best} ${figure(bestLine(search).at(-1)?.reward ?? null)}`;
-      set("aria-valuetext", row ? described(row, line, words) : all);
+      const best = figure(bestLine(search).at(-1)?.reward ?? null);
+      const summary = `${search.rows.length} ${words.tried}, ${words.best} ${best}`;
+      set("aria-valuetext", row ? describe(row, line, words) : summary);
     }
 
     /**
@@ -196,6 +200,7 @@ export function chartView() {
     }
 
     /**
+     * The dots. Accepted and finished particles are larger.
      * @param {Search} search
      * @param {Scale} to
      */
@@ -204,26 +209,27 @@ export function chartView() {
       const groups = new Map();
       for (const row of search.rows) {
         if (!scored(row)) continue;
-        const moved = row.accepted || row.kind === "finish";
-        const key = `${moved ? 1 : 0}${row.path % COLOURS.length}`;
+        const large = row.accepted || row.kind === "finish";
+        const key = `${large ? 1 : 0}${row.path % COLOURS.length}`;
         const group = groups.get(key);
         if (group) group.push(row);
         else groups.set(key, [row]);
       }
-      const crowd = search.rows.length > 300 ? 3 : 4.5;
+      const size = search.rows.length > 300 ? 3 : 4.5;
       for (const [key, rows] of [...groups].sort()) {
-        const moved = key[0] === "1";
+        const large = key[0] === "1";
         yield svg("path", {
           d: dots(rows, to),
           stroke: COLOURS[Number(key[1])],
-          "stroke-width": moved ? crowd + 3 : crowd,
+          "stroke-width": large ? size + 3 : size,
           "stroke-linecap": "round",
-          "stroke-opacity": moved ? 1 : 0.6,
+          "stroke-opacity": large ? 1 : 0.6,
         });
       }
     }
 
     /**
+     * The line of the best reward so far.
      * @param {Search} search
      * @param {Scale} to
      */
@@ -242,18 +248,19 @@ export function chartView() {
     }
 
     /**
+     * The picked particle and its ancestors, joined by a dashed line.
      * @param {Row[]} line
      * @param {Scale} to
      */
     *ancestors(line, to) {
-      const known = line.filter(scored);
-      if (!known.length) return;
-      const d = known
+      const rows = line.filter(scored);
+      if (!rows.length) return;
+      const d = rows
         .map((row, i) => `${i ? "L" : "M"}${to.x(row.nfe)} ${to.y(row.reward)}`)
         .join("");
       yield svg("path", { d, fill: "none", stroke: "var(--fs-text)", "stroke-dasharray": "3 2" });
-      for (const row of known) {
-        const at = { cx: to.x(row.nfe), cy: to.y(row.reward), r: row === known.at(-1) ? 6 : 4 };
+      for (const row of rows) {
+        const at = { cx: to.x(row.nfe), cy: to.y(row.reward), r: row === rows.at(-1) ? 6 : 4 };
         yield svg("circle", { ...at, fill: "none", stroke: "var(--fs-text)", "stroke-width": 1.5 });
       }
     }

@@ -1,15 +1,15 @@
-/** What a search model means: its best, its lines, its shares, its film. Pure functions, no DOM. */
+/** Facts derived from a search: best particle, best line, shares of the budget, film. No DOM. */
 
 /** @typedef {import("./store.js").Row} Row @typedef {import("./store.js").Search} Search */
 /** @typedef {import("./store.js").Share} Share @typedef {import("./store.js").Picture} Picture */
 
-const STEPS = 10000; // the host's longest schedule: more are not drawn
+const STEPS = 10000; // the host's longest schedule; more steps are not drawn
 
 /** @param {Row} row @returns {row is Row & {reward: number}} */
 export const scored = (row) => row.reward !== null;
 
 /**
- * Whether `a` ranks before `b`: by reward, of equals the later step, then the earlier particle.
+ * Whether `a` ranks before `b`: the higher reward, then the later step, then the smaller id.
  * @param {Row & {reward: number}} a
  * @param {Row & {reward: number}} b
  */
@@ -19,23 +19,23 @@ function better(a, b) {
 }
 
 /**
- * The particle that is the result; until it is known, once the search has ended the best of the
- * finished ones where there are, else of all.
+ * The particle that is the result. Before the search returns one, it is the best particle so far.
+ * After a search that ended without a result, finished particles come first.
  * @param {Search} search
  * @returns {?(Row & {reward: number})}
  */
 export function bestRow(search) {
   const result = search.best === null ? null : search.rows[search.places.get(search.best) ?? -1];
   if (result && scored(result)) return result;
-  const all = search.rows.filter(scored);
-  const finished = all.filter((row) => row.kind === "finish" && search.stopped !== null);
-  const among = finished.length ? finished : all;
+  const rows = search.rows.filter(scored);
+  const finished = rows.filter((row) => row.kind === "finish" && search.stopped !== null);
+  const among = finished.length ? finished : rows;
   return among.reduce((best, row) => (best && !better(row, best) ? best : row), among[0] ?? null);
 }
 
 /**
- * Whether a search that its budget stopped left a tenth of it or more: it had to reckon each call at
- * the dearest that it saw, and what was left did not carry another one.
+ * Whether a search stopped for its budget with a tenth or more of it left. That happens when the
+ * rest cannot pay another call at the highest cost seen.
  * @param {Search} search
  */
 export function isUnspent({ stopped, spent, budget }) {
@@ -43,7 +43,7 @@ export function isUnspent({ stopped, spent, budget }) {
 }
 
 /**
- * What the finish of the result scored, where the result was kept unfinished because that was less.
+ * The lower reward of the finished result, if the search kept the result unfinished; else null.
  * @param {Search} search
  * @returns {?number}
  */
@@ -51,12 +51,12 @@ export function lowerFinish(search) {
   const result = search.best === null ? null : bestRow(search);
   if (!result) return null;
   const source = result.kind === "finish" ? result.parent : result.id;
-  const first = search.rows.find((row) => row.kind === "finish" && row.parent === source);
-  return first && first.id !== result.id && source !== null ? first.reward : null;
+  const finish = search.rows.find((row) => row.kind === "finish" && row.parent === source);
+  return finish && finish.id !== result.id && source !== null ? finish.reward : null;
 }
 
 /**
- * Whether a particle's reward is the highest there is, but for float noise.
+ * Whether a particle has the highest possible reward, up to rounding.
  * @param {Search} search
  * @param {?Row} row
  */
@@ -66,7 +66,7 @@ export function isPerfect({ maximum }, row) {
 }
 
 /**
- * The best reward so far against NFE, the finish left out: one point at each record.
+ * The best reward so far against NFE, without finished particles: one point per new record.
  * @param {Search} search
  * @returns {{nfe: number, reward: number}[]}
  */
@@ -82,7 +82,8 @@ export function bestLine(search) {
 }
 
 /**
- * Particles tried at each step; where paths have a quota, that and what rolled over to the step.
+ * Particles tried at each step. If paths have a quota, also the quota and what rolled over to the
+ * step.
  * @param {Search} search
  * @returns {Share[]}
  */
@@ -93,10 +94,10 @@ export function shares(search) {
   const latest = rows.reduce((most, row) => Math.max(most, row.step), -Infinity);
   const last = Math.min(latest, first + STEPS);
   /** @type {Share[]} */
-  const found = [];
-  for (let step = first; step <= last; step++) found.push({ step, tries: 0, base: 0, rolled: 0 });
+  const steps = [];
+  for (let step = first; step <= last; step++) steps.push({ step, tries: 0, base: 0, rolled: 0 });
   for (const row of rows) {
-    const share = found[row.step - first];
+    const share = steps[row.step - first];
     if (share) share.tries += 1;
   }
   const quotas = rows.filter((row) => row.accepted && row.quota !== undefined);
@@ -104,27 +105,27 @@ export function shares(search) {
     .filter((row) => row.step === first)
     .reduce((least, row) => Math.min(least, row.quota ?? 0), Infinity);
   for (const { step, quota = 0 } of quotas) {
-    const next = found[step + 1 - first];
+    const next = steps[step + 1 - first];
     if (!next) continue;
     next.base += Math.min(base, quota);
     next.rolled += Math.max(0, quota - base);
   }
-  return found;
+  return steps;
 }
 
 /**
- * A particle and its ancestors, the oldest first.
+ * The ancestors of a particle, oldest first, then the particle itself.
  * @param {Search} search
  * @param {number} id
  * @returns {Row[]}
  */
 export function lineage(search, id) {
   const line = [];
-  const seen = new Set();
+  const visited = new Set();
   /** @type {?number} */
   let next = id;
-  while (next !== null && !seen.has(next)) {
-    seen.add(next);
+  while (next !== null && !visited.has(next)) {
+    visited.add(next);
     const place = search.places.get(next);
     if (place === undefined) break;
     line.push(search.rows[place]);
@@ -134,40 +135,40 @@ export function lineage(search, id) {
 }
 
 /**
- * The picture of a particle or, where none was kept, of its last ancestor with one.
+ * The image of a particle or, if it was not kept, of its nearest ancestor with one.
  * @param {Search} search
  * @param {number} id
  * @returns {?Picture}
  */
 export function nearest(search, id) {
-  const kept = lineage(search, id).reverse();
-  const row = kept.find((row) => search.pictures.has(row.id));
+  const line = lineage(search, id).reverse();
+  const row = line.find((row) => search.pictures.has(row.id));
   return (row && search.pictures.get(row.id)) ?? null;
 }
 
 /**
- * The particles whose picture is known, in the order evaluated.
+ * The particles that have an image, in the order in which they were scored.
  * @param {Search} search
  * @returns {{row: Row, picture: Picture}[]}
  */
 export function film(search) {
-  const shown = [];
+  const frames = [];
   for (const picture of search.pictures.values()) {
     const place = search.places.get(picture.id);
-    if (place !== undefined) shown.push({ place, row: search.rows[place], picture });
+    if (place !== undefined) frames.push({ place, row: search.rows[place], picture });
   }
-  return shown.sort((a, b) => a.place - b.place).map(({ row, picture }) => ({ row, picture }));
+  return frames.sort((a, b) => a.place - b.place).map(({ row, picture }) => ({ row, picture }));
 }
 
 /**
- * The best particle whose picture is known.
+ * The best particle that has an image.
  * @param {Search} search
  * @returns {?{row: Row, picture: Picture}}
  */
 export function bestPicture(search) {
   const best = bestRow(search);
-  const own = best && search.pictures.get(best.id);
-  if (best && own) return { row: best, picture: own };
-  const among = film(search).filter(({ row }) => row.reward !== null);
-  return among.sort((a, b) => Number(b.row.reward) - Number(a.row.reward))[0] ?? null;
+  const picture = best && search.pictures.get(best.id);
+  if (best && picture) return { row: best, picture };
+  const frames = film(search).filter(({ row }) => row.reward !== null);
+  return frames.sort((a, b) => Number(b.row.reward) - Number(a.row.reward))[0] ?? null;
 }

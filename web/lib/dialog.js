@@ -1,15 +1,15 @@
-/** A picture large, in a dialog of the panel. No host knowledge. */
+/** The dialog of the panel that shows one image at full size. Knows nothing of the host. */
 
 import { lineage, nearest } from "./derive.js";
 import { source } from "./element.js";
-import { described } from "./texts.js";
+import { describe } from "./texts.js";
 
 /** @typedef {import("./store.js").Picture} Picture @typedef {import("./store.js").Search} Search */
 /** @typedef {(file: import("./store.js").FileRef) => string} Href */
 
-export const DIALOG = `<dialog aria-labelledby="told">
+export const DIALOG = `<dialog aria-labelledby="caption">
     <img alt="">
-    <footer><span id="told"></span><a target="_blank" rel="noopener"></a><button type="button"></button></footer>
+    <footer><span id="caption"></span><a target="_blank" rel="noopener"></a><button type="button"></button></footer>
   </dialog>`;
 
 /** @param {any} dialog */
@@ -23,11 +23,11 @@ export function wireDialog(dialog) {
 }
 
 /**
- * The picture at its size, or where that is gone (the temp folder is emptied) its small version.
+ * Load an image at full size, or its small version if the file is gone from the temp folder.
  * @param {HTMLImageElement} image
  * @param {Picture} picture
  * @param {Href} href
- * @param {() => void} [gone]
+ * @param {() => void} [gone] called if the file is gone
  */
 export function fill(image, picture, href, gone) {
   const small = source({ ...picture, file: null }, href);
@@ -39,11 +39,11 @@ export function fill(image, picture, href, gone) {
   image.src = large(picture, href) || small;
 }
 
-/** @param {Picture} picture @param {Href} href */
+/** @param {Picture} picture @param {Href} href @returns {string} address of the full size */
 const large = ({ url, file }, href) => url ?? (file ? href(file) : "");
 
 /**
- * Open the picture of a particle, or of its last ancestor with one.
+ * Open the image of a particle, or of its nearest ancestor with one.
  * @param {any} dialog
  * @param {Search} search
  * @param {number} id
@@ -54,15 +54,16 @@ export function openPicture(dialog, search, id, words, href) {
   const line = lineage(search, id);
   const row = line.at(-1);
   if (!row) return;
-  const shown = nearest(search, row.id);
+  const picture = nearest(search, row.id);
   const [image, caption, link] = ["img", "span", "a"].map((tag) => dialog.querySelector(tag));
-  const other = shown ? `${words.notKept}, ${words.instead} ${shown.id}` : words.notKept;
-  const told = described(row, line, words);
-  caption.textContent = image.alt = shown?.id === row.id ? told : `${told}; ${other}`;
-  image.hidden = !shown;
-  link.hidden = !shown || !large(shown, href);
-  if (shown) fill(image, shown, href, () => (link.hidden = true));
-  link.href = shown ? large(shown, href) : "";
+  const parts = [describe(row, line, words)];
+  if (picture?.id !== row.id) parts.push(words.notKept);
+  if (picture && picture.id !== row.id) parts.push(`${words.instead} ${picture.id}`);
+  caption.textContent = image.alt = parts.join(". ");
+  image.hidden = !picture;
+  link.hidden = !picture || !large(picture, href);
+  if (picture) fill(image, picture, href, () => (link.hidden = true));
+  link.href = picture ? large(picture, href) : "";
   link.textContent = words.newTab;
   dialog.querySelector("button").textContent = words.close;
   dialog.showModal();

@@ -1,45 +1,47 @@
-/** What the panel's elements share. No host; nothing happens on import. */
+/** Helpers of the panel's elements. They know nothing of the host and have no effect on import. */
 
 const SVG = "http://www.w3.org/2000/svg";
 
 /**
+ * A new SVG element.
  * @param {string} name
  * @param {Record<string, string | number>} attributes
  * @param {string} [text]
  */
 export function svg(name, attributes, text) {
-  const made = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, String(value));
-  if (text !== undefined) made.textContent = text;
-  return made;
+  const element = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, String(value));
+  if (text !== undefined) element.textContent = text;
+  return element;
 }
 
 /**
- * Draws in the next frame, at most once each `every` ms, and only while on the page.
+ * A function that draws in the next frame, at most once per `interval` ms, while the element is on
+ * the page.
  * @param {HTMLElement} element
  * @param {() => void} draw
- * @param {number} [every]
+ * @param {number} [interval] ms
  */
-export function drawer(element, draw, every = 0) {
-  let asked = false;
+export function drawer(element, draw, interval = 0) {
+  let scheduled = false;
   let last = -Infinity;
   const frame = () =>
     requestAnimationFrame(() => {
-      asked = false;
+      scheduled = false;
       last = performance.now();
       if (element.isConnected) draw();
     });
   return () => {
-    if (asked) return;
-    asked = true;
-    const wait = last + every - performance.now();
+    if (scheduled) return;
+    scheduled = true;
+    const wait = last + interval - performance.now();
     if (wait > 0) setTimeout(frame, wait);
     else frame();
   };
 }
 
 /**
- * Where a picture's small version is, or its file where there is none.
+ * Address of the small version of an image, or of its file if there is none.
  * @param {import("./store.js").Picture} picture
  * @param {(file: import("./store.js").FileRef) => string} href
  */
@@ -52,12 +54,12 @@ export function source({ jpeg, file }, href) {
  * Write the heading of a section.
  * @param {any} head
  * @param {string} text
- * @param {string[][]} keys colour and word
+ * @param {string[][]} keys of the legend: colour and word
  */
 export function heading(head, text, keys = []) {
-  const told = text + keys.map(([, word]) => word).join();
-  if (head.dataset.told === told) return;
-  head.dataset.told = told;
+  const written = text + keys.map(([, word]) => word).join();
+  if (head.dataset.written === written) return;
+  head.dataset.written = written;
   head.innerHTML = "<span></span>";
   head.firstChild.textContent = head.title = text;
   for (const [colour, word] of keys) {
@@ -69,8 +71,8 @@ export function heading(head, text, keys = []) {
 }
 
 /**
- * A base class of elements that draw a search; made on demand, since Node.js has no HTMLElement.
- * `search`, `words` are set from outside; each change asks for a drawing.
+ * A base class of elements that draw a search. `show` sets the search and the texts, and redraws.
+ * The class is made on demand, since Node.js has no HTMLElement.
  */
 export function viewBase() {
   return class View extends HTMLElement {
@@ -114,14 +116,15 @@ export function viewBase() {
      * @param {import("./texts.js").Texts} _words
      */
     draw(_search, _words) {
-      throw new Error("a view has to draw");
+      throw new Error("A view must define draw().");
     }
 
     /**
+     * Dispatch an event about a particle to the panel.
      * @param {string} type
      * @param {?number} id of a particle
      */
-    tell(type, id) {
+    emit(type, id) {
       this.dispatchEvent(new CustomEvent(type, { detail: id }));
     }
   };

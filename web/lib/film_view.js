@@ -1,13 +1,13 @@
-/** The film: small pictures of the candidates that the search moved to, in order. No host. */
+/** The film: small images of the accepted particles, in order. */
 
 import { bestRow, film, lineage } from "./derive.js";
 import { source, viewBase } from "./element.js";
 import { COLOURS, STYLE } from "./style.js";
-import { described } from "./texts.js";
+import { describe } from "./texts.js";
 
 /** @typedef {import("./store.js").Row} Row @typedef {import("./store.js").Picture} Picture */
 
-const SHOWN = 40; // the latest
+const SHOWN = 40; // the latest images
 
 export function filmView() {
   return class FilmView extends viewBase() {
@@ -30,16 +30,16 @@ export function filmView() {
      * @param {import("./texts.js").Texts} words
      */
     draw(search, words) {
-      const shown = film(search).slice(-SHOWN);
+      const latest = film(search).slice(-SHOWN);
       const atEnd = this.list.scrollLeft + this.list.clientWidth >= this.list.scrollWidth - 60;
       const best = bestRow(search)?.id;
       /** @type {Map<Picture, HTMLLIElement>} */
       const frames = new Map();
-      for (const { row, picture } of shown) {
+      for (const { row, picture } of latest) {
         const frame = this.frames.get(picture) ?? this.frame(row, picture);
         const [button] = frame.children;
-        const told = described(row, lineage(search, row.id), words);
-        if (button.getAttribute("aria-label") !== told) button.setAttribute("aria-label", told);
+        const label = describe(row, lineage(search, row.id), words);
+        if (button.getAttribute("aria-label") !== label) button.setAttribute("aria-label", label);
         frame.classList.toggle("best", row.id === best);
         frames.set(picture, frame);
       }
@@ -68,10 +68,10 @@ export function filmView() {
       button.style.borderColor = COLOURS[row.path % COLOURS.length];
       button.append(image);
       for (const type of ["pointerenter", "focus"])
-        button.addEventListener(type, () => this.tell("pick", row.id));
+        button.addEventListener(type, () => this.emit("pick", row.id));
       for (const type of ["pointerleave", "blur"])
-        button.addEventListener(type, () => this.tell("pick", null));
-      button.addEventListener("click", () => this.tell("open", row.id));
+        button.addEventListener(type, () => this.emit("pick", null));
+      button.addEventListener("click", () => this.emit("open", row.id));
       item.append(button);
       return item;
     }

@@ -1,14 +1,16 @@
 /**
- * The panel: state and stop, the best so far, chart, budget per step, film. No host knowledge.
+ * The panel: state, stop button, best so far, chart, budget per step, film. Knows nothing of the
+ * host.
  *
- * `model`, `words`, `href` (FileRef -> URL) are set from outside; it says "stop" when asked to.
+ * The extension sets `model`, `words` and `href` (FileRef -> URL). The panel dispatches "stop".
  */
 
 import { bestPicture, bestRow, film, isPerfect, isUnspent, lineage, lowerFinish, shares } from "./derive.js";
 import { DIALOG, fill, openPicture, wireDialog } from "./dialog.js";
 import { drawer, heading } from "./element.js";
-import { COLOURS, PANEL_STYLE } from "./style.js";
-import { described, figure, imageOf, noteOf, texts } from "./texts.js";
+import { legend } from "./shares_view.js";
+import { PANEL_STYLE } from "./style.js";
+import { describe, figure, imageOf, noteOf, texts } from "./texts.js";
 
 /** @typedef {import("./store.js").Model} Model @typedef {import("./store.js").Search} Search */
 
@@ -29,7 +31,7 @@ const HTML = `<style>${PANEL_STYLE}</style>
   <output class="full" aria-live="polite" hidden></output>
   ${DIALOG}`;
 
-const INTERVAL = 150; // ms between drawings: the page has more to do
+const INTERVAL = 150; // ms between drawings, so that the rest of the page stays quick
 
 export function panelView() {
   return class PanelView extends HTMLElement {
@@ -40,12 +42,12 @@ export function panelView() {
       this.words = texts("en");
       /** @type {?Model} */
       this._model = null;
-      this.chosen = 0;
-      this.asked = false; // to stop
+      this.image = 0; // of the batch: the one shown
+      this.stopping = false;
       /** @type {(file: import("./store.js").FileRef) => string} */
       this.href = () => "";
-      /** @type {string} */
-      this.shownBest = "";
+      /** @type {string} key of the best image shown */
+      this.bestKey = "";
       this.redraw = drawer(this, () => this.draw(), INTERVAL);
       this.wire();
     }
@@ -65,37 +67,36 @@ export function panelView() {
     }
 
     set model(model) {
-      const known = this._model?.run;
-      const anew = !model?.running || known?.prompt !== model.run.prompt;
-      if (anew) this.asked = false;
-      if (model && (anew || model.current !== this._model?.current)) this.chosen = model.current;
+      const otherRun = !model?.running || this._model?.run.prompt !== model.run.prompt;
+      if (otherRun) this.stopping = false;
+      if (model && (otherRun || model.current !== this._model?.current)) this.image = model.current;
       this._model = model;
       this.redraw();
     }
 
     /** @returns {?Search} */
     get search() {
-      return this._model?.searches[this.chosen] ?? null;
+      return this._model?.searches[this.image] ?? null;
     }
 
     connectedCallback() {
       this.redraw();
     }
 
-    /** The stop did not arrive. */
-    askAgain() {
-      this.asked = false;
+    /** The server did not stop the search: enable the button again. */
+    stopFailed() {
+      this.stopping = false;
       this.redraw();
     }
 
     wire() {
       this.get(".stop").addEventListener("click", () => {
-        this.asked = true;
+        this.stopping = true;
         this.redraw();
         this.dispatchEvent(new CustomEvent("stop"));
       });
       this.get("select").addEventListener("change", (/** @type {any} */ event) => {
-        this.chosen = Number(event.target.value);
+        this.image = Number(event.target.value);
         this.redraw();
       });
       for (const view of this.views) {
@@ -111,12 +112,12 @@ export function panelView() {
       wireDialog(this.get("dialog"));
     }
 
-    /** @param {?number} id of the particle pointed at */
+    /** @param {?number} id of the particle to highlight and describe */
     pick(id) {
       const search = this.search;
       const line = search && id !== null ? lineage(search, id) : [];
       const row = line.at(-1);
-      this.get("output").textContent = row ? described(row, line, this.words) : "";
+      this.get("output").textContent = row ? describe(row, line, this.words) : "";
       const chart = this.get("flow-search-chart");
       if (chart.picked !== id) {
         chart.picked = id;
@@ -124,7 +125,7 @@ export function panelView() {
       }
     }
 
-    /** @param {?number} id of the particle to look at, or at the last ancestor with a picture */
+    /** @param {?number} id of the particle whose image to open */
     open(id) {
       const { search, words, href } = this;
       if (search && id !== null) openPicture(this.get("dialog"), search, id, words, href);
@@ -139,22 +140,10 @@ export function panelView() {
       this.note(model);
       if (!search) return;
       this.best(search);
-      const moved = film(search).length > 0;
-      this.get(".film").hidden = !moved;
+      this.get(".film").hidden = !film(search).length;
       this.get(".shares").hidden = shares(search).filter(({ tries }) => tries).length < 2;
-      const rolls =
-        search.rows.some((row) => row.quota !== undefined) || search.shares?.some((s) => s.base);
-      const keys = [
-        [COLOURS[0], words.tries],
-        ...(rolls
-          ? [
-              ["var(--fs-dim)", words.quota],
-              [COLOURS[4], words.rolled],
-            ]
-          : []),
-      ];
       heading(this.get(".chart h4"), words.chart);
-      heading(this.get(".shares h4"), words.shares, keys);
+      heading(this.get(".shares h4"), words.shares, legend(search, words));
       heading(this.get(".film h4"), words.film);
       for (const view of this.views) {
         view.href = this.href;
@@ -170,14 +159,14 @@ export function panelView() {
       const { words } = this;
       const busy = model?.running ?? false;
       const state = this.get(".state");
-      const told = (model && (busy ? this.doing(model) : this.why(model, search))) ?? words.empty;
-      if (state.textContent !== told) state.textContent = state.title = told;
-      const spent = this.get(".spent"); // beside the state, which is read out when it changes
+      const text = (model && (busy ? this.doing(model) : this.why(model, search))) ?? words.empty;
+      if (state.textContent !== text) state.textContent = state.title = text;
+      const spent = this.get(".spent"); // apart: a screen reader reads each change of the state
       spent.textContent = search ? `${search.spent} / ${search.budget} ${words.nfe}` : "";
       spent.title = (model?.images ?? 1) > 1 ? words.perImage : "";
       const stop = this.get(".stop");
       stop.hidden = !busy;
-      stop.disabled = !busy || this.asked;
+      stop.disabled = !busy || this.stopping;
       stop.textContent = words.stop;
       stop.title = words.stopHint;
       stop.setAttribute("aria-label", words.stopHint);
@@ -188,31 +177,32 @@ export function panelView() {
       this.chooser(model?.searches.length ?? 0);
     }
 
-    /** @param {Model} model that runs */
+    /** @param {Model} model that runs @returns {string} what it is doing */
     doing({ lost, current, images }) {
       const { words } = this;
-      const doing = this.asked ? words.stopping : lost ? words.lost : words.searching;
+      const doing = this.stopping ? words.stopping : lost ? words.lost : words.searching;
       return images > 1 ? `${doing}, ${imageOf(words, current, images)}` : doing;
     }
 
-    /** @param {Model} model that has ended @param {?Search} search @returns {string} */
+    /** @param {Model} model that has ended @param {?Search} search @returns {string} why */
     why(model, search) {
-      const known = /** @type {Record<string, string>} */ (/** @type {unknown} */ (this.words));
-      const highest = search && search.stopped === "target" && search.rows.some((row) => isPerfect(search, row));
+      const words = /** @type {Record<string, string>} */ (/** @type {unknown} */ (this.words));
+      const perfect = search?.rows.some((row) => isPerfect(search, row));
+      const highest = perfect && search?.stopped === "target";
       const stopped = search && isUnspent(search) ? "unspent" : search?.stopped;
       const why = model.error ? "error" : (model.ended ?? stopped ?? "unknown");
-      return highest && !model.ended ? this.words.highest : (known[why] ?? this.words.unknown);
+      return highest && !model.ended ? words.highest : (words[why] ?? words.unknown);
     }
 
-    /** @param {?Model} model: why it ended, and where unfinished pictures are */
+    /** @param {?Model} model: show its error, and links to its unfinished images */
     note(model) {
       const box = this.get(".note");
       const text = model ? noteOf(model, this.words) : "";
       const files = model?.saved ?? [];
       box.hidden = !text && !files.length;
-      const told = JSON.stringify([text, files]);
-      if (box.dataset.told === told) return;
-      box.dataset.told = told;
+      const written = JSON.stringify([text, files]);
+      if (box.dataset.written === written) return;
+      box.dataset.written = written;
       box.replaceChildren(text);
       for (const file of files) {
         const link = Object.assign(document.createElement("a"), { target: "_blank", rel: "noopener" });
@@ -231,60 +221,70 @@ export function panelView() {
       for (let i = select.length; i < count; i++) {
         select.add(new Option(`${this.words.image} ${i + 1}`, String(i)));
       }
-      select.value = String(this.chosen);
+      select.value = String(this.image);
     }
 
     /** @param {Search} search */
     best(search) {
       const { words } = this;
-      const none = this._model?.running ? words.noPicture : words.lostPicture;
       const row = bestRow(search);
-      const lower = lowerFinish(search);
-      const shown = bestPicture(search);
-      const image = this.get(".best img");
-      image.hidden = !shown;
-      this.get(".best .none").hidden = Boolean(shown);
-      this.get(".best .none").textContent = none;
-      const button = this.get(".best button");
-      button.disabled = !shown;
-      button.setAttribute(
-        "aria-label",
-        shown ? `${words.open} ${words.particle} ${shown.row.id}` : none,
-      );
-      const key = shown
-        ? `${this._model?.run.prompt} ${shown.picture.id} ${shown.picture.url ?? shown.picture.file?.filename}`
-        : "";
-      if (shown && key !== this.shownBest) fill(image, shown.picture, this.href);
-      this.shownBest = key;
-      const facts = row
-        ? [
-            [
-              row.kind === "finish" || row.id === search.best ? words.winner : words.best,
-              figure(row.reward),
-              "reward",
-            ],
-            ...(lower === null ? [] : [[words.lower, figure(lower)]]),
-            ...(row.watchdog != null ? [[words.watchdog, figure(row.watchdog)]] : []),
-            [words.particle, String(row.id)],
-            ...(search.start === null ? [] : [[words.start, String(search.start)]]),
-            [words.path, String(row.path)],
-            [words.tried, String(shares(search).reduce((sum, share) => sum + share.tries, 0))],
-          ]
-        : [];
+      this.bestImage(bestPicture(search));
       this.get(".best dl").replaceChildren(
-        ...facts.flatMap(([name, value, kind]) => {
-          const [term, worth] = [document.createElement("dt"), document.createElement("dd")];
+        ...(row ? facts(search, row, words) : []).flatMap(([name, value, kind]) => {
+          const [term, detail] = [document.createElement("dt"), document.createElement("dd")];
           term.textContent = name;
-          worth.textContent = value;
-          if (kind) worth.className = kind;
+          detail.textContent = value;
+          if (kind) detail.className = kind;
           if (kind && isPerfect(search, row)) {
             const praise = document.createElement("small");
             praise.textContent = ` (${words.perfect})`;
-            worth.append(praise);
+            detail.append(praise);
           }
-          return [term, worth];
+          return [term, detail];
         }),
       );
     }
+
+    /** @param {ReturnType<typeof bestPicture>} best null without an image */
+    bestImage(best) {
+      const { words } = this;
+      const run = this._model?.run;
+      const none = this._model?.running ? words.noImage : words.lostImage;
+      const [image, text, button] = ["img", ".none", "button"].map((part) =>
+        this.get(`.best ${part}`),
+      );
+      image.hidden = !best;
+      text.hidden = Boolean(best);
+      text.textContent = none;
+      button.disabled = !best;
+      const label = best ? `${words.open} ${words.particle} ${best.row.id}` : none;
+      button.setAttribute("aria-label", label);
+      const { id, url, file } = best?.picture ?? {};
+      const key = best ? `${run?.prompt} ${id} ${url ?? file?.filename}` : "";
+      if (best && key !== this.bestKey) fill(image, best.picture, this.href);
+      this.bestKey = key;
+    }
   };
+}
+
+/**
+ * What the panel says of the best particle: pairs of name and value, the reward first.
+ * @param {Search} search
+ * @param {import("./store.js").Row} row
+ * @param {import("./texts.js").Texts} words
+ * @returns {string[][]}
+ */
+function facts(search, row, words) {
+  const isResult = row.kind === "finish" || row.id === search.best;
+  const lower = lowerFinish(search);
+  const tried = shares(search).reduce((sum, share) => sum + share.tries, 0);
+  return [
+    [isResult ? words.winner : words.best, figure(row.reward), "reward"],
+    ...(lower === null ? [] : [[words.lower, figure(lower)]]),
+    ...(row.watchdog != null ? [[words.watchdog, figure(row.watchdog)]] : []),
+    [words.particle, String(row.id)],
+    ...(search.start === null ? [] : [[words.start, String(search.start)]]),
+    [words.path, String(row.path)],
+    [words.tried, String(tried)],
+  ];
 }

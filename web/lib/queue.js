@@ -1,9 +1,9 @@
-/** What ComfyUI's queue and history tell of prompts. No DOM. */
+/** What ComfyUI's queue and history contain about prompts. No DOM. */
 
-/** @typedef {(route: string) => Promise<any>} Ask the answer of a GET; null where there is none */
+/** @typedef {(route: string) => Promise<any>} Ask the answer of a GET; null if there is none */
 
 /**
- * The workflow that a prompt comes from.
+ * Id of the workflow that a prompt comes from; null if it has none.
  * @param {Ask} ask
  * @param {string} prompt
  * @returns {Promise<?string>}
@@ -16,24 +16,24 @@ export async function workflowOf(ask, prompt) {
 }
 
 /**
- * Of some prompts those that neither run nor wait, and what the history keeps of them: their
- * `executed` events and all others by kind. Null where the queue is not told.
+ * Those of some prompts that neither run nor wait, with their `executed` events and other messages
+ * from the history. Null if the server does not answer.
  * @param {Ask} ask
  * @param {string[]} prompts
  */
-export async function over(ask, prompts) {
+export async function endedPrompts(ask, prompts) {
   const queue = await ask("/queue");
   if (!queue) return null;
   const queued = [...queue.queue_running, ...queue.queue_pending].map(([, id]) => id);
   const gone = prompts.filter((prompt) => !queued.includes(prompt));
-  return Promise.all(gone.map((prompt) => kept(ask, prompt)));
+  return Promise.all(gone.map((prompt) => historyOf(ask, prompt)));
 }
 
 /**
  * @param {Ask} ask
  * @param {string} prompt
  */
-async function kept(ask, prompt) {
+async function historyOf(ask, prompt) {
   const entry = (await ask(`/history/${prompt}`))?.[prompt];
   const outputs = Object.entries(entry?.outputs ?? {}).map(([node, output]) => {
     const display_node = entry.meta?.[node]?.display_node ?? node;

@@ -1,4 +1,4 @@
-/** The budget per step: tries as bars; the quota and what rolled over to the step around them. */
+/** The chart of the budget per step: tries as bars, quota and rollover as frames around them. */
 
 import { shares } from "./derive.js";
 import { svg, viewBase } from "./element.js";
@@ -6,10 +6,12 @@ import { COLOURS, STYLE } from "./style.js";
 
 /** @typedef {import("./store.js").Share} Share @typedef {import("./texts.js").Texts} Texts */
 
-/** @param {Share} share @param {Texts} words */
-function told({ step, tries, base, rolled }, words) {
-  const quota = base ? `, ${words.quota} ${base}` : "";
-  return `${words.step} ${step}: ${tries} ${words.tries}${quota}${rolled ? `, ${rolled} ${words.rolled}` : ""}`;
+/** @param {Share} share @param {Texts} words @returns {string} the share in words */
+function describe({ step, tries, base, rolled }, words) {
+  const parts = [`${words.step} ${step}: ${tries} ${words.tries}`];
+  if (base) parts.push(`${words.quota} ${base}`);
+  if (rolled) parts.push(`${rolled} ${words.rolled}`);
+  return parts.join(", ");
 }
 
 export function sharesView() {
@@ -26,29 +28,30 @@ export function sharesView() {
      */
     draw(search, words) {
       const [width, height] = [this.box.clientWidth, this.box.clientHeight];
-      const found = search.rows.length ? shares(search) : [];
+      const steps = search.rows.length ? shares(search) : [];
       this.box.setAttribute(
         "aria-label",
-        [words.shares, ...found.map((s) => told(s, words))].join(". "),
+        [words.shares, ...steps.map((share) => describe(share, words))].join(". "),
       );
       if (!width || !height) return;
       const picture = svg("svg", { viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" });
-      const tried = found.reduce((most, share) => Math.max(most, share.tries), 1);
-      const quota = found.reduce((most, share) => Math.max(most, share.base + share.rolled), 1);
+      const tried = steps.reduce((most, share) => Math.max(most, share.tries), 1);
+      const quota = steps.reduce((most, share) => Math.max(most, share.base + share.rolled), 1);
       const most = Math.max(tried, Math.min(quota, 1.5 * tried)); // larger quotas are cut off
-      const room = (width - 8) / Math.max(found.length, search.sigmas.length - 1, 1);
-      found.forEach((share, i) => {
+      const room = (width - 8) / Math.max(steps.length, search.sigmas.length - 1, 1);
+      steps.forEach((share, i) => {
         picture.append(this.bar(share, 4 + i * room, room, height - 13, most, words));
       });
       this.box.replaceChildren(picture);
     }
 
     /**
+     * The bar of one step with its frames and its number.
      * @param {Share} share
-     * @param {number} left
-     * @param {number} room
-     * @param {number} base
-     * @param {number} most
+     * @param {number} left px
+     * @param {number} room px: width of the step
+     * @param {number} base px: height of the bars' lower end
+     * @param {number} most the number that fills the whole height
      * @param {Texts} words
      */
     bar(share, left, room, base, most, words) {
@@ -56,7 +59,7 @@ export function sharesView() {
       const wide = Math.max(2, Math.min(room - 3, 26));
       const x = left + (room - wide) / 2;
       const group = svg("g", {});
-      group.append(svg("title", {}, told(share, words)));
+      group.append(svg("title", {}, describe(share, words)));
       group.append(
         svg("rect", { x: left, y: 0, width: room, height: base + 13, fill: "transparent" }),
       );
@@ -86,4 +89,18 @@ export function sharesView() {
       return group;
     }
   };
+}
+
+/**
+ * The legend of the chart: colour and word.
+ * @param {import("./store.js").Search} search
+ * @param {Texts} words
+ * @returns {string[][]}
+ */
+export function legend(search, words) {
+  const hasQuota =
+    search.rows.some((row) => row.quota !== undefined) || search.shares?.some((s) => s.base);
+  const tries = [COLOURS[0], words.tries];
+  if (!hasQuota) return [tries];
+  return [tries, ["var(--fs-dim)", words.quota], [COLOURS[4], words.rolled]];
 }

@@ -1,12 +1,12 @@
 /**
- * What is known of a search: a pure reducer of its events and its report to one model. No DOM.
+ * The models of searches: a pure reducer turns events and reports into one model per node. No DOM.
  *
- * A model is the run of one node, with one search for each image of its batch. Models are never
- * changed: each step gives a new one.
+ * A model is the run of one node, with one search per image of the batch. Models never change: each
+ * event gives a new one.
  */
 
-import { emptyModel, ended, ENDS, sentence } from "./ends.js";
-import { over, workflowOf } from "./queue.js";
+import { emptyModel, endModel, ENDS, errorText } from "./run_end.js";
+import { endedPrompts, workflowOf } from "./queue.js";
 
 export const VERSION = 1;
 
@@ -14,20 +14,20 @@ export const VERSION = 1;
  * @typedef {{id: number, parent: ?number, path: number, step: number, t: number, kind: string,
  *   reward: ?number, accepted: boolean, nfe: number, quota?: number, watchdog?: ?number,
  *   failed?: string}} Row one scored particle, as in the report's trace
- * @typedef {{filename: string, subfolder: string, type: string}} FileRef what /view takes
- * @typedef {{id: number, jpeg: ?string, file: ?FileRef, url?: string}} Picture jpeg: small, in
- *   base64; url: of a file that was dropped, as long as the page is open
- * @typedef {{step: number, tries: number, base: number, rolled: number}} Share of the budget:
- *   particles tried at a step, the quota of its paths (0: without), and what was handed on to it
+ * @typedef {{filename: string, subfolder: string, type: string}} FileRef a file, as /view takes it
+ * @typedef {{id: number, jpeg: ?string, file: ?FileRef, url?: string}} Picture a particle's image.
+ *   jpeg: small, in base64; url: of a dropped file, valid while the page is open
+ * @typedef {{step: number, tries: number, base: number, rolled: number}} Share of the budget.
+ *   tries: particles tried at the step; base: quota of its paths, or 0; rolled: rolled over to it
  * @typedef {{method: string, sigmas: number[], budget: number, spent: number, rows: Row[],
  *   places: Map<number, number>, pictures: Map<number, Picture>, stopped: ?string,
- *   shares: ?Share[], maximum: ?number, best: ?number, start: ?number}} Search places: of ids in
- *   rows; shares: told, where rows are left out; maximum: of the reward, where it has one; best: id
- *   of the result, once it is known; start: the start that it descends from
+ *   shares: ?Share[], maximum: ?number, best: ?number, start: ?number}} Search places: index
+ *   in rows by id; shares: saved ones, if rows were left out; maximum: highest reward or null;
+ *   best: id of the result, null before the end; start: id of the start of the result
  * @typedef {{node: string, prompt: ?string, workflow: ?string}} Run
  * @typedef {{run: Run, running: boolean, current: number, images: number, searches: Search[],
- *   ended: ?string, error: ?string, saved: FileRef[], lost: boolean}} Model images: of the batch;
- *   ended: why, if without a report; saved: unfinished pictures; lost: the connection
+ *   ended: ?string, error: ?string, saved: FileRef[], lost: boolean}} Model images: in the
+ *   batch; ended: why a run without a report ended; saved: unfinished images; lost: no connection
  * @typedef {{version: number, node_id: string, prompt_id?: ?string, workflow?: ?string,
  *   kind: string, image?: number, images?: number, rows: Row[], spent: number, budget: number,
  *   method?: string, sigmas?: number[], maximum?: ?number, stopped?: string, best?: number,
@@ -59,12 +59,12 @@ export function emptySearch(
 }
 
 /**
- * Rows with new ones behind and known ones replaced.
+ * The rows of a search after a change: new rows at the end, changed rows in their places.
  * @param {Search} search
  * @param {Row[]} changed
  * @returns {Pick<Search, "rows" | "places">}
  */
-function merged(search, changed) {
+function mergeRows(search, changed) {
   if (!changed.length) return search;
   const rows = search.rows.slice();
   const places = new Map(search.places);
@@ -77,17 +77,17 @@ function merged(search, changed) {
 }
 
 /**
- * @param {Map<number, Picture>} known
+ * @param {Map<number, Picture>} pictures by particle id
  * @param {Picture[]} more
  */
-function withPictures(known, more) {
+function withPictures(pictures, more) {
   return more.length
-    ? new Map([...known, ...more.map((p) => /** @type {const} */ ([p.id, p]))])
-    : known;
+    ? new Map([...pictures, ...more.map((p) => /** @type {const} */ ([p.id, p]))])
+    : pictures;
 }
 
 /**
- * The model after a message; one of an unknown version changes nothing.
+ * The model after a message. A message of another version changes nothing.
  * @param {?Model} model
  * @param {Message} message
  * @returns {?Model}
@@ -100,12 +100,12 @@ export function reduce(model, message) {
     prompt: message.prompt_id ?? null,
     workflow: message.workflow ?? null,
   };
-  const same = model !== null && model.run.prompt === run.prompt;
-  const goesOn = same && model.running;
+  const sameRun = model !== null && model.run.prompt === run.prompt;
+  const continues = sameRun && model.running;
   const { saved = [] } = message;
-  if (kind === "unfinished" && !goesOn) return same ? { ...model, saved } : model;
-  const anew = !goesOn || (kind === "start" && image === 0);
-  const searches = anew ? [] : model.searches.slice();
+  if (kind === "unfinished" && !continues) return sameRun ? { ...model, saved } : model;
+  const restarts = !continues || (kind === "start" && image === 0);
+  const searches = restarts ? [] : model.searches.slice();
   while (searches.length <= image) searches.push(emptySearch(message.budget));
   const before =
     kind === "start"
@@ -113,7 +113,7 @@ export function reduce(model, message) {
       : searches[image];
   searches[image] = {
     ...before,
-    ...merged(before, message.rows),
+    ...mergeRows(before, message.rows),
     budget: message.budget,
     spent: message.spent,
     pictures: withPictures(before.pictures, message.pictures ?? []),
@@ -126,48 +126,48 @@ export function reduce(model, message) {
 }
 
 /**
- * The model of a finished run. Pictures come from the model before, if it was of the same run.
+ * The model of a finished run. It takes over the images of the previous model of the same run.
  * @param {any} report
  * @param {Run} run
  * @param {?Model} before
- * @param {FileRef[]} files of the winners, one for each image
+ * @param {FileRef[]} files of the results, one per image of the batch
  * @returns {Model}
  */
 export function fromReport(report, run, before = null, files = []) {
-  const known = before !== null && before.run.prompt === run.prompt ? before.searches : [];
+  const live = before !== null && before.run.prompt === run.prompt ? before.searches : [];
   const reports = report.batch ?? [report];
-  const searches = reports.map((/** @type {any} */ one, /** @type {number} */ i) => {
-    const search = emptySearch(one.budget.nfe, one.method, one.sigmas, one.maximum ?? null);
-    const seen = known[i]?.pictures ?? new Map();
-    const id = one.best.id;
-    const best = files[i] ? [{ id, jpeg: seen.get(id)?.jpeg ?? null, file: files[i] }] : [];
+  const searches = reports.map((/** @type {any} */ entry, /** @type {number} */ i) => {
+    const search = emptySearch(entry.budget.nfe, entry.method, entry.sigmas, entry.maximum ?? null);
+    const pictures = live[i]?.pictures ?? new Map();
+    const id = entry.best.id;
+    const best = files[i] ? [{ id, jpeg: pictures.get(id)?.jpeg ?? null, file: files[i] }] : [];
     return {
       ...search,
-      ...merged(search, one.trace),
-      spent: one.spent.nfe,
-      pictures: withPictures(seen, best),
-      stopped: one.stopped,
+      ...mergeRows(search, entry.trace),
+      spent: entry.spent.nfe,
+      pictures: withPictures(pictures, best),
+      stopped: entry.stopped,
       best: id,
-      start: one.best.start ?? null,
+      start: entry.best.start ?? null,
     };
   });
   return { ...emptyModel(run), images: reports.length, searches, error: report.error ?? null };
 }
 
 /**
- * A model with the pictures of one shown before, where both tell of the same search: the host sends
- * the report of an unchanged node again with each later run.
+ * A model with the images of the one before it, for each search that is the same in both. The host
+ * sends the report of an unchanged node again with each later run, without images.
  * @param {Model} model
- * @param {?Model} shown
+ * @param {?Model} before
  * @returns {Model}
  */
-export function carried(model, shown) {
+export function withPicturesOf(model, before) {
   const searches = model.searches.map((search, i) => {
-    const old = shown?.searches[i];
+    const old = before?.searches[i];
     const [a, b] = [search.rows.at(-1), old?.rows.at(-1)];
-    const near = (a?.reward ?? 0) - (b?.reward ?? 0); // what is saved has six digits
+    const difference = (a?.reward ?? 0) - (b?.reward ?? 0); // saved rewards have six digits
     const same = old && search.spent === old.spent && a?.id === b?.id;
-    if (!same || Math.abs(near) > 1e-4 * Math.abs(a?.reward ?? 0)) return search;
+    if (!same || Math.abs(difference) > 1e-4 * Math.abs(a?.reward ?? 0)) return search;
     const more = [...search.pictures.values()].map((picture) => ({
       ...picture,
       jpeg: picture.jpeg ?? old.pictures.get(picture.id)?.jpeg ?? null,
@@ -178,36 +178,35 @@ export function carried(model, shown) {
 }
 
 /**
- * The sole listener: hears a run through `source` (ComfyUI's api, or any EventTarget), keeps the
- * newest model of each node, and tells `tell` of each new one. `types` are those of search nodes.
+ * Listens to runs and keeps the newest model of each node. Nothing else reads the pack's events.
  */
 export class Store {
   /**
-   * @param {EventTarget} source
-   * @param {(model: Model) => void} tell
+   * @param {EventTarget} source of events: ComfyUI's api
+   * @param {(model: Model) => void} update called with each new model
    * @param {import("./queue.js").Ask} ask
-   * @param {string[]} types
+   * @param {string[]} types of search nodes
    */
-  constructor(source, tell, ask = async () => null, types = []) {
+  constructor(source, update, ask = async () => null, types = []) {
     /** @type {Map<string, Model>} */
     this.models = new Map();
-    this.tell = tell;
+    this.update = update;
     this.ask = ask;
     this.types = types;
-    /** @type {Set<string>} prompts of this page: a cancel is told to all pages */
+    /** @type {Set<string>} prompts of this page; the host sends a cancel to all pages */
     this.prompts = new Set();
-    this.unsettled = false; // runs may have ended unheard
-    const hear = (/** @type {string} */ type, /** @type {(detail: any) => void} */ then) =>
+    this.unsettled = false; // the page may have missed the end of a run
+    const listen = (/** @type {string} */ type, /** @type {(detail: any) => void} */ then) =>
       source.addEventListener(type, (event) => then(/** @type {CustomEvent} */ (event).detail));
-    hear("flow_search.event", (message) => this.hear(message));
-    hear("executed", (detail) => this.finish(detail));
+    listen("flow_search.event", (message) => this.receive(message));
+    listen("executed", (detail) => this.finish(detail));
     for (const [type, why] of Object.entries(ENDS)) {
-      hear(type, (detail) => this.end(detail ?? {}, why));
+      listen(type, (detail) => this.end(detail ?? {}, why));
     }
-    hear("execution_start", (detail) => this.prompts.add(detail.prompt_id));
-    hear("reconnecting", () => this.connect(true));
-    hear("reconnected", () => this.settle());
-    hear("status", () => this.unsettled && this.settle());
+    listen("execution_start", (detail) => this.prompts.add(detail.prompt_id));
+    listen("reconnecting", () => this.connect(true));
+    listen("reconnected", () => this.settle());
+    listen("status", () => this.unsettled && this.settle());
   }
 
   /** @param {Run} run */
@@ -218,22 +217,22 @@ export class Store {
   /** @param {Model} model */
   keep(model) {
     this.models.set(Store.key(model.run), model);
-    this.tell(model);
+    this.update(model);
   }
 
   /** @param {Message} message */
-  hear(message) {
+  receive(message) {
     const run = { node: message.node_id, prompt: null, workflow: message.workflow ?? null };
     const model = reduce(this.models.get(Store.key(run)) ?? null, message);
     if (model !== null) this.keep(model);
   }
 
   /**
-   * Of a node that ran once for each entry of a list the host joins the outputs: the last is shown,
-   * as live. In a loop `node` is one made for the turn.
+   * Show the report of a node that has run. If it ran once per entry of a list, the host joins the
+   * outputs and the last one counts. In a loop `node` is a copy of `display_node`.
    * @param {any} detail of an `executed` event
    */
-  finish({ node: own, display_node: node = own, prompt_id: prompt, output }) {
+  finish({ node: copy, display_node: node = copy, prompt_id: prompt, output }) {
     const text = output?.flow_search_report?.at(-1);
     if (typeof text !== "string") return;
     const before = [...this.models.values()].find(
@@ -249,7 +248,8 @@ export class Store {
   }
 
   /**
-   * Keep what the host sent again, of a workflow that its prompt knows, but for a newer run.
+   * Keep a model that the host sent again, with the workflow of its prompt, unless a newer run is
+   * on.
    * @param {Model} model
    */
   async keepAgain(model) {
@@ -259,35 +259,35 @@ export class Store {
   }
 
   /**
-   * End what runs of a prompt. An error of a search that has not begun is told on its node, and one
-   * after its last message, too.
-   * @param {any} detail of the event: `node_id` and `node_type` are of the node that ended it
+   * End the runs of a prompt. An error shows on its search node even before the first message of
+   * the search and after its last.
+   * @param {any} detail of the event; `node_id` and `node_type` name the node that ended the prompt
    * @param {string} why
    */
   end({ prompt_id: prompt = null, node_id: node = null, node_type: type, ...more }, why) {
-    const ours = this.types.includes(type);
-    const error = ours && why === "error" ? sentence(more) : null;
+    const isSearch = this.types.includes(type);
+    const error = isSearch && why === "error" ? errorText(more) : null;
     const models = [...this.models.values()].filter(({ run }) => run.prompt === prompt);
-    const own = ours ? models.filter(({ run }) => run.node === String(node)) : [];
-    const over = new Set([...models.filter((model) => model.running), ...own]);
-    for (const model of over) this.keep(ended(model, why, error));
-    if (!ours || over.size || !(why === "error" || this.prompts.has(prompt))) return;
+    const ofNode = isSearch ? models.filter(({ run }) => run.node === String(node)) : [];
+    const affected = new Set([...models.filter((model) => model.running), ...ofNode]);
+    for (const model of affected) this.keep(endModel(model, why, error));
+    if (!isSearch || affected.size || !(why === "error" || this.prompts.has(prompt))) return;
     const run = { node: String(node), prompt, workflow: null };
-    this.keepAgain(ended(emptyModel(run), why, error));
+    this.keepAgain(endModel(emptyModel(run), why, error));
   }
 
-  /** @param {boolean} lost the connection to the server: what runs may have ended */
+  /** @param {boolean} lost whether the connection to the server is lost */
   connect(lost) {
     for (const model of this.models.values()) {
       if (model.running && model.lost !== lost) this.keep({ ...model, lost });
     }
   }
 
-  /** End the runs that ended unheard, as the history tells; ask again about those still queued. */
+  /** End the runs whose end the page missed, from the history. Queued ones are checked later. */
   async settle() {
     const running = [...this.models.values()].filter((model) => model.running);
     const prompts = [...new Set(running.flatMap(({ run }) => run.prompt ?? []))];
-    const ends = prompts.length ? await over(this.ask, prompts) : [];
+    const ends = prompts.length ? await endedPrompts(this.ask, prompts) : [];
     this.unsettled = (ends?.length ?? 0) < prompts.length;
     for (const { prompt, outputs, messages } of ends ?? []) {
       const nodes = running.filter(({ run }) => run.prompt === prompt).map(({ run }) => run.node);

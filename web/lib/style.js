@@ -1,6 +1,6 @@
-/** The look of the panel: ComfyUI's own colours, light and dark, with stand-ins outside it. */
+/** The style of the panel. It uses ComfyUI's colours, light or dark, or defaults outside ComfyUI. */
 
-/** Colours of paths: on light and on dark with a contrast of 3 and more. */
+/** Colours of paths. Their contrast is at least 3 on light and on dark backgrounds. */
 export const COLOURS = [
   "#3d84f7",
   "#e8690b",

@@ -1,15 +1,13 @@
-/** The words of the panel. No DOM. */
+/** The texts of the panel in English and Chinese. No DOM. */
 
 /** @typedef {typeof EN} Texts */
 
 const EN = {
-  panel: "Search",
   empty: "Run the workflow to watch the search here.",
   searching: "Searching",
   lost: "Connection lost",
   stop: "Stop now",
-  stopHint:
-    "Stop now, keep the best: ends the search, finishes the best candidate so far and lets the workflow go on.",
+  stopHint: "Stop now: finishes the best particle so far, then continues the workflow.",
   stopping: "Stopping…",
   budget: "Budget used up",
   unspent: "Ended with budget left",
@@ -22,10 +20,10 @@ const EN = {
   error: "Ended by an error",
   unknown: "Ended",
   forgotten: "The server was restarted, or its history no longer has this run.",
-  unfinished: "Unfinished picture:",
+  unfinished: "Unfinished image:",
   best: "Best so far",
   winner: "Result",
-  lower: "kept unfinished, as its finish scored",
+  lower: "dropped finish",
   start: "from start",
   reward: "reward",
   perfect: "perfect",
@@ -42,27 +40,26 @@ const EN = {
   tries: "tries",
   quota: "quota",
   rolled: "rolled over",
-  film: "Candidates the search moved to",
+  film: "Accepted particles",
   image: "Image",
   imageOf: "image {0} of {1}",
-  perImage: "The budget is for each image of the batch.",
-  noPicture: "No picture yet",
-  lostPicture: "Picture not kept",
-  notKept: "its picture was not kept",
-  instead: "here is particle",
-  open: "Open the picture of",
+  perImage: "Each image of the batch has this budget.",
+  noImage: "No image yet",
+  lostImage: "Image not kept",
+  notKept: "Its image was not kept",
+  instead: "This is particle",
+  open: "Open the image of",
   newTab: "Open in a new tab",
   close: "Close",
 };
 
 /** @type {Texts} */
 const ZH = {
-  panel: "搜索",
   empty: "运行工作流后，可在此观看搜索过程。",
   searching: "搜索中",
   lost: "连接已断开",
   stop: "停止",
-  stopHint: "停止并保留最佳：结束搜索，完成目前最佳的候选，然后继续执行工作流。",
+  stopHint: "立即停止：完成目前最佳的粒子，然后继续执行工作流。",
   stopping: "正在停止…",
   budget: "预算已用完",
   unspent: "已结束，预算有剩余",
@@ -78,7 +75,7 @@ const ZH = {
   unfinished: "未完成的图像：",
   best: "目前最佳",
   winner: "结果",
-  lower: "保留未收尾的图像，因其收尾得分为",
+  lower: "弃用的完成图",
   start: "来自起点",
   reward: "奖励",
   perfect: "满分",
@@ -95,14 +92,14 @@ const ZH = {
   tries: "次尝试",
   quota: "配额",
   rolled: "结转",
-  film: "搜索采纳的候选",
+  film: "已采纳的粒子",
   image: "图像",
   imageOf: "第 {0} / {1} 张",
-  perImage: "预算按批次中的每张图像计算。",
-  noPicture: "暂无图像",
-  lostPicture: "图像未保留",
+  perImage: "批次中的每张图像各有这么多预算。",
+  noImage: "暂无图像",
+  lostImage: "图像未保留",
   notKept: "其图像未保留",
-  instead: "此为粒子",
+  instead: "此处为粒子",
   open: "打开图像：",
   newTab: "在新标签页中打开",
   close: "关闭",
@@ -116,17 +113,17 @@ export function texts(locale) {
   return locale.startsWith("zh") ? ZH : EN;
 }
 
-/** @param {?number} value @returns {string} four digits that matter */
+/** @param {?number} value @returns {string} it with four significant digits */
 export function figure(value) {
   if (value === null) return "–";
   const size = Math.abs(value);
-  if (size < 1e-6) return "0"; // float noise around a perfect score
+  if (size < 1e-6) return "0"; // rounding around a perfect score of 0
   if (size >= 1e5 || size < 1e-3) return value.toExponential(2);
   return String(Number(value.toPrecision(4)));
 }
 
 /**
- * Which image of a batch.
+ * "image 2 of 4".
  * @param {Texts} words
  * @param {number} index from 0
  * @param {number} count
@@ -136,7 +133,7 @@ export function imageOf(words, index, count) {
 }
 
 /**
- * Why a run ended without a result, as far as is known.
+ * The note of a run that ended without a result: its error, or why there is none.
  * @param {import("./store.js").Model} model
  * @param {Texts} words
  */
@@ -145,22 +142,22 @@ export function noteOf(model, words) {
 }
 
 /**
- * One particle in words.
+ * A particle in words: its reward, path, step and ancestors.
  * @param {import("./store.js").Row} row
- * @param {import("./store.js").Row[]} line its ancestors, itself last
+ * @param {import("./store.js").Row[]} line its ancestors, then the particle itself
  * @param {Texts} words
  */
-export function described(row, line, words) {
-  const worth = row.failed ? words.failed : `${words.reward} ${figure(row.reward)}`;
+export function describe(row, line, words) {
+  const result = row.failed ? words.failed : `${words.reward} ${figure(row.reward)}`;
   const parts = [
     `${words.particle} ${row.id}`,
-    worth,
+    result,
     `${words.path} ${row.path}`,
     `${words.step} ${row.step}`,
   ];
   if (row.watchdog != null) parts.push(`${words.watchdog} ${figure(row.watchdog)}`);
   parts.push(`${row.nfe} ${words.nfe}`);
   const from = line.slice(0, -1).map((parent) => parent.id);
-  const shown = from.length > 6 ? [...from.slice(0, 2), "…", ...from.slice(-3)] : from;
-  return from.length ? `${parts.join(", ")}, ${words.from} ${shown.join(" → ")}` : parts.join(", ");
+  const names = from.length > 6 ? [...from.slice(0, 2), "…", ...from.slice(-3)] : from;
+  return from.length ? `${parts.join(", ")}, ${words.from} ${names.join(" → ")}` : parts.join(", ");
 }

@@ -4,11 +4,12 @@ import json
 
 import torch
 
+from .caches import NODES as CACHES
 from .channels import NODES as CHANNELS
 from .decoding import NODES as DECODING
 from .gradients import NODES as GRADIENTS
 from .guiders import NODES as GUIDERS
-from .memory import NODES as MEMORY
+from .live_memory import NODES as MEMORY
 from .models import NODES as MODELS
 from .packed import NODES as PACKED
 from .tricks import NODES as TRICKS
@@ -174,6 +175,7 @@ class Expand:
 
 
 NODE_CLASS_MAPPINGS = {
+    **CACHES,
     **CHANNELS,
     **DECODING,
     **MEMORY,

@@ -1,0 +1,1 @@
+"""The programs that make the numbers of README and docs/."""

@@ -1,0 +1,100 @@
+"""Every refusal before compute, in the order in which a user would mend them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+
+from ...samplers.guidance import acts
+from ...samplers.run import check_budget
+from ...samplers.search.rounds import minimum
+from ..host.clock import check_start, clock_of
+from ..host.gradient import check_gradient
+from ..host.guiders import LEAST, check_guider, check_kind, is_pure
+from ..host.kernel import FlowSampler, kernel_of
+from ..host.network import check_latent, check_pictures, check_sigmas
+from ..host.noise_mask import check_mask
+from ..schema import check_wired
+from .inputs import SearchInputs
+from .plan import Job, MethodChoice, Plan
+
+
+def check_values(inputs: SearchInputs) -> None:
+    """Refuse values in place of connections, and numbers that are none."""
+    check_wired(**inputs.connections())
+    if inputs.target_reward is not None and not math.isfinite(inputs.target_reward):
+        raise ValueError(
+            f"target_reward is not finite: got {inputs.target_reward}, expected a finite number."
+        )
+
+
+def check_inputs(inputs: SearchInputs) -> list[float]:
+    """Refuse inputs that no search can work with; returns the model times of the sigmas."""
+    kernel_of(inputs.sampler)
+    check_kind(inputs.guider)
+    patcher = inputs.guider.model_patcher
+    clock = clock_of(patcher.get_model_object("model_sampling"))
+    check_pictures(patcher.model)
+    samples = check_latent(inputs.latent_image)
+    check_mask(inputs.latent_image.get("noise_mask"), samples)
+    check_guider(inputs.guider)
+    times = check_sigmas(inputs.sigmas, clock)
+    check_start(float(inputs.sigmas[0]), clock, samples)
+    check_gradient(inputs.sampler.guidance, inputs.reward)
+    inputs.reward.check(inputs.prompt)
+    if inputs.watchdog is not None:
+        inputs.watchdog.check(inputs.prompt)
+    return times
+
+
+def check_method(method: MethodChoice, sampler: FlowSampler, times: Sequence[float]) -> None:
+    """Refuse guidance that the method has no use for.
+
+    Args:
+        times: those at which the search works.
+    """
+    guidance, search = sampler.guidance, method.search
+    if guidance.strength and not search.guided:
+        raise ValueError(
+            f"Guidance does not move the method {method.name}: its steps are those of the ODE. "
+            "Choose another method, or set guidance to none."
+        )
+    if not (guidance.strength and search.needs_noise):
+        return
+    if not sampler.stochastic:
+        raise ValueError(
+            f"Guided {method.name} needs random steps: got diffusion_norm 0, expected more than 0."
+        )
+    zero = torch.zeros(1, 1)
+    for t, s in pairwise(times):
+        step = sampler.kernel(zero, zero, t, s)
+        if acts(guidance, step) and not step.std:
+            raise ValueError(
+                f"Guided {method.name} needs noise at every guided step: got none from {t:.4f} to "
+                f"{s:.4f}. Use the schedule relative, another diffusion, or other sigmas."
+            )
+
+
+def check_kernel(plan: Plan) -> None:
+    """Refuse a kernel that explodes on the search's own steps.
+
+    A method whose steps are those of the ODE takes none of the kernel's, and a replay takes no new
+    ones.
+    """
+    inputs, times, end = plan.inputs, plan.inside, plan.times[-1]
+    if inputs.replay or not plan.method.search.guided:
+        return
+    lands = end > 0.0 and not inputs.finish_steps  # the last step, then, is the kernel's
+    inputs.sampler.kernel_settings.check([*times, end] if lands else times)
+
+
+def check_job(job: Job, plan: Plan) -> None:
+    """Refuse a budget that cannot carry a search, its finish and the check of its guider."""
+    inputs, steps, cost = plan.inputs, len(plan.inside), plan.cost
+    prices = plan.prices(job)
+    needed = minimum(job.search, steps, prices)
+    checked = 0 if job.replayed or is_pure(inputs.guider) else LEAST * cost  # a replay checks none
+    check_budget(needed, steps, job.finish, inputs.budget, cost, prices, checked)

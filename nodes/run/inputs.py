@@ -1,0 +1,208 @@
+"""Every input that the search nodes share, declared once: node inputs, defaults, report entries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
+from typing import Any
+
+from comfy_api.latest import io
+from torch import Tensor
+
+from ...samplers.lookahead import AUTOMATIC
+from ..host.kernel import FlowSampler
+from ..host.reward import HostReward
+from ..schema import plain, widget
+
+METHOD_AFTER = "budget"  # the method's own inputs follow this one
+
+
+def wire(socket: str, tooltip: str) -> Any:
+    """A connection that every search needs."""
+    return field(metadata={"socket": socket, "tooltip": tooltip, "required": True})
+
+
+def needed(default: Any, tooltip: str, **limits: Any) -> Any:
+    """A value that every workflow has."""
+    return field(default=default, metadata={"tooltip": tooltip, "required": True, **limits})
+
+
+def advanced(default: Any, tooltip: str, **limits: Any) -> Any:
+    """A value or connection that a workflow may lack."""
+    return field(default=default, metadata={"tooltip": tooltip, "advanced": True, **limits})
+
+
+@dataclass(frozen=True)
+class SearchInputs:
+    """What a search node gets besides its method. Names are the node's inputs, in its order.
+
+    A new input is one field here. One with a socket is a connection. Any other is a widget, which
+    the report lists as `reported` makes it.
+    """
+
+    noise: Any = wire("noise", "Its seed decides every particle's noise.")
+    guider: Any = wire("guider", "Model and prompt. CFG other than 1 doubles each NFE.")
+    sampler: FlowSampler = wire("sampler", "From the VP-SDE Flow Sampler node.")
+    sigmas: Tensor = wire(
+        "sigmas",
+        "From the VP Flow Scheduler or any other scheduler. With split sigmas the high half is "
+        "searched, and another sampler continues from the latent.",
+    )
+    latent_image: dict[str, Any] = wire("latent", "Size of the image, or the image to start from.")
+    vae: Any = wire("vae", "Decodes every particle for the reward. preview_vae is cheaper.")
+    reward: HostReward = wire("reward", "From the Reward Model Loader: what the search maximises.")
+    prompt: str = needed(
+        "",
+        "The text that the reward compares the image with, usually the guider's prompt.",
+        multiline=True,
+    )
+    budget: int = needed(
+        100,
+        "Network evaluations (NFE) for each image of a batch, finish included. Time grows in "
+        "proportion.",
+        min=1,
+        max=1_000_000,
+    )
+    finish_steps: int = needed(
+        4,
+        "Plain steps that finish each of the best particles, out of the budget. Use 1 or 2 for "
+        "few-step models, 4 or more for others. A lookahead of as many steps replaces the finish. "
+        "0 returns the search's own prediction, which is blurred unless the model is few-step.",
+        min=0,
+        max=1000,
+    )
+    top_k: int = needed(
+        1,
+        "Best images to finish and return, best first, each from another start if possible. Each "
+        "costs finish_steps NFE.",
+        min=1,
+        max=64,
+    )
+    micro_batch: int = advanced(
+        0,
+        "Particles sent through the network at once. 0 chooses up to 16. Halved when memory runs "
+        "out. Affects speed and memory only: results may differ by rounding.",
+        min=0,
+        max=1024,
+    )
+    target_reward: float | None = advanced(
+        None,
+        "The search ends early once a particle reaches this reward. Not connected: it does not.",
+        min=-1e9,
+        max=1e9,
+        step=0.01,
+        force_input=True,
+    )
+    time_limit: float = advanced(
+        0.0,
+        "Seconds after which the search ends and finishes the best so far. The estimated time of "
+        "the finish is included. 0: no limit.",
+        min=0.0,
+        max=1e6,
+        step=1.0,
+        reported=lambda seconds: seconds or None,
+    )
+    preview_vae: Any = advanced(
+        None,
+        "A cheap decoder for scoring, such as TAEF1. The result is decoded and scored again with "
+        "the full VAE.",
+        socket="vae",
+    )
+    lookahead: int = advanced(
+        AUTOMATIC,
+        "Plain steps that carry each particle on before it is scored, so that the reward sees a "
+        "clean image. Each particle costs that many NFE more. -1 measures the model once: 0 for "
+        "few-step models, 4 for others if the budget allows.",
+        min=AUTOMATIC,
+        max=64,
+    )
+    window_start: float = advanced(
+        1.0,
+        "Sigma at which the search begins to branch. Above it particles take plain steps and are "
+        "not scored. Lower this to about 0.8 for many-step models: their early predictions are "
+        "too blurred to judge.",
+        min=0.0,
+        max=1.0,
+        step=0.01,
+    )
+    window_end: float = advanced(
+        0.0,
+        "Sigma at which the search stops branching. The finish takes the remaining steps. 0 "
+        "searches down to the last sigma.",
+        min=0.0,
+        max=1.0,
+        step=0.01,
+    )
+    watchdog: HostReward | None = advanced(
+        None,
+        "A second reward that is only reported, never optimised. If the reward rises while the "
+        "watchdog falls, the search is exploiting the reward.",
+        socket="reward",
+    )
+    replay: str = advanced(
+        "",
+        "The report of an earlier search, or the name of an image that holds one. The search makes "
+        "that winner again and tries nothing else. Model, prompt, seed, sampler and sigmas must be "
+        "the same.",
+        reported=bool,
+    )
+    journal: bool = advanced(
+        True,
+        "Keep the best image so far in output/flow_search while the search runs. It stays there if "
+        "ComfyUI is killed or crashes.",
+    )
+    stop_at_maximum: bool = advanced(
+        True,
+        "End the search once a finished image has the highest possible score, such as 0 for a "
+        "counting reward. Other rewards have no such score.",
+    )
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> SearchInputs:
+        """From a node's inputs; an absent or empty optional one has its default."""
+        required = {f.name for f in fields(cls) if f.default is MISSING}
+        absent = dict.fromkeys(required - values.keys())
+        return cls(**absent, **{k: v for k, v in values.items() if v is not None or k in required})
+
+    def connections(self) -> dict[str, Any]:
+        """By name what has to come from a node: needed connections, and others that are there.
+
+        A LATENT is left out: it is a dictionary, which a plain value may be, too.
+        """
+        sockets = [f for f in fields(self) if f.metadata.get("socket", "latent") != "latent"]
+        wired = {f.name: (getattr(self, f.name), f.metadata.get("required")) for f in sockets}
+        return {
+            name: value
+            for name, (value, required) in wired.items()
+            if required or value is not None
+        }
+
+    def entries(self, method: Mapping[str, Any]) -> dict[str, Any]:
+        """The inputs as report entries, those of the `method` among them.
+
+        For an optional connection, the entry says whether there was one.
+        """
+        entries: dict[str, Any] = {}
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if "socket" not in each.metadata:
+                entries[each.name] = each.metadata.get("reported", lambda same: same)(value)
+            elif not each.metadata.get("required"):
+                entries[each.name] = value is not None
+            if each.name == METHOD_AFTER:
+                entries |= method
+        return plain(entries)
+
+
+def node_inputs(method: list[io.Input]) -> list[io.Input]:
+    """A search node's inputs: those of every search, with the `method`'s own among them."""
+    inputs: list[io.Input] = []
+    for each in fields(SearchInputs):
+        inputs.append(_node_input(each))
+        if each.name == METHOD_AFTER:
+            inputs += method
+    return inputs
+
+
+def _node_input(setting: Field) -> io.Input:
+    return widget(setting, optional=not setting.metadata.get("required"))

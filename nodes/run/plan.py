@@ -1,0 +1,94 @@
+"""What a search node will do: everything that can be computed before the network is called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from ...samplers.purse import Prices
+from ...samplers.rules import Finish, StopRules
+from ...samplers.search.rounds import Search
+from .inputs import SearchInputs
+
+
+@dataclass(frozen=True)
+class MethodChoice:
+    """The method that a node runs.
+
+    Args:
+        name: its key in the registry, as the report has it.
+        search: the method with its settings.
+        entries: these settings as report entries.
+    """
+
+    name: str
+    search: Search
+    entries: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Job:
+    """The search for one latent of a batch.
+
+    Args:
+        search: the node's method, or the replay of an earlier search's winner.
+        finish: how it ends.
+        rules: when it ends early.
+        lookahead: evaluations of the ODE before a particle is scored; -1 is automatic.
+        image: whose noise of the batch its particles have.
+        made_with: report entries that identify shape, CFG, conditioning and latent.
+        replayed: the report that a replay repeats; empty for a new search.
+        warnings: what report and log say about the replay.
+    """
+
+    search: Search
+    finish: Finish
+    rules: StopRules
+    lookahead: int
+    image: int
+    made_with: Mapping[str, Any] = field(default_factory=dict)
+    replayed: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a search node will do.
+
+    Args:
+        inputs: the node's.
+        method: the node's.
+        entries: settings of the node and of what is connected to it, as the report lists them.
+        times: falling model times of the sigmas, the landing included.
+        lead: times before the search window, which the ODE crosses.
+        inside: times at which the search works.
+        cost: NFE of one network row.
+        latent: the LATENT that comes out, but for its samples.
+        samples: (B,*D) latents to start from, as the model takes them.
+        jobs: one search for each of the B latents.
+    """
+
+    inputs: SearchInputs
+    method: MethodChoice
+    entries: Mapping[str, Any]
+    times: list[float]
+    lead: list[float]
+    inside: list[float]
+    cost: int
+    latent: dict[str, Any]
+    samples: Tensor
+    jobs: tuple[Job, ...] = ()
+
+    @property
+    def mask(self) -> Tensor | None:
+        """The noise mask of the batch."""
+        return self.latent.get("noise_mask")
+
+    def prices(self, job: Job) -> Prices:
+        """What one particle of a job costs."""
+        sampler = self.inputs.sampler
+        inner, slope = sampler.kernel.inner, sampler.guidance.rows
+        return Prices.of(len(self.lead), inner, job.lookahead, slope)

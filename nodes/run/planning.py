@@ -1,0 +1,135 @@
+"""From a node's inputs to its plan. Whatever can be known to be wrong is refused here."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import comfy.sample
+from torch import Tensor
+
+from ...rewards import maximum_of
+from ...samplers.rules import Finish, StopRules
+from ...samplers.schedules import split_window
+from ..host.guard import guard
+from ..host.guiders import nfe_per_particle
+from ..host.noise_mask import mask_of
+from ..schema import under
+from ..show.writable import writable
+from .checks import check_inputs, check_job, check_kernel, check_method, check_values
+from .fingerprint import identity
+from .inputs import SearchInputs
+from .plan import Job, MethodChoice, Plan
+from .replay import SAME, agree, differences, replays
+
+RATIOS = ("downscale_ratio_spacial", "downscale_ratio_temporal")  # spelt so by the host
+
+
+def plan(inputs: SearchInputs, method: MethodChoice) -> Plan:
+    """What the node will do.
+
+    Raises:
+        ValueError: one sentence, for inputs with which it cannot be done.
+    """
+    check_values(inputs)
+    entries = inputs.entries(method.entries)
+    times = check_inputs(inputs)
+    lead, inside = split_window(times[:-1], inputs.window_start, inputs.window_end)
+    check_method(method, inputs.sampler, inside)
+    latent, samples = latents(inputs)
+    draft = Plan(
+        inputs,
+        method,
+        entries=connected_entries(inputs, entries),
+        times=times,
+        lead=lead,
+        inside=inside,
+        cost=nfe_per_particle(inputs.guider),
+        latent=latent,
+        samples=samples,
+    )
+    check_kernel(draft)
+    jobs = replay_jobs(draft, entries) if inputs.replay else new_jobs(draft)
+    for job in jobs:
+        check_job(job, draft)
+    return replace(draft, jobs=tuple(identified(job, draft, i) for i, job in enumerate(jobs)))
+
+
+def latents(inputs: SearchInputs) -> tuple[dict[str, Any], Tensor]:
+    """The node's LATENT without what the host's samplers remove, and its samples (B,*D)."""
+    latent, fix = dict(inputs.latent_image), comfy.sample.fix_empty_latent_channels
+    ratios = {name: latent.pop(name, None) for name in RATIOS}
+    accepted = inspect.signature(fix).parameters  # the temporal one is not in every version
+    ratios = {name: ratio for name, ratio in ratios.items() if name in accepted}
+    return latent, fix(inputs.guider.model_patcher, latent["samples"], **ratios)
+
+
+def connected_entries(inputs: SearchInputs, entries: Mapping[str, Any]) -> dict[str, Any]:
+    """Report entries of the node and of what is connected to it.
+
+    What JSON cannot hold is left out, with a line in the log.
+    """
+    entries = dict(entries)
+    with guard("report the settings of the sampler"):
+        entries |= inputs.sampler.settings
+    with guard("report the settings of the reward"):
+        entries |= inputs.reward.settings
+    if inputs.watchdog is not None:
+        with guard("report the settings of the watchdog"):
+            entries |= under("watchdog", inputs.watchdog.settings)
+    return writable(entries, "settings")[0]
+
+
+def new_jobs(plan: Plan) -> list[Job]:
+    """A new search for each latent."""
+    inputs = plan.inputs
+    finish = Finish(inputs.finish_steps, inputs.top_k).after(inputs.lookahead, plan.times[-1])
+    maximum = maximum_of(inputs.reward) if inputs.stop_at_maximum else None
+    rules = StopRules(inputs.target_reward, inputs.time_limit or None, maximum=maximum)
+    search, images = plan.method.search, range(len(plan.samples))
+    return [Job(search, finish, rules, inputs.lookahead, image) for image in images]
+
+
+def replay_jobs(plan: Plan, entries: Mapping[str, Any]) -> list[Job]:
+    """The winners of an earlier search again, one for each latent."""
+    inputs = plan.inputs
+    settings = {name: entries[name] for name in ("prompt", "window_start", "window_end")}
+    settings |= inputs.sampler.settings
+    if inputs.sampler.guidance.strength:
+        settings |= inputs.reward.settings
+    images, seed = len(plan.samples), inputs.noise.seed
+    reports = replays(inputs.replay, images, seed, plan.times, settings)
+    rules = StopRules(inputs.target_reward, inputs.time_limit or None)
+    return [
+        Job(
+            search,
+            Finish(search.nodes),
+            rules,
+            search.lookahead,
+            image=report.get("image", i),
+            replayed=report,
+        )
+        for i, (report, search) in enumerate(reports)
+    ]
+
+
+def identified(job: Job, plan: Plan, row: int) -> Job:
+    """The job with the identity of its inputs, compared with the report that a replay repeats.
+
+    Args:
+        job: without it.
+        plan: the node's.
+        row: of the batch.
+
+    Raises:
+        ValueError: the report has another size or CFG.
+    """
+    mask = mask_of(plan.mask, plan.samples, row)
+    made_with = identity(plan.inputs.guider, plan.samples[row : row + 1], mask)
+    warnings: list[str] = []
+    if job.replayed:
+        agree(job.replayed, {name: made_with[name] for name in SAME if name in made_with})
+        warnings = differences(job.replayed, made_with)
+    return replace(job, made_with=made_with, warnings=tuple(warnings))

@@ -1,0 +1,96 @@
+"""A search as the panel follows it: events with trace rows and small images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from torch import Tensor
+
+from ...samplers.purse import Purse
+from ...samplers.types import SCORED, SearchEvent
+from ..host.guard import guard
+from ..host.image_bytes import shrink
+from ..host.objective import Images
+from .best import Best
+from .events import Events, Sender
+from .gallery import RESULT, THUMBNAIL, Gallery
+from .output import output_file
+
+Rows = list[dict[str, Any]]
+
+
+class Live:
+    """Sends what one search does to the browser that runs it.
+
+    Args:
+        sender: whose search it is.
+        best: sees each event before this does.
+        purse: the search's.
+        logged: what was logged already, and is not again.
+    """
+
+    def __init__(self, sender: Sender, best: Best, purse: Purse, logged: set[str]) -> None:
+        self.best, self.purse, self.logged = best, purse, logged
+        self.events, self.gallery = Events(sender), Gallery(sender.node_id)
+
+    @property
+    def budget(self) -> int:
+        """NFE of the search."""
+        return int(self.purse.total)
+
+    def begin(self, method: str, sigmas: list[float], maximum: float | None) -> None:
+        """The search begins.
+
+        Args:
+            method: its key in the registry.
+            sigmas: its times.
+            maximum: the highest score there is, if the reward has one.
+        """
+        self.events.start(method, sigmas, self.budget, maximum)
+
+    def see(self, event: SearchEvent, rows: Rows, images: Images) -> None:
+        """Send an event, with the image of a new best or of what the search moves to.
+
+        Args:
+            event: of the search.
+            rows: the trace rows that it added or changed.
+            images: what the objective kept of it.
+        """
+        with guard("show a picture in the panel", self.logged):
+            for particle in self._to_show(event, rows, images):
+                image = self.gallery.find(particle)
+                self.events.show(particle, partial(self.gallery.message, particle, image))
+        self.events.send(event.kind, rows, self.purse.nfe, self.budget)
+
+    def _to_show(self, event: SearchEvent, rows: Rows, images: Images) -> list[int]:
+        if event.kind not in SCORED:
+            return self.gallery.moved(rows)
+        self.gallery.see(rows, dict(images.small))
+        return [self.best.image.id] if self.best.improved else []
+
+    def end(
+        self, winners: Mapping[int, Tensor], rows: Rows, stopped: str, best: int, start: int
+    ) -> None:
+        """The search has ended.
+
+        Args:
+            winners: images by particle id, best first.
+            rows: trace rows that changed since the last event.
+            stopped: why it ended.
+            best: id of the result.
+            start: id of the start that it descends from.
+        """
+        with guard("show a picture in the panel", self.logged):
+            for particle in [*list(winners)[:0:-1], best]:
+                size = RESULT if particle == best else THUMBNAIL
+                small = shrink(winners[particle][0])
+                show = partial(self.gallery.message, particle, small, size)
+                self.events.show(particle, show)
+        self.events.done(rows, self.purse.nfe, self.budget, stopped, best, start)
+
+    def unfinished(self, paths: Sequence[str]) -> None:
+        """Images of this search, or of those before it, were saved as it ended early."""
+        files = [file for file in map(output_file, paths) if file is not None]
+        self.events.unfinished(files, self.purse.nfe)

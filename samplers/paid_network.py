@@ -1,0 +1,79 @@
+"""The network as a task uses it: called in parts, and paid. Every NFE of a search is paid here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .batching import MicroBatch
+from .purse import Purse
+from .steering import Steering
+from .types import Denoiser, Particles
+
+
+@dataclass(frozen=True)
+class PaidNetwork:
+    """A denoiser whose rows are paid before they are computed.
+
+    Args:
+        denoiser: x (K,*D), t -> x0 (K,*D).
+        purse: pays.
+        batch: how many rows go through the network at once.
+        charges_itself: the denoiser charges the purse, as the host's counter does.
+        on_call: called after each network call.
+
+    Raises:
+        BudgetExceeded: the purse cannot pay the next call.
+    """
+
+    denoiser: Denoiser
+    purse: Purse
+    batch: MicroBatch
+    charges_itself: bool
+    on_call: Callable[[], None]
+
+    def __call__(self, x: Tensor, t: float) -> Tensor:
+        """x0 (K,*D) predicted at latents x (K,*D)."""
+
+        def call(rows: Tensor) -> Tensor:
+            self.purse.require(len(rows))
+            with self.purse.timed("network"):
+                x0 = self.denoiser(rows, t)
+            self._called(len(rows))
+            return x0
+
+        return self.batch(x, call)
+
+    def gradients(self, steering: Steering, parents: Particles, t: float) -> Tensor:
+        """Gradients (K,*D) at the latents of parents, 0 where no x0 is finite.
+
+        They are computed one at a time if rows may split: each needs many times the memory of a
+        latent.
+
+        Args:
+            steering: computes them.
+            parents: of one step.
+            t: its model time.
+        """
+        size = 1 if self.batch.may_split else len(parents)
+        parts = (parents[i : i + size] for i in range(0, len(parents), size))
+        return torch.cat([self._gradient(steering, part, t) for part in parts])
+
+    def _gradient(self, steering: Steering, parents: Particles, t: float) -> Tensor:
+        if not parents.alive.any():
+            return torch.zeros_like(parents.x)
+        rows = len(parents) * steering.rows
+        self.purse.require(rows)
+        with self.purse.timed("gradient"):
+            slope = steering.guidance.slope(steering.gradients, parents.x, parents.x0, t)
+        self.purse.counts["gradients"] += len(parents)
+        self._called(rows)
+        return slope
+
+    def _called(self, rows: int) -> None:
+        if rows and not self.charges_itself:
+            self.purse.charge(rows * self.purse.cost, 1)
+        self.on_call()

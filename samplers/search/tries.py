@@ -1,0 +1,89 @@
+"""The tries of a path: children of one parent, drawn several at once and handed out one by one."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from ..task import Task
+from ..types import Particles
+
+
+@dataclass
+class Path:
+    """Where one path of Rollover Budget Forcing stands.
+
+    Args:
+        parent: (1 row) whose children are tried.
+        allowed: children that it may try from this parent.
+        last_step: of the search. A path does not move to it, it only tries children there.
+        share: children that the budget still buys it.
+        tried: children of this parent so far.
+        record: r*, the highest reward that it has moved to or, at the last step, tried.
+        best: the best of the children tried that can have children.
+    """
+
+    parent: Particles
+    allowed: int
+    last_step: int
+    share: int
+    tried: int = 0
+    record: float = field(init=False)
+    best: Particles | None = None
+
+    def __post_init__(self) -> None:
+        self.record = float(self.parent.reward)
+
+    @property
+    def at_the_end(self) -> bool:
+        """Whether children are at the last step."""
+        return int(self.parent.steps) >= self.last_step - 1
+
+    @property
+    def left(self) -> int:
+        """What is left of the quota."""
+        return self.allowed - self.tried
+
+    @property
+    def used_up(self) -> bool:
+        """Whether the quota is used up, so that the path has to move."""
+        return self.left == 0 and not self.at_the_end
+
+    def room(self, at_once: int) -> int:
+        """How many children to draw next, at most `at_once`."""
+        return min(at_once, self.share if self.at_the_end else min(self.share, self.left))
+
+    def move(self, child: Particles, allowed: int) -> None:
+        """Go on from a child, which may try `allowed` children; at the last step, stay."""
+        if not self.at_the_end:
+            self.parent, self.allowed, self.tried, self.best = child, allowed, 0, None
+
+    def hand_out(self, children: Particles) -> Iterator[Particles]:
+        """Children one by one, up to the first that the path moves to.
+
+        All count as tried, those behind it too. A child that cannot have children is skipped.
+        """
+        self.tried += len(children)
+        self.share -= len(children)
+        parent = self.parent
+        for child in (children[i] for i in range(len(children))):
+            if not child.alive:
+                continue
+            if self.best is None or child.reward > self.best.reward:
+                self.best = child
+            yield child
+            if self.parent is not parent:
+                return
+
+
+def draw(task: Task, paths: Sequence[Path], at_once: int) -> Particles:
+    """The next children of all paths, in one step of the task.
+
+    Args:
+        task: proposes them.
+        paths: whose parents.
+        at_once: children of one path, at most.
+    """
+    counts = torch.tensor([path.room(at_once) for path in paths])
+    parents = Particles.cat([path.parent for path in paths])
+    return task.propose(parents[torch.arange(len(paths)).repeat_interleave(counts)])

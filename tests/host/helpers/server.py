@@ -1,0 +1,73 @@
+"""A real ComfyUI on the CPU, driven over its HTTP API."""
+
+import contextlib
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from pack.tools.client import Client, ComfyError
+from pack.tools.serving import free_port
+
+ROOT = Path(__file__).resolve().parents[3]
+ODD_NAME = "weird.name-1"  # the folder of the pack in the server
+NEWEST = "0.30.0"  # the ComfyUI that generated pages and tables are made with
+
+
+class Host:
+    """A running server, its process, and what it printed."""
+
+    def __init__(self, url: str, base: Path, log: Path, process: subprocess.Popen) -> None:
+        self.client, self.base, self.log, self.process = Client(url), base, log, process
+
+    def run(self, prompt: dict, workflow: dict | None = None) -> dict:
+        """Outputs of a prompt by node id; a failure raises ComfyError with its sentence."""
+        prompt_id = self.client.queue(prompt, workflow)
+        until = time.monotonic() + 300
+        while time.monotonic() < until:
+            entry = self.client.get(f"/history/{prompt_id}").get(prompt_id)
+            if entry is not None:
+                for kind, data in entry["status"]["messages"]:
+                    if kind == "execution_error":
+                        raise ComfyError(data["exception_message"].strip())
+                return entry["outputs"]
+            time.sleep(0.05)
+        raise TimeoutError(self.log.read_text()[-2000:])
+
+    @contextlib.contextmanager
+    def new_log(self) -> Iterator[list[str]]:
+        """The lines that the server logs while the block runs; the list fills at its end."""
+        before, lines = len(self.log.read_text()), []
+        yield lines
+        lines += self.log.read_text()[before:].splitlines()
+
+    def probe(self, prompt: dict, node: str = "probe") -> dict:
+        return json.loads(self.run(prompt)[node]["probe"][0])
+
+
+@contextlib.contextmanager
+def serving(comfyui, base, *options):
+    """A server of the ComfyUI at `comfyui` on a base directory, as long as the block runs."""
+    log, port = base / "server.log", free_port()
+    command = [
+        sys.executable, str(comfyui / "main.py"), "--cpu", "--listen", "127.0.0.1",
+        "--port", str(port), "--base-directory", str(base), "--disable-api-nodes",
+        "--disable-auto-launch", "--database-url", "sqlite:///:memory:", *options,
+    ]  # fmt: skip
+    with open(log, "wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd=comfyui)
+        try:
+            running = Host(f"http://127.0.0.1:{port}", base, log, process)
+            for _ in range(600):
+                if process.poll() is not None:
+                    raise RuntimeError(log.read_text()[-4000:])
+                with contextlib.suppress(ComfyError):
+                    running.client.get("/system_stats")
+                    break
+                time.sleep(0.2)
+            yield running
+        finally:
+            process.kill()
+            process.wait()

@@ -1,0 +1,183 @@
+"""The host's modules on a device of known memory, for scripts in a process of their own.
+
+The device is cpu:0, which the host takes for another one than cpu and so loads to and unloads
+from. The script imports host_in_process first.
+"""
+
+import collections
+import hashlib
+import random
+from types import SimpleNamespace
+
+import comfy.model_management as mm
+import comfy.model_patcher
+import comfy_extras.nodes_custom_sampler as stock
+import server
+import torch
+from comfy_extras.nodes_model_advanced import ModelSamplingFlux
+from pack.nodes import demo, reward, sampler
+from pack.nodes.host import image_bytes, objective
+from pack.nodes.run.batch import run_batch
+from pack.nodes.run.inputs import SearchInputs
+from pack.nodes.run.plan import MethodChoice
+from pack.nodes.run.planning import plan
+from pack.rewards.count import colour_count
+from pack.samplers.search.rbf import RolloverBudgetForcing
+
+import nodes
+
+DEVICE, MB = torch.device("cpu:0"), 1 << 20
+LARGE, SMALL = 1 << 40, 100 * MB  # SMALL holds all weights, not what a full VAE asks for
+TINY = 12 * MB  # not all weights of the network
+TIGHT = 24 * MB  # of tensors: those of the weights, and of a decode of two small pictures
+CAPTION = "three red circles"
+SEED = 10  # its winner descends from many steps
+counts = {}
+
+
+def free_memory(dev=None, torch_free_too=False):
+    free = counts["memory"] - sum(m.model_loaded_memory() for m in mm.current_loaded_models)
+    return (free, free) if torch_free_too else free
+
+
+def counting(cls, name, what):
+    """Count what a method does to the network."""
+    own = getattr(cls, name)
+
+    def method(self, *args, **kwargs):
+        done = own(self, *args, **kwargs)
+        model = self.model.model if cls is mm.LoadedModel else self.model
+        if type(model).__name__ == "Flux" and done is not False:
+            counts[what] += 1
+        return done
+
+    setattr(cls, name, method)
+
+
+mm.get_torch_device = lambda: DEVICE
+mm.get_free_memory = free_memory
+mm.minimum_inference_memory = mm.extra_reserved_memory = lambda: 0
+counting(mm.LoadedModel, "model_unload", "unloads")
+counting(comfy.model_patcher.ModelPatcher, "load", "loads")
+server.PromptServer.instance = SimpleNamespace(
+    send_sync=lambda *sent: None, client_id=None,
+    prompt_queue=SimpleNamespace(get_current_queue_volatile=lambda: ([], [])),
+)  # fmt: skip
+
+
+def begin(memory):
+    counts.update(memory=LARGE)
+    mm.unload_all_models()
+    counts.update(memory=memory, unloads=0, loads=0)
+
+
+def patched(model):
+    """With a LoRA-like weight patch and another ModelSampling."""
+    weight = model.model.diffusion_model.img_in.weight
+    lora = torch.randn(weight.shape, generator=torch.Generator().manual_seed(2)) / 4
+    (model,) = ModelSamplingFlux().patch(model, 1.15, 0.5, 128, 128)
+    model.add_patches({"diffusion_model.img_in.weight": ("diff", (lora,))})
+    return model
+
+
+model, clip, vae = demo.DemoFlowModelLoader.execute("fast").args
+model = patched(model)
+(text,) = nodes.CLIPTextEncode().encode(clip, CAPTION)
+guider = stock.Guider_Basic(model)
+guider.set_conds(text)
+flow = sampler.VPSDEFlowSampler.execute(interpolant="vp", diffusion_norm=1.0, kernel="eta").args[0]
+SIGMAS = torch.tensor([0.98, 0.9, 0.7, 0.4, 0.0])
+LATENT = torch.zeros(1, 16, 16, 16)
+anything = SimpleNamespace(decode=vae.decode)  # decoded by the host, as a full VAE is
+
+
+def searched(memory, vae, particles=12, paths=1, **more):
+    """LATENT, IMAGE, report of a search, and the candidates of each of its rounds."""
+    begin(memory)
+    rounds = []
+    own = objective.HostObjective.__call__
+
+    def call(self, x0):
+        rounds.append(len(x0))
+        return own(self, x0)
+
+    objective.HostObjective.__call__ = call
+    scored = reward.RewardModelLoader.execute({"reward": "colour_count"}).args[0]
+    inputs = {
+        "noise": stock.Noise_RandomNoise(SEED), "guider": guider, "sampler": flow, "sigmas": SIGMAS,
+        "latent_image": {"samples": LATENT}, "vae": vae, "reward": scored, "prompt": CAPTION,
+        "budget": 20, "finish_steps": 1, "top_k": 1, **more,
+    }  # fmt: skip
+    settings = RolloverBudgetForcing(particles, paths)
+    planned = plan(SearchInputs.of(inputs), MethodChoice("rbf", settings, {}))
+    found = run_batch(planned, "1")
+    objective.HostObjective.__call__ = own
+    return (*found, rounds)
+
+
+def hashed(image):
+    """Of a picture (H,W,3), as it is saved."""
+    return hashlib.sha256(image_bytes.pil_image(image).tobytes()).hexdigest()
+
+
+def run_search(memory, vae, **more):
+    """Counts, rewards and the result of a search with 12 initial particles."""
+    _, images, told, rounds = searched(memory, vae, **more)
+    rewards = [row["reward"] for row in told["trace"]]
+    held = [m for m in mm.current_loaded_models if type(m.model.model).__name__ == "Flux"]
+    return {
+        "rounds": rounds, "rewards": rewards, "loads": counts["loads"],
+        "unloads": counts["unloads"], "spent": told["spent"],
+        "held": [m.model_loaded_memory() / m.model_memory() for m in held],
+        "best": told["best"]["id"], "picture": hashed(images[0]),
+    }  # fmt: skip
+
+
+class Shortage:
+    """Out of memory in a share of the calls of network, decoder and reward, drawn at random.
+
+    Never twice in a row at one place: after the second time a search gives up.
+    """
+
+    def __init__(self, share, seed):
+        self.share, self.random = share, random.Random(seed)
+        self.raised, self.last = collections.Counter(), set()
+
+    def at(self, what, function):
+        def called(*args, **kwargs):
+            if self.refuses(what):
+                self.raised[what] += 1
+                raise torch.OutOfMemoryError(f"CUDA out of memory in the {what}")
+            return function(*args, **kwargs)
+
+        return called
+
+    def refuses(self, what):
+        if what in self.last or self.random.random() >= self.share:
+            self.last.discard(what)
+            return False
+        self.last.add(what)
+        return True
+
+    def __enter__(self):
+        self.network, self.colours = model.model.diffusion_model, colour_count.ColourCount
+        self.own = self.network.forward, vae.first_stage_model.decode, self.colours.score
+        self.network.forward = self.at("network", self.own[0])
+        vae.first_stage_model.decode = self.at("decoder", self.own[1])
+        self.colours.score = self.at("reward", self.own[2])
+        return self
+
+    def __exit__(self, *error):
+        self.network.forward, vae.first_stage_model.decode, self.colours.score = self.own
+
+
+class Lasting(Shortage):
+    """Out of memory at one place in every call after the first ones."""
+
+    def __init__(self, place, calls):
+        super().__init__(0.0, 0)
+        self.place, self.left = place, calls
+
+    def refuses(self, what):
+        self.left -= what == self.place
+        return what == self.place and self.left < 0

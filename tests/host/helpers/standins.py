@@ -1,0 +1,119 @@
+"""Example workflows made small: tiny weights under the names that the workflow loads."""
+
+import copy
+import shutil
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from ...rewards.families import LOCAL
+from .graphs import CAPTION, node
+
+WAN = "Wan 2.1 T2V"
+SIZES = {"width": 128, "height": 128, "length": 5}
+DEMO = Path(__file__).resolve().parents[3] / "demo"
+
+
+def rewards(host, prompt):
+    """A tiny checkpoint for each reward model, where the workflow looks for it."""
+    for each in prompt.values():
+        inputs = each["inputs"]
+        family, name = inputs.get("reward"), inputs.get("reward.checkpoint")
+        if each["class_type"] == "FlowSearchRewardLoader" and name is not None:
+            folder = host.base / "models" / "rewards" / name
+            if not folder.exists():
+                folder.mkdir(parents=True)
+                LOCAL[family].build(folder)
+
+
+def picture(host, name):
+    """A picture with a mask in its alpha channel, in the input folder."""
+    rows = np.random.default_rng(0).integers(0, 255, (128, 128, 4), np.uint8)
+    rows[..., 3] = 255
+    rows[32:96, 32:96, 3] = 0
+    Image.fromarray(rows).save(host.base / "input" / name)
+
+
+def relink(prompt, old, new):
+    """Every link from output `old` comes from `new` instead."""
+    for each in prompt.values():
+        for name, value in each["inputs"].items():
+            if value == old:
+                each["inputs"][name] = new
+
+
+def small(host, prompt, server=None):
+    """The prompt with small models, pictures and budgets, its files written."""
+    prompt = copy.deepcopy(prompt)
+    rewards(host, prompt)
+    kinds = {each["class_type"]: name for name, each in prompt.items()}
+    if "CLIPLoader" in kinds:
+        wan(host, prompt, kinds)
+    elif "UNETLoader" in kinds:
+        flux(host, prompt, kinds)
+    if scale := kinds.get("FluxKontextImageScale"):  # to a megapixel
+        relink(prompt, [scale, 0], prompt.pop(scale)["inputs"]["image"])
+    for each in prompt.values():
+        inputs = each["inputs"]
+        inputs |= {name: size for name, size in SIZES.items() if name in inputs}
+        if each["class_type"] == "PrimitiveStringMultiline":
+            inputs["value"] = CAPTION
+        if each["class_type"] == "LoadImage":
+            picture(host, inputs["image"])
+        if each["class_type"] in ("FlowSearchScheduler", "BasicScheduler"):
+            inputs["steps"] = 3
+        if "reward.url" in inputs:
+            inputs["reward.url"] = server
+        if "budget" in inputs:
+            inputs |= {"budget": 12, "finish_steps": min(1, inputs["finish_steps"])}
+            inputs |= {"init_particles": 3} if "init_particles" in inputs else {}
+    return prompt
+
+
+def put(host, folder, name, made):
+    """A file of weights where the stock loader finds it; once, as the host may have it mapped."""
+    path = host.base / "models" / folder / name
+    path.parent.mkdir(exist_ok=True)
+    if not path.exists():
+        shutil.copy(made, path)
+
+
+def autoencoder(host):
+    """The demo's, in the one file that the stock loader wants."""
+    path = host.base / "autoencoder.safetensors"
+    halves = {
+        f"taesd_{half}.{key}": weight
+        for half in ("encoder", "decoder")
+        for key, weight in load_file(DEMO / f"taef1_{half}.safetensors").items()
+    }
+    scale = {"vae_scale": torch.tensor(0.3611), "vae_shift": torch.tensor(0.1159)}  # FLUX's own
+    save_file(halves | scale, path)
+    return path
+
+
+def flux(host, prompt, kinds):
+    """The demo's weights under the workflow's names; the stock text encoders cannot be small."""
+    model, vae = (prompt[kinds[kind]]["inputs"] for kind in ("UNETLoader", "VAELoader"))
+    put(host, "diffusion_models", model["unet_name"], DEMO / "flux_fast.safetensors")
+    put(host, "vae", vae["vae_name"], autoencoder(host))
+    prompt["tiny"] = node("FlowSearchDemoLoader", checkpoint="fast")
+    relink(prompt, [kinds["DualCLIPLoader"], 0], ["tiny", 1])
+    del prompt[kinds["DualCLIPLoader"]]
+
+
+def wan(host, prompt, kinds):
+    """Video model and VAE likewise; their text embeddings are given."""
+    model, vae = (prompt[kinds[kind]]["inputs"] for kind in ("UNETLoader", "VAELoader"))
+    host.run({"file": node("ProbeTinyCheckpoint", key=WAN), "extra": node("ProbeTinyExtras")})
+    (network,) = (host.base / "models").rglob(f"{WAN}.safetensors")
+    put(host, "diffusion_models", model["unet_name"], network)
+    (clips,) = (host.base / "models").rglob("clip.safetensors")
+    put(host, "vae", vae["vae_name"], clips)
+    prompt["tiny"] = node("ProbeTinyModel", key=WAN, loaded=True)
+    for name in [n for n, each in prompt.items() if each["class_type"] == "CLIPTextEncode"]:
+        relink(prompt, [name, 0], ["tiny", 1])
+        del prompt[name]
+    del prompt[kinds["CLIPLoader"]]

@@ -1,0 +1,295 @@
+"""Run by test_swapping.py and test_tricks.py: networks and decoders that take turns in memory.
+
+Argument: ComfyUI's folder. Prints one JSON object.
+"""
+
+import importlib.util
+import json
+import sys
+import tempfile
+from pathlib import Path
+from types import SimpleNamespace
+
+import host_in_process  # noqa: F401  isort: skip
+
+from pack.tests.host.helpers.simulated import (
+    DEVICE,
+    LARGE,
+    LATENT,
+    MB,
+    SIGMAS,
+    SMALL,
+    TIGHT,
+    TINY,
+    Lasting,
+    Shortage,
+    anything,
+    begin,
+    guider,
+    mm,
+    model,
+    objective,
+    run_search,
+    stock,
+    text,
+    vae,
+)
+
+import comfy.model_patcher  # isort: skip
+import comfy.sampler_helpers  # isort: skip
+import comfy.samplers  # isort: skip
+import folder_paths  # isort: skip
+import torch  # isort: skip
+from comfy.samplers import KSAMPLER  # isort: skip
+from pack.nodes.host.network import Network  # isort: skip
+from pack.samplers.batching import MicroBatch  # isort: skip
+from pack.samplers.purse import Purse  # isort: skip
+from pack.nodes.host import decode, network as flow  # isort: skip
+from pack.nodes.host import reward as hosting  # isort: skip
+
+from pack.tests.host.helpers.allocator import Allocator  # isort: skip
+
+import nodes  # isort: skip
+from node_helpers import conditioning_set_values  # isort: skip
+
+
+LITTLE = {"samples": torch.zeros(1, 16, 8, 8)}  # of which a full VAE asks for less
+
+
+def mid_sample():
+    """x0 before a decode, after it, and after the network was brought back."""
+    seen = []
+
+    def sample(model_k, x, sigmas, extra_args, **ignored):
+        purse = Purse(total=10)
+        ours = objective.HostObjective(
+            anything,
+            None,
+            "",
+            Network(model_k, extra_args, purse),
+            purse,
+            MicroBatch(),
+        )
+        seen.append(model_k(x, x.new_full((1,), 0.9), **extra_args))
+        vae.decode(x)
+        seen.append(model_k(x, x.new_full((1,), 0.9), **extra_args))
+        ours.restore(x)
+        seen.append(model_k(x, x.new_full((1,), 0.9), **extra_args))
+        return x
+
+    noise = torch.randn(LATENT.shape, generator=torch.Generator().manual_seed(0))
+    guider.sample(noise, LATENT, KSAMPLER(sample), SIGMAS, disable_pbar=True)
+    before, after, restored = seen
+    return [float((x - before).abs().max()) for x in (after, restored)]
+
+
+def reckoned():
+    """Bytes of a call with two reference pictures: by us, by the host, without them, and by us
+    where a candidate costs two rows."""
+    own, seen = stock.Guider_Basic(model), {}
+    own.set_conds(conditioning_set_values(text, {"reference_latents": [LATENT, LATENT]}))
+
+    def sample(model_k, x, sigmas, extra_args, **ignored):
+        network = Network(model_k, extra_args, Purse(total=10))
+        conds = model_k.inner_model.conds
+        seen["ours"] = network.memory(x.shape[1:])
+        seen["host"] = comfy.sampler_helpers.estimate_memory(model, x.shape, conds)[1]
+        seen["bare"] = network.base.memory_required(x.shape)
+        network.purse.cost = 2
+        seen["twice"] = network.memory(x.shape[1:])
+        return x
+
+    noise = torch.randn(LATENT.shape, generator=torch.Generator().manual_seed(0))
+    own.sample(noise, LATENT, KSAMPLER(sample), SIGMAS, disable_pbar=True)
+    return seen
+
+
+def beside():
+    """What is known as in use while a text encoder stays on the CPU: beside another device, and
+    where there is none."""
+    begin(LARGE)
+    cpu, own_check, seen = torch.device("cpu"), mm.is_device_cpu, []
+    encoder = comfy.model_patcher.ModelPatcher(torch.nn.Linear(2, 2), cpu, cpu)
+    mm.load_models_gpu([encoder])
+
+    def sample(model_k, x, sigmas, extra_args, **ignored):
+        for check in (lambda device: device != DEVICE, lambda device: True):
+            mm.is_device_cpu = check
+            seen.append([type(patcher.model).__name__ for patcher in flow.models_in_use()])
+        mm.is_device_cpu = own_check
+        return x
+
+    noise = torch.randn(LATENT.shape, generator=torch.Generator().manual_seed(0))
+    guider.sample(noise, LATENT, KSAMPLER(sample), SIGMAS, disable_pbar=True)
+    return seen
+
+
+class Hungry:
+    """A reward whose every call takes the network's place in memory."""
+
+    settings, at_once = {}, 8
+
+    def fresh(self):
+        return self
+
+    def check(self, prompt):
+        pass
+
+    def score(self, images, prompt):
+        vae.decode(LATENT)
+        return torch.zeros(len(images))
+
+
+class Weighty:
+    """A scorer of 64 MB: the mean of what a layer makes of the mean grey.
+
+    It notes how much of its weights is on the device when it scores.
+    """
+
+    def __init__(self):
+        self.loaded, self.patcher = set(), None
+        self.module = torch.nn.Linear(4096, 4096, bias=False)
+        random = torch.Generator().manual_seed(4)
+        self.module.weight.data = torch.randn(4096, 4096, generator=random)
+
+    def check(self, prompt):
+        pass
+
+    def score(self, images, prompts):
+        self.loaded.add(self.patcher.loaded_size())
+        return self.module(images.mean((1, 2, 3))[:, None].expand(-1, 4096)).mean(1)
+
+
+def weighty(memory, state=None):
+    """A search by it, and how much of its weights was on the device."""
+    scorer = Weighty()
+    scored = hosting.hosted(scorer, {"reward": "weighty"})
+    scorer.patcher = scored.patcher
+    more = {"reward": scored, "latent_image": LITTLE}
+    found = run_in(state, memory, vae, **more) if state else run_search(memory, vae, **more)
+    known = getattr(comfy.model_patcher, "is_model_patcher_output", lambda output: True)
+    return found | {"loaded": list(scorer.loaded), "known": known(scored)}
+
+
+def exhausted(memory):
+    """A search that runs out of memory in half of its calls."""
+    with Shortage(0.5, 0) as shortage:
+        found = run_search(memory, anything, latent_image=LITTLE)
+    return found | {"raised": shortage.raised}
+
+
+def allocated():
+    """A search by an allocator that has no room for four small pictures in the decoder."""
+    with Allocator(TIGHT) as allocator:
+        found = run_search(LARGE, anything, latent_image=LITTLE)
+    return found | {"refused": allocator.refused}
+
+
+def lasting(place):
+    """How a search ends that is out of memory at one place for good, and what it saves."""
+    with tempfile.TemporaryDirectory() as folder, Lasting(place, 4) as shortage:
+        folder_paths.set_output_directory(folder)
+        try:
+            run_search(LARGE, vae, latent_image=LITTLE)
+        except torch.OutOfMemoryError as error:
+            said = str(error)
+        report, picture = sorted(Path(folder, "flow_search").iterdir())
+        saved = json.loads(report.read_text("utf-8"))
+        return {
+            "said": said, "picture": picture.name, "error": saved["error"],
+            "raised": shortage.raised[place], "best": saved["best"]["reward"],
+            "rewards": [row["reward"] for row in saved["trace"]],
+        }  # fmt: skip
+
+
+def run_in(state, memory, vae, **more):
+    """A search in a memory state of the host's, on what it takes for another device than a CPU."""
+    own_check, own_state = mm.is_device_cpu, mm.vram_state
+    mm.is_device_cpu, mm.vram_state = (lambda device: device != DEVICE), state
+    found = run_search(memory, vae, **{"latent_image": LITTLE} | more)
+    mm.is_device_cpu, mm.vram_state = own_check, own_state
+    return found
+
+
+def compiled():
+    """A search as TorchCompileModel makes it, but by a backend that runs the graph as it is."""
+    from comfy_api.torch_helpers import set_torch_compile_wrapper
+    from comfy_extras.nodes_torch_compile import skip_torch_compile_dict
+
+    own, ran = model.clone(), []
+
+    def backend(graph, inputs, **options):
+        return lambda *args: ran.append(graph) or graph.forward(*args)
+
+    set_torch_compile_wrapper(own, backend, options={"guard_filter_fn": skip_torch_compile_dict})
+    basic = stock.Guider_Basic(own)
+    basic.set_conds(text)
+    found = run_search(LARGE, anything, guider=basic, latent_image=LITTLE)
+    return found | {"graphs": len(set(ran)), "ran": len(ran)}
+
+
+MULTI = importlib.util.find_spec("comfy_extras.nodes_multigpu")  # None in older hosts
+
+
+def run_on(devices):
+    """A search with CFG, its two conditions on as many of the devices as there are."""
+    from comfy_extras.nodes_multigpu import MultiGPUCFGSplitNode
+
+    mm.get_all_torch_devices = lambda exclude_current=False: devices
+    both = comfy.samplers.CFGGuider(MultiGPUCFGSplitNode.execute(model, 2).args[0])
+    both.set_conds(text, nodes.ConditioningZeroOut().zero_out(text)[0])
+    both.set_cfg(2.0)
+    return run_search(LARGE, vae, guider=both, budget=40, latent_image=LITTLE)
+
+
+def taesd():
+    """How far our decode is from the host's, and the memory each asks for."""
+    begin(LARGE)
+    latents = torch.randn(3, 16, 16, 16, generator=torch.Generator().manual_seed(1))
+    ask = mm.load_models_gpu
+    asked = []
+
+    def recorded(models, memory_required=0, **kwargs):
+        asked.append(memory_required)
+        return ask(models, memory_required=memory_required, **kwargs)
+
+    mm.load_models_gpu = recorded
+    ours = decode.decode(vae, SimpleNamespace(process_latent_out=lambda x: x), latents)
+    host = vae.decode(latents)
+    mm.load_models_gpu = ask
+    return {
+        "shapes": [list(ours.shape), list(host.shape)],
+        "differ": float((ours - host).abs().max()),
+        "spread": float(host.std()),
+        "asked": asked,
+    }
+
+
+with torch.inference_mode():
+    begin(SMALL)
+    told = {
+        "mid_sample": mid_sample(),
+        "reckoned": reckoned(),
+        "beside": beside(),
+        "large": run_search(LARGE, anything),
+        "small": run_search(SMALL, anything),
+        "small, TAESD": run_search(SMALL, vae),
+        "small, watchdog": run_search(SMALL, vae, watchdog=Hungry()),
+        "taesd": taesd(),
+        "little": run_search(LARGE, anything, latent_image=LITTLE),
+        "exhausted": exhausted(40 * MB),
+        "allocated": allocated(),
+        "lasting": {place: lasting(place) for place in ("network", "decoder", "reward")},
+        "after lasting": run_search(LARGE, vae, latent_image=LITTLE),
+        "weighty": [weighty(memory) for memory in (LARGE, 70 * MB)],
+        "weighty, too little": {
+            state.name: weighty(40 * MB, state)
+            for state in (mm.VRAMState.NORMAL_VRAM, mm.VRAMState.LOW_VRAM, mm.VRAMState.NO_VRAM)
+        },
+        "low VRAM": run_in(mm.VRAMState.LOW_VRAM, TINY, anything),
+        "no VRAM": run_in(mm.VRAMState.NO_VRAM, LARGE, anything),
+        "compiled": compiled(),
+        "one device": run_on([DEVICE]) if MULTI else None,
+        "two devices": run_on([DEVICE, torch.device("cpu")]) if MULTI else None,
+    }
+sys.stdout.write(json.dumps(told) + "\n")

@@ -1,0 +1,64 @@
+"""Parts of several example workflows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .graph import Graph, Output
+
+COLUMNS = {"load": 0, "text": 400, "set": 800, "search": 1200, "save": 1680}
+PANEL = 500
+HUB = "https://huggingface.co"
+CLIP_L = f"[clip_l.safetensors]({HUB}/comfyanonymous/flux_text_encoders)"
+T5 = f"[t5xxl_fp8_e4m3fn_scaled.safetensors]({HUB}/comfyanonymous/flux_text_encoders)"
+AE = f"[ae.safetensors]({HUB}/Comfy-Org/Lumina_Image_2.0_Repackaged)"
+SCHNELL = f"[flux1-schnell.safetensors]({HUB}/Comfy-Org/flux1-schnell)"
+DEV = f"[flux1-dev.safetensors]({HUB}/Comfy-Org/flux1-dev)"
+
+
+def flux(g: Graph, file: str) -> tuple[Output, Output, Output]:
+    """Model, CLIP and VAE of a FLUX.1."""
+    model = g.add("load", "UNETLoader", unet_name=file, weight_dtype="default")
+    clip = g.add(
+        "load", "DualCLIPLoader", clip_name1="clip_l.safetensors",
+        clip_name2="t5xxl_fp8_e4m3fn_scaled.safetensors", type="flux",
+    )  # fmt: skip
+    return model, clip, g.add("load", "VAELoader", vae_name="ae.safetensors")
+
+
+def flux_files(model: str) -> str:
+    """The lines of a note with the downloads of a FLUX.1."""
+    small = ""
+    if model in (SCHNELL, DEV):
+        small = " (with less than 24 GB: weight_dtype fp8_e4m3fn, or a GGUF)"
+    return (
+        f"- models/diffusion_models: {model}{small}\n- models/text_encoders: {CLIP_L}, {T5}\n"
+        f"- models/vae: {AE}"
+    )
+
+
+def prompt(g: Graph, clip: Output, text: str) -> tuple[Output, Output]:
+    """The prompt as a text for the reward, and as conditioning for the model."""
+    words = g.add("text", "PrimitiveStringMultiline", title="Prompt", box=(340, 160), value=text)
+    return words, g.add("text", "CLIPTextEncode", box=(340, 120), text=words, clip=clip)
+
+
+def few_steps(g: Graph) -> tuple[Output, Output]:
+    """Sampler and sigmas for few-step models, from measurements on the demo model `fast`."""
+    sampler = g.add("set", "FlowSearchVPSDESampler", diffusion_norm=1.0, kernel="eta")
+    return sampler, g.add("set", "FlowSearchScheduler", steps=10)
+
+
+def search(g: Graph, kind: str = "FlowSearchRBF", **inputs: Any) -> Output:
+    """A search node, with room below for its panel, which grows when it runs."""
+    result = g.add("search", kind, box=(420, 780), **inputs)
+    g.y["search"] += PANEL
+    return result
+
+
+def shown(g: Graph, result: Output, name: str) -> None:
+    """The nodes that save the images and draw the report."""
+    g.add("save", "SaveImage", box=(420, 460), images=Output(result.node, 1),
+          filename_prefix=name)  # fmt: skip
+    images, report = Output(result.node, 1), Output(result.node, 2)
+    g.add("save", "FlowSearchReport", box=(420, 420), report=report, images=images)
