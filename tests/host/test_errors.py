@@ -85,7 +85,7 @@ CASES = {
     "empty sigmas": (empty_sigmas, "too few sigmas: got 0, expected at least 2"),
     "a cache of steps": (cached_steps, "got ComfyUI's EasyCache or LazyCache, expected none"),
     "no condition at a step": (nothing_active, "No conditioning is active at sigma"),
-    "steps too close": (crowded_schedule, "closer together than float32"),
+    "steps too close": (crowded_schedule, "too close for float32"),
     "NaN latent": (spoiled, "got 1 values that are NaN or infinite, expected"),
     "budget": (lambda: search(budget=5), "got 5 NFE, expected at least 7"),
     "budget with cfg": (lambda: search(budget=13, cfg=2.0), "got 13 NFE, expected at least 14"),
