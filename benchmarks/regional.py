@@ -53,17 +53,23 @@ ROWS: dict[str, tuple[str, int, dict]] = {  # method, steps, settings
 
 
 def hard_prompts(n: int, seed: int) -> list[str]:
-    generator, found = torch.Generator().manual_seed(seed), []
-    while len(found) < n:
+    generator, prompts = torch.Generator().manual_seed(seed), []
+    while len(prompts) < n:
         for kinds in draw_kinds(64, generator, held_out=True).tolist():
             if all(count for count, *_ in kinds) and sum(count for count, *_ in kinds) >= 11:
-                found.append(caption(kinds))
-    return found[:n]
+                prompts.append(caption(kinds))
+    return prompts[:n]
 
 
 @dataclass
 class Objective:
-    """What `shape_count` says of a prompt's latents, and where it finds them wrong."""
+    """What `shape_count` says of latents, and where it sees that they are wrong.
+
+    Args:
+        world: decodes them.
+        prompt: what they are compared with.
+        reward: the settings of `shape_count`.
+    """
 
     world: World
     prompt: str
@@ -78,7 +84,15 @@ class Objective:
 
 
 def once(demo: World, prompt: str, row: str, budget: int, seed: int) -> dict[str, float]:
-    """One search; whether it found a right image, and the NFE that it took."""
+    """One search: whether it found a right image, and the NFE that it took.
+
+    Args:
+        demo: the networks.
+        prompt: what to draw.
+        row: a key of ROWS.
+        budget: NFE.
+        seed: of the noise.
+    """
     method, steps, options = ROWS[row]
     times = model_times(steps, "linear", INTERPOLANTS["linear"]())[:-1]
     noise, book, outcome = AddressedNoise(seed, SHAPE), Book(), Outcome()
@@ -93,6 +107,22 @@ def once(demo: World, prompt: str, row: str, budget: int, seed: int) -> dict[str
     return {"right": float(outcome.top[0].reward > RIGHT), "nfe": purse.nfe}
 
 
+def measure(demo: World, prompts: list[str], row: str, arguments: argparse.Namespace) -> dict:
+    """The share of right images with its standard error over prompts, and the mean NFE."""
+    begin, seeds = time.perf_counter(), range(arguments.seeds)
+    runs = [once(demo, prompt, row, arguments.budget, s) for prompt in prompts for s in seeds]
+    right = torch.tensor([run["right"] for run in runs]).view(len(prompts), -1).mean(1)
+    return {
+        "row": row,
+        "weights": arguments.weights,
+        "right": round(float(right.mean()), 3),
+        "error": round(float(right.std() / len(right) ** 0.5), 3),
+        "nfe": round(sum(run["nfe"] for run in runs) / len(runs), 1),
+        "runs": len(runs),
+        "seconds": round(time.perf_counter() - begin),
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--weights", default="fast")
@@ -100,27 +130,12 @@ def main() -> None:
     parser.add_argument("--prompt-seed", type=int, default=7)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--budget", type=int, default=100)
-    parser.add_argument("rows", nargs="*")
-    given = parser.parse_args()
-    demo, prompts = World(given.weights), hard_prompts(given.prompts, given.prompt_seed)
-    for row in given.rows or ROWS:
-        begin = time.perf_counter()
-        runs = [
-            once(demo, prompt, row, given.budget, seed)
-            for prompt in prompts
-            for seed in range(given.seeds)
-        ]
-        right = torch.tensor([r["right"] for r in runs]).view(len(prompts), -1).mean(1)
-        nfe = sum(r["nfe"] for r in runs) / len(runs)
-        error = float(right.std() / len(right) ** 0.5)
-        print(
-            json.dumps(
-                {"row": row, "weights": given.weights, "right": round(float(right.mean()), 3),
-                 "error": round(error, 3), "nfe": round(nfe, 1), "runs": len(runs),
-                 "seconds": round(time.perf_counter() - begin)}
-            ),
-            flush=True,
-        )  # fmt: skip
+    parser.add_argument("rows", nargs="*", default=[*ROWS])
+    arguments = parser.parse_args()
+    demo = World(arguments.weights)
+    prompts = hard_prompts(arguments.prompts, arguments.prompt_seed)
+    for row in arguments.rows:
+        print(json.dumps(measure(demo, prompts, row, arguments)), flush=True)
 
 
 if __name__ == "__main__":

@@ -14,18 +14,17 @@ from .schema import CATEGORY, FlowReward, build, check_wired, combo, flat, neste
 class CombineRewards(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        another = "Another reward to weigh against the first, with the same prompt."
+        another = "Another reward, scored with the same prompt."
         return io.Schema(
             node_id="FlowSearchRewardCombine",
             display_name="Combine Rewards",
             category=CATEGORY,
-            description="Several rewards as one: for a search, for Score Images, or for another "
+            description="Makes one reward of two to four, for a search, Score Images or another "
             "Combine Rewards.",
             search_aliases=["reward", "weighted sum", "ensemble", "constraint", "multi-objective"],
             inputs=[
                 FlowReward.Input(
-                    "reward_1",
-                    tooltip="First reward; with the mode constraint the one that is maximised.",
+                    "reward_1", tooltip="First reward. The mode constraint maximises this one."
                 ),
                 FlowReward.Input("reward_2", tooltip=another),
                 FlowReward.Input("reward_3", tooltip=another, optional=True),
@@ -33,9 +32,9 @@ class CombineRewards(io.ComfyNode):
                 combo(
                     "mode",
                     MODES,
-                    "How the scores become one. weighted_sum balances them, product wants all of "
-                    "them, minimum lifts the weakest, constraint maximises reward_1 where the "
-                    "others reach their thresholds.",
+                    "How the scores become one. weighted_sum adds them, product multiplies them, "
+                    "minimum takes the lowest. constraint maximises reward_1 among images whose "
+                    "other scores reach their thresholds.",
                 ),
             ],
             outputs=[FlowReward.Output(display_name="reward")],
@@ -52,13 +51,13 @@ class CombineRewards(io.ComfyNode):
         **unknown: Any,
     ) -> io.NodeOutput:
         slots = enumerate((reward_1, reward_2, reward_3, reward_4), start=1)
-        given = {slot: reward for slot, reward in slots if reward is not None}
-        check_wired(**{f"reward_{slot}": reward for slot, reward in given.items()})
+        rewards = {slot: reward for slot, reward in slots if reward is not None}
+        check_wired(**{f"reward_{slot}": reward for slot, reward in rewards.items()})
         mode = nested("mode", mode, unknown)
         chosen = build("mode", MODES, mode)
         settings = flat("mode", mode["mode"], chosen)
-        for slot, reward in given.items():
+        for slot, reward in rewards.items():
             settings |= under(f"reward_{slot}", reward.settings)
-        parts = {slot: reward.scorer for slot, reward in given.items()}
-        gradient = all(reward.gradient for reward in given.values())
+        parts = {slot: reward.scorer for slot, reward in rewards.items()}
+        gradient = all(reward.gradient for reward in rewards.values())
         return io.NodeOutput(HostReward(CombinedScorer(chosen, parts), settings, gradient))

@@ -1,4 +1,4 @@
-"""Reward Model Loader, and rewards under the host's memory management."""
+"""Reward Model Loader: settings and files become a reward."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ..rewards import (
     maximum_of,
 )
 from .host.reward import HostReward, host_files, hosted
-from .host.reward_files import Shelf, check_chosen
+from .host.reward_files import RewardFiles, check_chosen
 from .schema import CATEGORY, FlowReward, build, chosen, combo, flat, nested, under
 
 
 def _needs(family: type[Reward]) -> bool:
-    """Whether it needs a file or a connection: a new node begins with one that does not."""
+    """Whether a reward needs a file or a connection. A new node starts with one that does not."""
     return any({"checkpoint", "socket"} & set(setting.metadata) for setting in fields(family))
 
 
@@ -30,15 +30,15 @@ class RewardModelLoader(io.ComfyNode):
             node_id="FlowSearchRewardLoader",
             display_name="Reward Model Loader",
             category=CATEGORY,
-            description="What a search looks for: scores pictures against the prompt, higher is "
-            "better.",
+            description="The reward that a search maximises: it scores images against the prompt, "
+            "higher is better.",
             search_aliases=["reward", "verifier", "scorer", "aesthetic", "count"],
             inputs=[
                 combo(
                     "reward",
                     dict(sorted(REWARDS.items(), key=lambda entry: _needs(entry[1]))),
-                    "What counts as a good picture. Every candidate is scored once.",
-                    choices=Shelf.look().loadable,
+                    "What makes an image good. Every particle is scored once.",
+                    choices=RewardFiles.scan().loadable,
                 )
             ],
             outputs=[FlowReward.Output(display_name="reward")],
@@ -47,14 +47,14 @@ class RewardModelLoader(io.ComfyNode):
     @classmethod
     def execute(cls, reward: dict[str, Any] | None = None, **unknown: Any) -> io.NodeOutput:
         reward = chosen("reward", REWARDS, nested("reward", reward, unknown))
-        check_chosen(REWARDS[reward["reward"]], reward)
+        check_chosen(reward["reward"], reward)
         wired = {name: value for name, value in reward.items() if isinstance(value, HostReward)}
         settings = build("reward", REWARDS, reward | {k: v.scorer for k, v in wired.items()})
-        told = flat("reward", reward["reward"], settings)
+        entries = flat("reward", reward["reward"], settings)
         for name, value in wired.items():
-            told |= under(f"reward.{name}", value.settings)
+            entries |= under(f"reward.{name}", value.settings)
         scorer = load_scorer(settings, host_files())
         gradient = settings.gradient and all(value.gradient for value in wired.values())
-        if wired:  # the weights of a reward that scores by others are already the host's
-            return io.NodeOutput(HostReward(scorer, told, gradient))
-        return io.NodeOutput(hosted(scorer, told, gradient, maximum_of(settings)))
+        if wired:  # it scores by other rewards, whose weights the host already manages
+            return io.NodeOutput(HostReward(scorer, entries, gradient))
+        return io.NodeOutput(hosted(scorer, entries, gradient, maximum_of(settings)))

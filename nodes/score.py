@@ -1,4 +1,4 @@
-"""Score Images: a reward outside a search."""
+"""Score Images: scores images outside a search."""
 
 from __future__ import annotations
 
@@ -18,33 +18,40 @@ VERSION = 1
 
 
 def ranking(scores: list[float]) -> list[int]:
-    """Indices best first; equal scores in input order, those that are not finite last."""
-    worth = [score if math.isfinite(score) else -math.inf for score in scores]
-    return sorted(range(len(scores)), key=lambda i: -worth[i])
+    """Indices, best first. Equal scores keep their order; scores that are not finite come last."""
+    keys = [score if math.isfinite(score) else -math.inf for score in scores]
+    return sorted(range(len(scores)), key=lambda i: -keys[i])
 
 
 def clips_of(images: Tensor, length: int) -> Tensor:
-    """Pictures (B,H,W,3), or with a `length` that is not 1 clips (B / length, length, H, W, 3)."""
+    """Images (B,H,W,C) as videos (B / length, length, H, W, C); as they are if `length` is 1."""
     if length == 1:
         return images
     length = length or len(images)
     if len(images) % length:
         raise ValueError(
-            f"{len(images)} images given with a clip_length of {length}, wanted a multiple of it."
+            f"The images do not fill whole videos: got {len(images)} images, expected a multiple "
+            f"of clip_length {length}."
         )
     return images.unflatten(0, (-1, length))
 
 
-def scored(reward: HostReward, images: Tensor, prompt: str) -> dict[str, Any]:
-    """What the node tells of pictures or clips, as a JSON-ready dictionary."""
-    shown = to_rgb(images, "Score Images: the pictures have")
+def score_report(reward: HostReward, images: Tensor, prompt: str) -> dict[str, Any]:
+    """The scores and their order, ready for JSON.
+
+    Args:
+        reward: what scores.
+        images: images (B,H,W,C) or videos (B,T,H,W,C).
+        prompt: what they are scored against.
+    """
+    rgb = to_rgb(images, "Score Images: the images have")
     reward.check(prompt)
-    scores = reward.score(shown, prompt).tolist()  # a call without a run: statistics over all
+    scores = reward.score(rgb, prompt).tolist()  # outside a run: a combination uses all of them
     if not any(map(math.isfinite, scores)):
-        kind = "clips" if images.ndim == 5 else "pictures"
+        kind = "videos" if images.ndim == 5 else "images"
         raise ValueError(
-            f"All {len(scores)} {kind} failed: the reward was not a number for any of them, "
-            f"wanted at least one finite score (are the {kind} NaN?)."
+            f"All {len(scores)} {kind} failed: got no finite score, expected at least one. Check "
+            f"that the {kind} are not NaN."
         )
     order = ranking(scores)
     return {
@@ -64,13 +71,13 @@ class ScoreImages(io.ComfyNode):
             node_id="FlowSearchRewardScore",
             display_name="Score Images",
             category=CATEGORY,
-            description="Scores pictures against the prompt and puts the best first. Works on any "
-            "pictures, with or without a search.",
+            description="Scores images against the prompt and puts the best first. Works on any "
+            "images, with or without a search.",
             search_aliases=["reward", "score", "rank", "sort images", "best of batch", "pick best"],
             inputs=[
                 io.Image.Input(
                     "images",
-                    tooltip="Pictures to score, a batch of any size. Alpha is put over white.",
+                    tooltip="Images to score, a batch of any size. Transparency becomes white.",
                 ),
                 FlowReward.Input(
                     "reward", tooltip="From the Reward Model Loader or Combine Rewards."
@@ -79,8 +86,7 @@ class ScoreImages(io.ComfyNode):
                     "prompt",
                     multiline=True,
                     default="",
-                    tooltip="What the reward is asked: usually the text the pictures were made "
-                    "from.",
+                    tooltip="The prompt to score against, usually the one that made the images.",
                 ),
                 io.Int.Input(
                     "clip_length",
@@ -88,14 +94,17 @@ class ScoreImages(io.ComfyNode):
                     min=0,
                     max=100_000,
                     optional=True,
-                    tooltip="How many images in a row are the frames of one clip, scored as one; 0 "
-                    "takes all of them for one clip, 1 scores each picture by itself.",
+                    tooltip="For videos: how many images in a row are the frames of one video. "
+                    "1 scores each image by itself, 0 takes all images as one video.",
                 ),
             ],
             outputs=[
-                io.Float.Output(display_name="best_score", tooltip="Score of the best picture."),
+                io.Float.Output(
+                    display_name="best_score", tooltip="Score of the best image or video."
+                ),
                 io.Image.Output(
-                    display_name="images", tooltip="All pictures, best first; of clips all frames."
+                    display_name="images",
+                    tooltip="All images, best first. For videos, all their frames.",
                 ),
                 io.String.Output(display_name="scores", tooltip="JSON of all scores."),
             ],
@@ -107,7 +116,7 @@ class ScoreImages(io.ComfyNode):
     ) -> io.NodeOutput:
         check_wired(images=images, reward=reward)
         rows = clips_of(images, clip_length)
-        found = scored(reward, rows, prompt)
-        best_score, best_first = found["scores"][found["best"]], rows[found["order"]]
-        shown = best_first.flatten(0, 1) if rows.ndim == 5 else best_first
-        return io.NodeOutput(best_score, shown, writable(found, "scores")[1])
+        report = score_report(reward, rows, prompt)
+        best_score, best_first = report["scores"][report["best"]], rows[report["order"]]
+        ordered = best_first.flatten(0, 1) if rows.ndim == 5 else best_first
+        return io.NodeOutput(best_score, ordered, writable(report, "scores")[1])

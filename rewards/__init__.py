@@ -1,4 +1,4 @@
-"""Rewards: images and prompts -> scores, higher is better. Importing this costs no model class."""
+"""Rewards: images and prompts -> scores, higher is better. Importing it imports no model class."""
 
 from .channels import KINDS, rgb
 from .clips.frames import blame_any, reads_clips, score_any

@@ -1,4 +1,4 @@
-"""Pictures with other channels than three, as the three that a reward looks at."""
+"""Images with alpha or one channel, converted to the three channels that a reward looks at."""
 
 import torch
 
@@ -10,26 +10,26 @@ KINDS = {
 
 
 def has_alpha(images: torch.Tensor) -> bool:
-    """Whether the last channel of pictures (…, C) is alpha."""
+    """Whether the last channel of images (…, C) is alpha."""
     return images.shape[-1] in (2, 4)
 
 
 def rgb(images: torch.Tensor) -> torch.Tensor:
-    """Pictures (…, C) in [0, 1] -> (…, 3), differentiable; those of three channels as they are.
+    """Images (…, C) in [0, 1] -> (…, 3), differentiable. Three channels stay as they are.
 
-    Grey (1) becomes R = G = B. Alpha (the last of 2 or 4), cut to [0, 1], goes over white:
-    c * alpha + 1 - alpha.
+    Grey (1 channel) becomes R = G = B. With alpha (the last of 2 or 4 channels, clamped to [0, 1])
+    a colour c is put over white: c * alpha + 1 - alpha.
 
     Raises:
-        ValueError: there are other channels.
+        ValueError: C is not 1, 2, 3 or 4.
     """
     channels = images.shape[-1]
     if channels == 3:
         return images
     if channels not in KINDS:
         raise ValueError(
-            f"pictures of {channels} channels given, wanted 3 (RGB), 1 (grey), or 4 or 2 (with "
-            "alpha)."
+            f"The images have the wrong number of channels: got {channels}, expected 3 (RGB), "
+            "1 (grey), or 4 or 2 (with alpha)."
         )
     if has_alpha(images):
         alpha = images[..., -1:].clamp(0.0, 1.0)

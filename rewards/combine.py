@@ -1,10 +1,12 @@
-"""Several rewards as one: modes of combination, and the scorer that applies one of them.
+"""Several rewards as one: the modes of combination, and the scorer that applies a mode.
 
-A mode is a frozen dataclass of settings (metadata as in ``types``); its ``combine`` takes scores
-{k: (B,) float64}, r_k being that of the input reward_k, and returns (B,) float64, higher is better.
-With ``standardise`` it is handed z_k = (r_k - mean_k) / std_k instead of r_k. An input that is not
-connected is not among the scores. Whatever the mode, a picture that any part scores with NaN or an
-infinity scores NaN.
+A mode is a frozen dataclass of settings (metadata as in `types`). Its `combine` takes the scores
+{k: (B,) float64} and returns (B,) float64, higher is better. r_k is the score of the input
+reward_k; an input without a connection has none. With `standardise` a mode gets
+
+    z_k = (r_k - mean_k) / std_k
+
+instead of r_k. In every mode, an image that any part scores with NaN or an infinity scores NaN.
 """
 
 import logging
@@ -18,39 +20,41 @@ from .clips.frames import as_clips, blame_any, reads_clips, score_any
 from .types import CombineMode, Learns, Scorer, blames, maximum_of, pictures_at_once
 
 log = logging.getLogger("flow_search")
-FAR = 100.0  # standard deviations that no score should be from those of the warm-up
-WARMUP = 8  # scores per part and run whose statistics standardise all the others
+FAR = 100.0  # standard deviations: a score further from those of the warm-up is worth a warning
+WARMUP = 8  # the first scores of each part in a run: their statistics standardise all its scores
 
 
 def _standardise() -> bool:
     return field(
         default=True,
         metadata={
-            "tooltip": "Bring rewards of different units to one scale: each score less the mean, "
-            f"over the standard deviation, of the first {WARMUP} pictures of the run (in Score "
-            "Images: of all pictures given).",
+            "tooltip": "Bring rewards with different units to one scale: (score - mean) / standard "
+            f"deviation. Both are those of the first {WARMUP} images of the run; Score Images "
+            "uses all its images.",
         },
     )
 
 
 def _weight(slot: int) -> float:
-    tooltip = f"Times the score of reward_{slot}, if connected; negative to score it low."
+    tooltip = f"Factor of the score of reward_{slot}. A negative weight prefers low scores."
     options = {"min": -1000.0, "max": 1000.0, "step": 0.05, "tooltip": tooltip}
     return field(default=1.0, metadata=options)
 
 
 def _threshold(slot: int) -> float:
-    tooltip = f"Least score of reward_{slot}, if connected, in its own units."
+    tooltip = f"Lowest acceptable score of reward_{slot}, in its own units."
     options = {"min": -1e6, "max": 1e6, "step": 0.001, "tooltip": tooltip}
     return field(default=0.0, metadata=options)
 
 
 @dataclass(frozen=True)
 class WeightedSum:
-    """sum_k w_k z_k, or sum_k w_k r_k without ``standardise``."""
+    """sum_k w_k z_k, or sum_k w_k r_k without `standardise`.
 
-    title: ClassVar[str] = "Weighted Sum"
-    description: ClassVar[str] = "The sum of the scores, each times its weight."
+    Args:
+        weight_1: w_1, any sign; likewise weight_2 to weight_4.
+        standardise: whether rewards are brought to one scale first.
+    """
 
     weight_1: float = _weight(1)
     weight_2: float = _weight(2)
@@ -71,32 +75,27 @@ class WeightedSum:
 
 @dataclass(frozen=True)
 class Product:
-    """prod_k r_k of scores >= 0; a negative one is a ValueError: two of them would make a plus."""
+    """prod_k r_k of scores >= 0. A negative score is a ValueError: two of them give a plus."""
 
-    title: ClassVar[str] = "Product"
-    description: ClassVar[str] = "The product of scores that are never negative."
     standardise: ClassVar[bool] = False
 
     def maximum(self, maxima: dict[int, float | None]) -> float | None:
-        known = [highest for highest in maxima.values() if highest is not None and highest >= 0.0]
-        return math.prod(known) if len(known) == len(maxima) else None
+        highest = [score for score in maxima.values() if score is not None and score >= 0.0]
+        return math.prod(highest) if len(highest) == len(maxima) else None
 
     def combine(self, scores: dict[int, torch.Tensor]) -> torch.Tensor:
         for slot, r in scores.items():
             if (r < 0.0).any():
                 raise ValueError(
-                    f"reward_{slot} scored {float(r[r < 0.0][0]):.6g}, wanted 0 or more: a product "
-                    "of negative scores has no order, use weighted_sum."
+                    f"reward_{slot} has a negative score in a product: got "
+                    f"{float(r[r < 0.0][0]):.6g}, expected 0 or more. Use weighted_sum instead."
                 )
         return torch.stack(list(scores.values())).prod(0)
 
 
 @dataclass(frozen=True)
 class Minimum:
-    """min_k z_k, or min_k r_k without ``standardise``: the weakest reward decides."""
-
-    title: ClassVar[str] = "Minimum"
-    description: ClassVar[str] = "The lowest of the scores: the weakest reward decides."
+    """min_k z_k, or min_k r_k without `standardise`: the weakest reward decides."""
 
     standardise: bool = _standardise()
 
@@ -109,19 +108,20 @@ class Minimum:
 
 @dataclass(frozen=True)
 class Constraint:
-    """reward_1 among the pictures whose other scores reach their thresholds c_k.
+    """reward_1 among the images whose other scores reach their thresholds c_k.
 
         v = sum_{k > 1} max(0, c_k - r_k)
         score = r_1 / (1 + |r_1|)     in [-1, 1]     if v = 0
                 -2 - v / (1 + v)      in [-3, -2]    if v > 0
 
-    x / (1 + |x|) is increasing and bounded, so this is a total order of finite floats: feasible
-    pictures by r_1, below them all infeasible ones by v, the sum of violations. Floats tie where
-    1 + |r_1|, or 2 + v, rounds away their difference (|r_1| above 1e8, v below 1e-15).
+    v is the sum of violations. x / (1 + |x|) is increasing and bounded, so this is a total order of
+    finite floats: feasible images by r_1, and below them all infeasible images by v. Scores tie
+    where 1 + |r_1| or 2 + v rounds their difference away (|r_1| above 1e8, v below 1e-15).
+
+    Args:
+        threshold_2: c_2, in the units of reward_2; likewise threshold_3 and threshold_4.
     """
 
-    title: ClassVar[str] = "Constraint"
-    description: ClassVar[str] = "reward_1, provided that the others reach their thresholds."
     standardise: ClassVar[bool] = False
 
     threshold_2: float = _threshold(2)
@@ -150,25 +150,34 @@ MODES: dict[str, type[CombineMode]] = {
 
 @dataclass
 class Statistics:
-    """Mean and population variance of the first ``warmup`` finite scores, by Welford; then fixed.
+    """Mean and population variance of the first `warmup` finite scores, by Welford; then fixed.
 
     M_n = M_{n-1} + (r - mean_{n-1}) (r - mean_n),    std = sqrt(M_n / n), and 1 while M_n = 0.
+
+    Args:
+        warmup: number of scores to use.
+        count: n, the scores so far, at most `warmup`.
+        mean: mean_n.
+        squares: M_n.
+        scored: whether a call without gradients has been made.
+        warned: whether the log has warned about this reward in this run.
     """
 
     warmup: int
     count: int = 0
     mean: float = 0.0
     squares: float = 0.0
-    scored: bool = False  # pictures, and not only asked for gradients
+    scored: bool = False
     warned: bool = field(default=False, compare=False)
 
-    def see(self, scores: torch.Tensor) -> None:
+    def add(self, scores: torch.Tensor) -> None:
+        """Use the finite ones of `scores` (B,), as many as the warm-up still needs."""
         finite = scores.detach()[scores.isfinite()]
         for value in finite.tolist()[: self.warmup - self.count]:
             self.count += 1
-            before = value - self.mean
-            self.mean += before / self.count
-            self.squares += before * (value - self.mean)
+            deviation = value - self.mean
+            self.mean += deviation / self.count
+            self.squares += deviation * (value - self.mean)
 
     def standardise(self, scores: torch.Tensor) -> torch.Tensor:
         std = math.sqrt(self.squares / self.count) if self.squares > 0.0 else 1.0
@@ -177,13 +186,18 @@ class Statistics:
 
 @dataclass(frozen=True)
 class CombinedScorer:
-    """The scorers in ``parts`` {slot: scorer}, one after the other, as one by ``mode``.
+    """Several scorers as one: each scores the images, and `mode` combines the scores.
 
-    Statistics belong to a run: ``fresh`` gives the scorer of a new one. A call's own pictures are
-    counted before they are scored, so a call is in order within itself; once the warm-up is over
-    nothing depends on how pictures are grouped into calls. Without ``fresh`` each call is a run of
-    its own, over all its pictures, and nothing is kept. With a part that reads clips a clip counts
-    as a picture, which the other parts score by the mean of its frames.
+    Statistics belong to one run; `fresh` gives the scorer for a new run. The images of a call enter
+    the statistics before they are standardised, so all scores of a call are comparable. After the
+    warm-up, results do not depend on how images are grouped into calls. Without `fresh`, each call
+    is a run of its own over all its images, and keeps nothing. If a part reads videos, a video
+    counts as one image, and the other parts score it by the mean of its frames.
+
+    Args:
+        mode: how scores become one.
+        parts: {slot: scorer}, slots from 1.
+        statistics: {slot: statistics} of the run, None without one.
     """
 
     mode: CombineMode
@@ -216,10 +230,10 @@ class CombinedScorer:
             part.check(prompt)
 
     def score(self, images: torch.Tensor, prompts: list[str]) -> torch.Tensor:
-        """As a Scorer's, but float64 on the CPU: a combination needs the digits."""
+        """As `Scorer.score`, but float64 on the CPU: a combination needs the digits."""
         as_clips(images, prompts)
-        given = {k: score_any(part, images, prompts) for k, part in self.parts.items()}
-        scores = {k: r.cpu().double() for k, r in given.items()}
+        parts = {k: score_any(part, images, prompts) for k, part in self.parts.items()}
+        scores = {k: r.cpu().double() for k, r in parts.items()}
         finite = torch.stack(list(scores.values())).isfinite().all(0)
         if self.mode.standardise:
             scores = {k: self._standardised(k, r) for k, r in scores.items()}
@@ -231,27 +245,29 @@ class CombinedScorer:
         return torch.stack([blame_any(part, images, prompts).cpu() for part in parts]).mean(0)
 
     def _standardised(self, slot: int, scores: torch.Tensor) -> torch.Tensor:
-        own = self.statistics[slot] if self.statistics is not None else Statistics(len(scores))
-        own.scored |= not scores.requires_grad
-        if not (own.scored and scores.requires_grad):  # a search's gradients are at scored pictures
-            own.see(scores)
-        found = own.standardise(scores)
-        if self.statistics is not None and own.count == own.warmup:
-            self._warn(slot, scores, found.detach().abs() > FAR)
-        return found
+        of_call = self.statistics is None
+        statistics = Statistics(len(scores)) if of_call else self.statistics[slot]
+        statistics.scored |= not scores.requires_grad
+        # A search takes gradients at images that it also scores: they must not count twice.
+        if not (statistics.scored and scores.requires_grad):
+            statistics.add(scores)
+        standardised = statistics.standardise(scores)
+        if not of_call and statistics.count == statistics.warmup:
+            self._warn(slot, scores, standardised.detach().abs() > FAR)
+        return standardised
 
     def _warn(self, slot: int, scores: torch.Tensor, far: torch.Tensor) -> None:
-        """Once a run, of a reward that silences the others."""
+        """Warn once a run about a reward that outweighs the others."""
         far &= scores.isfinite()
-        if far.any() and not any(own.warned for own in self.statistics.values()):
+        if far.any() and not any(part.warned for part in self.statistics.values()):
             self.statistics[slot].warned = True
             log.warning(
-                "reward_%d scored %.6g, over %d standard deviations from its first %d scores, "
-                "which hardly differed: it outweighs the other rewards combined with it",
+                "reward_%d outweighs the rewards combined with it: it scored %.6g, over %d "
+                "standard deviations from its first %d scores, which hardly differed.",
                 slot, float(scores[far][0]), FAR, WARMUP,
             )  # fmt: skip
 
 
 def fresh(scorer: Scorer) -> Scorer:
-    """The scorer for a new run; one that keeps nothing is its own."""
+    """The scorer for a new run; a scorer that learns nothing is its own."""
     return scorer.fresh() if isinstance(scorer, Learns) else scorer

@@ -1,4 +1,4 @@
-"""Loading a reward so that its scores can have a gradient, wherever it is loaded."""
+"""Loading a reward outside inference mode, so that its scores can have a gradient."""
 
 import torch
 
@@ -6,9 +6,9 @@ from .types import Files, Reward, Scorer
 
 
 def load_scorer(reward: Reward, files: Files | None = None) -> Scorer:
-    """What ``reward.load`` gives, built outside inference mode.
+    """The scorer of `reward`, built outside inference mode.
 
-    The host runs its nodes inside, and a tensor made there knows no gradient, even later.
+    The host runs nodes in inference mode. A tensor made there can never have a gradient.
     """
     with torch.inference_mode(False):
         return reward.load(files)

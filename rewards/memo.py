@@ -1,4 +1,4 @@
-"""What a scorer computed for a prompt, kept for the next pictures of the run."""
+"""A small cache of what a scorer computed for a prompt, for the next images of the run."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -8,13 +8,13 @@ T = TypeVar("T")
 
 
 class Memo(Generic[T]):
-    """The last ``size`` values of a function of a prompt; tensors in them belong on the CPU."""
+    """The last `size` values of a function of a prompt. Keep tensors in them on the CPU."""
 
     def __init__(self, size: int = 16) -> None:
         self.size, self.kept = size, OrderedDict[str, T]()
 
     def __call__(self, prompt: str, make: Callable[[str], T]) -> T:
-        """The value kept for ``prompt``, or else ``make(prompt)``."""
+        """The cached value of `prompt`, else `make(prompt)`."""
         if prompt not in self.kept:
             self.kept[prompt] = make(prompt)
             if len(self.kept) > self.size:

@@ -1,11 +1,12 @@
-"""Prompts cleaned as OpenAI's CLIP, open_clip and HPS v2 clean them before they make tokens.
+"""Cleans prompts as OpenAI's CLIP, open_clip and HPS v2 do before they make tokens.
 
-    repair (the package ftfy), HTML entities twice, blanks to one, lower case
+    repair (the package ftfy), HTML entities twice, one blank for several, lower case
 
-The repair is our own, after what ftfy documents of its defaults: entities, mojibake, ligatures,
-characters of full and half width, typographic quotes, line breaks, surrogates, terminal escapes,
-control characters, then NFC, until nothing changes. Mojibake is UTF-8 that was read as Windows-1252
-or Latin-1 ("â€™" for "’"), once or more often. Not repaired is what was read as another code page.
+The repair is our own code, after the defaults that ftfy documents. It repairs entities, mojibake,
+ligatures, full and half width, typographic quotes, line breaks, surrogates, terminal escapes and
+control characters. Then it applies NFC, and starts again until nothing changes. Mojibake is UTF-8
+that was read as Windows-1252 or Latin-1 ("â€™" for "’"), once or several times. Text that was read
+in another code page is not repaired.
 """
 
 import html
@@ -18,11 +19,11 @@ ESCAPE = re.compile(r"\x1b\[[\d;]*[a-zA-Z]", re.ASCII)
 LINE_BREAK = re.compile("\r\n|[\r\x85\u2028\u2029]")
 PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 HALF = re.compile("[\ud800-\udfff]")
-MARKS = 30  # on one letter: Unicode's Stream-Safe Text Format allows as many
+MARKS = 30  # at most on one letter, as in Unicode's Stream-Safe Text Format
 
 
 def _compatible(*ranges: range) -> dict[int, str]:
-    """The plain form of characters that Unicode keeps for the sake of older encodings."""
+    """The plain form of characters that Unicode has only for older encodings."""
     return {code: unicodedata.normalize("NFKC", chr(code)) for each in ranges for code in each}
 
 
@@ -36,7 +37,7 @@ CONTROLS |= dict.fromkeys([*range(0xFFF9, 0xFFFD), 0xFEFF])
 
 
 def _western(byte: int) -> str:
-    """A byte as Windows-1252; the five that it leaves out as Latin-1."""
+    """A byte read as Windows-1252, or as Latin-1 if Windows-1252 does not define it."""
     try:
         return bytes([byte]).decode("cp1252")
     except UnicodeDecodeError:
@@ -56,22 +57,23 @@ NEXT = _class(0x80, 0xBF)
 TWO, THREE = _class(0xC2, 0xDF) + NEXT, _class(0xE0, 0xEF) + NEXT * 2
 LONG = f"(?:{THREE}|{_class(0xF0, 0xF4)}{NEXT * 3})"
 RUN = re.compile(f"(?:{LONG}|{TWO})+")
-# What nobody writes: three and more bytes of a character, two characters in a row, or one of the
-# letters before what it stands for in Western languages.
+# Text that nobody writes on purpose, so it is mojibake for certain: a character of three or more
+# bytes, two characters of two bytes, or one of these letters before a sign that cannot follow it.
 SURE = re.compile(f"{LONG}|{TWO}{TWO}|[ÂÃ](?![…’]){NEXT}|[ÅÄÎÐÑ](?![–—’”“‘…®™»·´\xa0]){NEXT}")
-LOST = re.compile("(?:(?<=[a-zà-ÿ.,!?;:])|(?<=[a-zà-ÿ] )|^)(?:[ÂÃ] )+")  # one was a no-break space
+# The blank was a no-break space before something replaced it.
+LOST = re.compile("(?:(?<=[a-zà-ÿ.,!?;:])|(?<=[a-zà-ÿ] )|^)(?:[ÂÃ] )+")
 
 
 def cleaned(text: str) -> str:
-    """``text`` as these models read it."""
+    """`text` as these models read it, cleaned as the module says."""
     text = html.unescape(html.unescape(repaired(text)))
     return " ".join(text.split()).lower()
 
 
 def normalized(form: str, text: str) -> str:
-    """`text` in a normal form of Unicode; of the marks on one letter only the first `MARKS` stay.
+    """`text` in the Unicode normal form `form`, with at most `MARKS` marks on one letter.
 
-    Python sorts the marks of a letter in quadratic time.
+    Python sorts the marks of a letter in quadratic time, so many marks would take for ever.
     """
     if text.isascii():
         return unicodedata.normalize(form, text)
@@ -84,9 +86,9 @@ def normalized(form: str, text: str) -> str:
 
 
 def repaired(text: str) -> str:
-    """``text`` without what went wrong with it on its way; each line by itself.
+    """`text` with encoding damage repaired, line by line.
 
-    From the first line with a "<" in it on, entities are left alone: it may be mark-up.
+    From the first line with a "<" on, entities stay as they are: the text may be mark-up.
     """
     lines, marked = [], False
     for line in re.findall(r"[^\n]*\n|[^\n]+", text):
@@ -109,35 +111,35 @@ def _line(text: str, entities: bool) -> str:
             return text
 
 
-def _entity(found: re.Match[str]) -> str:
-    """One with its semicolon; that of a letter may be in capitals."""
-    name = found[0][1:]
+def _entity(match: re.Match[str]) -> str:
+    """The character of an entity that ends in a semicolon; its name may be in capitals."""
+    name = match[0][1:]
     if name.startswith("#"):
-        plain = html.unescape(found[0])
-        return found[0] if ";" in plain else plain
+        plain = html.unescape(match[0])
+        return match[0] if ";" in plain else plain
     if name in html5:
         return html5[name]
     capital = name.lower() in html5 and name == name.upper()
-    return html5[name.lower()].upper() if capital else found[0]
+    return html5[name.lower()].upper() if capital else match[0]
 
 
 def _decoded(text: str) -> str:
-    """Without mojibake, where some of it is sure: then all that may be is taken for it."""
+    """`text` without mojibake. If some of it is certain, all that may be mojibake is decoded."""
     while not text.isascii() and (SURE.search(text) or LOST.search(text)):
         before = text
-        text = LOST.sub(lambda found: found[0].replace("Ã ", "à ").replace("Â ", " "), text)
+        text = LOST.sub(lambda match: match[0].replace("Ã ", "à ").replace("Â ", " "), text)
         text = RUN.sub(_utf8, text)
         if text == before:
             break
     return text
 
 
-def _utf8(found: re.Match[str]) -> str:
+def _utf8(match: re.Match[str]) -> str:
     try:
-        return bytes(BYTES[c] for c in found[0]).decode("utf-8")
+        return bytes(BYTES[c] for c in match[0]).decode("utf-8")
     except UnicodeDecodeError:
-        return found[0]
+        return match[0]
 
 
-def _paired(found: re.Match[str]) -> str:
-    return found[0].encode("utf-16", "surrogatepass").decode("utf-16")
+def _paired(match: re.Match[str]) -> str:
+    return match[0].encode("utf-16", "surrogatepass").decode("utf-16")

@@ -1,15 +1,16 @@
 """Protocols of a reward: settings that load into a scorer of images.
 
-A *reward* is a frozen dataclass of settings. Each field's ``metadata`` says how it is shown:
-``tooltip``, ``min``, ``max``, ``step``, ``choices``, ``multiline``, ``placeholder``, ``advanced``;
-``checkpoint: fits`` marks the name of a file or folder that ``load`` finds through its ``Files``;
-``fits(peek)`` tells from what a file holds (``weights.Peek``) whether it can be loaded, and with
-``optional: True`` the name may be empty. ``fits`` is a ``Fitting``, which also says what to get and
-from where. ``socket: "image"``, ``"clip"`` or ``"reward"`` (another
-Scorer) marks a value that comes over a wire, None if it is not connected.
-A *scorer* is what ``load`` returns; its score of an image depends on that image and its prompt
-alone, never on the rest of the batch. Higher is better, NaN in gives NaN out. Only a combination of
-scorers may depend on the run as well: see ``combine``.
+A *reward* is a frozen dataclass of settings. A *scorer* is what its `load` returns. The score of an
+image depends on that image and its prompt alone, never on the rest of the batch. Higher is better;
+NaN in gives NaN out. Only a combination of scorers may also depend on the run: see `combine`.
+
+The `metadata` of a settings field says how a node shows it:
+
+    tooltip, min, max, step, choices, multiline, placeholder, advanced
+    checkpoint   a `FileFilter`: the value names a file or folder, which `load` finds by its `Files`
+    optional     True if that name may be empty
+    socket       "image", "clip" or "reward" (another Scorer): the value comes from a connection,
+                 and is None without one
 """
 
 from collections.abc import Callable, Mapping
@@ -22,32 +23,32 @@ import torch
 
 @runtime_checkable
 class Scorer(Protocol):
-    """Ready to score; ``module`` holds the weights, None for a reward without any."""
+    """A loaded reward. `module` holds its weights, None if it has none."""
 
     module: torch.nn.Module | None
 
     def check(self, prompt: str) -> None:
-        """Raise ValueError, in one sentence, if ``prompt`` cannot be scored against."""
+        """Raise ValueError if images cannot be scored against `prompt`."""
 
     def score(self, images: torch.Tensor, prompts: list[str]) -> torch.Tensor:
-        """Images (B, H, W, 3) in [0, 1] and B prompts -> (B,) float32, higher is better."""
+        """Images (B, H, W, 3) in [0, 1] and B prompts -> scores (B,), float32, higher is better."""
 
 
 @runtime_checkable
 class ReadsClips(Protocol):
-    """A scorer that may take clips (B, T, H, W, 3), if ``clips``; a picture is one of one frame.
+    """A scorer that takes videos (B, T, H, W, 3) if `clips` is true; an image is one frame.
 
-    Any other is given single frames.
+    Any other scorer gets single frames.
     """
 
     clips: bool
 
 
 @runtime_checkable
-class Elsewhere(Protocol):
-    """A scorer whose model runs on another machine, or that holds such a one.
+class Remote(Protocol):
+    """A scorer whose model runs on another machine, or that holds such a scorer.
 
-    It gladly takes ``at_once`` pictures in a call: they need no memory here.
+    `at_once` is how many images it likes to get in one call: they need no memory here.
     """
 
     at_once: int
@@ -55,7 +56,7 @@ class Elsewhere(Protocol):
 
 @runtime_checkable
 class Learns(Protocol):
-    """A scorer that learns from the pictures of a run, or holds others that may."""
+    """A scorer that learns from the images of a run, or holds scorers that may."""
 
     def fresh(self) -> Scorer:
         """The scorer for a new run."""
@@ -63,9 +64,10 @@ class Learns(Protocol):
 
 @runtime_checkable
 class Bounded(Protocol):
-    """A reward, or a scorer, that may have a highest score: its ``maximum``, None without.
+    """A reward or scorer that may have a highest score: its `maximum`, or None.
 
-    A search that finds it stops. So only a score that pictures reach is declared: no probability.
+    A search stops when it reaches that score. So only a score that images do reach counts as a
+    maximum. A probability has none: images only come near 1.
     """
 
     @property
@@ -74,7 +76,7 @@ class Bounded(Protocol):
 
 @runtime_checkable
 class Blaming(Protocol):
-    """A scorer that knows where an image is wrong, if ``blames``; a wrapper may hold one or not."""
+    """A scorer that knows where an image is wrong, if `blames`; a wrapper may hold one or not."""
 
     @property
     def blames(self) -> bool: ...
@@ -83,108 +85,115 @@ class Blaming(Protocol):
         """Images (B, H, W, 3) in [0, 1] and B prompts -> (B, H, W) in [0, 1].
 
         1 where a change is needed most: things that should not be there, and room for those that
-        lack. 0 where all is right or nothing is known. Clips (B, T, H, W, 3) give (B, T, H, W) if
-        the scorer takes clips.
+        lack. 0 where all is right or nothing is known. Videos (B, T, H, W, 3) give (B, T, H, W) if
+        the scorer takes videos.
         """
 
 
 def blames(scorer: object) -> bool:
-    """Whether ``scorer`` knows where images are wrong."""
+    """Whether a scorer knows where images are wrong."""
     return isinstance(scorer, Blaming) and scorer.blames
 
 
 def maximum_of(reward: object) -> float | None:
-    """The highest score of a reward's settings or of a scorer, if it declares one."""
+    """The highest score of a reward or scorer, None if it declares none."""
     return reward.maximum if isinstance(reward, Bounded) else None
 
 
 def float32_only(dtype: torch.dtype) -> bool:
-    """What any device computes well."""
+    """Whether `dtype` is the one that every device computes well."""
     return dtype == torch.float32
 
 
-def never() -> None:
-    """Nobody cancels."""
+def never_cancel() -> None:
+    """A `poll` for runs that nobody cancels."""
 
 
 def no_hosts() -> str:
-    """No server beyond this computer is allowed."""
+    """Allow no server beyond this computer."""
     return ""
 
 
 @dataclass(frozen=True)
 class Files:
-    """Where weights are, and what they may be held in.
+    """Where weights are, which number formats may hold them, and what the user allows.
 
-    ``find`` maps the name in a setting to a file or folder, ValueError if there is none.
-    ``tokenizers`` are folders with the tokenizers that models share: "clip", "t5", "qwen".
-    ``poll`` is called while a reward waits for something, and raises if the run was cancelled.
-    ``hosts`` gives the servers beyond this computer that the user allows, separated by commas.
+    Args:
+        find: maps the name in a setting to a file or folder; ValueError if there is none.
+        tokenizers: folders of tokenizers that models share, under "clip", "t5" and "qwen".
+        supports: whether the device computes a dtype well.
+        poll: called while a reward waits for something; raises if the run was cancelled.
+        hosts: returns the servers beyond this computer that the user allows, comma-separated.
     """
 
     find: Callable[[str], Path] = Path
     tokenizers: Mapping[str, Path] = field(default_factory=dict)
     supports: Callable[[torch.dtype], bool] = float32_only
-    poll: Callable[[], None] = never
+    poll: Callable[[], None] = never_cancel
     hosts: Callable[[], str] = no_hosts
 
     def dtype(self, *preferred: torch.dtype) -> torch.dtype:
-        """The first of ``preferred`` that the device computes well, else float32."""
+        """The first of `preferred` that the device computes well, else float32."""
         return next((dtype for dtype in preferred if self.supports(dtype)), torch.float32)
 
 
 @runtime_checkable
 class Reward(Protocol):
-    """Frozen dataclass of settings; ``title`` and ``description`` are what a user sees.
+    """Frozen dataclass of settings; it may be `Bounded`.
 
-    ``gradient`` tells whether scores are differentiable in the pictures. It may be ``Bounded``.
+    `gradient` says whether scores are differentiable in the images. Users read the name that the
+    registry gives it, in the menu and in the tables of the help page.
     """
 
-    title: ClassVar[str]
-    description: ClassVar[str]
     gradient: ClassVar[bool]
 
     def load(self, files: Files | None = None) -> Scorer:
-        """Build the scorer; ``files`` are asked for the weights that the settings name."""
+        """Build the scorer. `files` finds the weights that the settings name."""
 
 
 @runtime_checkable
 class CombineMode(Protocol):
-    """Frozen dataclass of settings, as a Reward: how scores of several rewards become one."""
+    """How the scores of several rewards become one: a frozen dataclass of settings, as a Reward.
 
-    title: ClassVar[str]
-    description: ClassVar[str]
+    `standardise` says whether `combine` gets standardised scores.
+    """
+
     standardise: bool
 
     def maximum(self, maxima: dict[int, float | None]) -> float | None:
-        """The highest combination, if those of the parts decide it; None where one is unknown."""
+        """The highest combined score for the `maxima` {slot: highest score}, None if unknown."""
 
     def combine(self, scores: dict[int, torch.Tensor]) -> torch.Tensor:
-        """Scores {slot: (B,)} of the rewards connected, slots from 1 -> (B,)."""
+        """Scores {slot: (B,)} of the connected rewards, slots from 1 -> combined scores (B,)."""
 
 
 def pictures_at_once(scorer: Scorer, usual: int) -> int:
-    """How many pictures to hand ``scorer`` in a call: ``usual``, or as many more as it wants."""
-    return max(usual, scorer.at_once) if isinstance(scorer, Elsewhere) else usual
+    """How many images `scorer` gets in one call: `usual`, or more if it is remote and asks so."""
+    return max(usual, scorer.at_once) if isinstance(scorer, Remote) else usual
 
 
 def check_characters(prompt: str) -> None:
-    """Raise ValueError if ``prompt`` holds half of a character, which no tokenizer takes."""
+    """Raise ValueError if `prompt` holds half of a character, which no tokenizer takes."""
     try:
         prompt.encode("utf-8")
     except UnicodeEncodeError as error:
         code, place = ord(prompt[error.start]), error.start
         raise ValueError(
-            f"the prompt holds half of a character (a lone surrogate, U+{code:X}) at {place}, "
-            "wanted whole characters"
+            f"The prompt holds half of a character: got a lone surrogate (U+{code:X}) at position "
+            f"{place}, expected whole characters."
         ) from None
 
 
 def check_batch(images: torch.Tensor, prompts: list[str]) -> None:
-    """Raise ValueError unless ``images`` is (B, H, W, 3) and there are B prompts."""
+    """Raise ValueError unless `images` is (B, H, W, 3) and there are B prompts."""
     shape = tuple(images.shape)
     if len(shape) != 4 or shape[-1] != 3 or 0 in shape[1:3]:
-        raise ValueError(f"images of shape {shape}: (batch, height, width, 3) wanted")
+        raise ValueError(
+            f"The images have the wrong shape: got {shape}, expected (batch, height, width, 3)."
+        )
     if isinstance(prompts, str) or len(prompts) != shape[0]:
         got = "one string" if isinstance(prompts, str) else f"{len(prompts)} prompts"
-        raise ValueError(f"{got} for {shape[0]} images: a list of {shape[0]} prompts wanted")
+        raise ValueError(
+            f"Images and prompts differ in number: got {got} for {shape[0]} images, expected a "
+            f"list of {shape[0]} prompts."
+        )

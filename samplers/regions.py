@@ -22,7 +22,12 @@ def axes(shape: Sequence[int]) -> tuple[int, ...]:
 
 
 def patched(old: Tensor, new: Tensor, boxes: Boxes) -> Tensor:
-    """Rows of `new` (K,*D) inside their boxes, and of `old` (K,*D) or (1,*D) outside.
+    """Latents (K,*D) that are new inside their boxes, and old outside.
+
+    Args:
+        old: (K,*D), or (1,*D) for all of them.
+        new: (K,*D).
+        boxes: K boxes.
 
     Raises:
         ValueError: a box has another number of axes than the latents.

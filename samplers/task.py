@@ -177,7 +177,10 @@ class Task:
     ) -> Particles:
         """One noisier copy of each at the earlier `step`, drawn from q(x_T | x_t), not scored.
 
-        With `boxes` a copy is its ancestor at `step` outside of its box.
+        Args:
+            particles: all at one step.
+            step: where the copies are.
+            ancestors, boxes: outside of its box a copy is its ancestor at `step`.
         """
         self.purse.require(len(particles))
         (from_step,) = set(particles.steps.tolist())

@@ -1,8 +1,9 @@
-"""The servers beyond this computer that the user allows, as ComfyUI's settings have them.
+"""The servers beyond this computer that the user allows in ComfyUI's settings.
 
-The front-end keeps a setting in the folder of the user who changed it. Which user runs a workflow
-is not known here: the setting of the default user counts, the only user without --multi-user. With
-it nobody can change that setting in the browser: the environment variable is what allows a host.
+The front-end stores a setting in the folder of the user who changed it. We cannot know which user
+runs a workflow, so the setting of the default user counts. Without --multi-user there is no other
+user. With it, nobody can change that setting in the browser, and only the environment variable
+allows a host.
 """
 
 from __future__ import annotations
@@ -19,17 +20,21 @@ SETTING = "FlowSearch.HTTPHosts"  # web/flow_search.js declares it
 
 
 def allowed_hosts() -> str:
-    """Hosts separated by commas; read anew each time, so that a change needs no restart."""
+    """Hosts separated by commas. Read at each call, so that a change needs no restart."""
     path = Path(folder_paths.get_user_directory()) / "default" / "comfy.settings.json"
     try:
         settings = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         return ""
     except (OSError, ValueError, RecursionError) as error:
-        log.warning("%s cannot be read and allows no server: %s", path, error)
+        log.warning("%s cannot be read, so it allows no server: %s", path, error)
         return ""
     value = settings.get(SETTING) if isinstance(settings, dict) else None
     if value is None or isinstance(value, str):
         return value or ""
-    log.warning("The setting %s allows no server: expected text such as gpu-box:8000.", SETTING)
+    log.warning(
+        "The setting %s allows no server: got %.60r, expected text such as gpu-box:8000.",
+        SETTING,
+        value,
+    )
     return ""

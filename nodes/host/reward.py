@@ -1,4 +1,4 @@
-"""Rewards under the host's memory management."""
+"""Rewards whose weights the host loads and unloads."""
 
 from __future__ import annotations
 
@@ -30,11 +30,16 @@ from .reward_files import resolve
 
 @dataclass(frozen=True)
 class HostScorer:
-    """A scorer whose weights, if any, the host loads and unloads.
+    """A scorer whose weights, if it has any, the host loads and unloads.
 
-    It is handed `ROWS` pictures at a time, or more if it runs elsewhere, on the device of its
-    weights, fewer when memory runs out; or one clip, where that lies: the scorer brings the frames
-    it needs to the device.
+    It scores `ROWS` images at a time on the device of its weights. A remote scorer may get more,
+    and all get fewer when memory runs out. A video is scored alone, on the device where it is: the
+    scorer moves the frames it needs.
+
+    Args:
+        scorer: the reward's own scorer.
+        patcher: the host's model patcher of the weights, None without weights.
+        maximum: the highest score, None if there is none.
     """
 
     ROWS: ClassVar[int] = 8
@@ -60,22 +65,22 @@ class HostScorer:
         self.scorer.check(prompt)
 
     def score(self, images: Tensor, prompts: list[str]) -> Tensor:
-        def ask(rows: slice) -> Tensor:
-            return self.scorer.score(self._shown(images[rows]), prompts[rows])
+        def score_rows(rows: slice) -> Tensor:
+            return self.scorer.score(self._on_device(images[rows]), prompts[rows])
 
-        scores = run_in_parts(ask, len(images), 1 if images.ndim == 5 else self.at_once)
+        scores = run_in_parts(score_rows, len(images), 1 if images.ndim == 5 else self.at_once)
         return scores.to(images.device)
 
     def blame(self, images: Tensor, prompts: list[str]) -> Tensor:
-        """Where images are wrong, shown to the scorer one by one."""
+        """Where images (B,H,W,3) or videos are wrong, by a scorer that blames, one at a time."""
 
-        def ask(rows: slice) -> Tensor:
-            return self.scorer.blame(self._shown(images[rows]), prompts[rows])
+        def blame_rows(rows: slice) -> Tensor:
+            return self.scorer.blame(self._on_device(images[rows]), prompts[rows])
 
-        return run_in_parts(ask, len(images), 1).to(images.device)
+        return run_in_parts(blame_rows, len(images), 1).to(images.device)
 
-    def _shown(self, images: Tensor) -> Tensor:
-        """Images where the scorer's weights are, which the host loads if need be."""
+    def _on_device(self, images: Tensor) -> Tensor:
+        """Images on the device of the weights, which are loaded; videos where they are."""
         mm.throw_exception_if_processing_interrupted()
         if self.patcher is None:
             return images
@@ -85,9 +90,12 @@ class HostScorer:
 
 @dataclass(frozen=True)
 class HostReward:
-    """What a search maximises, and its report entries. The value of FLOW_REWARD.
+    """What a search maximises: the value of the type FLOW_REWARD.
 
-    `gradient` tells whether scores are differentiable in the pictures.
+    Args:
+        scorer: scores images.
+        settings: the reward's entries in a report.
+        gradient: whether scores are differentiable in the images.
     """
 
     scorer: Scorer
@@ -96,28 +104,28 @@ class HostReward:
 
     @property
     def maximum(self) -> float | None:
-        """The highest score there is, where that is known."""
+        """The highest score that images reach, None if there is none."""
         return maximum_of(self.scorer)
 
     @property
     def patcher(self) -> Any:
-        """What the host looks for in a node's outputs, to know which models the prompt uses."""
+        """The host looks for this in a node's outputs, to know which models the prompt uses."""
         return self.scorer.patcher if isinstance(self.scorer, HostScorer) else None
 
     def fresh(self) -> HostReward:
-        """This reward for one run: what a scorer learns on the way is not in the node's output."""
+        """This reward for one run. What its scorer learns must not stay in the node's output."""
         return replace(self, scorer=fresh(self.scorer))
 
     @property
     def at_once(self) -> int:
-        """How many pictures to have ready for a call."""
+        """How many images to prepare for one call."""
         return pictures_at_once(self.scorer, HostScorer.ROWS)
 
     def check(self, prompt: str) -> None:
         self.scorer.check(prompt)
 
     def score(self, images: Tensor, prompt: str) -> Tensor:
-        """Pictures (B,H,W,3) or clips (B,T,H,W,3) in [0,1] -> (B,), higher is better."""
+        """Images (B,H,W,3) or videos (B,T,H,W,3) in [0,1] -> scores (B,), higher is better."""
         return score_any(self.scorer, images, [prompt] * len(images))
 
     @property
@@ -126,12 +134,12 @@ class HostReward:
         return blames(self.scorer)
 
     def blame(self, images: Tensor, prompt: str) -> Tensor:
-        """Pictures -> (B,H,W), clips -> (B,T,H,W) in [0,1]: where they are wrong."""
+        """Where images are wrong, (B,H,W), or videos, (B,T,H,W), in [0, 1]."""
         return blame_any(self.scorer, images, [prompt] * len(images))
 
 
 def host_files() -> Files:
-    """The reward folders, the host's own tokenizers, and what its device computes well."""
+    """The reward folders, the host's tokenizers, and the dtypes that its device computes well."""
     package, device = Path(comfy.sd1_clip.__file__).parent, mm.get_torch_device()
     tokenizers = {
         "clip": package / "sd1_tokenizer",
@@ -151,12 +159,19 @@ def host_files() -> Files:
 def hosted(
     scorer: Scorer, settings: dict[str, Any], gradient: bool = False, maximum: float | None = None
 ) -> HostReward:
-    """Put a scorer's module under the host's model management."""
+    """The value of FLOW_REWARD for a scorer, its weights under the host's model management.
+
+    Args:
+        scorer: the loaded reward.
+        settings: its entries in a report.
+        gradient: whether scores are differentiable in the images.
+        maximum: the highest score that images reach, None if there is none.
+    """
     if scorer.module is None:
         return HostReward(HostScorer(scorer, maximum=maximum), settings, gradient)
-    # The host sets `device` on what it loads (model_patcher.py:1095), on a transformers model a
-    # read-only property: hence the holder. The patcher is looked up at call time: the host rebinds
-    # the name after import.
+    # The ModuleList is there because the host sets `device` on what it loads
+    # (model_patcher.py:1095), which is a read-only property of a transformers model. The patcher
+    # is looked up at call time, because the host rebinds that name after import.
     patcher = comfy.model_patcher.CoreModelPatcher(
         torch.nn.ModuleList([scorer.module.eval().requires_grad_(False)]),
         load_device=mm.get_torch_device(),

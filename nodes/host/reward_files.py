@@ -1,4 +1,4 @@
-"""The files of rewards: where they lie, which family lists which, and what is said of the rest."""
+"""Files of rewards: where they are, which reward lists which, and what is wrong with others."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from typing import Any
 
 import folder_paths
 
-from ...rewards import REWARDS, Reward
-from ...rewards.files.fitting import Fitting
+from ...rewards import REWARDS
+from ...rewards.files.file_filter import FileFilter
 from ...rewards.files.weights import Peek, is_weights, peek
 
 log = logging.getLogger("flow_search")
 FOLDER = "rewards"
-FOLDERS_OWN = ("model", "pytorch_model", "open_clip")  # how weights beside a config.json begin
-NOTHING = "no file yet: put one into models/rewards"
-LOGGED: set[tuple[str, str]] = set()  # what was said of a file is not said at every refresh
+FOLDER_WEIGHTS = ("model", "pytorch_model", "open_clip")  # start of names beside a config.json
+NO_FILE = "no file yet: put one into models/rewards"
+LOGGED: set[str] = set()  # names that the log has reported, so that a refresh does not repeat them
 
 
 def register_reward_folder() -> None:
-    """models/rewards, beside what `extra_model_paths.yaml` adds under `rewards`."""
+    """Add models/rewards to the folders that `extra_model_paths.yaml` lists under `rewards`."""
     folder_paths.add_model_folder_path(FOLDER, os.path.join(folder_paths.models_dir, FOLDER))
 
 
 def checkpoints() -> list[str]:
-    """Weight files, and folders with a config.json, below the reward folders."""
-    found = {name for folder in folder_paths.get_folder_paths(FOLDER) for name in _below(folder)}
-    in_folders = {n for n in found if os.path.dirname(n) in found and _of_a_folder(n)}
-    return sorted(n.replace(os.sep, "/") for n in found - in_folders)
+    """Names of weights files, and of folders with a config.json, below the reward folders."""
+    names = {name for folder in folder_paths.get_folder_paths(FOLDER) for name in _below(folder)}
+    in_folders = {n for n in names if os.path.dirname(n) in names and _is_folder_weights(n)}
+    return sorted(n.replace(os.sep, "/") for n in names - in_folders)
 
 
 def _below(folder: str) -> Iterator[str]:
-    """Names of what may be weights, those of broken links, and of folders that may not be read."""
+    """Names of all that may be weights, also of broken links and of folders without permission."""
     failed: list[OSError] = []
     for place, folders, files in os.walk(folder, followlinks=True, onerror=failed.append):
         inner = os.path.relpath(place, folder)
@@ -45,34 +45,34 @@ def _below(folder: str) -> Iterator[str]:
         if inner != "." and is_folder:
             yield inner
         yield from (os.path.normpath(os.path.join(inner, name)) for name in weights)
-    closed = [str(error.filename) for error in failed]
-    yield from (os.path.relpath(place, folder) for place in closed if place != folder)
+    unreadable = [str(error.filename) for error in failed]
+    yield from (os.path.relpath(place, folder) for place in unreadable if place != folder)
 
 
 def _leads_back(place: str, name: str) -> bool:
-    """Whether a link leads to a folder that the walk came through, and would for ever."""
+    """Whether a link leads to a folder above itself, so that the walk would never end."""
     path = Path(place, name)
     try:
         return path.is_symlink() and any(path.samefile(above) for above in path.parents)
-    except OSError:  # what may not be read is told of by the walk
+    except OSError:  # the walk reports what cannot be read
         return False
 
 
-def _of_a_folder(name: str) -> bool:
-    """Whether a file is what the config.json beside it tells of, and not another."""
-    return is_weights(Path(name)) and os.path.basename(name).lower().startswith(FOLDERS_OWN)
+def _is_folder_weights(name: str) -> bool:
+    """Whether a file holds the model that the config.json beside it describes."""
+    return is_weights(Path(name)) and os.path.basename(name).lower().startswith(FOLDER_WEIGHTS)
 
 
 @dataclass(frozen=True)
-class Shelf:
-    """What lies in the reward folders, by name; `broken` is what is wrong with the rest."""
+class RewardFiles:
+    """What the reward folders hold: `peeks` by name, and `broken`, what is wrong with others."""
 
     peeks: Mapping[str, Peek]
     broken: Mapping[str, str]
 
     @classmethod
-    def look(cls) -> Shelf:
-        """As it is now. The log tells of what no family lists, and why, once."""
+    def scan(cls) -> RewardFiles:
+        """The files as they are now. The log reports once what no reward can load, and why."""
         peeks, broken = {}, {}
         for name in checkpoints():
             try:
@@ -89,76 +89,78 @@ class Shelf:
         return cls(peeks, broken)
 
     def loadable(self, setting: Field) -> list[str]:
-        """The choices of a setting: what its family can load, or else where files go."""
-        listed = [name for name, seen in self.peeks.items() if _fits(setting, seen)]
-        return ["", *listed] if setting.metadata.get("optional") else listed or [NOTHING]
+        """The choices of a setting: the files it can load, or a note where to put one."""
+        listed = [name for name, contents in self.peeks.items() if _fits(setting, contents)]
+        return ["", *listed] if setting.metadata.get("optional") else listed or [NO_FILE]
 
 
-def _fits(setting: Field, seen: Peek) -> bool:
+def _fits(setting: Field, contents: Peek) -> bool:
     try:
-        sound = not (seen.code or seen.bare or seen.quantised)
-        return sound and setting.metadata["checkpoint"](seen)
-    except Exception:  # nonsense in a config.json: no family lists it
+        refused = contents.code or contents.no_weights or contents.quantised
+        return not refused and setting.metadata["checkpoint"](contents)
+    except Exception:  # a config.json may hold nonsense: then no reward lists the folder
         return False
 
 
-def _problem(seen: Peek) -> str:
-    """Why what can be read cannot be loaded, "" if it can."""
-    if seen.code:
-        return f"asks to run code of its own ({seen.code} in config.json)"
-    if seen.bare:
+def _problem(contents: Peek) -> str:
+    """Why no reward can load these contents, "" if one can."""
+    if contents.code:
+        return f"asks to run code of its own ({contents.code} in config.json)"
+    if contents.no_weights:
         return "has a config.json and no weights"
-    if seen.quantised:
-        return f"is quantised ({seen.quantised})"
-    if seen.short:
-        return f"cannot be read as weights ({seen.short})"
+    if contents.quantised:
+        return f"is quantised ({contents.quantised})"
+    if contents.truncated:
+        return f"cannot be read as weights ({contents.truncated})"
     settings = (setting for reward in REWARDS.values() for setting in fields(reward))
-    if any("checkpoint" in each.metadata and _fits(each, seen) for each in settings):
+    if any("checkpoint" in each.metadata and _fits(each, contents) for each in settings):
         return ""
-    return f"looks like {seen.looks_like()}"
+    return f"looks like {contents.looks_like()}"
 
 
-def check_chosen(family: type[Reward], value: Mapping[str, Any]) -> None:
-    """Raise ValueError, with the page to get it from, where the family needs a file and there is
-    none.
-    """
-    for setting in fields(family):
+def check_chosen(reward: str, value: Mapping[str, Any]) -> None:
+    """Raise ValueError, which says where to get it, if no file is chosen that `reward` needs."""
+    for setting in fields(REWARDS[reward]):
         if "checkpoint" not in setting.metadata or setting.metadata.get("optional"):
             continue
-        if value.get(setting.name) in (None, "", NOTHING):
+        if value.get(setting.name) in (None, "", NO_FILE):
             raise ValueError(
-                f"No `{setting.name}` is chosen for {family.title}: {_where(setting)}{_lying()}"
+                f"No `{setting.name}` is chosen for {reward}: {_where(setting)}{_broken_files()}"
             )
 
 
 def _where(setting: Field) -> str:
     folder, fits = folder_paths.get_folder_paths(FOLDER)[0], setting.metadata["checkpoint"]
-    if not isinstance(fits, Fitting):  # of a reward that does not say what it wants
+    if not isinstance(fits, FileFilter):  # a reward that does not say where its files come from
         return f"put a file for it into {folder}."
-    what, page = fits.wanted[:2]
+    what, page = fits.source[:2]
     return f"expected {what}. Get it at {page} and put it into {folder}."
 
 
-def _lying() -> str:
-    """What is there, but is not what it is called."""
-    lying = list(Shelf.look().broken.values())[:2]
-    return f" What cannot be loaded: {'; '.join(lying)}." if lying else ""
+def _broken_files() -> str:
+    """What is wrong with files that are there but cannot be loaded, at most two."""
+    broken = list(RewardFiles.scan().broken.values())[:2]
+    return f" What cannot be loaded: {'; '.join(broken)}." if broken else ""
 
 
 def resolve(name: str) -> Path:
-    """The file or folder called `name` in one of the reward folders; a broken link is one, too."""
+    """The path of `name` in one of the reward folders; a broken link counts as a file."""
     folders = folder_paths.get_folder_paths(FOLDER)
-    parts = PureWindowsPath(name)  # of / and \ alike
+    parts = PureWindowsPath(name)  # splits at / and at \
     if parts.anchor or ".." in parts.parts:
         raise ValueError(
-            f"reward file {name!r} leads out of the reward folders, wanted a name below one of "
-            f"them ({', '.join(folders)})."
+            f"The reward file is outside the reward folders: got {name!r}, expected a name below "
+            f"{' or '.join(folders)}."
         )
     for folder in folders:
         path = Path(folder) / name
         if name and os.path.lexists(path):
             return path
     raise ValueError(
-        f"reward file {name!r} is in none of the reward folders ({', '.join(folders)}), wanted one "
-        f"of: {', '.join(checkpoints()) or 'nothing is there yet'}."
+        f"The reward file is in none of the reward folders ({', '.join(folders)}): got {name!r}, "
+        f"expected {_one_of(checkpoints())}."
     )
+
+
+def _one_of(names: list[str]) -> str:
+    return f"one of: {', '.join(names)}" if names else "a file, but there is none yet"

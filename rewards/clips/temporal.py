@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 import torch.nn.functional as F
 
-from ..files.fitting import Fitting
+from ..files.file_filter import FileFilter
 from ..likeness.clip_checkpoint import IMAGE_TOWER, load_image_model
 from ..likeness.clip_pixels import clip_pixels, nan_where_not_finite
 from ..types import Files
@@ -68,18 +68,13 @@ class TemporalScorer:
 class TemporalConsistency:
     """Settings of Temporal Consistency."""
 
-    title: ClassVar[str] = "Temporal Consistency (video)"
-    description: ClassVar[str] = (
-        "How similar the frames of a video are, by the image tower of a local CLIP model. A still "
-        "video scores best: combine it with the reward video."
-    )
     gradient: ClassVar[bool] = True
 
     checkpoint: str = field(
         default="",
         metadata={
             "tooltip": "Folder or file of a CLIP model or its image tower, under models/rewards.",
-            "checkpoint": Fitting(IMAGE_TOWER.fits, IMAGE_TOWER.expected),
+            "checkpoint": FileFilter(IMAGE_TOWER.fits, IMAGE_TOWER.expected),
         },
     )
     frames: int = frames_setting()

@@ -83,7 +83,7 @@ class VideoScorer:
         return scores.masked_fill(~finite.to(scores.device), float("nan"))
 
     def blame(self, images: torch.Tensor, prompts: list[str]) -> torch.Tensor:
-        """Where all frames of clips or pictures are wrong, by the connected reward."""
+        """Where the frames of videos, or images, are wrong by the connected reward."""
         return blame_any(self.scorer, images, prompts)
 
 
@@ -91,11 +91,6 @@ class VideoScorer:
 class Video:
     """Settings of Video."""
 
-    title: ClassVar[str] = "Video (frames by another reward)"
-    description: ClassVar[str] = (
-        "Scores a video by any reward for images: the mean or minimum over its frames, or steady, "
-        "which also rewards even scores."
-    )
     gradient: ClassVar[bool] = True
 
     frame_reward: Scorer | None = field(

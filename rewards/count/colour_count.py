@@ -29,11 +29,6 @@ from .prompt_counts import counts_by_colour
 class ColourCount:
     """Settings of Colour Count. It has no weights, so it is also its scorer."""
 
-    title: ClassVar[str] = "Colour Count"
-    description: ClassVar[str] = (
-        "Counts the connected shapes of each colour and compares them with the prompt. The score "
-        "is minus the sum of squared errors, 0 when every count is right. Needs no weights."
-    )
     gradient: ClassVar[bool] = False
     maximum: ClassVar[float] = 0.0
     module: ClassVar[None] = None

@@ -55,25 +55,33 @@ def colour_counts(
 
 @dataclass(frozen=True)
 class Labelled:
-    """The connected shapes of an image, as maps (H, W) and as columns, one row a label.
+    """The connected shapes of an image, numbered from 1; label 0 is no shape.
 
-    Label 0 is no shape. A shape is `counted` unless it is too small or the background.
+    Args:
+        pixels: the colour of each pixel.
+        depth: width of a shape's rim in pixels.
+        labels: (H, W), the shape of each pixel.
+        core: (H, W) bool, pixels inside a rim.
+        names: (labels,), index of each shape's colour, from 1.
+        areas: (labels,), in pixels.
+        counted: (labels,) bool, shapes that are neither too small nor the background.
+        background: (labels,) bool, shapes that touch all four sides.
     """
 
     pixels: NamedPixels
-    depth: int  # pixels of rim
-    labels: np.ndarray  # map
-    core: np.ndarray  # map
-    names: np.ndarray  # column: index of the colour, from 1
-    areas: np.ndarray  # column
-    counted: np.ndarray  # column
-    background: np.ndarray  # column
+    depth: int
+    labels: np.ndarray
+    core: np.ndarray
+    names: np.ndarray
+    areas: np.ndarray
+    counted: np.ndarray
+    background: np.ndarray
 
     @property
     def typical(self) -> float:
         """Area of a thing: the median of the counted ones, 1 % of the image if there is none."""
-        known = self.areas[self.counted]
-        return float(np.median(known)) if len(known) else 0.01 * self.labels.size
+        areas = self.areas[self.counted]
+        return float(np.median(areas)) if len(areas) else 0.01 * self.labels.size
 
     @property
     def weights(self) -> np.ndarray:
@@ -102,18 +110,22 @@ def label_shapes(image: np.ndarray, min_area: float, min_saturation: float) -> L
 
 
 def find_shapes(image: np.ndarray, min_area: float, min_saturation: float) -> Shapes:
-    """Whole and soft counts of the shapes in an image; arguments as for `label_shapes`."""
-    found = label_shapes(image, min_area, min_saturation)
-    counts = np.bincount(found.names[found.counted], minlength=len(COLOURS) + 1)
-    soft = _soft_shapes(found.pixels, np.where(found.core, found.labels, 0), found.weights)
-    soft += loose_colour(found) / found.typical
+    """Whole and soft counts of the shapes in an image.
+
+    Args:
+        image, min_area, min_saturation: as for `label_shapes`.
+    """
+    shapes = label_shapes(image, min_area, min_saturation)
+    counts = np.bincount(shapes.names[shapes.counted], minlength=len(COLOURS) + 1)
+    soft = _soft_shapes(shapes.pixels, np.where(shapes.core, shapes.labels, 0), shapes.weights)
+    soft += loose_colour(shapes) / shapes.typical
     return Shapes(counts[1:], soft[1:].round(6))  # rounded, so that whole numbers come out whole
 
 
-def loose_colour(found: Labelled) -> np.ndarray:
-    """Weighted area of each colour, none first, that is outside of all counted shapes."""
-    counted, background = found.counted[found.labels], found.background[found.labels]
-    return _soft_rest(found.pixels, counted, background, found.depth)
+def loose_colour(shapes: Labelled) -> np.ndarray:
+    """Weighted area of each colour, no colour first, that is outside of all counted shapes."""
+    counted, background = shapes.counted[shapes.labels], shapes.background[shapes.labels]
+    return _soft_rest(shapes.pixels, counted, background, shapes.depth)
 
 
 def _as_floats(image: np.ndarray | torch.Tensor) -> np.ndarray:

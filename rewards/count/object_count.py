@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from ..files.fitting import Fitting
-from ..files.wanted import reading
-from ..files.weights import Peek, Wanted
+from ..files.file_filter import FileFilter
+from ..files.source import reading
+from ..files.weights import Peek, Source
 from ..memo import Memo
 from ..resize import resized
 from ..types import Files
@@ -28,12 +28,12 @@ from .object_counting import CountScorer, CountSettings, load_detector
 if TYPE_CHECKING:
     from transformers import BertTokenizerFast, GroundingDinoForObjectDetection
 
-WANTED = Wanted(
+SOURCE = Source(
     "a folder of Grounding DINO in Hugging Face layout",
     "https://huggingface.co/IDEA-Research/grounding-dino-base",
     ("IDEA-Research/grounding-dino-base", "IDEA-Research/grounding-dino-tiny"),
 )
-TOKENIZER = WANTED._replace(what="its tokenizer (vocab.txt or tokenizer.json)")
+TOKENIZER = SOURCE._replace(what="its tokenizer (vocab.txt or tokenizer.json)")
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SIDE, LONGEST = 800, 1333
 
@@ -127,18 +127,13 @@ class GroundingDino:
 class ObjectCount(CountSettings):
     """Settings of Object Count by Grounding DINO."""
 
-    title: ClassVar[str] = "Object Count (Grounding DINO)"
-    description: ClassVar[str] = (
-        'Counts things with a local Grounding DINO for a prompt like "six airplanes and seven '
-        'camels". The score is minus the sum of squared errors, 0 when every count is right.'
-    )
     gradient: ClassVar[bool] = True
 
     checkpoint: str = field(
         default="",
         metadata={
             "tooltip": "Folder of Grounding DINO tiny or base under models/rewards.",
-            "checkpoint": Fitting(is_grounding_dino, WANTED),
+            "checkpoint": FileFilter(is_grounding_dino, SOURCE),
         },
     )
     side: int = field(
@@ -155,7 +150,7 @@ class ObjectCount(CountSettings):
 
     def load(self, files: Files | None = None) -> CountScorer:
         path = (files or Files()).find(self.checkpoint)
-        module = load_detector(path, "GroundingDinoForObjectDetection", "grounding-dino", WANTED)
+        module = load_detector(path, "GroundingDinoForObjectDetection", "grounding-dino", SOURCE)
         detector = GroundingDino(module, load_bert_tokenizer(path), self.side)
         return CountScorer(detector, self, self.rule())
 

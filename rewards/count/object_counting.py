@@ -24,10 +24,10 @@ import numpy as np
 import torch
 
 from ..files.config_sizes import check_all_used, check_config, check_size
-from ..files.shards import own_state, shapes_of
+from ..files.shards import preloaded_state, shapes_of
+from ..files.source import reading
 from ..files.state_dict import check_complete
-from ..files.wanted import reading
-from ..files.weights import Peek, Wanted, has_safetensors, look
+from ..files.weights import Peek, Source, has_safetensors, look
 from ..types import check_batch
 from .blame import box_map, errors, stacked
 from .detections import Rule
@@ -37,10 +37,13 @@ log = logging.getLogger("flow_search")
 
 
 class Detector(Protocol):
-    """A loaded detector; `rows` is the number of images per call.
+    """A loaded detector.
 
-    Its boxes are shares of the image. If it is `padded`, they are shares of the square that holds
-    the image in its upper left corner.
+    Attributes:
+        module: the weights.
+        rows: the number of images per call.
+        padded: whether boxes are shares of the square with the image in its upper left corner, and
+            not of the image.
     """
 
     module: torch.nn.Module
@@ -218,7 +221,7 @@ class CountScorer:
         return 0.0 - (smooth if self.settings.score == "soft" else error)  # never -0.0
 
 
-def load_detector(path: Path, architecture: str, kind: str, expected: Wanted) -> torch.nn.Module:
+def load_detector(path: Path, architecture: str, kind: str, expected: Source) -> torch.nn.Module:
     """The detector in a folder: float32, frozen, in evaluation mode.
 
     Args:
@@ -235,7 +238,7 @@ def load_detector(path: Path, architecture: str, kind: str, expected: Wanted) ->
     with reading(path / "config.json", expected):
         config = model_class.config_class.from_dict(peek.config_copy())
     check_size(path, expected, lambda: model_class(config), shapes_of(path, expected, peek))
-    state = own_state(path, expected, peek)
+    state = preloaded_state(path, expected, peek)
     try:
         model, report = model_class.from_pretrained(
             path if state is None else None,
@@ -253,7 +256,7 @@ def load_detector(path: Path, architecture: str, kind: str, expected: Wanted) ->
     return model.float().eval().requires_grad_(False)
 
 
-def _check_detector(path: Path, kind: str, expected: Wanted, peek: Peek) -> None:
+def _check_detector(path: Path, kind: str, expected: Source, peek: Peek) -> None:
     """Raise ValueError unless the folder holds the whole detector of this kind."""
     if peek.kind != kind:
         raise expected.error(path, f"looks like {peek.looks_like()}")

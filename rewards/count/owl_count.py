@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 import torch.nn.functional as F
 
-from ..files.fitting import Fitting
-from ..files.weights import Peek, Wanted
+from ..files.file_filter import FileFilter
+from ..files.weights import Peek, Source
 from ..likeness.clip_checkpoint import load_tokenizer
 from ..likeness.clip_pixels import MEAN, STD
 from ..memo import Memo
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from transformers import CLIPTokenizerFast, Owlv2ForObjectDetection
 
 log = logging.getLogger("flow_search")
-WANTED = Wanted(
+SOURCE = Source(
     "a folder of OWLv2 in Hugging Face layout",
     "https://huggingface.co/google/owlv2-base-patch16-ensemble",
     tuple(f"google/owlv2-{size}-ensemble" for size in ("base-patch16", "large-patch14")),
@@ -112,19 +112,13 @@ def _query(label: str) -> str:
 class OwlCount(CountSettings):
     """Settings of Object Count by OWLv2."""
 
-    title: ClassVar[str] = "Object Count (OWLv2)"
-    description: ClassVar[str] = (
-        "Counts things in the image with a local OWLv2 and compares them with the prompt. The "
-        "score is minus the sum of squared errors, 0 when every count is right. Use it as a "
-        "watchdog of object_count."
-    )
     gradient: ClassVar[bool] = True
 
     checkpoint: str = field(
         default="",
         metadata={
             "tooltip": "Folder of OWLv2 base or large under models/rewards.",
-            "checkpoint": Fitting(is_owl, WANTED),
+            "checkpoint": FileFilter(is_owl, SOURCE),
         },
     )
     floor: float = setting(0.15, 0.01, 0.99, "A box with a lower score never counts.")
@@ -134,7 +128,7 @@ class OwlCount(CountSettings):
         """Load detector and tokenizer; `files.tokenizers["clip"]` if the folder has none."""
         files = files or Files()
         path = files.find(self.checkpoint)
-        module = load_detector(path, "Owlv2ForObjectDetection", "owlv2", WANTED)
+        module = load_detector(path, "Owlv2ForObjectDetection", "owlv2", SOURCE)
         tokenizer = load_tokenizer(path, files.tokenizers.get("clip"))
         detector = Owl(module.to(files.dtype(torch.float16)), tokenizer)
         return CountScorer(detector, self, self.rule())

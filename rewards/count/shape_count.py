@@ -7,7 +7,7 @@ k is a pair of colour and shape: six red squares are not six red circles. S uses
 ranks images of equal RSS. `colour_shapes` says how shapes are found, and what soft counts and loose
 colour are. `shape_forms` names the shapes. A shape between two forms shares its soft count between
 them. The reward is at most 0, and 0 for a clear image with the right counts. k runs over the pairs
-that have a target. With `others` "forbid" it also runs over all other pairs, with target 0. Not
+that have a target. With `other_shapes` "forbid" it also runs over all other pairs, with target 0. Not
 differentiable.
 """
 
@@ -48,7 +48,6 @@ class Thing:
 class ShapeCount:
     """Settings of Shape Count. It has no weights, so it is also its scorer."""
 
-    title: ClassVar[str] = "Shape Count"
     description: ClassVar[str] = (
         "Counts the circles, squares and triangles of each colour and compares them with the "
         "prompt. The score is minus the sum of squared errors, 0 when every count is right. Needs "
@@ -67,7 +66,7 @@ class ShapeCount:
             "placeholder": "red circles: 3, blue squares: 2",
         },
     )
-    others: str = field(
+    other_shapes: str = field(
         default="forbid",
         metadata={
             "tooltip": "What to do with other coloured shapes: forbid counts them as errors, "
@@ -137,7 +136,7 @@ class ShapeCount:
 
     def _scope(self, targets: dict[Pair, int]) -> list[Pair]:
         """The pairs that count."""
-        return list(product(COLOURS, SHAPES)) if self.others == "forbid" else list(targets)
+        return list(product(COLOURS, SHAPES)) if self.other_shapes == "forbid" else list(targets)
 
     def _score(self, array: np.ndarray, prompt: str) -> float:
         targets = self.target_counts(prompt)

@@ -24,7 +24,13 @@ UNSURE = 0.25  # of the distance between two forms, about its middle: shared bet
 
 @dataclass(frozen=True)
 class Form:
-    """The name of a shape, the next nearest, and how far it is the first, in [0.5, 1]."""
+    """What a shape looks like.
+
+    Args:
+        name: the nearest form.
+        second: the next one.
+        share: how far it is the nearest, in [0.5, 1].
+    """
 
     name: str
     second: str

@@ -1,6 +1,6 @@
-"""What is wrong with a file that should hold data, as its first bytes and the file system tell.
+"""What is wrong with a file that should hold data, by its first bytes and the file system.
 
-Each answer goes on from "cannot be read as weights (…)", and says what to do where that helps.
+Each answer fits into "cannot be read as weights (…)". It says what to do where that helps.
 """
 
 import errno
@@ -20,19 +20,19 @@ PAGES = (b"<!doctype", b"<html", b"<head", b"<body", b"<?xml")
 KINDS = {
     b"\x1f\x8b": "a gzip archive: unpack it",
     b"GGUF": "a GGUF file, which no reward reads",
-    b"\x89HDF": "a file of TensorFlow, which no reward reads",
+    b"\x89HDF": "a TensorFlow file, which no reward reads",
 }
 ZIP, PICKLE = b"PK", b"\x80"
-UNREAD = (json.JSONDecodeError, UnicodeDecodeError, RecursionError)  # of who reads JSON
+NOT_JSON = (json.JSONDecodeError, UnicodeDecodeError, RecursionError)  # what JSON readers raise
 INCOMPLETE = "incomplete file: download it again"
 
 
 class BrokenFile(ValueError):
-    """What is wrong with a file, in the words of `problem`."""
+    """A file cannot be used; the text says why, as `problem` does."""
 
 
 def problem(file: Path) -> str | None:
-    """What ``file`` is instead of data, None if nothing is wrong so far."""
+    """What is wrong with `file`, None if its first bytes show nothing."""
     try:
         status = os.stat(file)
         if stat.S_ISDIR(status.st_mode):
@@ -53,13 +53,13 @@ def _content(start: bytes) -> str | None:
             return f"it is {kind}"
     if start.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(PAGES):
         return "it is a web page: download the file itself"
-    if _is_safe(start):  # its first eight bytes are a number, any number
+    if _is_safe(start):  # its first eight bytes are any number, and may look like another sign
         return None
     return next((f"it is {kind}" for sign, kind in KINDS.items() if start.startswith(sign)), None)
 
 
 def _is_safe(start: bytes) -> bool:
-    """Whether the header of a safetensors file may begin here."""
+    """Whether a file with these first bytes may be safetensors."""
     return start[8:9] == b"{"
 
 
@@ -70,32 +70,33 @@ def _unreachable(file: Path, error: OSError) -> str:
         link = os.path.islink(file)
         return f"it is a link to {os.readlink(file)}, where nothing is" if link else "it is gone"
     if isinstance(error, PermissionError):
-        return "this user may not read it: permission denied"
+        return "you have no permission to read it"
     return f"{type(error).__name__}: {error.strerror}"
 
 
 def weights_problem(file: Path) -> str | None:
-    """As `problem`, of a file of weights: its first bytes must be those of its kind."""
-    found = problem(file)
-    if found:
-        return found
+    """As `problem`, for a file of weights: its first bytes must fit the end of its name."""
+    trouble = problem(file)
+    if trouble:
+        return trouble
     with open(file, "rb") as opened:
         start = opened.read(64)
     if _is_text(start):
-        return f"it is a text that begins {start[:30].decode()!r}: download the file itself"
+        return f"it is text that begins with {start[:30].decode()!r}: download the file itself"
     if file.suffix.lower() == ".safetensors":
         if start.startswith((ZIP, PICKLE)) and not _is_safe(start):
             return "it is a pickle of PyTorch: name it .pt"
     elif start.startswith(ZIP):
         return None if zipfile.is_zipfile(file) else INCOMPLETE
     elif not start.startswith(PICKLE):
-        other = "a safetensors file: name it .safetensors" if _is_safe(start) else "no PyTorch file"
-        return f"it is {other}"
+        if _is_safe(start):
+            return "it is a safetensors file: name it .safetensors"
+        return "it is no PyTorch file"
     return None
 
 
 def reason(file: Path, error: Exception) -> str:
-    """Why ``file``, or one in that folder, cannot be read, where ``error`` came of trying."""
+    """Why reading `file` raised `error`; `file` may be a folder."""
     if isinstance(error, BrokenFile):
         return str(error)
     if isinstance(error, OSError) and error.errno is not None:
@@ -103,13 +104,13 @@ def reason(file: Path, error: Exception) -> str:
     ended = any(sign in str(error).lower() for sign in ("truncated", "unexpected eof"))
     if ended or isinstance(error, EOFError | struct.error):
         return INCOMPLETE
-    found = None if file.is_dir() else problem(file)
-    if not found and isinstance(error, UNREAD):
+    trouble = None if file.is_dir() else problem(file)
+    if not trouble and isinstance(error, NOT_JSON):
         safe = file.suffix.lower() == ".safetensors"
-        found = "it has no header of safetensors" if safe else "it is no JSON"
-    return found or type(error).__name__
+        trouble = "it has no safetensors header" if safe else "it is no JSON"
+    return trouble or type(error).__name__
 
 
 def _is_text(start: bytes) -> bool:
-    """A header of safetensors and a pickle begin with bytes that no text has."""
+    """Whether these first bytes are text: safetensors and pickles hold bytes that no text has."""
     return all(byte >= 32 or byte in b"\t\r\n" for byte in start) and start.isascii()

@@ -1,8 +1,8 @@
-"""The sizes in a config.json against the weights beside it, before anything is built of them.
+"""Checks the sizes in a config.json against the weights beside it, before a model is built.
 
-A number that asks for much is one that the weights know: a dimension of one of their tensors, or at
-most as many layers as they number. A model of such numbers is built on no device first: it may not
-hold more than the weights do.
+A config.json with huge numbers could fill the memory. So a large number must be a dimension of one
+of the weights' tensors, and the number of layers at most that of the weights. Then the model is
+built without memory (on the device "meta"): it may not hold more numbers than the weights do.
 """
 
 import math
@@ -15,13 +15,13 @@ from torch.overrides import TorchFunctionMode
 
 from .shards import shapes_of
 from .state_dict import MOST_LAYERS, building, numbered
-from .weights import Peek, Wanted
+from .weights import Peek, Source
 
-FREE = 4096  # what any number may be
-LAYERS = 64  # how many layers any model may have
-SLACK = 2**22  # numbers of a model that its weights need not hold: tables of places
-# Numbers that build nothing, or one table, which `check_size` sees: some folders repeat them for
-# the whole where a part has its own.
+FREE = 4096  # any number may be as large
+LAYERS = 64  # any model may have as many layers
+SLACK = 2**22  # numbers that a model may hold beyond its weights: tables of positions
+# Entries that build nothing, or a single table, which `check_size` counts. Some folders repeat them
+# for the whole model although a part has its own.
 NAMES = re.compile(
     r"token|(^|_)ids?$|_index$|theta|(sliding|max)_window|max_position_embeddings|length$|vocab_size"
 )
@@ -37,7 +37,7 @@ WHOLE = re.compile(
 
 
 class _RealSteps(TorchFunctionMode):
-    """Has `torch.linspace` make real numbers: transformers before 5 reads some as it builds."""
+    """Makes `torch.linspace` compute on the CPU: transformers 4 reads its values as it builds."""
 
     def __torch_function__(
         self,
@@ -50,68 +50,89 @@ class _RealSteps(TorchFunctionMode):
         return func(*args, **({"device": "cpu"} | kwargs if func is torch.linspace else kwargs))
 
 
-def check_config(path: Path, config: Mapping[str, object], wanted: Wanted, seen: Peek) -> None:
-    """Raise ValueError if ``config`` asks for sizes that the weights in ``path`` cannot have."""
-    shapes = shapes_of(path, wanted, seen)
-    if not shapes:  # whoever loads them says so
+def check_config(path: Path, config: Mapping[str, object], source: Source, peek: Peek) -> None:
+    """Raise ValueError if `config` asks for sizes that the weights cannot have.
+
+    Args:
+        path: the folder of the weights.
+        config: its config.json, or a part of it.
+        source: what the family loads, for the error.
+        peek: what the folder holds.
+    """
+    shapes = shapes_of(path, source, peek)
+    if not shapes:  # loading them raises the error
         return
-    known = {number for shape in shapes.values() for number in shape}
+    dimensions = {number for shape in shapes.values() for number in shape}
     layers = min(max(LAYERS, numbered(shapes)), MOST_LAYERS)
     for place, value in entries(config):
         name = place.rpartition(".")[2]
-        asked = f"has a config.json that asks for {place} {_brief(value)}"
+        entry = f"has a config.json that asks for {place} {_brief(value)}"
         if WHOLE.search(name) and value is not None and not _is_whole(value):
-            raise wanted.error(path, f"{asked}, expected a whole number above 0")
+            raise source.error(path, f"{entry}, not a whole number above 0")
         if EPS.search(name) and not (_is_real(value) and 0.0 < value < 1.0):
-            raise wanted.error(path, f"{asked}, expected a number between 0 and 1")
+            raise source.error(path, f"{entry}, not a number between 0 and 1")
         share = value is None or (_is_real(value) and 0.0 <= value <= 1.0)
         if name.endswith("dropout") and not share:
-            raise wanted.error(path, f"{asked}, expected a number from 0 to 1")
+            raise source.error(path, f"{entry}, not a number from 0 to 1")
         for number in () if NAMES.search(name) else _numbers(value):
             if COUNTS.search(name) and abs(number) > layers:
-                raise wanted.error(path, f"{asked}, where its weights have at most {layers} layers")
-            if abs(number) > FREE and number not in known:
-                raise wanted.error(path, f"{asked}, a size that none of its weights has")
+                raise source.error(
+                    path, f"{entry}, more than the {layers} layers that its weights allow"
+                )
+            if abs(number) > FREE and number not in dimensions:
+                raise source.error(path, f"{entry}, a size that none of its weights has")
 
 
 def check_size(
     path: Path,
-    wanted: Wanted,
+    source: Source,
     build: Callable[[], torch.nn.Module],
     shapes: Mapping[str, tuple[int, ...]],
 ) -> None:
-    """Raise ValueError unless the model that ``build`` makes holds no more than tensors of
-    ``shapes`` do, of which two parts may share one.
+    """Raise ValueError if a model holds more numbers than its weights; it may use one tensor twice.
+
+    Args:
+        path: the file or folder of the weights, for the error.
+        source: what the family loads, for the error.
+        build: makes the model.
+        shapes: shapes of the weights by key.
     """
     if not shapes:
         return
-    with building(path, wanted), torch.device("meta"), _RealSteps():
+    with building(path, source), torch.device("meta"), _RealSteps():
         model = build()
     sizes = [math.prod(shape) for shape in shapes.values()]
     most = sum(sizes) + max(sizes, default=0) + SLACK
-    asked = sum(each.numel() for part in (model.parameters(), model.buffers()) for each in part)
-    if asked > most:
-        told = f"tells of a model of {asked:,} numbers, where its weights hold {sum(sizes):,}"
-        raise wanted.error(path, told)
+    count = sum(each.numel() for part in (model.parameters(), model.buffers()) for each in part)
+    if count > most:
+        problem = f"describes a model of {count:,} numbers, but its weights hold {sum(sizes):,}"
+        raise source.error(path, problem)
 
 
-def check_all_used(path: Path, wanted: Wanted, model: torch.nn.Module, unused: list[str]) -> None:
-    """Raise ValueError if some of the ``unused`` tensors are of layers that ``model`` lacks."""
+def check_all_used(path: Path, source: Source, model: torch.nn.Module, unused: list[str]) -> None:
+    """Raise ValueError if some weights belong to layers that the model does not have.
+
+    Args:
+        path: the file or folder of the weights, for the error.
+        source: what the family loads, for the error.
+        model: the loaded model.
+        unused: keys of the weights that it did not take.
+    """
     held = model.state_dict().keys()
     for key in unused:
         first = re.sub(r"\.\d+\.", ".0.", key, count=1)
         if first != key and first in held:
-            told = f"has a config.json that leaves out {len(unused)} tensors, {key} among them"
-            raise wanted.error(path, told)
+            problem = f"has a config.json that leaves out {len(unused)} tensors, such as {key}"
+            raise source.error(path, problem)
 
 
-def entries(config: object, before: str = "") -> Iterator[tuple[str, object]]:
-    """Plain values and lists in ``config`` at any depth, with where they are."""
+def entries(config: object, prefix: str = "") -> Iterator[tuple[str, object]]:
+    """(place, value) of all plain values and lists in `config`; place as "vision_config.depth"."""
     for name, value in config.items():
         if isinstance(value, Mapping):
-            yield from entries(value, f"{before}{name}.")
+            yield from entries(value, f"{prefix}{name}.")
         else:
-            yield f"{before}{name}", value
+            yield f"{prefix}{name}", value
 
 
 def _numbers(value: object) -> list[float]:

@@ -1,4 +1,4 @@
-"""The small files beside weights: JSON that is read within limits, whatever lies there."""
+"""The small files beside weights: JSON, read within limits, as anything may lie there."""
 
 import codecs
 import contextlib
@@ -12,10 +12,10 @@ from pathlib import Path
 
 from .broken_files import BrokenFile, problem
 
-CONFIG, TOKENIZER = 8_000_000, 64_000_000  # bytes: far more than any that is published
-DEEPEST = 40
+CONFIG, TOKENIZER = 8_000_000, 64_000_000  # bytes: far more than any published file has
+DEEPEST = 40  # levels of nesting
 MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-READ = (  # by transformers and tokenizers, by these names alone
+READ = (  # the names that transformers and tokenizers read
     "tokenizer.json", "vocab.json", "merges.txt", "vocab.txt", "spiece.model", "tokenizer.model",
     "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.json",
     "chat_template.jinja", "preprocessor_config.json", "processor_config.json",
@@ -24,34 +24,34 @@ READ = (  # by transformers and tokenizers, by these names alone
 
 
 def read_json(file: Path, most: int = CONFIG) -> object:
-    """What ``file`` holds, in UTF-8 or UTF-16, with a byte order mark or without.
+    """The value in `file`, in UTF-8 or UTF-16, with or without a byte order mark.
 
     Raises:
-        ValueError: it is no JSON, or longer than ``most`` bytes, or nested deeper than `DEEPEST`,
-            or holds a number that is not finite.
+        ValueError: it is no JSON, has more than `most` bytes, is nested deeper than `DEEPEST`
+            levels, or holds a number that is not finite.
     """
-    found = problem(file) or _too_long(file, most)
-    if found:
-        raise BrokenFile(found)
+    trouble = problem(file) or _too_long(file, most)
+    if trouble:
+        raise BrokenFile(trouble)
     try:
-        told = json.loads(file.read_bytes())
+        content = json.loads(file.read_bytes())
     except RecursionError as error:
         raise BrokenFile("it is nested too deep") from error
-    for depth, value in _values(told):
+    for depth, value in _values(content):
         if depth > DEEPEST:
             raise BrokenFile("it is nested too deep")
         if isinstance(value, float) and not math.isfinite(value):
             raise BrokenFile(f"it holds the number {value}")
-    return told
+    return content
 
 
 def check_beside(folder: Path) -> None:
-    """Raise ValueError of a file in ``folder`` that transformers would read, but that is broken."""
+    """Raise ValueError if a file in `folder` that transformers reads is broken."""
     for file in (folder / name for name in READ):
         if os.path.lexists(file):
-            found = problem(file) or _too_long(file, TOKENIZER)
-            if found:
-                raise BrokenFile(f"{file.name}: {found}")
+            trouble = problem(file) or _too_long(file, TOKENIZER)
+            if trouble:
+                raise BrokenFile(f"{file.name}: {trouble}")
 
 
 def _too_long(file: Path, most: int) -> str | None:
@@ -60,14 +60,14 @@ def _too_long(file: Path, most: int) -> str | None:
 
 
 def is_plain(file: Path) -> bool:
-    """Whether a text begins as others than `read_json` can read it, without a byte order mark."""
+    """Whether a text begins without a byte order mark, as readers other than `read_json` need."""
     with open(file, "rb") as opened:
         return not opened.read(4).startswith(MARKS)
 
 
 @contextlib.contextmanager
 def plain(folder: Path) -> Iterator[Path]:
-    """``folder``, or where JSON in it has a byte order mark, a copy of its small files without."""
+    """`folder` itself, or a copy of its small files if some of its JSON has byte order marks."""
     texts = [file for name in ("config.json", *READ) if (file := folder / name).is_file()]
     marked = [file for file in texts if file.suffix == ".json" and not is_plain(file)]
     if not marked:
@@ -77,14 +77,14 @@ def plain(folder: Path) -> Iterator[Path]:
         for file in texts:
             shutil.copy(file, copy)
         for file in marked:
-            told = json.dumps(read_json(file, TOKENIZER))
-            Path(copy, file.name).write_text(told, "utf-8")
+            text = json.dumps(read_json(file, TOKENIZER))
+            Path(copy, file.name).write_text(text, "utf-8")
         yield Path(copy)
 
 
-def _values(told: object) -> Iterator[tuple[int, object]]:
-    """All lists, objects and plain values in ``told``, with their depth."""
-    waiting = [(0, told)]
+def _values(content: object) -> Iterator[tuple[int, object]]:
+    """(depth, value) of all lists, objects and plain values in `content`."""
+    waiting = [(0, content)]
     while waiting:
         depth, value = waiting.pop()
         yield depth, value

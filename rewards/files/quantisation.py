@@ -1,6 +1,6 @@
-"""How the numbers of a checkpoint are packed, where they are: no family unpacks them.
+"""Recognises quantised checkpoints, which no family loads.
 
-fp8 without scales is plain numbers, which are widened as they are read.
+fp8 without scales is not quantised in this sense: its numbers are widened as they are read.
 """
 
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import torch
 
 PLAIN_FP8 = ("float8_e4m3fn", "float8_e5m2")
-# Ends of keys that come with packed numbers, most telling first.
+# Ends of keys that only quantised checkpoints have, the most specific first.
 SIGNS = {
     ".quant_state.bitsandbytes__nf4": "bitsandbytes, nf4",
     ".quant_state.bitsandbytes__fp4": "bitsandbytes, fp4",
@@ -27,10 +27,16 @@ INTEGERS = ("int8", "uint8")
 def quantised(
     config: Mapping[str, object], shapes: Mapping[str, tuple[int, ...]], dtypes: Mapping[str, str]
 ) -> str:
-    """What packs the numbers of a checkpoint, a noun phrase; "" if nothing does."""
-    told = config.get("quantization_config") or config.get("compression_config")
-    if told:
-        method = told.get("quant_method") if isinstance(told, Mapping) else None
+    """How a checkpoint is quantised, a noun phrase such as "GPTQ"; "" if it is not.
+
+    Args:
+        config: its config.json, {} without one.
+        shapes: shapes of its tensors by key.
+        dtypes: their dtypes, named as torch names them.
+    """
+    entry = config.get("quantization_config") or config.get("compression_config")
+    if entry:
+        method = entry.get("quant_method") if isinstance(entry, Mapping) else None
         return str(method or "quantization_config in config.json")[:40]
     for sign, name in SIGNS.items():
         if any(key.endswith(sign) for key in shapes):
@@ -47,6 +53,6 @@ def quantised(
 
 
 def widened(value: torch.Tensor) -> torch.Tensor:
-    """A tensor in fp8 as bfloat16, which holds each of its numbers exactly; any other as it is."""
+    """A tensor in fp8 as bfloat16, which holds its numbers exactly; any other tensor as it is."""
     kind = str(value.dtype).removeprefix("torch.")
     return value.to(torch.bfloat16) if kind in PLAIN_FP8 else value

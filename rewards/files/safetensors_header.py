@@ -1,4 +1,4 @@
-"""What a safetensors file holds, told from its first bytes: no tensor is read."""
+"""What a safetensors file holds, by its header alone: no tensor is read."""
 
 import json
 import math
@@ -9,8 +9,8 @@ from typing import NamedTuple
 from .broken_files import BrokenFile
 
 UNTRUE = "it has a header that cannot be true"
-LIMIT = 100_000_000  # bytes of a header, as the package safetensors has it
-DTYPES = {  # by their names in a header: torch's names, bytes
+LIMIT = 100_000_000  # bytes of a header, the limit of the package safetensors
+DTYPES = {  # name in a header: torch's name, bytes a number
     "F64": ("float64", 8), "F32": ("float32", 4), "F16": ("float16", 2), "BF16": ("bfloat16", 2),
     "I64": ("int64", 8), "I32": ("int32", 4), "I16": ("int16", 2), "I8": ("int8", 1),
     "U64": ("uint64", 8), "U32": ("uint32", 4), "U16": ("uint16", 2), "U8": ("uint8", 1),
@@ -19,7 +19,13 @@ DTYPES = {  # by their names in a header: torch's names, bytes
 
 
 class Header(NamedTuple):
-    """Shapes and kinds of numbers by key, and how many bytes the file must have."""
+    """What a file holds.
+
+    Args:
+        shapes: shapes of its tensors by key.
+        dtypes: their dtypes, named as torch names them.
+        length: how many bytes the file must have.
+    """
 
     shapes: dict[str, tuple[int, ...]]
     dtypes: dict[str, str]
@@ -27,13 +33,16 @@ class Header(NamedTuple):
 
 
 def read_header(file: Path) -> Header:
-    """The header of ``file``; BrokenFile or another ValueError if it has none or one that cannot be
-    true."""
+    """The header of `file`.
+
+    Raises:
+        ValueError: there is no header, or one that contradicts itself.
+    """
     size = file.stat().st_size
     with open(file, "rb") as opened:
         (length,) = struct.unpack("<Q", opened.read(8).ljust(8, b"\0"))
         if length > LIMIT:
-            raise BrokenFile("it has no header of safetensors")
+            raise BrokenFile("it has no safetensors header")
         if length > size - 8:
             raise BrokenFile(incomplete(size, 8 + length))
         head = json.loads(opened.read(length))
@@ -48,9 +57,9 @@ def read_header(file: Path) -> Header:
     return Header(shapes, dtypes, 8 + length + max(ends))
 
 
-def incomplete(size: int, wanted: int) -> str:
-    """What is said of a file of ``size`` bytes that should have ``wanted``."""
-    return f"incomplete file, {size:,} of {wanted:,} bytes: download it again"
+def incomplete(size: int, full_size: int) -> str:
+    """The problem of a file with `size` bytes that should have `full_size`."""
+    return f"incomplete file, {size:,} of {full_size:,} bytes: download it again"
 
 
 def _entry(entry: dict[str, object]) -> tuple[tuple[int, ...], str, int]:

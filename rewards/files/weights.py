@@ -1,8 +1,8 @@
-"""Weights on disk: what a file or folder holds, told without loading it, and its tensors.
+"""Weights on disk: what a file or folder holds, without loading it, and its tensors.
 
-Nothing is ever downloaded and no code of a checkpoint is run: weights are safetensors, or pickles
-read with ``weights_only``. A folder is a Hugging Face one: config.json beside its weights. Every
-error is a ValueError of one sentence that says what the file looks like and what is wanted.
+Nothing is downloaded and no code of a checkpoint runs: weights are safetensors, or pickles read
+with `weights_only`. A folder has the Hugging Face layout: config.json beside its weights. Every
+error is a ValueError that says what the file looks like and what is expected.
 """
 
 import copy
@@ -20,12 +20,12 @@ from .broken_files import BrokenFile, problem, reason, weights_problem
 from .json_files import read_json
 from .quantisation import quantised
 from .safetensors_header import incomplete, read_header
-from .wanted import Unreadable, Wanted
+from .source import Source, Unreadable
 
 SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 WRAPPERS = ("state_dict", "model")
 PREFIXES = ("", "model.", "module.", "clip.", "mlp.", "mps.", "module.model.")
-# A key that gives away what holds it, most telling first.
+# Keys that show what a checkpoint is, the most specific first.
 LOOKS_LIKE = {
     "rm_head.0.weight": "HPSv3",
     "visual.patch_embed.proj.weight": "a vision-language model of Qwen",
@@ -51,82 +51,87 @@ LOOKS_LIKE = {
 
 
 class NeedsPyTorch26(RuntimeError):
-    """Before it, ``weights_only`` could be tricked into running code (CVE-2025-32434)."""
+    """Before PyTorch 2.6, `weights_only` could be tricked into running code (CVE-2025-32434)."""
 
 
 @dataclass(frozen=True)
 class Peek:
-    """What a file or folder holds: ``config`` is a folder's config.json, {} of a file.
+    """What a file or folder holds.
 
-    ``shapes`` are the shapes of its tensors by key, ``dtypes`` their kinds of numbers, as torch
-    calls them; None and {} of a file that cannot be told without reading it whole (an old pickle),
-    and of a folder's pickles. ``short`` is said of files that end too early, "" if all are whole.
+    Args:
+        path: the file or folder.
+        config: the folder's config.json, {} for a file.
+        shapes: shapes of the tensors by key. None for an old pickle, which must be read whole, and
+            for a folder's pickles.
+        dtypes: dtypes of the tensors by key, named as torch names them; {} without `shapes`.
+        truncated: the problem if a file ends too early, "" if all files are whole.
     """
 
     path: Path
     config: Mapping[str, object] = field(default_factory=dict)
     shapes: Mapping[str, tuple[int, ...]] | None = None
     dtypes: Mapping[str, str] = field(default_factory=dict)
-    short: str = ""
+    truncated: str = ""
 
     @property
     def kind(self) -> str:
-        """The folder's ``model_type``, "" of a file."""
+        """The `model_type` of the folder's config.json, "" for a file."""
         return str(self.config.get("model_type", ""))
 
     def prefix(self, *keys: str) -> str | None:
-        """The prefix under which all ``keys`` are found, None if under none."""
+        """The known prefix that all `keys` have in the file, None if there is none."""
         shapes = self.shapes or {}
         return next((p for p in PREFIXES if all(p + key in shapes for key in keys)), None)
 
     def has(self, *keys: str) -> bool:
-        """Whether all ``keys`` are there, behind one of the known prefixes."""
+        """Whether the file has all `keys`, behind one of the known prefixes."""
         return self.prefix(*keys) is not None
 
     @property
     def unknown(self) -> bool:
-        """True of a file whose keys cannot be told: any family may try."""
+        """Whether the keys cannot be read without loading the file: any family may try to."""
         return self.shapes is None and not self.config
 
     @property
     def code(self) -> str:
-        """The entry by which a folder asks to run code, "" if none does: never loaded."""
+        """The entry of config.json that asks to run code, "" if there is none."""
         return code_in(self.config)
 
     @property
-    def bare(self) -> bool:
-        """Whether a folder has no weights."""
+    def no_weights(self) -> bool:
+        """Whether this is a folder without weights."""
         return self.path.is_dir() and not any(map(is_weights, self.path.iterdir()))
 
     def config_copy(self) -> dict[str, object]:
-        """``config`` to make a configuration of: transformers 4 takes out what it reads."""
+        """A copy of `config` for transformers, which in version 4 removes what it reads."""
         return copy.deepcopy(dict(self.config))
 
     @property
     def quantised(self) -> str:
-        """How its numbers are packed, "" if they are plain or fp8 without scales."""
+        """How the tensors are quantised, "" if they are not; fp8 without scales is not."""
         return quantised(self.config, self.shapes or {}, self.dtypes)
 
     def looks_like(self) -> str:
-        """A noun phrase."""
-        found = next((name for key, name in LOOKS_LIKE.items() if self.has(key)), None)
-        if found or not self.kind:
-            first = next(iter(self.shapes or {}), None)
-            other = f"something else (first key {first})" if first else "a file without tensors"
-            return found or other
-        return f'a model of type "{self.kind}"'
+        """What this seems to be, a noun phrase."""
+        name = next((name for key, name in LOOKS_LIKE.items() if self.has(key)), None)
+        if name:
+            return name
+        if self.kind:
+            return f'a model of type "{self.kind}"'
+        first = next(iter(self.shapes or {}), None)
+        return f"something else (first key {first})" if first else "a file without tensors"
 
 
 def is_weights(file: Path) -> bool:
-    """Whether a file is called as weights are."""
+    """Whether a file's name ends as weights' names do."""
     return file.suffix.lower() in SUFFIXES
 
 
 def peek(path: Path) -> Peek:
-    """Look at a file or folder; Unreadable if it is neither weights nor a folder of weights."""
+    """Look into a file or folder; raise Unreadable if it holds no weights."""
     try:
         files = _files(path)
-        _check_sound(path, files)
+        _check_files(path, files)
         stats = [file.stat() for file in files]
         return _peek(path, tuple((stat.st_mtime_ns, stat.st_size) for stat in stats))
     except OSError as error:
@@ -134,7 +139,7 @@ def peek(path: Path) -> Peek:
 
 
 def _files(path: Path) -> list[Path]:
-    """What is looked at: the file, or a folder's config.json and its weights."""
+    """The files to look into: `path` itself, or a folder's config.json and weights."""
     config = path / "config.json"
     if path.is_dir() and os.path.lexists(config):
         return [config, *_weights(path)]
@@ -145,31 +150,31 @@ def _files(path: Path) -> list[Path]:
     return [path]
 
 
-def _check_sound(path: Path, files: list[Path]) -> None:
+def _check_files(path: Path, files: list[Path]) -> None:
     for file in files:
-        found = weights_problem(file) if is_weights(file) else problem(file)
-        if found and file.name == "config.json":
-            raise Unreadable(path, f"has a config.json that cannot be read ({found})")
-        if found:
-            raise Unreadable(file, f"cannot be read as weights ({found})")
+        trouble = weights_problem(file) if is_weights(file) else problem(file)
+        if trouble and file.name == "config.json":
+            raise Unreadable(path, f"has a config.json that cannot be read ({trouble})")
+        if trouble:
+            raise Unreadable(file, f"cannot be read as weights ({trouble})")
 
 
 @functools.lru_cache(maxsize=4096)
 def _peek(path: Path, stamps: tuple[tuple[int, int], ...]) -> Peek:
-    """``stamps`` tell a file that was changed from one that was seen."""
+    """As `peek`, cached. `stamps`, the time and size of each file, change when a file does."""
     if path.is_file():
-        return Peek(path, {}, *_told([path]))
+        return Peek(path, {}, *_tensors([path]))
     try:
         config = read_config(path)
     except ValueError as error:
         why = f"has a config.json that cannot be read ({reason(path / 'config.json', error)})"
         raise Unreadable(path, why) from error
-    return Peek(path, config, *_told(_safetensors(path)))
+    return Peek(path, config, *_tensors(_safetensors(path)))
 
 
-def _told(files: list[Path]) -> tuple[dict[str, tuple[int, ...]] | None, dict[str, str], str]:
-    """The last three of a Peek, of all ``files`` together."""
-    shapes, dtypes, short = {}, {}, ""
+def _tensors(files: list[Path]) -> tuple[dict[str, tuple[int, ...]] | None, dict[str, str], str]:
+    """`shapes`, `dtypes` and `truncated` of a Peek, for all `files` together."""
+    shapes, dtypes, truncated = {}, {}, ""
     for file in files:
         prefix = f"{file.name}: " if len(files) > 1 else ""
         try:
@@ -177,7 +182,7 @@ def _told(files: list[Path]) -> tuple[dict[str, tuple[int, ...]] | None, dict[st
                 head = read_header(file)
                 size = file.stat().st_size
                 if size < head.length:
-                    short = f"{prefix}{incomplete(size, head.length)}"
+                    truncated = f"{prefix}{incomplete(size, head.length)}"
                 shapes, dtypes = shapes | head.shapes, dtypes | head.dtypes
             elif not zipfile.is_zipfile(file):  # torch.save before 1.6: must be read whole
                 return None, {}, ""
@@ -188,43 +193,44 @@ def _told(files: list[Path]) -> tuple[dict[str, tuple[int, ...]] | None, dict[st
         except Exception as error:  # a file of any kind may lie there
             why = f"cannot be read as weights ({reason(file, error)})"
             raise Unreadable(file, why) from error
-    return (shapes if files else None), dtypes, short
+    return (shapes if files else None), dtypes, truncated
 
 
-def look(path: Path, wanted: Wanted) -> Peek:
-    """As `peek`, of what is about to be loaded: its errors say what is ``wanted``, and a folder
-    that asks to run code of its own is refused.
-    """
+def look(path: Path, source: Source) -> Peek:
+    """As `peek`, but its errors name the `source`, and it refuses all that no family loads."""
     if not os.path.lexists(path):
-        raise wanted.error(path, "does not exist")
+        raise source.error(path, "does not exist")
     try:
-        seen = peek(path)
+        contents = peek(path)
     except Unreadable as error:
-        raise wanted.error(error.path, error.problem) from error
-    if seen.code:
-        raise wanted.error(path, f"asks to run code of its own ({seen.code} in config.json)")
-    if seen.short:
-        raise wanted.error(path, f"cannot be read as weights ({seen.short})")
-    if seen.quantised:
-        raise wanted.error(path, f"is quantised ({seen.quantised})")
-    return seen
+        raise source.error(error.path, error.problem) from error
+    if contents.code:
+        raise source.error(path, f"asks to run code of its own ({contents.code} in config.json)")
+    if contents.truncated:
+        raise source.error(path, f"cannot be read as weights ({contents.truncated})")
+    if contents.quantised:
+        raise source.error(path, f"is quantised ({contents.quantised})")
+    return contents
 
 
 def code_in(config: Mapping[str, object]) -> str:
-    """What would run code in a configuration: `auto_map`, or, at any depth, an implementation of
-    attention that names a repository, from which transformers gets a kernel where it can."""
+    """The entry of a configuration that would run code, "" if there is none.
+
+    That is `auto_map`. At any depth it is also an implementation of attention that names a
+    repository: transformers would download a kernel from there.
+    """
     if "auto_map" in config:
         return "auto_map"
     for key, value in config.items():
         if key.endswith("_implementation") and "/" in json.dumps(value):
             return key
-        if isinstance(value, Mapping) and (found := code_in(value)):
-            return found
+        if isinstance(value, Mapping) and (entry := code_in(value)):
+            return entry
     return ""
 
 
 def read_config(path: Path) -> dict[str, object]:
-    """The config.json of the folder ``path``, {} if there is none; ValueError if it is none."""
+    """The config.json of a folder, {} if there is none; ValueError if it is no configuration."""
     file = path / "config.json"
     config = read_json(file) if file.is_file() else {}
     if not isinstance(config, dict):
@@ -233,12 +239,12 @@ def read_config(path: Path) -> dict[str, object]:
 
 
 def _weights(path: Path) -> list[Path]:
-    """A folder's weights: beside those of a model other files may lie, a head's or another's."""
-    found = [file for file in sorted(path.iterdir()) if is_weights(file)]
-    every = [file for file in found if file.suffix.lower() == ".safetensors"]
-    named = [file for file in every if file.name.lower().startswith("model")]
-    pickles = [file for file in found if file.name.lower().startswith("pytorch_model")]
-    return named or pickles or every
+    """A folder's weights, by name: weights of a head or another model may lie beside them."""
+    files = [file for file in sorted(path.iterdir()) if is_weights(file)]
+    safetensors = [file for file in files if file.suffix.lower() == ".safetensors"]
+    named = [file for file in safetensors if file.name.lower().startswith("model")]
+    pickles = [file for file in files if file.name.lower().startswith("pytorch_model")]
+    return named or pickles or safetensors
 
 
 def _safetensors(path: Path) -> list[Path]:
@@ -246,7 +252,7 @@ def _safetensors(path: Path) -> list[Path]:
 
 
 def has_safetensors(path: Path) -> bool:
-    """Whether a folder's weights are; pickles in their place must be safe to read."""
+    """Whether a folder has safetensors; NeedsPyTorch26 if its pickles are not safe to read."""
     if not _safetensors(path):
         _check_pickles()
         return False
@@ -259,36 +265,36 @@ def _check_pickles() -> None:
 
 
 def unpickled(path: Path, device: str) -> dict[str, torch.Tensor]:
-    """The tensors of a pickle, out of a trainer's wrapper."""
+    """The tensors of a pickle by key, also if a trainer wrapped them."""
     _check_pickles()
-    found = torch.load(path, map_location=device, weights_only=True)
+    state = torch.load(path, map_location=device, weights_only=True)
     for name in WRAPPERS * 2:  # one in the other, in either order
-        if isinstance(found, dict) and isinstance(found.get(name), dict):
-            found = found[name]
-    if not isinstance(found, dict):
+        if isinstance(state, dict) and isinstance(state.get(name), dict):
+            state = state[name]
+    if not isinstance(state, dict):
         raise ValueError("no tensors by name")
-    return {k: v for k, v in found.items() if isinstance(k, str) and isinstance(v, torch.Tensor)}
+    return {k: v for k, v in state.items() if isinstance(k, str) and isinstance(v, torch.Tensor)}
 
 
-def single_file(path: Path, wanted: Wanted) -> Path | None:
-    """The one weights file that ``path`` is or holds; None of a folder of a known ``model_type``.
+def single_file(path: Path, source: Source) -> Path | None:
+    """The one weights file that `path` is or holds; None for a folder with a `model_type`.
 
-    Some publish a file beside a config.json that tells nothing of it: the file speaks for itself.
+    Some publish a file beside a config.json that does not describe it: then the file counts alone.
     """
     if path.is_file():
         return path
-    bare = path.is_dir() and not os.path.lexists(path / "config.json")
-    if not bare and look(path, wanted).kind:
+    without_config = path.is_dir() and not os.path.lexists(path / "config.json")
+    if not without_config and look(path, source).kind:
         return None
     files = _safetensors(path)
     if len(files) != 1:
-        raise wanted.error(path, f"has no config.json of a model and {len(files)} weights files")
+        raise source.error(path, f"has no config.json of a model and {len(files)} weights files")
     return files[0]
 
 
-def weights_file(path: Path, wanted: Wanted) -> Path:
-    """As `single_file`, for a model that is never a folder with a configuration of its own."""
-    file = single_file(path, wanted)
+def weights_file(path: Path, source: Source) -> Path:
+    """As `single_file`, for a family that is never a folder with a `model_type`."""
+    file = single_file(path, source)
     if file is None:
-        raise wanted.error(path, f"looks like {peek(path).looks_like()}")
+        raise source.error(path, f"looks like {peek(path).looks_like()}")
     return file

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 import torch.nn.functional as F
 
-from ..files.fitting import Fitting
+from ..files.file_filter import FileFilter
 from ..memo import Memo
 from ..types import Files, check_batch, check_characters
 from .clip_checkpoint import CLIP, ENDS, CleaningTokenizer, load_model, load_tokenizer
@@ -106,18 +106,13 @@ def _pooled(features: torch.Tensor | object) -> torch.Tensor:
 class ClipScore:
     """Settings of the CLIP score."""
 
-    title: ClassVar[str] = "CLIP Score / PickScore"
-    description: ClassVar[str] = (
-        "How well the image matches the prompt, by a local CLIP model: OpenAI's, LAION's, or "
-        "PickScore v1."
-    )
     gradient: ClassVar[bool] = True
 
     checkpoint: str = field(
         default="",
         metadata={
             "tooltip": "Folder or file of the CLIP model under models/rewards.",
-            "checkpoint": Fitting(CLIP.fits, CLIP.expected),
+            "checkpoint": FileFilter(CLIP.fits, CLIP.expected),
         },
     )
     scale: str = field(

@@ -15,10 +15,10 @@ import torch
 from ..files.config_sizes import check_all_used, check_config, check_size
 from ..files.json_files import TOKENIZER as TOKENIZER_LIMIT
 from ..files.json_files import read_json
-from ..files.shards import own_state, shapes_of
+from ..files.shards import preloaded_state, shapes_of
+from ..files.source import reading
 from ..files.state_dict import check_complete, read_layout, shapes_in
-from ..files.wanted import reading
-from ..files.weights import Peek, Wanted, has_safetensors, look, single_file
+from ..files.weights import Peek, Source, has_safetensors, look, single_file
 from ..prompt_text import cleaned
 from . import open_clip
 from .clip_config import PATCHES, PROJECTION, WORDS, file_config, likely_activation, set_activation
@@ -50,7 +50,7 @@ REPOSITORIES = (
     "facebook/metaclip-l14-fullcc2.5b",
     "facebook/metaclip-h14-fullcc2.5b",
 )
-TOKENIZER = Wanted("a tokenizer of CLIP (vocab.json and merges.txt, or tokenizer.json)", PAGE)
+TOKENIZER = Source("a tokenizer of CLIP (vocab.json and merges.txt, or tokenizer.json)", PAGE)
 ENDS = ("<|startoftext|>", "<|endoftext|>")
 MPS_KEY = "cross_model.layers.0.0.fn.to_q.weight"
 
@@ -67,7 +67,7 @@ class Layouts:
         width: channels of the embedding, None for any number.
     """
 
-    expected: Wanted
+    expected: Source
     kinds: tuple[str, ...]
     keys: tuple[str, ...]
     open_clip: tuple[str, ...]
@@ -84,13 +84,13 @@ class Layouts:
 
 
 CLIP = Layouts(
-    Wanted("a CLIP model, text and image towers, of transformers or open_clip", PAGE, REPOSITORIES),
+    Source("a CLIP model, text and image towers, of transformers or open_clip", PAGE, REPOSITORIES),
     ("clip",),
     (PATCHES, PROJECTION, WORDS, "text_projection.weight", "logit_scale"),
     open_clip.KEYS,
 )
 IMAGE_TOWER = Layouts(
-    Wanted("a CLIP model, or its image tower with the projection", PAGE, REPOSITORIES),
+    Source("a CLIP model, or its image tower with the projection", PAGE, REPOSITORIES),
     ("clip", "clip_vision_model"),
     (PATCHES, PROJECTION),
     open_clip.IMAGE_KEYS,
@@ -205,7 +205,7 @@ def _vocabularies(folder: Path) -> list[object]:
 def build_model(
     build: type[Model],
     path: Path,
-    expected: Wanted,
+    expected: Source,
     config: "CLIPConfig",
     state: Mapping[str, torch.Tensor] | None,
 ) -> Model:
@@ -221,7 +221,7 @@ def build_model(
     peek = None if state is not None else look(path, expected)
     shapes = shapes_in(state) if peek is None else shapes_of(path, expected, peek)
     check_size(path, expected, lambda: build(config), shapes)
-    state = state if peek is None else own_state(path, expected, peek)
+    state = state if peek is None else preloaded_state(path, expected, peek)
     try:
         model, report = build.from_pretrained(
             path if state is None else None,

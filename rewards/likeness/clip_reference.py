@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 
 from ..channels import has_alpha, rgb
-from ..files.fitting import Fitting
+from ..files.file_filter import FileFilter
 from ..memo import Memo
 from ..types import Files, check_batch
 from .clip_checkpoint import IMAGE_TOWER, load_image_model
@@ -80,11 +80,6 @@ class ReferenceScorer:
 class ClipReference:
     """Settings of the likeness to a reference image."""
 
-    title: ClassVar[str] = "Reference Image (CLIP style)"
-    description: ClassVar[str] = (
-        "Likeness to a reference image, in style (gram) or in content (cosine), by a local CLIP "
-        "model. The prompt is not read."
-    )
     gradient: ClassVar[bool] = True
 
     checkpoint: str = field(
@@ -92,7 +87,7 @@ class ClipReference:
         metadata={
             "tooltip": "Folder or file of the CLIP model. The RBF paper uses OpenAI's ViT-B/16 "
             "for style. Only the image tower is loaded.",
-            "checkpoint": Fitting(IMAGE_TOWER.fits, IMAGE_TOWER.expected),
+            "checkpoint": FileFilter(IMAGE_TOWER.fits, IMAGE_TOWER.expected),
         },
     )
     mode: str = field(

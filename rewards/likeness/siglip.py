@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 import torch.nn.functional as F
 
-from ..files.fitting import Fitting
+from ..files.file_filter import FileFilter
 from ..memo import Memo
 from ..resize import resized
 from ..types import Files, check_batch, check_characters
@@ -114,11 +114,6 @@ def _pooled(features: torch.Tensor | object) -> torch.Tensor:
 class SiglipScore:
     """Settings of the SigLIP score."""
 
-    title: ClassVar[str] = "SigLIP Score"
-    description: ClassVar[str] = (
-        "How well the image matches the prompt, by a local SigLIP or SigLIP 2 model of fixed "
-        "resolution."
-    )
     gradient: ClassVar[bool] = True
 
     checkpoint: str = field(
@@ -126,7 +121,7 @@ class SiglipScore:
         metadata={
             "tooltip": "Folder of the SigLIP model under models/rewards, or its weights file next "
             "to the tokenizer (spiece.model or tokenizer.json). Not NaFlex.",
-            "checkpoint": Fitting(is_siglip, MODEL),
+            "checkpoint": FileFilter(is_siglip, MODEL),
         },
     )
     scale: str = field(

@@ -14,15 +14,15 @@ import torch
 
 from ..files.config_sizes import check_all_used, check_config, check_size
 from ..files.json_files import read_json
-from ..files.shards import own_state, shapes_of
+from ..files.shards import preloaded_state, shapes_of
+from ..files.source import reading
 from ..files.state_dict import check_complete, read_state, shapes_in
-from ..files.wanted import reading
-from ..files.weights import Peek, Wanted, has_safetensors, look, read_config, single_file
+from ..files.weights import Peek, Source, has_safetensors, look, read_config, single_file
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, SiglipModel, SiglipVisionModel
 
-MODEL = Wanted(
+MODEL = Source(
     "SigLIP or SigLIP 2 in Hugging Face layout (text and vision tower, fixed resolution)",
     "https://huggingface.co/google/siglip2-so400m-patch14-384",
     tuple(
@@ -36,7 +36,7 @@ MODEL = Wanted(
         for patch, size in ((14, 224), (14, 384), (16, 256), (16, 384), (16, 512))
     ),
 )
-TOWER = Wanted(
+TOWER = Source(
     "the vision tower of SigLIP so400m-patch14-384, alone or in the whole model",
     "https://huggingface.co/google/siglip-so400m-patch14-384",
 )
@@ -174,7 +174,7 @@ def _is_other(width: int, patches: int) -> bool:
     return width in OTHER_WIDTHS or (width == WIDTH and patches != PATCH_COUNT)
 
 
-def _weights_file(path: Path, expected: Wanted, fits: Callable[[Peek], bool]) -> Path | None:
+def _weights_file(path: Path, expected: Source, fits: Callable[[Peek], bool]) -> Path | None:
     """The weights file that `path` is or holds, None for a folder with a configuration.
 
     ValueError unless it fits.
@@ -199,7 +199,7 @@ def _described(peek: Peek) -> str:
 
 def _build(
     path: Path,
-    expected: Wanted,
+    expected: Source,
     model_class: "type[PreTrainedModel]",
     config: "PretrainedConfig | None" = None,
     state: dict[str, torch.Tensor] | None = None,
@@ -208,7 +208,7 @@ def _build(
     if state is None:
         peek = look(path, expected)
         check_config(path, peek.config, expected, peek)
-        shapes, state = shapes_of(path, expected, peek), own_state(path, expected, peek)
+        shapes, state = shapes_of(path, expected, peek), preloaded_state(path, expected, peek)
         config = _config(path, expected, model_class)
     else:
         shapes = shapes_in(state)
@@ -231,7 +231,7 @@ def _build(
 
 
 def _config(
-    path: Path, expected: Wanted, model_class: "type[PreTrainedModel]"
+    path: Path, expected: Source, model_class: "type[PreTrainedModel]"
 ) -> "PretrainedConfig":
     """The folder's configuration for `model_class`, or its "vision_config" for a whole model."""
     settings = read_config(path)

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import torch
 
-from ..files.wanted import reading
-from ..files.weights import Wanted
+from ..files.source import reading
+from ..files.weights import Source
 
-WANTED = Wanted(
+SOURCE = Source(
     "spiece.model or tokenizer.json of SigLIP, or tokenizer.json of SigLIP 2",
     "https://huggingface.co/google/siglip2-so400m-patch14-384",
 )
@@ -57,13 +57,13 @@ def load_tokenizer(folder: Path) -> SiglipTokenizer:
         return _sentencepiece(folder / "spiece.model")
     if (folder / "tokenizer.json").is_file():
         return _tokenizers(folder / "tokenizer.json")
-    raise WANTED.error(folder, "has no tokenizer")
+    raise SOURCE.error(folder, "has no tokenizer")
 
 
 def _sentencepiece(file: Path) -> SiglipTokenizer:
     from sentencepiece import SentencePieceProcessor
 
-    with reading(file, WANTED):
+    with reading(file, SOURCE):
         model = SentencePieceProcessor(model_file=str(file))
     return SiglipTokenizer(model.encode, model.eos_id(), model.eos_id())
 
@@ -71,7 +71,7 @@ def _sentencepiece(file: Path) -> SiglipTokenizer:
 def _tokenizers(file: Path) -> SiglipTokenizer:
     from tokenizers import Tokenizer
 
-    with reading(file, WANTED):
+    with reading(file, SOURCE):
         model = Tokenizer.from_file(str(file))
     model.no_padding()
     model.no_truncation()
@@ -80,7 +80,7 @@ def _tokenizers(file: Path) -> SiglipTokenizer:
     if end is None:
         end = padding = model.token_to_id("</s>")
     if end is None or padding is None:
-        raise WANTED.error(file, "lacks the tokens that end a text")
+        raise SOURCE.error(file, "lacks the tokens that end a text")
     return SiglipTokenizer(
         lambda text: model.encode(text, add_special_tokens=False).ids, end, padding
     )

@@ -84,10 +84,6 @@ class ImageStatistic:
 class Brightness(ImageStatistic):
     """-|mean luma - target|, in [-1, 0]."""
 
-    title: ClassVar[str] = "Brightness"
-    description: ClassVar[str] = (
-        "How close the mean brightness is to a target: minus the distance between them."
-    )
     maximum: ClassVar[float] = 0.0
 
     target: float = field(
@@ -108,10 +104,6 @@ class Brightness(ImageStatistic):
 class Colourfulness(ImageStatistic):
     """Hasler-Suesstrunk colourfulness, from 0 (grey) to about 110."""
 
-    title: ClassVar[str] = "Colourfulness"
-    description: ClassVar[str] = (
-        "How colourful the image is: 0 is grey, about 15 slight, 45 average, 82 high."
-    )
 
     def measure(self, image: torch.Tensor) -> torch.Tensor:
         return colourfulness(image)
@@ -121,10 +113,6 @@ class Colourfulness(ImageStatistic):
 class Sharpness(ImageStatistic):
     """Log variance of the Laplacian: 0 for a flat image, 5 to 9 for photographs."""
 
-    title: ClassVar[str] = "Sharpness"
-    description: ClassVar[str] = (
-        "How much fine detail the image has. It also rewards noise: combine it with another reward."
-    )
 
     def measure(self, image: torch.Tensor) -> torch.Tensor:
         return sharpness(image)

@@ -29,8 +29,6 @@ def jpeg_bytes(image: torch.Tensor, quality: int) -> int:
 class JpegCompressibility(ImageStatistic):
     """-size: higher for plainer images."""
 
-    title: ClassVar[str] = "JPEG Compressibility"
-    description: ClassVar[str] = "Minus the image's size as a JPEG file: prefers plain images."
     gradient: ClassVar[bool] = False
     sign: ClassVar[float] = -1.0
 
@@ -57,6 +55,4 @@ class JpegCompressibility(ImageStatistic):
 class JpegIncompressibility(JpegCompressibility):
     """+size: higher for images full of detail."""
 
-    title: ClassVar[str] = "JPEG Incompressibility"
-    description: ClassVar[str] = "The image's size as a JPEG file: prefers detailed images."
     sign: ClassVar[float] = 1.0

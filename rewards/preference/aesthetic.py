@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 
 from ..files.state_dict import building, read_state
-from ..files.weights import Wanted, weights_file
+from ..files.weights import Source, weights_file
 from ..likeness.clip_pixels import nan_where_not_finite
 from ..types import check_batch
 from .linear_head import head_keys, linear_head
@@ -68,7 +68,7 @@ class AestheticScorer:
 
 
 def load_head(
-    path: Path, expected: Wanted, name: str, places: tuple[int, ...], width: int
+    path: Path, expected: Source, name: str, places: tuple[int, ...], width: int
 ) -> torch.nn.Sequential:
     """Load the head of a predictor.
 

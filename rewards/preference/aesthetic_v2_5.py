@@ -12,8 +12,8 @@ from typing import ClassVar
 
 import torch
 
-from ..files.fitting import Fitting
-from ..files.weights import Peek, Wanted
+from ..files.file_filter import FileFilter
+from ..files.weights import Peek, Source
 from ..likeness.siglip import siglip_pixels
 from ..likeness.siglip_checkpoint import TOWER, is_tower, load_tower
 from ..types import Files
@@ -22,7 +22,7 @@ from .linear_head import head_keys
 
 NAME, PLACES = "scoring_head", (0, 2, 4, 6, 8)
 KEYS = head_keys(NAME, PLACES)
-WANTED = Wanted(
+SOURCE = Source(
     "the head of Aesthetic Predictor V2.5 (aesthetic_predictor_v2_5.pth)",
     "https://github.com/discus0434/aesthetic-predictor-v2-5",
 )
@@ -37,11 +37,6 @@ def is_head(peek: Peek) -> bool:
 class AestheticV25:
     """Settings of Aesthetic Predictor V2.5."""
 
-    title: ClassVar[str] = "Aesthetic Predictor V2.5"
-    description: ClassVar[str] = (
-        "How good an image looks, about 1 to 10, whatever the prompt. Needs SigLIP "
-        "so400m-patch14-384 and the predictor's head (AGPL-3.0, from its author)."
-    )
     gradient: ClassVar[bool] = True
 
     checkpoint: str = field(
@@ -49,14 +44,14 @@ class AestheticV25:
         metadata={
             "tooltip": "Folder or file of SigLIP so400m-patch14-384 under models/rewards. The "
             "vision tower (sigclip_vision_patch14_384) is enough.",
-            "checkpoint": Fitting(is_tower, TOWER),
+            "checkpoint": FileFilter(is_tower, TOWER),
         },
     )
     head: str = field(
         default="",
         metadata={
             "tooltip": "The head of the predictor, aesthetic_predictor_v2_5.pth.",
-            "checkpoint": Fitting(is_head, WANTED),
+            "checkpoint": FileFilter(is_head, SOURCE),
         },
     )
 
@@ -64,5 +59,5 @@ class AestheticV25:
         files = files or Files()
         tower = load_tower(files.find(self.checkpoint)).to(files.dtype(torch.float16))
         width = tower.config.hidden_size
-        head = load_head(files.find(self.head), WANTED, NAME, PLACES, width)
+        head = load_head(files.find(self.head), SOURCE, NAME, PLACES, width)
         return AestheticScorer(AestheticModel(tower, "pooler_output", siglip_pixels, head).eval())

@@ -13,8 +13,8 @@ from typing import ClassVar
 
 import torch
 
-from ..files.fitting import Fitting
-from ..files.weights import Wanted
+from ..files.file_filter import FileFilter
+from ..files.weights import Source
 from ..likeness.clip import ClipScorer
 from ..likeness.clip_checkpoint import CLIP, CleaningTokenizer, load_model, load_tokenizer
 from ..likeness.clip_pixels import padded_pixels
@@ -23,7 +23,7 @@ from ..types import Files
 # Nothing distinguishes it from another CLIP ViT-H/14.
 HPS = replace(
     CLIP,
-    expected=Wanted(
+    expected=Source(
         "HPS v2.1 (HPS_v2.1_compressed, a CLIP with embeddings of 1024 channels)",
         "https://huggingface.co/xswu/HPSv2",
     ),
@@ -35,18 +35,13 @@ HPS = replace(
 class HpsV2:
     """Settings of HPS v2.1."""
 
-    title: ClassVar[str] = "HPS v2.1 (human preference)"
-    description: ClassVar[str] = (
-        "How people would rank images of the same prompt, by HPS v2.1: looks and agreement with "
-        "the prompt together."
-    )
     gradient: ClassVar[bool] = True
 
     checkpoint: str = field(
         default="",
         metadata={
             "tooltip": "File or folder of HPS v2.1 under models/rewards.",
-            "checkpoint": Fitting(HPS.fits, HPS.expected),
+            "checkpoint": FileFilter(HPS.fits, HPS.expected),
         },
     )
 

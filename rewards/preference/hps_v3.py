@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from ..files.fitting import Fitting
+from ..files.file_filter import FileFilter
 from ..likeness.clip_pixels import nan_where_not_finite
 from ..memo import Memo
 from ..question.qwen_pixels import qwen_patches
 from ..types import Files, check_batch, check_characters
-from .hps_v3_model import WANTED, HpsV3Trunk, is_hps_v3, load_trunk
+from .hps_v3_model import SOURCE, HpsV3Trunk, is_hps_v3, load_trunk
 from .hps_v3_prompt import AFTER, BEFORE, instruction
 
 if TYPE_CHECKING:
@@ -79,18 +79,13 @@ class HpsV3Scorer:
 class HpsV3:
     """Settings of HPSv3."""
 
-    title: ClassVar[str] = "HPSv3"
-    description: ClassVar[str] = (
-        "How much people would like the image for its prompt, by HPSv3, a model of 7 billion "
-        "parameters (16 GB)."
-    )
     gradient: ClassVar[bool] = True
 
     checkpoint: str = field(
         default="",
         metadata={
             "tooltip": "HPSv3.safetensors under models/rewards.",
-            "checkpoint": Fitting(is_hps_v3, WANTED),
+            "checkpoint": FileFilter(is_hps_v3, SOURCE),
         },
     )
 
@@ -112,5 +107,5 @@ class HpsV3:
         rows = trunk.model.get_input_embeddings().num_embeddings
         if rows <= reward:
             problem = f"has {rows} tokens, too few for <|Reward|>, which is number {reward}"
-            raise WANTED.error(path, problem)
+            raise SOURCE.error(path, problem)
         return HpsV3Scorer(trunk, tokenizer, reward)

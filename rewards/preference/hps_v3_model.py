@@ -13,13 +13,13 @@ import torch
 
 from ..files.config_sizes import check_size
 from ..files.state_dict import below, building, check_complete, layers, read_state, shapes_in
-from ..files.weights import Peek, Wanted, weights_file
+from ..files.weights import Peek, Source, weights_file
 from ..question.qwen_pixels import FRAMES, MERGE, PATCH
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
 
-WANTED = Wanted("HPSv3 (HPSv3.safetensors)", "https://huggingface.co/MizzenAI/HPSv3")
+SOURCE = Source("HPSv3 (HPSv3.safetensors)", "https://huggingface.co/MizzenAI/HPSv3")
 KEYS = ("rm_head.0.weight", "visual.patch_embed.proj.weight", "model.embed_tokens.weight")
 NEEDED = (
     "visual.blocks.0.mlp.fc1.weight",
@@ -79,14 +79,14 @@ def load_trunk(path: Path, dtype: torch.dtype) -> HpsV3Trunk:
     from transformers import Qwen2Model
     from transformers.models.qwen2_vl.modeling_qwen2_vl import Qwen2VisionTransformerPretrainedModel
 
-    state = read_state(weights_file(path, WANTED), WANTED, *KEYS)
-    check_complete(path, set(NEEDED) - state.keys(), WANTED)
+    state = read_state(weights_file(path, SOURCE), SOURCE, *KEYS)
+    check_complete(path, set(NEEDED) - state.keys(), SOURCE)
     visual, model, head = (below(state, name) for name in ("visual.", "model.", "rm_head."))
-    with building(path, WANTED):
+    with building(path, SOURCE):
         vision_config, text_config = infer_vision_config(state), infer_text_config(state)
     visual = _load(path, Qwen2VisionTransformerPretrainedModel, vision_config, visual, dtype)
     model = _load(path, Qwen2Model, text_config, model, dtype)
-    with building(path, WANTED):
+    with building(path, SOURCE):
         rm_head = _head(head)
     return HpsV3Trunk(visual, model, rm_head).eval().requires_grad_(False)
 
@@ -101,12 +101,12 @@ def _load(
     import transformers
 
     dtypes = {"torch_dtype" if transformers.__version__.startswith("4.") else "dtype": dtype}
-    check_size(path, WANTED, lambda: cls(config), shapes_in(state))
-    with building(path, WANTED):
+    check_size(path, SOURCE, lambda: cls(config), shapes_in(state))
+    with building(path, SOURCE):
         model, report = cls.from_pretrained(
             None, config=config, state_dict=state, output_loading_info=True, **dtypes
         )
-    check_complete(path, report["missing_keys"], WANTED)
+    check_complete(path, report["missing_keys"], SOURCE)
     return model
 
 

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from ..files.fitting import Fitting
+from ..files.file_filter import FileFilter
 from ..likeness.clip_pixels import clip_pixels, nan_where_not_finite
 from ..memo import Memo
 from ..types import Files, check_batch, check_characters
-from .image_reward_checkpoint import WANTED, is_image_reward, load_parts, load_tokenizer
+from .image_reward_checkpoint import SOURCE, is_image_reward, load_parts, load_tokenizer
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -106,10 +106,6 @@ class ImageRewardScorer:
 class ImageReward:
     """Settings of ImageReward."""
 
-    title: ClassVar[str] = "ImageReward"
-    description: ClassVar[str] = (
-        "How much people would like the image for its prompt, about -2.3 to 2, by ImageReward v1.0."
-    )
     gradient: ClassVar[bool] = True
 
     checkpoint: str = field(
@@ -117,7 +113,7 @@ class ImageReward:
         metadata={
             "tooltip": "ImageReward.pt or its safetensors version under models/rewards, next to "
             "the vocab.txt of bert-base-uncased.",
-            "checkpoint": Fitting(is_image_reward, WANTED),
+            "checkpoint": FileFilter(is_image_reward, SOURCE),
         },
     )
 

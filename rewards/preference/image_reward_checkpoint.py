@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from ..files.config_sizes import check_size
+from ..files.source import reading
 from ..files.state_dict import below, building, check_complete, layers, read_state, shapes_in
-from ..files.wanted import reading
-from ..files.weights import Peek, Wanted, weights_file
+from ..files.weights import Peek, Source, weights_file
 from .linear_head import head_keys, linear_head
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         PreTrainedModel,
     )
 
-WANTED = Wanted(
+SOURCE = Source(
     "ImageReward v1.0 (ImageReward.pt, or its tensors as safetensors)",
     "https://huggingface.co/zai-org/ImageReward",
 )
@@ -51,7 +51,7 @@ RENAMED = {
 }
 # [ENC] and [DEC], which the model has but vocab.txt has not.
 MORE_WORDS = 2
-VOCABULARY = Wanted(
+VOCABULARY = Source(
     "the vocab.txt of bert-base-uncased, next to the weights or in a folder bert-base-uncased",
     "https://huggingface.co/google-bert/bert-base-uncased",
 )
@@ -66,12 +66,12 @@ def load_parts(path: Path) -> tuple["BlipVisionModel", "BlipTextModel", torch.nn
     """Load vision tower, text tower and head: float32, frozen, in evaluation mode."""
     from transformers import BlipTextModel, BlipVisionModel
 
-    state = read_state(weights_file(path, WANTED), WANTED, *KEYS)
-    with building(path, WANTED):
+    state = read_state(weights_file(path, SOURCE), SOURCE, *KEYS)
+    with building(path, SOURCE):
         configs = vision_config(state), text_config(state)
     vision = _tower(path, BlipVisionModel, configs[0], vision_state(state))
     text = _tower(path, BlipTextModel, configs[1], text_state(state), add_pooling_layer=False)
-    with building(path, WANTED):
+    with building(path, SOURCE):
         head = linear_head(state, "mlp.layers", HEAD_PLACES)
     return vision, text, head
 
@@ -83,12 +83,12 @@ def _tower(
     state: Mapping[str, torch.Tensor],
     **options: bool,
 ) -> "PreTrainedModel":
-    check_size(path, WANTED, lambda: build(config, **options), shapes_in(state))
-    with building(path, WANTED):
+    check_size(path, SOURCE, lambda: build(config, **options), shapes_in(state))
+    with building(path, SOURCE):
         model, report = build.from_pretrained(
             None, config=config, state_dict=state, output_loading_info=True, **options
         )
-    check_complete(path, report["missing_keys"], WANTED)
+    check_complete(path, report["missing_keys"], SOURCE)
     return model.float().eval().requires_grad_(False)
 
 

@@ -12,8 +12,8 @@ from typing import ClassVar
 
 import torch
 
-from ..files.fitting import Fitting
-from ..files.weights import Peek, Wanted, look
+from ..files.file_filter import FileFilter
+from ..files.weights import Peek, Source, look
 from ..likeness.clip_checkpoint import IMAGE_TOWER, load_image_model
 from ..likeness.clip_pixels import clip_pixels
 from ..types import Files
@@ -22,14 +22,14 @@ from .linear_head import head_keys
 
 NAME, PLACES = "layers", (0, 2, 4, 6, 7)
 KEYS = head_keys(NAME, PLACES)
-HEAD = Wanted(
+HEAD = Source(
     "the head of the LAION aesthetic predictor (sac+logos+ava1-l14-linearMSE)",
     "https://github.com/christophschuhmann/improved-aesthetic-predictor",
 )
 TOWER = replace(
     IMAGE_TOWER,
     expected=IMAGE_TOWER.expected._replace(
-        what="CLIP ViT-L/14 of OpenAI, or its image tower", others=()
+        what="CLIP ViT-L/14 of OpenAI, or its image tower", repositories=()
     ),
     width=768,
 )
@@ -44,11 +44,6 @@ def is_head(peek: Peek) -> bool:
 class LaionAesthetic:
     """Settings of the LAION aesthetic predictor."""
 
-    title: ClassVar[str] = "LAION Aesthetic v2"
-    description: ClassVar[str] = (
-        "How beautiful people find the image, about 1 to 10, by LAION's predictor on CLIP "
-        "ViT-L/14. The prompt is not read."
-    )
     gradient: ClassVar[bool] = True
 
     checkpoint: str = field(
@@ -56,7 +51,7 @@ class LaionAesthetic:
         metadata={
             "tooltip": "Folder or file of OpenAI's CLIP ViT-L/14, or a file that also contains "
             "the head.",
-            "checkpoint": Fitting(TOWER.fits, TOWER.expected),
+            "checkpoint": FileFilter(TOWER.fits, TOWER.expected),
         },
     )
     head: str = field(
@@ -64,7 +59,7 @@ class LaionAesthetic:
         metadata={
             "tooltip": "File of the predictor, sac+logos+ava1-l14-linearMSE. Leave it empty if the "
             "checkpoint contains it.",
-            "checkpoint": Fitting(is_head, HEAD),
+            "checkpoint": FileFilter(is_head, HEAD),
             "optional": True,
         },
     )

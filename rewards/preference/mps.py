@@ -18,9 +18,9 @@ import torch
 import torch.nn.functional as F
 
 from ..files.config_sizes import check_size
-from ..files.fitting import Fitting
+from ..files.file_filter import FileFilter
 from ..files.state_dict import below, building, check_complete, read_state, shapes_in
-from ..files.weights import Peek, Wanted, weights_file
+from ..files.weights import Peek, Source, weights_file
 from ..likeness.clip import check_prompt
 from ..likeness.clip_checkpoint import MPS_KEY, build_model, load_tokenizer
 from ..likeness.clip_config import PATCHES, PROJECTION, WORDS, file_config
@@ -37,7 +37,7 @@ CONDITION = (
     "structure, instance, texture, quantity, attributes, position, number, location, word, things."
 )
 KEYS = (MPS_KEY, *(f"model.{key}" for key in (PATCHES, PROJECTION, WORDS)))
-WANTED = Wanted(
+SOURCE = Source(
     "MPS as safetensors (the authors' .pth contains code and is not run)",
     "https://huggingface.co/RE-N-Y/mpsv1",
 )
@@ -136,18 +136,13 @@ class MpsScorer:
 class Mps:
     """Settings of MPS."""
 
-    title: ClassVar[str] = "MPS (human preference)"
-    description: ClassVar[str] = (
-        "How people would rank images of the same prompt overall, by the Multi-dimensional "
-        "Preference Score."
-    )
     gradient: ClassVar[bool] = True
 
     checkpoint: str = field(
         default="",
         metadata={
             "tooltip": "File or folder of MPS under models/rewards, as safetensors.",
-            "checkpoint": Fitting(is_mps, WANTED),
+            "checkpoint": FileFilter(is_mps, SOURCE),
         },
     )
     threshold: float = field(
@@ -177,20 +172,20 @@ def load_mps(path: Path) -> MpsModel:
     """The model at `path`: float32, frozen, in evaluation mode."""
     from transformers import CLIPModel
 
-    state = read_state(weights_file(path, WANTED), WANTED, *KEYS)
+    state = read_state(weights_file(path, SOURCE), SOURCE, *KEYS)
     clip, cross = (below(state, f"{name}.") for name in ("model", "cross_model"))
     try:
         with torch.device("meta"):
             config, _ = file_config(clip, "gelu"), CrossModel.of(cross)
     except KeyError as error:
-        raise WANTED.error(path, f"lacks the tensor {error.args[0]}") from error
+        raise SOURCE.error(path, f"lacks the tensor {error.args[0]}") from error
     except Exception as error:  # tensors of unexpected shapes
-        raise WANTED.error(path, f"cannot be loaded ({type(error).__name__})") from error
-    check_size(path, WANTED, lambda: CrossModel.of(cross), shapes_in(cross))
+        raise SOURCE.error(path, f"cannot be loaded ({type(error).__name__})") from error
+    check_size(path, SOURCE, lambda: CrossModel.of(cross), shapes_in(cross))
     blocks = CrossModel.of(cross)
-    with building(path, WANTED):
+    with building(path, SOURCE):
         missing = blocks.load_state_dict(cross, strict=False).missing_keys
     # The biases of the authors' norms are all 0, so a file may lack them.
-    check_complete(path, [key for key in missing if not key.endswith("norm.bias")], WANTED)
-    model = build_model(CLIPModel, path, WANTED, config, clip)
+    check_complete(path, [key for key in missing if not key.endswith("norm.bias")], SOURCE)
+    model = build_model(CLIPModel, path, SOURCE, config, clip)
     return MpsModel(model, blocks.requires_grad_(False)).eval()

@@ -1,1 +1,1 @@
-"""Rewards that ask a model whether a picture shows the prompt."""
+"""Rewards that ask a model whether an image shows the prompt."""

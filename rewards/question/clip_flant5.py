@@ -1,9 +1,9 @@
-"""VQAScore by CLIP-FlanT5: asked whether the picture shows the prompt, how likely it says "Yes".
+"""VQAScore by CLIP-FlanT5: how likely is "Yes" when it is asked whether the image shows the prompt?
 
 The score is sqrt(p("Yes") p(</s> | "Yes")), in [0, 1], higher is better, or a logarithm of it: see
-``t5_answers``. CLIP-FlanT5 is Lin et al., arXiv 2404.01291: the patches that CLIP ViT-L/14-336 sees
-in its last layer but one, through an MLP, between the two halves of a chat with FLAN-T5. Its
-package cuts each half off with an </s>, and so do we. Differentiable in the images.
+`t5_answers`. CLIP-FlanT5 (Lin et al., arXiv 2404.01291) takes the patches of the second last layer
+of CLIP ViT-L/14-336. They go through an MLP and stand between two halves of a chat with FLAN-T5.
+Each half ends in an </s>, as in the authors' package. Differentiable in the images.
 """
 
 from dataclasses import dataclass, field
@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from ..files.fitting import Fitting
+from ..files.file_filter import FileFilter
 from ..likeness.clip_pixels import clip_pixels, pad_square
 from ..types import Files
 from .clip_flant5_checkpoint import (
-    WANTED,
+    SOURCE,
     find_parts,
     is_clip_flant5,
     read_projector,
@@ -45,7 +45,13 @@ AFTER = "\n{} ASSISTANT: "
 
 
 class ClipFlanT5(PictureReader):
-    """Its three parts: CLIP's vision tower, an MLP and T5."""
+    """CLIP-FlanT5.
+
+    Args:
+        vision: CLIP's vision tower.
+        projector: an MLP from its patches to T5's tokens.
+        t5: the language model.
+    """
 
     def __init__(
         self,
@@ -62,15 +68,21 @@ class ClipFlanT5(PictureReader):
     def embed(
         self, pixels: torch.Tensor, before: torch.Tensor, after: torch.Tensor
     ) -> torch.Tensor:
-        """Tokens (L,) before the picture, one a patch, tokens after it."""
+        """The input (B, L, D) of T5: a text, the image's patches, a text.
+
+        Args:
+            pixels: (B, 3, S, S).
+            before: tokens (L1,) before the image.
+            after: tokens (L2,) after the image.
+        """
         layers = self.vision(pixel_values=pixels, output_hidden_states=True).hidden_states
-        seen = self.projector(layers[-2][:, 1:])
+        patches = self.projector(layers[-2][:, 1:])
         texts = (self.t5.shared(ids).expand(len(pixels), -1, -1) for ids in (before, after))
-        return torch.cat([next(texts), seen, next(texts)], dim=1)
+        return torch.cat([next(texts), patches, next(texts)], dim=1)
 
 
 def load_model(path: Path, dtype: torch.dtype) -> ClipFlanT5:
-    """The model at ``path``, frozen, in evaluation mode."""
+    """The model at `path`, frozen, in evaluation mode."""
     parts = find_parts(path)
     model = ClipFlanT5(
         read_vision(path, parts.vision),
@@ -82,20 +94,23 @@ def load_model(path: Path, dtype: torch.dtype) -> ClipFlanT5:
 
 @dataclass(frozen=True)
 class ClipFlanT5Score:
-    """Settings of VQAScore by CLIP-FlanT5."""
+    """Settings of VQAScore by CLIP-FlanT5.
 
-    title: ClassVar[str] = "VQAScore (CLIP-FlanT5)"
-    description: ClassVar[str] = (
-        "Asks CLIP-FlanT5 whether the picture shows the prompt, and scores how likely it says "
-        "yes: the reward of the paper on Rollover Budget Forcing. xl takes 5.9 GiB, xxl 21 GiB."
-    )
+    Args:
+        checkpoint: a file or folder, as `Files.find` takes it.
+        score: the form of the score, as in `t5_answers`.
+        question: with {} for the prompt.
+        answer: the answer whose probability is the score.
+        opposite: the answer that log_margin compares with.
+    """
+
     gradient: ClassVar[bool] = True
 
     checkpoint: str = field(
         default="",
         metadata={
-            "tooltip": "Folder or file of CLIP-FlanT5 xl or xxl, under models/rewards.",
-            "checkpoint": Fitting(is_clip_flant5, WANTED),
+            "tooltip": "Folder or file of CLIP-FlanT5 xl or xxl, in models/rewards.",
+            "checkpoint": FileFilter(is_clip_flant5, SOURCE),
         },
     )
     score: str = form_field()
@@ -104,7 +119,7 @@ class ClipFlanT5Score:
     opposite: str = opposite_field("No")
 
     def load(self, files: Files | None = None) -> T5Scorer:
-        """bfloat16, as it was trained, where the device computes that well, else float32."""
+        """Load in bfloat16, as trained, if the device computes that well, else in float32."""
         answers = (self.answer, self.opposite)
         check_answers(self.question, answers)
         files = files or Files()

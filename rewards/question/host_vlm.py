@@ -1,10 +1,10 @@
-"""VQAScore by a vision-language model that the host loads as a CLIP and generates text with.
+"""VQAScore by a vision-language model that the host loads with Load CLIP.
 
-The host's CLIP gives text only, chosen token by token from what a part of it, of a method
-``logits``, makes of the last hidden state. While one token is generated that method is listened
-to, so that the score is the same as of any model: see ``yes_no``. Templates and preprocessing are
-the host's; pictures are scored one by one. Not differentiable. Nothing of the host is imported:
-``probe`` tells whether the object given can do all of it.
+The host's CLIP only returns text. It chooses each token by the logits that the method `logits` of
+one of its parts computes. While it generates one token we record these logits, so that the score is
+the same as for other models: see `yes_no`. Templates and preprocessing are the host's. Images are
+scored one by one. Not differentiable. This module imports nothing of the host: `probe` checks
+whether an object can do all that is needed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,22 +16,32 @@ import torch
 from ..types import Files, check_batch
 from .yes_no import Answers, check_prompt, check_question, find_answers, form_field, question_field
 
-Tokens = Mapping[str, Any] | Sequence[Any]  # rows of (token, weight), by the name of the encoder
+Tokens = Mapping[str, Any] | Sequence[Any]  # rows of (token, weight), or {encoder: rows}
+EXPECTED = (
+    "expected a vision-language model that the host's Generate Text node can show an image "
+    "(Qwen3-VL, Qwen3.5, Gemma 3 or 4)"
+)
 
 
 class HostClip(Protocol):
-    """What is used of the host's CLIP."""
+    """The part of the host's CLIP that we use."""
 
     cond_stage_model: torch.nn.Module
 
     def tokenize(self, text: str, **options: object) -> Tokens:
-        """``text`` in the model's template, with its pictures in the place of a token each."""
+        """The tokens of `text` in the model's template; each image takes the place of a token."""
 
     def generate(self, tokens: Tokens, do_sample: bool, max_length: int) -> list[int]:
-        """Loads the model, too."""
+        """Load the model and generate.
+
+        Args:
+            tokens: as `tokenize` returns them.
+            do_sample: False takes the likeliest token each time.
+            max_length: tokens to generate.
+        """
 
     def decode(self, token_ids: list[int]) -> str:
-        """Text."""
+        """The text of the tokens."""
 
 
 def _first_row(tokens: Tokens) -> list[object]:
@@ -41,7 +51,15 @@ def _first_row(tokens: Tokens) -> list[object]:
 
 @dataclass(frozen=True)
 class HostVlmScorer:
-    """``speaker`` is the part of the CLIP that makes logits. The host loads and unloads it."""
+    """A connected CLIP, which the host loads and unloads.
+
+    Args:
+        clip: the host's CLIP.
+        speaker: the part of it that computes logits.
+        answers: the tokens that spell yes and no.
+        question: with {} for the prompt.
+        form: of the score, as in `yes_no`.
+    """
 
     clip: HostClip
     speaker: torch.nn.Module
@@ -57,55 +75,62 @@ class HostVlmScorer:
         check_batch(images, prompts)
         scores = torch.full((len(prompts),), float("nan"), device=images.device)
         for i, image in enumerate(images.detach()):
-            if torch.isfinite(image).all():  # what goes by 8 bits would hide it
-                tokens = picture_tokens(self.clip, self.question.replace("{}", prompts[i]), image)
+            if torch.isfinite(image).all():  # 8-bit preprocessing would hide a NaN
+                tokens = image_tokens(self.clip, self.question.replace("{}", prompts[i]), image)
                 scores[i] = self.answers.score(self._logits(tokens), self.form)
         return scores
 
     @torch.no_grad()
     def _logits(self, tokens: Tokens) -> torch.Tensor:
         """Logits (V,) of the first token of the answer."""
-        heard, own = [], self.speaker.logits
+        recorded, logits_of = [], self.speaker.logits
 
-        def listen(hidden: torch.Tensor) -> torch.Tensor:
-            heard.append(own(hidden))
-            return heard[-1]
+        def record(hidden: torch.Tensor) -> torch.Tensor:
+            recorded.append(logits_of(hidden))
+            return recorded[-1]
 
-        self.speaker.logits = listen  # goes before the class's method
+        self.speaker.logits = record  # hides the method of the class
         try:
             self.clip.generate(tokens, do_sample=False, max_length=1)
         finally:
             del self.speaker.logits
-        return heard[0][0, -1]
+        return recorded[0][0, -1]
 
 
-def picture_tokens(clip: HostClip, question: str, image: torch.Tensor) -> Tokens:
-    """The question about the picture (H, W, 3) as the model takes it; ValueError if it cannot."""
+def image_tokens(clip: HostClip, question: str, image: torch.Tensor) -> Tokens:
+    """A question about an image, as the model takes it.
+
+    Args:
+        clip: the host's CLIP.
+        question: without a place for a prompt.
+        image: (H, W, 3) in [0, 1].
+
+    Raises:
+        ValueError: the model takes no images.
+    """
     tokens = clip.tokenize(
         question, image=image[None], skip_template=False, min_length=1, thinking=False
     )
     kinds = [token.get("type") for token in _first_row(tokens) if isinstance(token, Mapping)]
     if kinds != ["image"]:
-        raise ValueError(
-            "the connected CLIP takes no pictures: a vision-language model is wanted that the "
-            "host's Generate Text node can show a picture (Qwen3-VL, Qwen3.5, Gemma 3 or 4)."
-        )
+        raise ValueError(f"The connected CLIP takes no images: {EXPECTED}.")
     return tokens
 
 
 def probe(clip: HostClip | None) -> tuple[torch.nn.Module, Answers]:
-    """The part that makes logits, and what spells yes and no; ValueError of one sentence if not."""
+    """The part of `clip` that computes logits, and its tokens for yes and no.
+
+    Raises:
+        ValueError: there is no CLIP, or it cannot answer questions about images.
+    """
     if clip is None:
-        raise ValueError("no CLIP is connected: VQAScore needs a vision-language model to ask.")
+        raise ValueError(f"No CLIP is connected: {EXPECTED}. Use Load CLIP.")
     model = getattr(clip, "cond_stage_model", None)
     parts = model.modules() if isinstance(model, torch.nn.Module) else ()
     speakers = [part for part in parts if _has(part, "logits", "generate")]
     if not (speakers and _has(clip, "tokenize", "generate", "decode")):
-        raise ValueError(
-            "the connected CLIP generates no text: a vision-language model is wanted that the "
-            "host's Generate Text node can use (Qwen3-VL, Qwen3.5, Gemma 3 or 4)."
-        )
-    picture_tokens(clip, "A picture?", torch.zeros(64, 64, 3))
+        raise ValueError(f"The connected CLIP generates no text: {EXPECTED}.")
+    image_tokens(clip, "A picture?", torch.zeros(64, 64, 3))
     return speakers[0], find_answers(lambda word: _token(clip, word))
 
 
@@ -114,7 +139,8 @@ def _has(thing: object, *methods: str) -> bool:
 
 
 def _token(clip: HostClip, word: str) -> int | None:
-    """Each of the host's tokenizers is told in its own way to add nothing to the word."""
+    """The one token that spells `word`, None if there is none."""
+    # Each of the host's tokenizers has another option that makes it add nothing to the word.
     bare = {"skip_template": True, "llama_template": "{}", "thinking": True, "min_length": 1}
     last = _first_row(clip.tokenize(word, **bare))[-1]
     return int(last) if clip.decode([last]).strip() == word.strip() else None
@@ -122,13 +148,14 @@ def _token(clip: HostClip, word: str) -> int | None:
 
 @dataclass(frozen=True)
 class HostVlmScore:
-    """Settings of VQAScore by a model of the host."""
+    """Settings of VQAScore by a connected CLIP.
 
-    title: ClassVar[str] = "VQAScore (connected CLIP)"
-    description: ClassVar[str] = (
-        "Asks a vision-language model, loaded with Load CLIP, whether the picture shows the "
-        "prompt, and scores how likely it says yes: one that Generate Text can show a picture."
-    )
+    Args:
+        clip: the host's CLIP, None without a connection.
+        form: of the score, as in `yes_no`.
+        question: with {} for the prompt.
+    """
+
     gradient: ClassVar[bool] = False
 
     clip: Any = field(
@@ -142,7 +169,7 @@ class HostVlmScore:
     question: str = question_field()
 
     def load(self, files: Files | None = None) -> HostVlmScorer:
-        """Asks nothing of ``files``: the CLIP is the host's."""
+        """Check the CLIP. `files` are not used."""
         check_question(self.question)
         speaker, answers = probe(self.clip)
         return HostVlmScorer(self.clip, speaker, answers, self.question, self.form)

@@ -1,16 +1,15 @@
-"""VQAScore by InstructBLIP-FlanT5: asked whether the picture shows the prompt, does it say "yes"?
+"""VQAScore by InstructBLIP-FlanT5: how likely is "yes" if asked whether the image shows the prompt?
 
 The score is sqrt(p("yes") p(</s> | "yes")), in [0, 1], higher is better, or a logarithm of it: see
-``t5_answers``. Question and answer are those of the package of VQAScore (Lin et al., arXiv
-2404.01291). InstructBLIP is Dai et al., arXiv 2305.06500: a Q-Former reads the question and the
-picture, and 32 tokens of it stand before the question to FLAN-T5. As in that package the picture is
-cut to its middle square, and a question is cut on the left to 128 tokens. Differentiable in the
-images. We put the parts together ourselves: in some folders image_token_index is null, which the
-class of transformers does not bear.
+`t5_answers`. In InstructBLIP (Dai et al., arXiv 2305.06500) a Q-Former reads the question and the
+image. Its 32 tokens stand before the question to FLAN-T5. Question and answer are those of the
+package of VQAScore (Lin et al., arXiv 2404.01291). As there, the image is cropped to its middle
+square, and only the last 128 tokens of a question count. Differentiable in the images. We call the
+parts ourselves: in some folders image_token_index is null, which transformers' class cannot handle.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -18,11 +17,11 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from ..files.config_sizes import check_all_used, check_config, check_size
-from ..files.fitting import Fitting
-from ..files.shards import own_state, shapes_of, weight_files
+from ..files.file_filter import FileFilter
+from ..files.shards import preloaded_state, shapes_of, weight_files
+from ..files.source import reading
 from ..files.state_dict import check_complete
-from ..files.wanted import reading
-from ..files.weights import Peek, Wanted, has_safetensors, look
+from ..files.weights import Peek, Source, has_safetensors, look
 from ..likeness.clip_pixels import clip_pixels
 from ..types import Files
 from .t5_answers import (
@@ -44,22 +43,22 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("flow_search")
 
-WANTED = Wanted(
+SOURCE = Source(
     "a folder with InstructBLIP-FlanT5 in Hugging Face layout",
     "https://huggingface.co/Salesforce/instructblip-flan-t5-xl",
     ("Salesforce/instructblip-flan-t5-xl", "Salesforce/instructblip-flan-t5-xxl"),
 )
-LIMIT = 128  # tokens of a question, LAVIS's max_txt_len
+LIMIT = 128  # tokens of a question: max_txt_len in the authors' package LAVIS
 
 
-def is_instructblip(seen: Peek) -> bool:
-    """Whether `load_model` may load it: there are also some without a T5."""
-    text = seen.config.get("text_config")
-    return seen.kind == "instructblip" and isinstance(text, dict) and text.get("model_type") == "t5"
+def is_instructblip(peek: Peek) -> bool:
+    """Whether `load_model` can load it. Some InstructBLIP have no T5."""
+    text = peek.config.get("text_config")
+    return peek.kind == "instructblip" and isinstance(text, dict) and text.get("model_type") == "t5"
 
 
 class InstructBlip(PictureReader):
-    """transformers' model, asked part by part."""
+    """transformers' model, called part by part."""
 
     def __init__(self, model: "InstructBlipForConditionalGeneration") -> None:
         super().__init__()
@@ -75,41 +74,49 @@ class InstructBlip(PictureReader):
     def embed(
         self, pixels: torch.Tensor, question: torch.Tensor, instruction: torch.Tensor
     ) -> torch.Tensor:
-        """``question`` (L,) in T5's tokens, ``instruction`` (M,) the same in the Q-Former's."""
+        """The input (B, Q + L, D) of T5.
+
+        Args:
+            pixels: (B, 3, S, S).
+            question: its tokens (L,) for T5.
+            instruction: its tokens (M,) for the Q-Former.
+        """
         batch, model = len(pixels), self.model
         queries = model.query_tokens.expand(batch, -1, -1)
         count = queries.shape[1]
-        read = model.qformer(
+        states = model.qformer(
             input_ids=instruction.expand(batch, -1),
             attention_mask=instruction.new_ones(batch, count + len(instruction)),
             query_embeds=queries,
             encoder_hidden_states=model.vision_model(pixel_values=pixels).last_hidden_state,
         ).last_hidden_state
-        asked = self.t5.shared(question).expand(batch, -1, -1)
-        return torch.cat([model.language_projection(read[:, :count]), asked], dim=1)
+        text = self.t5.shared(question).expand(batch, -1, -1)
+        return torch.cat([model.language_projection(states[:, :count]), text], dim=1)
 
 
 def check_folder(path: Path) -> Peek:
-    """What is in the folder ``path``; raise unless it is all that its index names, and the sizes
-    in its configuration are those of its weights.
+    """What the folder `path` holds.
+
+    Raises:
+        ValueError: it is no InstructBLIP-FlanT5, lacks files, or its config.json does not fit.
     """
-    seen = look(path, WANTED)
-    if not is_instructblip(seen):
-        raise WANTED.error(path, f"looks like {seen.looks_like()}")
-    weight_files(path, WANTED)
-    check_config(path, seen.config, WANTED, seen)
-    return seen
+    peek = look(path, SOURCE)
+    if not is_instructblip(peek):
+        raise SOURCE.error(path, f"looks like {peek.looks_like()}")
+    weight_files(path, SOURCE)
+    check_config(path, peek.config, SOURCE, peek)
+    return peek
 
 
 def load_model(path: Path, dtype: torch.dtype) -> InstructBlip:
-    """The model in the folder ``path``, frozen, in evaluation mode."""
+    """The model in the folder `path`, frozen, in evaluation mode."""
     import transformers
 
-    seen, model_class = check_folder(path), transformers.InstructBlipForConditionalGeneration
-    with reading(path / "config.json", WANTED):
-        config = transformers.InstructBlipConfig.from_dict(seen.config_copy())
-    check_size(path, WANTED, lambda: model_class(config), shapes_of(path, WANTED, seen))
-    state = own_state(path, WANTED, seen)
+    peek, model_class = check_folder(path), transformers.InstructBlipForConditionalGeneration
+    with reading(path / "config.json", SOURCE):
+        config = transformers.InstructBlipConfig.from_dict(peek.config_copy())
+    check_size(path, SOURCE, lambda: model_class(config), shapes_of(path, SOURCE, peek))
+    state = preloaded_state(path, SOURCE, peek)
     key = "torch_dtype" if transformers.__version__.startswith("4.") else "dtype"
     try:
         model, report = model_class.from_pretrained(
@@ -122,33 +129,46 @@ def load_model(path: Path, dtype: torch.dtype) -> InstructBlip:
             output_loading_info=True,
             **{key: dtype},
         )
-    except Exception as error:  # a file of any kind may lie there
-        raise WANTED.error(path, f"cannot be loaded ({type(error).__name__})") from error
-    check_all_used(path, WANTED, model, report["unexpected_keys"])
-    # transformers 5 has the embeddings stand in for an output layer that is missing.
-    t5 = model.language_model
-    tied = {"language_model.lm_head.weight"} if t5.lm_head.weight is t5.shared.weight else set()
-    check_complete(path, tied | set(report["missing_keys"]), WANTED)
-    prepare(t5)
-    # transformers 4.50 keeps some of them in float32.
+    except Exception as error:  # the files may hold anything
+        raise SOURCE.error(path, f"cannot be loaded ({type(error).__name__})") from error
+    check_tensors(path, model, report)
+    prepare(model.language_model)
+    # transformers 4.50 keeps some tensors in float32.
     return InstructBlip(model.to(dtype)).eval().requires_grad_(False)
 
 
+def check_tensors(
+    path: Path, model: "InstructBlipForConditionalGeneration", report: Mapping[str, list[str]]
+) -> None:
+    """Raise ValueError if tensors are missing or have no place in the model.
+
+    Args:
+        path: the folder.
+        model: the loaded model.
+        report: keys under "missing_keys" and "unexpected_keys", as transformers reports them.
+    """
+    check_all_used(path, SOURCE, model, report["unexpected_keys"])
+    # If the output layer is missing, transformers 5 uses the embeddings in its place.
+    t5 = model.language_model
+    tied = {"language_model.lm_head.weight"} if t5.lm_head.weight is t5.shared.weight else set()
+    check_complete(path, tied | set(report["missing_keys"]), SOURCE)
+
+
 def load_qformer_tokenizer(folder: Path) -> "Tokenizer":
-    """BERT's, from the folder qformer_tokenizer: tokenizer.json, or vocab.txt."""
+    """The Q-Former's tokenizer, BERT's, from qformer_tokenizer: tokenizer.json or vocab.txt."""
     from tokenizers import BertWordPieceTokenizer
 
     whole, words = (folder / "qformer_tokenizer" / n for n in ("tokenizer.json", "vocab.txt"))
     if whole.is_file():
-        return read_tokenizer(whole, WANTED)
+        return read_tokenizer(whole, SOURCE)
     if words.is_file():
-        with reading(words, WANTED):
+        with reading(words, SOURCE):
             return BertWordPieceTokenizer(str(words), lowercase=True)
-    raise WANTED.error(folder, "has no qformer_tokenizer/vocab.txt")
+    raise SOURCE.error(folder, "has no qformer_tokenizer/vocab.txt")
 
 
 def asker(t5: "Tokenizer", qformer: "Tokenizer") -> Callable[[str], list[list[int]]]:
-    """What gives the tokens of a question, for `InstructBlip.embed`."""
+    """A function from a question to its tokens, for `InstructBlip.embed`."""
 
     def ask(question: str) -> list[list[int]]:
         return [cut(t5.encode(question).ids), cut(qformer.encode(question).ids, 1)]
@@ -157,30 +177,32 @@ def asker(t5: "Tokenizer", qformer: "Tokenizer") -> Callable[[str], list[list[in
 
 
 def cut(ids: list[int], first: int = 0) -> list[int]:
-    """The last of the tokens, ``LIMIT`` in all with the ``first``, which mark the beginning."""
+    """At most `LIMIT` tokens: the `first` ones, which mark the beginning, and the last ones."""
     if len(ids) <= LIMIT:
         return ids
-    log.warning("InstructBLIP reads the last %d tokens of a question only", LIMIT)
+    log.warning("InstructBLIP reads only the last %d tokens of a question.", LIMIT)
     return ids[:first] + ids[first - LIMIT :]
 
 
 @dataclass(frozen=True)
 class InstructBlipScore:
-    """Settings of VQAScore by InstructBLIP-FlanT5."""
+    """Settings of VQAScore by InstructBLIP-FlanT5.
 
-    title: ClassVar[str] = "VQAScore (InstructBLIP)"
-    description: ClassVar[str] = (
-        "Asks InstructBLIP-FlanT5 whether the picture shows the prompt, and scores how likely it "
-        "says yes: good as a second opinion on a search by CLIP-FlanT5. xl takes 7.5 GiB, xxl "
-        "23 GiB."
-    )
+    Args:
+        checkpoint: a folder, as `Files.find` takes it.
+        score: the form of the score, as in `t5_answers`.
+        question: with {} for the prompt.
+        answer: the answer whose probability is the score.
+        opposite: the answer that log_margin compares with.
+    """
+
     gradient: ClassVar[bool] = True
 
     checkpoint: str = field(
         default="",
         metadata={
-            "tooltip": "Folder of InstructBLIP-FlanT5 xl or xxl, under models/rewards.",
-            "checkpoint": Fitting(is_instructblip, WANTED),
+            "tooltip": "Folder of InstructBLIP-FlanT5 xl or xxl, in models/rewards.",
+            "checkpoint": FileFilter(is_instructblip, SOURCE),
         },
     )
     score: str = form_field()
@@ -189,7 +211,7 @@ class InstructBlipScore:
     opposite: str = opposite_field("no")
 
     def load(self, files: Files | None = None) -> T5Scorer:
-        """bfloat16 where the device computes that well, else float32."""
+        """Load in bfloat16 if the device computes that well, else in float32."""
         answers = (self.answer, self.opposite)
         check_answers(self.question, answers)
         files = files or Files()

@@ -1,4 +1,4 @@
-"""The image side of Qwen2-VL preprocessing at a fixed area, in torch, so that gradients pass."""
+"""The image preprocessing of Qwen2-VL at a fixed area, in torch, which passes gradients."""
 
 import math
 
@@ -7,19 +7,27 @@ import torch
 from ..likeness.clip_pixels import MEAN, STD
 from ..resize import resized
 
-PATCH = 14  # pixels to a side of a patch
-MERGE = 2  # patches to a side of a token
-FRAMES = 2  # of which each patch holds as many copies
+PATCH = 14  # side of a patch, in pixels
+MERGE = 2  # side of a token, in patches
+FRAMES = 2  # copies of the image in each patch
 FACTOR = PATCH * MERGE
 
 
 def fit(height: int, width: int, area: int) -> tuple[int, int]:
-    """The size nearest in shape whose sides are multiples of ``FACTOR``, of about ``area``.
+    """The size (height, width) nearest in shape, with sides that are multiples of `FACTOR`.
 
-    It is rounded to the area's side that it was on: down from above, up from below.
+    A larger image shrinks to at most `area`, a smaller one grows to at least `area`.
+
+    Args:
+        height: of the image, in pixels.
+        width: of the image, in pixels.
+        area: wished for, in pixels.
     """
     if max(height, width) > 200 * min(height, width):
-        raise ValueError(f"picture of {width}x{height}: a side is over 200 times the other")
+        raise ValueError(
+            f"The image is too narrow: got {width}x{height}, expected sides within 200 times of "
+            "each other."
+        )
     sides = [max(FACTOR, round(side / FACTOR) * FACTOR) for side in (height, width)]
     if sides[0] * sides[1] > area:
         shrink = math.sqrt(height * width / area)
@@ -31,10 +39,10 @@ def fit(height: int, width: int, area: int) -> tuple[int, int]:
 
 
 def qwen_patches(image: torch.Tensor, area: int) -> tuple[torch.Tensor, tuple[int, int]]:
-    """Image (H, W, 3) in [0, 1] -> patches (N, 3 * FRAMES * PATCH^2), and how many down and across.
+    """Image (H, W, 3) in [0, 1] -> patches (N, 3 * FRAMES * PATCH^2), and (rows, columns) of them.
 
-    Antialiased bicubic interpolation, cut to [0, 1], normalised as CLIP's. The patches of a token
-    follow each other. Differs from the 8-bit reference by its rounding.
+    Antialiased bicubic interpolation, clamped to [0, 1], normalised as CLIP's. The patches of one
+    token follow each other. Differs from the 8-bit reference only by the rounding there.
     """
     planes = image.permute(2, 0, 1)[None]
     size = fit(*planes.shape[-2:], area)

@@ -1,14 +1,14 @@
-"""VQAScore of a T5: how likely it is to give the answer hoped for to a question about a picture.
+"""VQAScore with a T5: how likely is the hoped answer to a question about an image?
 
-With a_1 ... a_n the tokens of the answer, its end among them ("Yes", </s>):
+With a_1 ... a_n the tokens of the answer, its end included ("Yes", </s>):
 
-    log           mean_i log p(a_i | picture, question, a_1 ... a_i-1)          at most 0
+    log           mean_i log p(a_i | image, question, a_1 ... a_i-1)            at most 0
     probability   exp(log) = sqrt(p("Yes") p(</s> | "Yes")), not p("Yes")       in [0, 1]
     log_margin    log of the answer less log of its opposite                    any number
 
-Higher is better. "probability" is VQAScore as published (Lin et al., arXiv 2404.01291); the other
-two do not flatten out near 0 and 1, which gradients like. Differentiable in the images. Pictures of
-one prompt run as one batch, which needs no padding: a batch changes a score by rounding only.
+Higher is better. "probability" is VQAScore as published (Lin et al., arXiv 2404.01291). The other
+two do not flatten near 0 and 1, which suits gradients. Differentiable in the images. Images of one
+prompt run as one batch without padding, so that a batch changes a score by rounding only.
 """
 
 from collections.abc import Callable
@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ..files.wanted import reading
-from ..files.weights import Wanted
+from ..files.source import reading
+from ..files.weights import Source
 from ..memo import Memo
 from ..types import check_batch
 from .sharp_logits import sharpen
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from transformers import T5ForConditionalGeneration
 
 Tokens = list[list[int]]
-TOKENIZER = Wanted("the tokenizer.json of FLAN-T5", "https://huggingface.co/google/flan-t5-xl")
-PAD, END = 0, 1  # </s> is 1; T5 starts an answer with its padding
+TOKENIZER = Source("the tokenizer.json of FLAN-T5", "https://huggingface.co/google/flan-t5-xl")
+PAD, END = 0, 1  # END is </s>; a T5 starts its answers with PAD
 
 
 class PictureReader(torch.nn.Module):
-    """A T5, and what turns a picture and the tokens of a question into its input. Abstract."""
+    """A T5, and what turns an image and the tokens of a question into its input. Abstract."""
 
     t5: "T5ForConditionalGeneration"
 
@@ -44,14 +44,22 @@ class PictureReader(torch.nn.Module):
         raise NotImplementedError
 
     def embed(self, pixels: torch.Tensor, *tokens: torch.Tensor) -> torch.Tensor:
-        """Pixels (B, 3, S, S), and what the family's ``ask`` made of the question -> (B, L, D)."""
+        """Pixels (B, 3, S, S) and the question's tokens, as from `T5Scorer.ask` -> (B, L, D)."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True)
 class T5Scorer:
-    """A loaded model. ``ask`` gives a question's tokens; ``answers`` are that hoped for and its
-    opposite.
+    """A loaded model.
+
+    Args:
+        module: a T5 that reads images.
+        ask: returns the tokens of a question, for `PictureReader.embed`.
+        tokenizer: T5's, for the answers.
+        question: with {} for the prompt.
+        answers: the hoped answer, and its opposite.
+        form: "probability", "log" or "log_margin", as in the module.
+        texts: cache of the tokens of each prompt.
     """
 
     module: PictureReader
@@ -70,52 +78,58 @@ class T5Scorer:
         if not prompts:
             return images.new_zeros(0, dtype=torch.float32)
         rows = {p: [i for i, q in enumerate(prompts) if p == q] for p in dict.fromkeys(prompts)}
-        scores = torch.cat([self._score(images[own], p) for p, own in rows.items()])
-        order = torch.tensor([i for own in rows.values() for i in own], device=scores.device)
-        # A crop may cut a NaN away: it must show all the same.
+        scores = torch.cat([self._score(images[indices], p) for p, indices in rows.items()])
+        order = torch.tensor(
+            [i for indices in rows.values() for i in indices], device=scores.device
+        )
+        # Preprocessing may crop a NaN away, but the image must score NaN all the same.
         finite = torch.isfinite(images).flatten(1).all(1)
         return scores[order.argsort()].to(images.device).masked_fill(~finite, float("nan"))
 
     def _score(self, images: torch.Tensor, prompt: str) -> torch.Tensor:
-        """Scores (B,) of pictures of one prompt."""
+        """Scores (B,) of images of one prompt."""
         weight = self.module.t5.lm_head.weight
-        asked, hoped = self.texts(prompt, self._tokens)
+        question, answers = self.texts(prompt, self._tokens)
         pixels = self.module.pixels(images.to(weight.device, torch.float32)).to(weight.dtype)
-        tokens = [torch.tensor(ids, device=weight.device) for ids in asked]
-        logs = answer_logs(self.module.t5, self.module.embed(pixels, *tokens), hoped)
+        tokens = [torch.tensor(ids, device=weight.device) for ids in question]
+        logs = answer_logs(self.module.t5, self.module.embed(pixels, *tokens), answers)
         if self.form == "log_margin":
             return logs[0] - logs[1]
         return logs[0].exp() if self.form == "probability" else logs[0]
 
     def _tokens(self, prompt: str) -> tuple[Tokens, Tokens]:
-        answers = self.answers[: 2 if self.form == "log_margin" else 1]
-        hoped = [self.tokenizer.encode(answer.replace("{}", prompt)).ids for answer in answers]
-        return self.ask(self.question.replace("{}", prompt)), hoped
+        texts = self.answers[: 2 if self.form == "log_margin" else 1]
+        answers = [self.tokenizer.encode(text.replace("{}", prompt)).ids for text in texts]
+        return self.ask(self.question.replace("{}", prompt)), answers
 
 
 def answer_logs(
     t5: "T5ForConditionalGeneration", embeds: torch.Tensor, answers: Tokens
 ) -> list[torch.Tensor]:
-    """Mean log-probability (B,) of each answer to what ``embeds`` (B, L, D) show, float32.
+    """Mean log-probability (B,), float32, of each answer. The image is encoded once for all.
 
-    The picture is encoded once for all answers.
+    Args:
+        t5: the model.
+        embeds: (B, L, D), images and question, as from `PictureReader.embed`.
+        answers: tokens of each answer, its end included.
     """
     encoded = t5.encoder(inputs_embeds=embeds)
     means = []
     for answer in answers:
-        wanted = torch.tensor(answer, device=embeds.device).expand(len(embeds), -1)
-        given = torch.cat([torch.full_like(wanted[:, :1], PAD), wanted[:, :-1]], dim=1)
-        logits = t5(encoder_outputs=encoded, decoder_input_ids=given, use_cache=False).logits
-        logs = logits.float().log_softmax(-1).gather(-1, wanted[..., None])
+        labels = torch.tensor(answer, device=embeds.device).expand(len(embeds), -1)
+        inputs = torch.cat([torch.full_like(labels[:, :1], PAD), labels[:, :-1]], dim=1)
+        logits = t5(encoder_outputs=encoded, decoder_input_ids=inputs, use_cache=False).logits
+        logs = logits.float().log_softmax(-1).gather(-1, labels[..., None])
         means.append(logs[..., 0].mean(1))
     return means
 
 
 def prepare(t5: "T5ForConditionalGeneration") -> None:
-    """Have one embedding for questions and answers, and none of it in the logits, which are sharp.
+    """Set `t5` up as FLAN-T5: one embedding for questions and answers, a separate `lm_head`.
 
-    transformers ties ``lm_head`` to the embeddings of any T5 and scales by their width then:
-    FLAN-T5's are its own, unscaled. 4.x reads that off the one attribute, 5.x off the other.
+    transformers ties `lm_head` to the embeddings of a T5 and scales its input; FLAN-T5 does
+    neither. transformers 4 reads the first attribute for that, transformers 5 the second. The
+    logits become float32.
     """
     sharpen(t5.lm_head)
     t5.set_input_embeddings(t5.shared)
@@ -124,19 +138,19 @@ def prepare(t5: "T5ForConditionalGeneration") -> None:
 
 
 def load_tokenizer(folder: Path, fallback: Path | None) -> "Tokenizer":
-    """T5's tokenizer from ``folder``, or else from ``fallback``."""
+    """T5's tokenizer from `folder`, or from the folder `fallback` if there is none."""
     for file in (path / "tokenizer.json" for path in (folder, fallback) if path):
-        found = read_tokenizer(file, TOKENIZER) if file.is_file() else None
-        if found and [found.token_to_id(word) for word in ("<pad>", "</s>")] == [PAD, END]:
-            return found
+        tokenizer = read_tokenizer(file, TOKENIZER) if file.is_file() else None
+        if tokenizer and [tokenizer.token_to_id(word) for word in ("<pad>", "</s>")] == [PAD, END]:
+            return tokenizer
     raise TOKENIZER.error(folder, "has no T5 tokenizer")
 
 
-def read_tokenizer(file: Path, wanted: Wanted) -> "Tokenizer":
-    """That of a tokenizer.json, but without the padding and cutting that it may be saved with."""
+def read_tokenizer(file: Path, source: Source) -> "Tokenizer":
+    """The tokenizer of a tokenizer.json, without the padding and truncation saved with it."""
     from tokenizers import Tokenizer
 
-    with reading(file, wanted):
+    with reading(file, source):
         tokenizer = Tokenizer.from_file(str(file))
     tokenizer.no_padding()
     tokenizer.no_truncation()
@@ -144,40 +158,40 @@ def read_tokenizer(file: Path, wanted: Wanted) -> "Tokenizer":
 
 
 def check_answers(question: str, answers: tuple[str, str]) -> None:
-    """Raise ValueError unless these settings can be scored by."""
+    """Raise ValueError unless `question` has a place for the prompt and no answer is empty."""
     check_question(question)
     if not all(answer.strip() for answer in answers):
-        raise ValueError(f"answers {answers}: none of them may be empty")
+        raise ValueError(f"An answer is empty: got {answers}, expected text in each.")
 
 
 def form_field() -> str:
-    """The setting of the score's form."""
+    """The setting `score`, the form of the score."""
     return field(
         default="probability",
         metadata={
-            "tooltip": "probability: that of the answer, 0 to 1, as VQAScore is published. log: "
-            "its logarithm. log_margin: how much likelier the answer is than its opposite, as a "
-            "logarithm; the last two are better for gradients.",
+            "tooltip": "probability: that of the answer, 0 to 1, as published for VQAScore. log: "
+            "its logarithm. log_margin: log less the log of the opposite answer. The last two suit "
+            "gradients better.",
             "choices": ("probability", "log", "log_margin"),
         },
     )
 
 
 def question_field(default: str) -> str:
-    """The setting of the question."""
-    tooltip = "What the model is asked about the picture; {} stands for the prompt."
+    """The setting `question`."""
+    tooltip = "Question about the image. {} stands for the prompt."
     return field(
         default=default, metadata={"tooltip": tooltip, "multiline": True, "advanced": True}
     )
 
 
 def answer_field(default: str) -> str:
-    """The setting of the answer hoped for."""
-    tooltip = "The answer whose probability is the score. Upper and lower case matter."
+    """The setting `answer`, the hoped answer."""
+    tooltip = "The answer whose probability is the score. Case matters."
     return field(default=default, metadata={"tooltip": tooltip, "advanced": True})
 
 
 def opposite_field(default: str) -> str:
-    """The setting of the answer feared."""
-    tooltip = "The answer that log_margin compares with; the other scores do not use it."
+    """The setting `opposite`, the opposite of the hoped answer."""
+    tooltip = "The answer that log_margin compares with. The other scores do not use it."
     return field(default=default, metadata={"tooltip": tooltip, "advanced": True})

@@ -1,12 +1,11 @@
-"""VQAScore by a local vision-language model: is the picture what the prompt says? Yes or no.
+"""VQAScore by a local vision-language model: does the image show the prompt? Yes or no.
 
-The model is asked about the picture through its own processor and chat template, and the score
-is read off the logits of its answer's first token: see ``yes_no``. LLaVA-1.5 is published with an
-answer of two tokens, exp(mean log p) = sqrt(p("Yes") p("</s>" | "Yes")): its "probability" is that,
-and its pictures are padded to squares, as published; the chat is the folder's own template.
-VQAScore is Lin et al., arXiv 2404.01291. Pictures are scored one by one.
-Pictures are read in 8 bits, as the model's users do, but where a gradient is asked for: they are
-differentiable (SmolVLM2's from transformers 4.53 on).
+The question goes through the model's own processor and chat template. The logits of the answer's
+first token give the score: see `yes_no`. VQAScore is Lin et al., arXiv 2404.01291. With LLaVA-1.5
+they score an answer of two tokens: exp(mean log p) = sqrt(p("Yes") p("</s>" | "Yes")). That is its
+"probability" here too, and its images are padded to squares as published. Its chat follows the
+folder's own template. Images are scored one by one, rounded to 8 bits as is usual for these models.
+Only for gradients they are not rounded; SmolVLM2 has gradients from transformers 4.53 on.
 """
 
 import inspect
@@ -15,12 +14,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from ..files.fitting import Fitting
+from ..files.file_filter import FileFilter
 from ..likeness.clip_pixels import pad_square
 from ..resize import resizable
 from ..types import Files, check_batch
 from .sharp_logits import sharpen
-from .vlm_checkpoint import WANTED, image_token_of, is_vlm, keeps_gradients, load_model, template_of
+from .vlm_checkpoint import SOURCE, image_token_of, is_vlm, keeps_gradients, load_model, template_of
 from .yes_no import Answers, check_prompt, check_question, find_answers, form_field, question_field
 
 if TYPE_CHECKING:
@@ -29,7 +28,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class VlmScorer:
-    """A loaded model. Pictures are scored on whatever device ``module`` is."""
+    """A loaded model. Images are scored on the device of `module`.
+
+    Args:
+        module: the model.
+        processor: its processor.
+        answers: the tokens that spell yes and no.
+        question: with {} for the prompt.
+        form: of the score, as in `yes_no`.
+        differentiable: whether the processor passes gradients.
+    """
 
     module: "PreTrainedModel"
     processor: "ProcessorMixin"
@@ -41,8 +49,11 @@ class VlmScorer:
     def check(self, prompt: str) -> None:
         check_prompt(prompt)
         special = {*self.processor.tokenizer.all_special_tokens, image_token_of(self.processor)}
-        if found := sorted(token for token in special if token in prompt):
-            raise ValueError(f"the prompt holds {found[0]!r}, which the model reads as a command")
+        if commands := sorted(token for token in special if token in prompt):
+            raise ValueError(
+                f"The prompt holds text that the model reads as a command: got {commands[0]!r}, "
+                "expected plain text."
+            )
 
     def score(self, images: torch.Tensor, prompts: list[str]) -> torch.Tensor:
         check_batch(images, prompts)
@@ -52,7 +63,7 @@ class VlmScorer:
         return torch.stack(scores).to(images.device)
 
     def _score(self, image: torch.Tensor, prompt: str) -> torch.Tensor:
-        if not torch.isfinite(image).all():  # a processor that goes by 8 bits would hide it
+        if not torch.isfinite(image).all():  # an 8-bit processor would hide a NaN
             return torch.full((), float("nan"), device=self.module.device)
         inputs = self._inputs(image, self.question.replace("{}", prompt))
         if self.form != "probability" or self.module.config.model_type != "llava":
@@ -65,18 +76,18 @@ class VlmScorer:
         return (self.answers.score(first, self.form) * end).sqrt()
 
     def _logits(self, inputs: "BatchFeature", rows: int) -> torch.Tensor:
-        """Logits (>= rows, V), the last ``rows`` among them."""
+        """Logits (at least `rows`, V) of the last tokens."""
         takes = inspect.signature(self.module.forward).parameters
         extra = {"logits_to_keep": rows} if "logits_to_keep" in takes else {}
-        inputs.pop("labels", None)  # of PaliGemma, for training
+        inputs.pop("labels", None)  # PaliGemma's, for training
         if "mm_token_type_ids" in takes and "mm_token_type_ids" not in inputs:
-            # Without them Qwen2.5-VL silently takes the places of a picture's tokens for 1-D.
+            # Without them Qwen2.5-VL silently gives the tokens of an image 1-D positions.
             image = self.module.config.image_token_id
             extra["mm_token_type_ids"] = (inputs["input_ids"] == image).int()
         return self.module(**inputs, **extra, use_cache=False).logits[0]
 
     def _inputs(self, image: torch.Tensor, question: str) -> "BatchFeature":
-        """What the model takes: the picture (H, W, 3) and the question, in its own format."""
+        """The model's inputs for an image (H, W, 3) and a question."""
         text = chat(self.processor, question)
         bos = self.processor.tokenizer.bos_token
         picture = image.to(self.module.device, torch.float32)
@@ -84,35 +95,36 @@ class VlmScorer:
             picture = pad_square(picture[None])[0]
         picture = picture.permute(2, 0, 1)
         smooth = self.differentiable and picture.requires_grad
-        if not smooth:  # as published: a resized picture is cut to 0 to 255 and rounded, too
+        if not smooth:  # as published: the processor rounds its resized image as well
             picture = picture.detach().clamp(0.0, 1.0).mul(255.0).round().to(torch.uint8)
         inputs = self.processor(
             text=[text],
             images=[resizable(picture) if self.differentiable else picture.cpu()],
             return_tensors="pt",
-            do_rescale=False,  # what is in [0, 1] must not be divided by 255 once more
+            do_rescale=False,  # the values are in [0, 1] already
             **({} if smooth else self._levels()),
-            # A template may have written the first token, which the tokenizer would add.
+            # The template may already start with the token that the tokenizer would add.
             **({"add_special_tokens": False} if bos and text.startswith(bos) else {}),
         )
         return inputs.to(self.module.device, dtype=self.module.dtype)
 
     def _levels(self) -> dict[str, list[float]]:
-        """Mean and deviation of whole levels: transformers would keep tensors of them for good."""
+        """Mean and deviation for levels of 0 to 255. transformers would cache its own for ever."""
         images = self.processor.image_processor
         scale = {"image_mean": images.image_mean, "image_std": images.image_std}
         return {
-            name: [value / images.rescale_factor for value in own] for name, own in scale.items()
+            name: [value / images.rescale_factor for value in values]
+            for name, values in scale.items()
         }
 
 
 def chat(processor: "ProcessorMixin", question: str) -> str:
-    """All that comes before the answer, by the model's own template."""
+    """The text before the answer, by the model's own template."""
     template = template_of(processor)
-    if template is None:  # PaliGemma, which takes the bare question
+    if template is None:  # PaliGemma takes the question alone
         return f"{image_token_of(processor)}{question}"
     content = [{"type": "image"}, {"type": "text", "text": question}]
-    # Not the processor's own method, which in 4.50 keeps enable_thinking from the template.
+    # The processor's own method does not pass enable_thinking on in transformers 4.50.
     return processor.tokenizer.apply_chat_template(
         [{"role": "user", "content": content}],
         chat_template=template,
@@ -123,40 +135,41 @@ def chat(processor: "ProcessorMixin", question: str) -> str:
 
 
 def answers_of(processor: "ProcessorMixin", kind: str) -> Answers:
-    """LLaVA-1.5 is published with "Yes" whatever stands before it."""
+    """The tokens that spell yes and no in this chat. LLaVA-1.5 is published with "Yes" always."""
 
     def token(word: str) -> int | None:
         ids = processor.tokenizer(word, add_special_tokens=False)["input_ids"]
         return ids[0] if len(ids) == 1 else None
 
-    goes_on = template_of(processor) is not None and not chat(processor, "?")[-1].isspace()
-    return find_answers(token, after_blank=goes_on and kind != "llava")
+    same_line = template_of(processor) is not None and not chat(processor, "?")[-1].isspace()
+    return find_answers(token, after_blank=same_line and kind != "llava")
 
 
 @dataclass(frozen=True)
 class VlmScore:
-    """Settings of VQAScore by a local vision-language model."""
+    """Settings of VQAScore by a local vision-language model.
 
-    title: ClassVar[str] = "VQAScore (local VLM)"
-    description: ClassVar[str] = (
-        "Asks a local vision-language model whether the picture shows the prompt, and scores how "
-        "likely it says yes: Qwen2-VL, Qwen2.5-VL, Qwen3-VL, Qwen3.5, SmolVLM2, PaliGemma or LLaVA."
-    )
+    Args:
+        checkpoint: a folder, as `Files.find` takes it.
+        form: of the score, as in `yes_no`.
+        question: with {} for the prompt.
+    """
+
     gradient: ClassVar[bool] = True
 
     checkpoint: str = field(
         default="",
         metadata={
-            "tooltip": "Folder of the model, with its processor and safetensors, under "
-            "models/rewards. Models that only answer after thinking score badly.",
-            "checkpoint": Fitting(is_vlm, WANTED),
+            "tooltip": "Folder of the model with its processor and safetensors, in models/rewards. "
+            "Models that think before they answer score badly.",
+            "checkpoint": FileFilter(is_vlm, SOURCE),
         },
     )
     form: str = form_field()
     question: str = question_field()
 
     def load(self, files: Files | None = None) -> VlmScorer:
-        """The model is held in bfloat16 where the device computes it well."""
+        """Load in bfloat16 if the device computes that well, else in float32."""
         check_question(self.question)
         files = files or Files()
         model, processor = load_model(files.find(self.checkpoint), files.dtype(torch.bfloat16))

@@ -1,8 +1,8 @@
-"""A yes-or-no question about a picture, scored by how likely the answer is yes.
+"""A yes-or-no question about an image, scored by how likely the answer is yes.
 
 With p = softmax(logits) of the answer's first token, and Y, N the tokens that spell yes and no:
 
-    relative      p(Y) / (p(Y) + p(N))          in [0, 1]; what else may be said does not count
+    relative      p(Y) / (p(Y) + p(N))          in [0, 1]; other answers do not count
     probability   p("Yes")                      in [0, 1]; VQAScore, Lin et al., arXiv 2404.01291
     log_margin    log p(Y) - log p(N)           any number; the logit of relative, never saturated
 
@@ -21,12 +21,12 @@ NO = ("No", " No", "no", " no", "NO", " NO")
 
 
 def question_field() -> str:
-    """The setting of the question."""
+    """The setting `question`."""
     return field(
         default='Does this figure show "{}"? Please answer Yes or No.',
         metadata={
-            "tooltip": "What the model is asked about the picture; {} stands for the prompt. It "
-            "must call for Yes or No.",
+            "tooltip": "Question about the image, to be answered with Yes or No. {} stands for the "
+            "prompt.",
             "multiline": True,
             "advanced": True,
         },
@@ -34,41 +34,44 @@ def question_field() -> str:
 
 
 def form_field() -> str:
-    """The setting of the score's form."""
+    """The setting `form`."""
     return field(
         default="relative",
         metadata={
-            "tooltip": "relative: the probability of yes over that of yes and no, 0 to 1. "
-            "probability: that of the answer Yes, as VQAScore is published. log_margin: how much "
-            "likelier yes is than no, as a logarithm; best for gradients.",
+            "tooltip": "relative: p(yes) / (p(yes) + p(no)), 0 to 1. probability: p(Yes), as "
+            "published for VQAScore. log_margin: log p(yes) - log p(no), best for gradients.",
             "choices": ("relative", "probability", "log_margin"),
         },
     )
 
 
 def check_question(question: str) -> None:
-    """Raise ValueError unless the prompt has one place in ``question``."""
+    """Raise ValueError unless `question` has exactly one place for the prompt."""
     if question.count("{}") != 1:
-        raise ValueError(f"question {question!r}: one {{}} for the prompt wanted")
+        raise ValueError(
+            f"The question has no single place for the prompt: got {question!r}, expected one {{}}."
+        )
 
 
 def check_prompt(prompt: str) -> None:
-    """Raise ValueError if there is nothing to ask about."""
+    """Raise ValueError if `prompt` has no text to ask about."""
     check_characters(prompt)
     if not prompt.strip():
-        raise ValueError("VQAScore needs a prompt to ask about: got none")
+        raise ValueError("VQAScore needs a prompt to ask about: got an empty one, expected text.")
 
 
 @dataclass(frozen=True)
 class Answers:
-    """Ids of the tokens that spell yes, the answer as the chat goes on first, and of those that
-    spell no."""
+    """Ids of the tokens that spell yes, and of those that spell no.
+
+    The first one of each is the spelling that continues the chat.
+    """
 
     yes: tuple[int, ...]
     no: tuple[int, ...]
 
     def score(self, logits: torch.Tensor, form: str) -> torch.Tensor:
-        """Logits (V,) of the answer's first token -> score (), float32, by ``form``."""
+        """Logits (V,) of the answer's first token -> score (), float32; `form` as in the module."""
         logp = torch.log_softmax(logits.float(), dim=-1)
         if form == "probability":
             return logp[self.yes[0]].exp()
@@ -77,16 +80,24 @@ class Answers:
 
 
 def find_answers(token: Callable[[str], int | None], after_blank: bool = False) -> Answers:
-    """``token(word)`` is the one token that spells ``word``, None if there is no such token.
+    """The tokens of the answers yes and no.
 
-    ``after_blank``: the answer goes on in the line of "Assistant:", as " Yes" if that is a token.
+    Args:
+        token: returns the one token that spells a word, None if there is none.
+        after_blank: whether the answer continues a line such as "Assistant:", so that it is " Yes"
+            if that is a token.
+
+    Raises:
+        ValueError: "Yes" or "No" is not a single token.
     """
-    found = []
+    spellings = []
     for words in (YES, NO):
         ids = [token(word) for word in words]
         if ids[0] is None:
-            raise ValueError(f"the tokenizer has no single token {words[0]!r}: VQAScore needs one")
+            raise ValueError(
+                f"The tokenizer cannot spell {words[0]!r}: got no single token, expected one."
+            )
         if after_blank:
             ids.insert(0, ids[1])
-        found.append(tuple(dict.fromkeys(i for i in ids if i is not None)))
-    return Answers(*found)
+        spellings.append(tuple(dict.fromkeys(i for i in ids if i is not None)))
+    return Answers(*spellings)

@@ -152,7 +152,13 @@ class Regional(Method):
 
 
 class Aim:
-    """Draws regions for a search's settings, by the blame of the particle that it stands at."""
+    """Draws the regions of a search, by the blame of the particle that it stands at.
+
+    Args:
+        settings: of the search.
+        task: its flow and objective.
+        particle: where it stands.
+    """
 
     def __init__(self, settings: Regional, task: Task, particle: Particles) -> None:
         self.settings, self.task = settings, task

@@ -16,9 +16,10 @@ Levels = list[Particles]  # particles of the same paths from the step `top` down
 
 @dataclass(frozen=True)
 class RegionalPaths(Regional):
-    """Search over paths (Ma et al., arXiv 2501.09732, Sec. 3.2), local. `starts` random noises come
-    down by the ODE. Then the best path is noised back up `forward` steps, to the time T, inside a
-    random rectangle m and keeps its own latent of that time outside:
+    """Search over paths (Ma et al., arXiv 2501.09732, Sec. 3.2), local.
+
+    `starts` random noises come down by the ODE. Then the best path is noised back up `forward`
+    steps, to the time T, inside a random rectangle m. Outside it keeps its own latent of that time:
 
         x_T' = m * y + (1 - m) * x_T,    y ~ q(x_T | x_t), t the last time.
 

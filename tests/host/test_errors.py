@@ -124,7 +124,7 @@ def test_a_reward_file_is_below_the_reward_folders(host, name):
     graph["switch"] = node("ComfySwitchNode", switch=True, **both)
     with pytest.raises(ComfyError) as caught:
         host.run(graph)
-    assert f"reward file {name!r} leads out of the reward folders, wanted" in str(caught.value)
+    assert f"outside the reward folders: got {name!r}, expected a name below" in str(caught.value)
 
 
 def test_nothing_is_spent_on_bad_input(host):

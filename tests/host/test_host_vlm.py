@@ -26,6 +26,6 @@ def test_the_model_is_left_as_it_was(told):
 
 def test_what_cannot_see_or_speak_is_refused(told):
     blind, silent, none = told["refused"]
-    assert "takes no pictures" in blind
+    assert "takes no images" in blind
     assert "generates no text" in silent
-    assert "no CLIP is connected" in none
+    assert "No CLIP is connected" in none

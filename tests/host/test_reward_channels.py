@@ -23,12 +23,12 @@ def test_score_images_of_other_channels(host, count):
     if count == 4:  # the output keeps what was given: its mean has the alpha in it
         assert shown["means"] == pytest.approx([(3 * 0.8 + 0.5) / 4, (3 * 0.2 + 0.5) / 4])
         log = host.log.read_text("utf-8")
-        assert log.count("Score Images: the pictures have alpha: it is shown over white.") == 1
+        assert log.count("Score Images: the images have alpha: it is shown over white.") == 1
 
 
 @pytest.mark.parametrize("count", [5, 6])
 def test_other_channels_are_refused(host, count):
-    with pytest.raises(ComfyError, match=f"pictures of {count} channels given, wanted 3") as error:
+    with pytest.raises(ComfyError, match=f"channels: got {count}, expected 3 ") as error:
         host.run(through(count, greys(51) | brightness()))
     assert "\n" not in str(error.value)
 
@@ -56,5 +56,5 @@ def test_a_search_with_a_decoder_of_other_channels(host):
 
 
 def test_a_decoder_of_too_many_channels(host):
-    with pytest.raises(ComfyError, match="pictures of 6 channels given, wanted 3"):
+    with pytest.raises(ComfyError, match="channels: got 6, expected 3 "):
         searched(host, 6)

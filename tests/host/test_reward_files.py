@@ -76,8 +76,8 @@ def test_running_it_says_what_to_get_and_from_where(empty, family):
     if family == "clip_reference":
         graph["reward"]["inputs"]["reward.reference"] = ["images", 0]
     told = refusal(empty, scoring(graph))
-    wanted = REWARDS[family].__dataclass_fields__["checkpoint"].metadata["checkpoint"].wanted
-    assert f"No `checkpoint` is chosen for {REWARDS[family].title}: expected {wanted.what}" in told
+    wanted = REWARDS[family].__dataclass_fields__["checkpoint"].metadata["checkpoint"].source
+    assert f"No `checkpoint` is chosen for {family}: expected {wanted.what}" in told
     assert f"Get it at {wanted.page} and put it into {empty.base / 'models' / 'rewards'}" in told
 
 
@@ -189,4 +189,4 @@ def test_a_new_loader_in_the_browser(empty, tools):  # noqa: F811
         assert shown["inputs"]["reward.checkpoint"] == NOTHING
     assert told["rewards"]["aesthetic_v2_5"]["inputs"]["reward.head"] == NOTHING
     assert told["answers"] == [200]
-    assert "No `checkpoint` is chosen for CLIP Score / PickScore: expected " in told["error"]
+    assert "No `checkpoint` is chosen for clip_score: expected " in told["error"]

@@ -48,7 +48,7 @@ def test_a_picture_that_fails_comes_last(host):
 def test_all_pictures_fail(host):
     graph = greys(204, 51) | brightness()
     graph["bad"] = node("ProbeSpoilImage", images=["images", 0], count=2)
-    with pytest.raises(ComfyError, match="All 2 pictures failed.*wanted at least one finite score"):
+    with pytest.raises(ComfyError, match="All 2 images failed: got no finite score, expected at"):
         host.run(scoring(graph, "bad"))
 
 
@@ -182,8 +182,11 @@ CASES = {
     "prompt in German": (foreign, '"drei" is not English; write for example'),
     "prompt of a part": (landscape_within, "a nice landscape"),
     "search prompt": (lambda: combined_search(prompt="a nice landscape"), "a nice landscape"),
-    "negative product": (lambda: combined_search("product"), "wanted 0 or more"),
-    "which part": (lambda: scoring(greys(51) | two("product")), "reward_1 scored -0.8, wanted"),
+    "negative product": (lambda: combined_search("product"), "expected 0 or more"),
+    "which part": (
+        lambda: scoring(greys(51) | two("product")),
+        "reward_1 has a negative score in a product: got -0.8, expected 0 or more",
+    ),
 }
 
 

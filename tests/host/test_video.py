@@ -161,7 +161,7 @@ def test_score_images_takes_clips(host):
 
 
 def test_clips_of_whole_length(host):
-    with pytest.raises(ComfyError, match="3 images given with a clip_length of 2, wanted a mult"):
+    with pytest.raises(ComfyError, match="got 3 images, expected a multiple of clip_length 2"):
         host.run(scoring(greys(51, 204, 102) | {"reward": loader("brightness")}, clip_length=2))
 
 

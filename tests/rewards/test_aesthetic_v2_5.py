@@ -133,17 +133,17 @@ def test_wrong_files_say_what_they_are(folder, tmp_path):
         return str(error.value)
 
     message = refusal(tower, tower / "model.safetensors")
-    assert "looks like SigLIP: the head of Aesthetic" in message and "discus0434" in message
+    assert "SigLIP: expected the head of Aesthetic" in message and "discus0434" in message
     message = refusal(head, head)
     assert "looks like the head of Aesthetic" in message and "google/siglip-so400m" in message
     config = json.loads((tower / "config.json").read_text())
     config["text_config"]["vocab_size"] = 256_000
     (tmp_path / "config.json").write_text(json.dumps(config))
-    assert "looks like SigLIP 2: the vision tower" in refusal(tmp_path, head)
+    assert "SigLIP 2: expected the vision tower" in refusal(tmp_path, head)
     state = read(tower / "model.safetensors")
     state[WORDS] = torch.zeros(256_000, 1)
     save(state, tmp_path / "new.safetensors")
-    assert "looks like SigLIP 2: the vision tower" in refusal(tmp_path / "new.safetensors", head)
+    assert "SigLIP 2: expected the vision tower" in refusal(tmp_path / "new.safetensors", head)
     narrow = torch.load(head, weights_only=True)
     narrow["scoring_head.0.weight"] = narrow["scoring_head.0.weight"][:, :64]
     torch.save(narrow, tmp_path / "narrow.pth")

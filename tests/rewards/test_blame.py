@@ -64,7 +64,7 @@ def test_the_wrong_shape_is_blamed_and_the_room_for_the_right_one():
 
 def test_a_colour_nobody_asked_for_is_blamed_unless_it_is_ignored():
     image = scene(("red", "circle"), ("green", "square"))
-    for name, setting in (("colour_count", "other_colours"), ("shape_count", "others")):
+    for name, setting in (("colour_count", "other_colours"), ("shape_count", "other_shapes")):
         found = blame(image, "one red circle", name)
         assert at(found, 0) == 0.0 and at(found, 1) == 1.0
         assert not blame(image, "one red circle", name, **{setting: "ignore"}).any()

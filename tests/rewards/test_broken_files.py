@@ -10,13 +10,13 @@ import pytest
 import torch
 from pack.rewards import REWARDS, Files
 from pack.rewards.files.state_dict import read_state
-from pack.rewards.files.weights import Wanted, peek
+from pack.rewards.files.weights import Source, peek
 from safetensors.torch import load_file, save_file
 
 from .families import FOLDER, LOCAL, made
 from .test_clip import build as build_clip
 from .tiny_clip import PROMPTS, pictures, shown
-from .weights_files import STATE, WANTED, header, refusal
+from .weights_files import SOURCE, STATE, header, refusal
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 3944692325\n"
 LFS = "it is a git-lfs pointer: run git lfs pull"
@@ -27,8 +27,8 @@ CONTENTS = {
     "empty": (b"", "it is empty, 0 bytes: download it again"),
     "page": (b"\n<!DOCTYPE html><html><title>Sign in</title>", "it is a web page"),
     "page after a mark": (b"\xef\xbb\xbf<html>", "it is a web page"),
-    "answer": (b'{"error":"Repository not found"}', 'it is a text that begins \'{"error"'),
-    "words": (b"Entry not found", "it is a text that begins 'Entry not found'"),
+    "answer": (b'{"error":"Repository not found"}', 'it is text that begins with \'{"error"'),
+    "words": (b"Entry not found", "it is text that begins with 'Entry not found'"),
     "archive": (b"\x1f\x8b\x08\x00" + bytes(90), "it is a gzip archive"),
     "GGUF": (b"GGUF\x03\x00\x00\x00" + bytes(90), "it is a GGUF file"),
     "picture": (b"\xff\xd8\xff\xe0\x00\x10JFIF" + bytes(90), None),
@@ -42,7 +42,7 @@ def test_what_lies_there_instead(name, suffix, tmp_path):
     content, said = CONTENTS[name]
     file = tmp_path / f"a{suffix}"
     file.write_bytes(content)
-    for told in (refusal(peek, file), refusal(read_state, file, WANTED, "b")):
+    for told in (refusal(peek, file), refusal(read_state, file, SOURCE, "b")):
         assert told.startswith(f"{file} cannot be read as weights (") and (said or "it") in told
 
 
@@ -53,7 +53,7 @@ def test_a_header_may_begin_with_any_byte(tmp_path):
         text = json.dumps(entry).encode()
         file = header(tmp_path / "a.safetensors", text.ljust(first), tail=bytes(4))
         assert peek(file).shapes == {"a": (1,)}
-        assert read_state(file, WANTED, "a")["a"] == 0
+        assert read_state(file, SOURCE, "a")["a"] == 0
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_a_header_may_begin_with_any_byte(tmp_path):
 )  # fmt: skip
 def test_a_header_that_is_none_is_named_in_words(text, tmp_path):
     told = refusal(peek, header(tmp_path / "a.safetensors", text, tail=bytes(4)))
-    assert "it has a header that cannot be true" in told or "it has no header" in told
+    assert "it has a header that cannot be true" in told or "it has no safetensors header" in told
 
 
 @pytest.mark.parametrize("text", [b'{"model_type": "cl', b'{"model_type": "\xe9"}', b"clip"])
@@ -76,7 +76,7 @@ def test_weights_under_another_suffix(tmp_path):
     torch.save(STATE, tmp_path / "a.safetensors")
     assert "it is a pickle of PyTorch: name it .pt" in refusal(peek, tmp_path / "a.safetensors")
     save_file(STATE, tmp_path / "b.pt")
-    told = refusal(read_state, tmp_path / "b.pt", WANTED, "b")
+    told = refusal(read_state, tmp_path / "b.pt", SOURCE, "b")
     assert "it is a safetensors file: name it .safetensors" in told
 
 
@@ -119,7 +119,7 @@ def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
         return real(path, **how)
 
     monkeypatch.setattr(os, "stat", denied)
-    assert "permission denied" in refusal(peek, tmp_path / "a.safetensors")
+    assert "you have no permission to read it" in refusal(peek, tmp_path / "a.safetensors")
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pt", ".old.pt"])
@@ -133,11 +133,11 @@ def test_a_download_that_broke_off(suffix, tmp_path):
     whole = file.read_bytes()
     for length in (30, len(whole) // 2, len(whole) - 1):
         file.write_bytes(whole[:length])
-        assert "(incomplete file" in refusal(read_state, file, WANTED, "a")
+        assert "(incomplete file" in refusal(read_state, file, SOURCE, "a")
     if suffix == ".safetensors":
         length = f"{len(whole) - 1:,} of {len(whole):,} bytes"
-        assert length in refusal(read_state, file, WANTED, "a")
-        assert length in peek(file).short
+        assert length in refusal(read_state, file, SOURCE, "a")
+        assert length in peek(file).truncated
 
 
 @pytest.mark.parametrize("place", ["PickScore_v1", "pickscore", "models--yuvalkirstain--PickScore"])
@@ -152,11 +152,11 @@ def test_a_broken_pickscore_names_its_own_page(place, tmp_path):
             opened.truncate(5000)
         told = clip_refusal(path)
         assert "incomplete file, 5,000 of " in told
-        assert told.endswith("to be had at https://huggingface.co/yuvalkirstain/PickScore_v1.")
+        assert told.endswith(". Get it at https://huggingface.co/yuvalkirstain/PickScore_v1.")
 
 
 def test_the_page_is_that_of_the_longest_name_in_the_path(tmp_path):
-    wanted = Wanted("a thing", "https://example.org", ("a/thing-14", "b/Thing-14-336", "c/x_v2"))
+    wanted = Source("a thing", "https://example.org", ("a/thing-14", "b/Thing-14-336", "c/x_v2"))
     for place, page in [
         ("thing-14/model.safetensors", "a/thing-14"),
         ("Thing_14_336.safetensors", "b/Thing-14-336"),

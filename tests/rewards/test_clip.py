@@ -164,7 +164,7 @@ def test_open_clip_file_that_lacks_a_tensor(tmp_path):
         with pytest.raises(ValueError, match=wrong):
             load(save(state, tmp_path / "part.safetensors"))
     state = open_clip_state() | {"visual.ln_pre.weight": torch.ones(3)}
-    with pytest.raises(ValueError, match=r"cannot be loaded \(RuntimeError\): a CLIP model"):
+    with pytest.raises(ValueError, match=r"cannot be loaded \(RuntimeError\): expected a CLIP"):
         load(save(state, tmp_path / "odd.safetensors"))
 
 

@@ -254,9 +254,9 @@ def test_tokens_with_the_tokenizer_of_the_host():
 
 
 def test_settings_are_checked(clip_flant5):
-    with pytest.raises(ValueError, match="one {} for the prompt wanted"):
+    with pytest.raises(ValueError, match="place for the prompt: got .*, expected one {}"):
         load(clip_flant5, question="Is it nice?")
-    with pytest.raises(ValueError, match="none of them may be empty"):
+    with pytest.raises(ValueError, match="An answer is empty: got .*, expected text in each"):
         load(clip_flant5, answer=" ")
     scorer = load(clip_flant5)
     scorer.check("a cat")

@@ -120,7 +120,7 @@ def test_wrong_checkpoints_say_what_they_are(tmp_path):
     (tmp_path / "wrong.safetensors").unlink()
     config = tmp_path / "config.json"
     config.write_text(json.dumps({"model_type": "t5"}))
-    assert 'looks like a model of type "t5": CLIP-FlanT5' in refusal(tmp_path)
+    assert 'looks like a model of type "t5": expected CLIP-FlanT5' in refusal(tmp_path)
     config.write_text(json.dumps(tiny_t5.CLIP_T5))
     assert "has no weights" in refusal(tmp_path)
     config.write_text(json.dumps(tiny_t5.CLIP_T5 | {"auto_map": {"AutoModel": "evil.Evil"}}))

@@ -98,7 +98,7 @@ def test_references(clip):
     for reference, wrong in [
         (None, "`reference` is not connected: got nothing, expected an image"),
         (REFERENCES[:0], "`reference` cannot be used: got 0 images, expected at least one"),
-        (REFERENCES[0], r"images of shape \(40, 32, 3\): \(batch, height, width, 3\) wanted"),
+        (REFERENCES[0], r"got \(40, 32, 3\), expected \(batch, height, width, 3\)"),
     ]:
         with pytest.raises(ValueError, match=wrong):
             load(clip[0], reference=reference)

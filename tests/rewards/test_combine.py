@@ -1,6 +1,8 @@
 import dataclasses
 import math
+import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -11,6 +13,7 @@ from pack.rewards import MODES, REWARDS, CombinedScorer, Scorer, fresh
 from pack.rewards.combine import WARMUP, Constraint, Minimum, Product, Statistics, WeightedSum
 from pack.rewards.types import CombineMode
 
+DOCS = Path(__file__).resolve().parents[2] / "web" / "docs"
 NAN, INF = float("nan"), float("inf")
 KNOWN = {"tooltip", "min", "max", "step", "choices", "multiline", "placeholder", "advanced"}
 
@@ -53,12 +56,17 @@ def random_pictures(n, seed=0):
 def test_modes_are_declared(name):
     mode = MODES[name]
     assert isinstance(mode(), CombineMode) and mode.__dataclass_params__.frozen
-    assert mode.title and mode.description.endswith(".")
     for field in dataclasses.fields(mode):
         assert field.metadata["tooltip"] and set(field.metadata) <= KNOWN
         if type(field.default) is float:
             assert field.metadata["min"] <= field.default <= field.metadata["max"]
             assert field.metadata["step"] > 0
+
+
+def test_each_mode_is_in_the_help_page():
+    for page in ("FlowSearchRewardCombine.md", "FlowSearchRewardCombine/zh.md"):
+        text = (DOCS / page).read_text("utf-8")
+        assert re.findall(r"^\| (\w+) \|", text, re.MULTILINE)[1:] == list(MODES)
 
 
 @pytest.mark.parametrize("name", MODES)
@@ -73,7 +81,7 @@ def test_it_is_a_scorer_of_real_rewards(name, begin):
     scores = score(scorer, images)
     assert scores.shape == (5,) and scores.isfinite().all() and scores.unique().numel() == 5
     assert score(scorer, images[:0]).shape == (0,)
-    with pytest.raises(ValueError, match="wanted"):
+    with pytest.raises(ValueError, match="expected"):
         scorer.score(images, ["a prompt"])
 
 
@@ -108,7 +116,7 @@ def test_more_of_every_part_is_never_less(mode):
 
 
 def test_a_negative_score_has_no_product():
-    with pytest.raises(ValueError, match=r"reward_2 scored -3\.5, wanted 0 or more"):
+    with pytest.raises(ValueError, match=r"reward_2 .* got -3\.5, expected 0 or more"):
         score(combined(Product()), pictures((1.0, 2.0), (1.0, -3.5)))
     assert score(combined(Product()), pictures((1.0, -0.0))).item() == 0.0
 
@@ -169,7 +177,7 @@ def test_statistics_are_those_of_the_first_scores():
     values[[0, 3]] = NAN
     own = Statistics(WARMUP)
     for chunk in values.split(3):
-        own.see(chunk)
+        own.add(chunk)
     first = values[values.isfinite()][:WARMUP]
     assert own.count == WARMUP and own.mean == pytest.approx(first.mean().item())
     assert own.squares / own.count == pytest.approx(first.var(correction=0).item())
@@ -181,9 +189,9 @@ def test_statistics_are_those_of_the_first_scores():
 @pytest.mark.parametrize("value", [0.1, -7.3, 0.0, 1e-20])
 def test_one_known_value_counts_as_spread_one(value):
     own = Statistics(WARMUP)
-    own.see(torch.full((5,), value, dtype=torch.float64))
+    own.add(torch.full((5,), value, dtype=torch.float64))
     assert own.standardise(torch.tensor([value, value + 2.0])).tolist() == pytest.approx([0.0, 2.0])
-    own.see(torch.tensor([value + 1.0], dtype=torch.float64))
+    own.add(torch.tensor([value + 1.0], dtype=torch.float64))
     assert own.standardise(torch.tensor([value + 2.0])).item() > 2.0
 
 
@@ -229,7 +237,8 @@ def test_a_reward_that_silences_the_others_is_told_of_once(caplog):
     scores = [score(run, pictures((0.2, 0.7), (0.1, 0.8))) for _ in range(2)]
     assert torch.equal(*scores) and scores[0].min() > 1000
     (told,) = caplog.messages
-    assert told.startswith("reward_2 scored 0.7, over 100 standard deviations from its first 8")
+    wanted = "reward_2 outweighs the rewards combined with it: it scored 0.7, over 100 standard "
+    assert told.startswith(f"{wanted}deviations from its first 8")
     score(fresh(combined(Minimum(standardise=False))), pictures(*first, (0.2, 0.7)))
     score(combined(WeightedSum()), pictures(*first, (0.2, 0.7)))
     assert len(caplog.messages) == 1

@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from .families import FOLDER, LOCAL
 from .test_clip import build as build_clip
-from .weights_files import WANTED, refusal
+from .weights_files import SOURCE, refusal
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = [f for f, local in LOCAL.items() if local.names == FOLDER and f != "vqascore"]
@@ -39,24 +39,26 @@ def test_a_configuration_that_asks_for_too_much(told, family):
     assert said.pop("as it was") == "loaded"
     assert len(said) > 60
     for case, text in said.items():
-        assert " is wanted, to be had at https://" in text and "\n" not in text, (case, text)
+        assert ": expected " in text and ". Get it at https://" in text, (case, text)
+        assert "\n" not in text, (case, text)
 
 
 @pytest.mark.parametrize("family", FOLDERS)
 def test_the_sentence_names_the_size(told, family):
     layers = [text for case, text in told[family].items() if "layers 1000000000" in case]
     layers += [text for case, text in told[family].items() if "depth 1000000000" in case]
-    assert layers and all("where its weights have at most 64 layers" in text for text in layers)
+    most = "more than the 64 layers that its weights allow"
+    assert layers and all(most in text for text in layers)
     wide = [text for case, text in told[family].items() if case.endswith(".hidden_size 60000")]
     assert all("60000, a size that none of its weights has" in text for text in wide)
-    assert all("expected a whole number above 0" in text
+    assert all("not a whole number above 0" in text
                for case, text in told[family].items() if case.endswith("_layers -1"))  # fmt: skip
 
 
 def test_a_file_that_asks_for_too_much(told):
     """By its shapes alone."""
-    assert "tells of a model of " in told["wide"]["file"]
-    assert "numbers 100,000 layers, expected at most 512" in told["many"]["file"]
+    assert "describes a model of " in told["wide"]["file"]
+    assert "numbers 100,000 layers, more than 512" in told["many"]["file"]
 
 
 def clip(path, **parts):
@@ -72,13 +74,14 @@ def clip(path, **parts):
 def test_a_model_larger_than_its_weights(tmp_path):
     """Each of its sizes is one that some tensor may have."""
     told = refusal(clip(tmp_path, vision_config={"hidden_size": 4096}).load, Files())
-    assert "tells of a model of " in told and "numbers, where its weights hold " in told
+    assert "describes a model of " in told and "numbers, but its weights hold " in told
 
 
 def test_layers_that_are_left_out(tmp_path):
     """What is left of the model would score all the same, but not as it was trained."""
     told = refusal(clip(tmp_path, vision_config={"num_hidden_layers": 2}).load, Files())
-    assert "has a config.json that leaves out 16 tensors, vision_model.encoder.layers.2" in told
+    left_out = "leaves out 16 tensors, such as vision_model.encoder.layers.2"
+    assert f"has a config.json that {left_out}" in told
 
 
 def test_pickles_are_looked_at_too(tmp_path):
@@ -114,13 +117,13 @@ def test_an_entry_of_a_header_that_is_longer_than_its_numbers(tmp_path):
 )
 def test_what_published_folders_say_passes(entry, tmp_path):
     seen = Peek(tmp_path, {"model_type": "any"}, {"layers.0.weight": (3584, 18_944)})
-    check_config(tmp_path, entry, WANTED, seen)
+    check_config(tmp_path, entry, SOURCE, seen)
 
 
 def test_a_size_of_the_weights_passes(tmp_path):
     seen = Peek(tmp_path, {}, {"layers.0.weight": (3584, 18_944)})
-    check_config(tmp_path, {"intermediate_size": 18_944}, WANTED, seen)
-    told = refusal(check_config, tmp_path, {"intermediate_size": 18_945}, WANTED, seen)
+    check_config(tmp_path, {"intermediate_size": 18_944}, SOURCE, seen)
+    told = refusal(check_config, tmp_path, {"intermediate_size": 18_945}, SOURCE, seen)
     assert "asks for intermediate_size 18945, a size that none of its weights has" in told
 
 
@@ -144,4 +147,4 @@ def test_a_processor_that_asks_for_any_size(kind, vlm_folders, tmp_path):
         inner["size"] = size
         file.write_text(json.dumps(config), "utf-8")
         told = refusal(REWARDS["vqascore_vlm"](checkpoint=str(copy)).load, Files())
-        assert " 1000000000, expected a whole number up to " in told
+        assert " 1000000000, not a whole number from 1 to " in told

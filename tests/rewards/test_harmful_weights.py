@@ -9,7 +9,7 @@ from pack.rewards.files.state_dict import read_state
 from pack.rewards.files.weights import peek
 from safetensors.torch import save_file
 
-from .weights_files import SHAPES, STATE, WANTED, Evil, header, refusal
+from .weights_files import SHAPES, SOURCE, STATE, Evil, header, refusal
 
 
 @pytest.mark.parametrize("zipped", [True, False])
@@ -23,7 +23,7 @@ def test_malicious_pickles_run_nothing(tmp_path, zipped, place):
         assert "cannot be read as weights (UnpicklingError)" in refusal(peek, file)
     else:
         assert peek(file).unknown
-    wrong = refusal(read_state, file, WANTED, "b")
+    wrong = refusal(read_state, file, SOURCE, "b")
     assert "cannot be read as weights (UnpicklingError)" in wrong
     assert not evil.mark.exists()
     torch.load(file, weights_only=False)
@@ -44,11 +44,11 @@ def test_pickles_need_a_pytorch_that_reads_them_safely(tmp_path, monkeypatch):
     for version in ("2.5.1+cu124", "1.13.1"):
         monkeypatch.setattr(torch, "__version__", version)
         assert "NeedsPyTorch26" in refusal(peek, tmp_path / "a.pt")
-        assert "NeedsPyTorch26" in refusal(read_state, tmp_path / "a.pt", WANTED, "b")
-        assert read_state(tmp_path / "a.safetensors", WANTED, "b")
+        assert "NeedsPyTorch26" in refusal(read_state, tmp_path / "a.pt", SOURCE, "b")
+        assert read_state(tmp_path / "a.safetensors", SOURCE, "b")
     for version in ("2.6.0a0+df5bbc09d1.nv24.12", "2.11.0", "3.0.0.dev2030"):
         monkeypatch.setattr(torch, "__version__", version)
-        assert read_state(tmp_path / "a.pt", WANTED, "b")
+        assert read_state(tmp_path / "a.pt", SOURCE, "b")
 
 
 GARBAGE = {
@@ -70,9 +70,9 @@ def test_garbage(tmp_path, name, suffix):
         assert peek(file).unknown and suffix != ".safetensors"
     except ValueError as error:
         assert "cannot be read as weights (" in str(error) and str(error).startswith(str(file))
-    wrong = refusal(read_state, file, WANTED, "b")
+    wrong = refusal(read_state, file, SOURCE, "b")
     assert wrong.startswith(f"{file} cannot be read as weights (")
-    assert wrong.endswith(": a thing is wanted, to be had at https://example.org/thing.")
+    assert wrong.endswith(": expected a thing. Get it at https://example.org/thing.")
 
 
 ENTRY = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
@@ -97,7 +97,7 @@ ENTRY = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
 def test_a_header_that_lies(tmp_path, text, claim):
     file = header(tmp_path / "lie.safetensors", text, claim, bytes(8))
     assert "cannot be read as weights (" in refusal(peek, file)
-    assert "cannot be read as weights (" in refusal(read_state, file, WANTED, "a")
+    assert "cannot be read as weights (" in refusal(read_state, file, SOURCE, "a")
 
 
 def test_a_header_that_the_file_ends_before(tmp_path):
@@ -114,4 +114,4 @@ def test_a_header_is_read_up_to_100_megabytes(tmp_path, monkeypatch):
     with open(file, "r+b") as opened:
         opened.truncate(200_000_000)
     monkeypatch.setattr(weights.json, "loads", lambda text: pytest.fail(f"read {len(text)}"))
-    assert "cannot be read as weights (it has no header of safetensors)" in refusal(peek, file)
+    assert "cannot be read as weights (it has no safetensors header)" in refusal(peek, file)

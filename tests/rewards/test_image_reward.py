@@ -233,7 +233,7 @@ def test_a_missing_or_wrong_vocabulary_is_told(file, images, tmp_path):
     with pytest.raises(ValueError, match="has 80 words where ImageReward has 83: .*google-bert/"):
         load(path)
     place.unlink()
-    with pytest.raises(ValueError, match="has no vocab.txt: the vocab.txt of bert-base-unc"):
+    with pytest.raises(ValueError, match="has no vocab.txt: expected the vocab.txt of bert-base"):
         load(path)
     (tmp_path / "bert-base-uncased").mkdir()
     (tmp_path / "bert-base-uncased" / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n")

@@ -236,9 +236,9 @@ def test_tokenizers(folder, scorer, tmp_path):
 
 
 def test_settings_are_checked(folder, scorer):
-    with pytest.raises(ValueError, match="one {} for the prompt wanted"):
+    with pytest.raises(ValueError, match="place for the prompt: got .*, expected one {}"):
         load(folder, question="Is it nice?")
-    with pytest.raises(ValueError, match="none of them may be empty"):
+    with pytest.raises(ValueError, match="An answer is empty: got .*, expected text in each"):
         load(folder, opposite="")
     scorer.check("a cat")
     with pytest.raises(ValueError, match="needs a prompt"):
@@ -260,7 +260,7 @@ def test_wrong_checkpoints_say_what_they_are(folder, tmp_path, state):
     assert "does not exist" in refusal(tmp_path / "missing")
     assert "neither a weights file nor a folder" in refusal(tmp_path)
     save_file({"mm_projector.0.weight": torch.zeros(2)}, tmp_path / "file.safetensors")
-    assert "looks like CLIP-FlanT5: a folder with InstructBLIP" in refusal(
+    assert "looks like CLIP-FlanT5: expected a folder with InstructBLIP" in refusal(
         tmp_path / "file.safetensors"
     )
     path = shutil.copytree(folder, tmp_path / "wrong")

@@ -126,18 +126,18 @@ def test_only_the_tower_is_kept(tmp_path):
 
 def test_wrong_files(tmp_path):
     path, head = build_parts(tmp_path, "file")
-    with pytest.raises(ValueError, match="contains no head, and `head` is empty: the head of the"):
+    with pytest.raises(ValueError, match="contains no head, and `head` is empty: expected the head"):
         load(path)
-    with pytest.raises(ValueError, match="looks like CLIP in Hugging Face layout: the head of the"):
+    with pytest.raises(ValueError, match="CLIP in Hugging Face layout: expected the head"):
         load(path, path)
-    with pytest.raises(ValueError, match="the LAION aesthetic predictor: CLIP ViT-L/14 of OpenAI"):
+    with pytest.raises(ValueError, match="LAION aesthetic predictor: expected CLIP ViT-L/14"):
         load(head, head)
     other = save(open_clip_state(48), tmp_path / "48.safetensors")
-    with pytest.raises(ValueError, match="embeddings of 48 channels: CLIP ViT-L/14"):
+    with pytest.raises(ValueError, match="embeddings of 48 channels: expected CLIP ViT-L/14"):
         load(other, head)
     state = head_state() | {"layers.0.weight": torch.zeros(1024, 512)}
     other = save(state, tmp_path / "512.safetensors")
     with pytest.raises(
-        ValueError, match="reads 512 channels where the image tower gives 768: the head"
+        ValueError, match="reads 512 channels where the image tower gives 768: expected the head"
     ):
         load(path, other)

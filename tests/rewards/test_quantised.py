@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from .families import LOCAL, made
 from .tiny_clip import pictures, shown
-from .weights_files import STATE, WANTED, refusal
+from .weights_files import SOURCE, STATE, refusal
 
 FP8 = (torch.float8_e4m3fn, torch.float8_e5m2)
 CASES = [(family, setting) for family, local in LOCAL.items() for setting in local.names]
@@ -145,7 +145,7 @@ def test_what_tells_it_in_a_file(suffix, tmp_path):
         state = STATE | {"a.weight": torch.tensor([[1.5, -0.25], [448.0, 0.0]]).to(kind)}
         save_file(state, file) if suffix == ".safetensors" else torch.save(state, file)
         assert peek(file).quantised == ""
-        read = read_state(file, WANTED, "b")["a.weight"]
+        read = read_state(file, SOURCE, "b")["a.weight"]
         assert read.dtype == torch.bfloat16
         assert torch.equal(read.float(), state["a.weight"].float())
 

@@ -68,8 +68,8 @@ def refusal(load, *args):
     with pytest.raises(ValueError) as error:
         load(*args)
     message = str(error.value)
-    assert "\n" not in message and message.endswith(".") and "is wanted" in message
-    assert ", to be had at https://" in message
+    assert "\n" not in message and message.endswith(".") and ": expected " in message
+    assert ". Get it at https://" in message
     return message
 
 

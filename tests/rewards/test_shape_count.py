@@ -113,7 +113,7 @@ def test_it_is_minus_the_squared_errors_of_the_pairs(things, errors):
 def test_a_right_image_has_the_maximum_and_ignored_shapes_cost_nothing():
     assert score(scene(*RIGHT)) == ShapeCount.maximum == 0.0
     more = scene(*RIGHT, ("green", "circle"), ("red", "square"))
-    assert score(more, tie_break=0.0) == -2.0 and score(more, others="ignore") == 0.0
+    assert score(more, tie_break=0.0) == -2.0 and score(more, other_shapes="ignore") == 0.0
     assert (
         score(more, counts="red circles: 2, blue squares: 1, green circle: 1, red square: 1") == 0
     )

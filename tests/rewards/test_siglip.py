@@ -283,5 +283,5 @@ def test_a_folder_that_leaves_sizes_out_has_those_of_base(tmp_path):
     assert not is_tower(Peek(Path("a"), config))
     assert is_tower(Peek(Path("a"), config | {"vision_config": {"hidden_size": "wide"}}))
     (tmp_path / "config.json").write_text(json.dumps(config))
-    with pytest.raises(ValueError, match='"siglip" of 768 channels and 196 patches: the vision to'):
+    with pytest.raises(ValueError, match='"siglip" of 768 channels and 196 patches: expected the'):
         load_tower(tmp_path)

@@ -189,9 +189,9 @@ def test_gradient_reaches_the_frames(pooling):
 def test_wrong_shapes():
     scorer = video()
     for shape, message in [
-        ((8, 8, 3), r"\(8, 8, 3\).*wanted"),
+        ((8, 8, 3), r"\(8, 8, 3\).*expected"),
         ((1, 0, 8, 8, 3), r"got shape \(1, 0, 8, 8, 3\), expected at least one frame"),
-        ((1, 2, 8, 8, 4), r"\(1, 8, 8, 4\).*wanted"),
+        ((1, 2, 8, 8, 4), r"\(1, 8, 8, 4\).*expected"),
     ]:
         with pytest.raises(ValueError, match=message):
             scorer.score(torch.zeros(shape), ["0"] * shape[0])
@@ -230,7 +230,7 @@ def test_combined_with_a_reward_of_clips():
     assert score(both, clips(*ROWS)[:, 3]) == pytest.approx([1.9, 1.8, 1.0])
     both = plain_sum(worst=video(pooling="minimum"), length=Length())
     assert score(both, clips(*ROWS)) == pytest.approx([4.1, 4.8, 4.0])
-    with pytest.raises(ValueError, match="wanted"):
+    with pytest.raises(ValueError, match="expected"):
         both.score(torch.zeros(2, 3, 4, 5, 4), ["0", "0"])
 
 

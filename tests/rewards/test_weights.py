@@ -9,7 +9,7 @@ from pack.rewards.files.state_dict import check_complete, read_layout, read_stat
 from pack.rewards.files.weights import LOOKS_LIKE, PREFIXES, Peek, peek, single_file
 from safetensors.torch import save_file
 
-from .weights_files import SHAPES, STATE, WANTED, header, refusal
+from .weights_files import SHAPES, SOURCE, STATE, header, refusal
 
 
 def test_safetensors(tmp_path):
@@ -44,7 +44,7 @@ def test_pickles(tmp_path, wrap, zipped):
     seen = peek(file)
     assert seen.shapes == (SHAPES if zipped else None)
     assert seen.unknown == (not zipped)
-    state = read_state(file, WANTED, "b")
+    state = read_state(file, SOURCE, "b")
     assert state.keys() == SHAPES.keys() and torch.equal(state["a.weight"], STATE["a.weight"])
 
 
@@ -61,12 +61,12 @@ def test_folders(tmp_path):
     assert "neither a weights file nor a folder with" in refusal(peek, tmp_path / "missing.pt")
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "clip", "projection_dim": 8}))
     seen = peek(tmp_path)
-    assert (seen.kind, seen.shapes, seen.unknown, seen.bare) == ("clip", None, False, True)
+    assert (seen.kind, seen.shapes, seen.unknown, seen.no_weights) == ("clip", None, False, True)
     assert seen.looks_like() == 'a model of type "clip"'
     save_file({"a.weight": torch.zeros(2, 3)}, tmp_path / "model-1.safetensors")
     save_file({"b": torch.tensor(0.0)}, tmp_path / "model-2.safetensors")
     assert peek(tmp_path).shapes == SHAPES, "what came later shows"
-    assert not peek(tmp_path).bare
+    assert not peek(tmp_path).no_weights
     (tmp_path / "model-2.safetensors").unlink()
     assert peek(tmp_path).shapes == {"a.weight": (2, 3)}
 
@@ -74,7 +74,7 @@ def test_folders(tmp_path):
 @pytest.mark.parametrize("text", ["", "{", "[]", '"clip"', "null", "[" * 100_000])
 def test_a_configuration_that_is_none(tmp_path, text):
     (tmp_path / "config.json").write_text(text)
-    for told in (refusal(peek, tmp_path), refusal(single_file, tmp_path, WANTED)):
+    for told in (refusal(peek, tmp_path), refusal(single_file, tmp_path, SOURCE)):
         assert f"{tmp_path} has a config.json that cannot be read" in told
 
 
@@ -96,19 +96,19 @@ def test_prefixes(tmp_path, prefix):
     seen = peek(tmp_path / "a.safetensors")
     assert seen.has(*SHAPES) and seen.prefix(*SHAPES) == prefix
     assert not seen.has(*SHAPES, "c") and not seen.has("weight")
-    found = read_state(tmp_path / "a.safetensors", WANTED, *SHAPES)
+    found = read_state(tmp_path / "a.safetensors", SOURCE, *SHAPES)
     assert found.keys() == SHAPES.keys() | ({"other"} if not prefix else set())
 
 
 def test_all_keys_are_behind_one_prefix(tmp_path):
     save_file({"model.a.weight": torch.zeros(1), "b": torch.ones(1)}, tmp_path / "a.safetensors")
     assert not peek(tmp_path / "a.safetensors").has("a.weight", "b")
-    refusal(read_state, tmp_path / "a.safetensors", WANTED, "a.weight", "b")
+    refusal(read_state, tmp_path / "a.safetensors", SOURCE, "a.weight", "b")
 
 
 def test_the_first_layout_that_is_there(tmp_path):
     save_file({f"model.{key}": value for key, value in STATE.items()}, tmp_path / "a.safetensors")
-    number, state = read_layout(tmp_path / "a.safetensors", WANTED, ("c",), ("b",), ("a.weight",))
+    number, state = read_layout(tmp_path / "a.safetensors", SOURCE, ("c",), ("b",), ("a.weight",))
     assert number == 1 and state.keys() == SHAPES.keys()
 
 
@@ -117,10 +117,10 @@ def test_the_first_layout_that_is_there(tmp_path):
 def test_looks_like(tmp_path, key, prefix):
     save_file({f"{prefix}{key}": torch.zeros(1)}, tmp_path / "a.safetensors")
     assert peek(tmp_path / "a.safetensors").looks_like() == LOOKS_LIKE[key]
-    wrong = refusal(read_state, tmp_path / "a.safetensors", WANTED, "b")
+    wrong = refusal(read_state, tmp_path / "a.safetensors", SOURCE, "b")
     assert wrong == (
-        f"{tmp_path / 'a.safetensors'} looks like {LOOKS_LIKE[key]}: a thing is wanted, to be had "
-        "at https://example.org/thing."
+        f"{tmp_path / 'a.safetensors'} looks like {LOOKS_LIKE[key]}: expected a thing. Get it at "
+        "https://example.org/thing."
     )
 
 
@@ -143,23 +143,23 @@ def test_looks_like_the_most_telling(keys, name):
 
 
 def test_single_file(tmp_path):
-    assert "does not exist" in refusal(single_file, tmp_path / "a", WANTED)
-    assert "no config.json of a model and 0 weights" in refusal(single_file, tmp_path, WANTED)
+    assert "does not exist" in refusal(single_file, tmp_path / "a", SOURCE)
+    assert "no config.json of a model and 0 weights" in refusal(single_file, tmp_path, SOURCE)
     file = tmp_path / "a.safetensors"
     save_file(STATE, file)
-    assert single_file(file, WANTED) == single_file(tmp_path, WANTED) == file
+    assert single_file(file, SOURCE) == single_file(tmp_path, SOURCE) == file
     for config in ({}, {"tag": "some repository"}):
         (tmp_path / "config.json").write_text(json.dumps(config))
-        assert single_file(tmp_path, WANTED) == file
+        assert single_file(tmp_path, SOURCE) == file
     (tmp_path / "config.json").write_text('{"model_type": "clip"}')
-    assert single_file(tmp_path, WANTED) is None
+    assert single_file(tmp_path, SOURCE) is None
     (tmp_path / "config.json").write_text("{}")
     save_file(STATE, tmp_path / "b.safetensors")
-    assert "no config.json of a model and 2 weights" in refusal(single_file, tmp_path, WANTED)
+    assert "no config.json of a model and 2 weights" in refusal(single_file, tmp_path, SOURCE)
 
 
 def test_check_complete(tmp_path):
-    check_complete(tmp_path, [], WANTED)
-    check_complete(tmp_path, ["x.position_ids"], WANTED)
-    wrong = refusal(check_complete, tmp_path, ["b", "a", "x.position_ids"], WANTED)
-    assert "lacks 2 tensors, a among them: a thing is wanted" in wrong
+    check_complete(tmp_path, [], SOURCE)
+    check_complete(tmp_path, ["x.position_ids"], SOURCE)
+    wrong = refusal(check_complete, tmp_path, ["b", "a", "x.position_ids"], SOURCE)
+    assert "lacks 2 tensors, a among them: expected a thing." in wrong

@@ -11,7 +11,7 @@ def test_answers_are_single_tokens_each_once():
     answers = find_answers(TOKENS.get)
     assert answers == Answers((5, 3), (1, 0))
     for word in ("Yes", "No"):
-        with pytest.raises(ValueError, match=f"no single token '{word}'"):
+        with pytest.raises(ValueError, match=f"spell '{word}': got no single token, expected"):
             find_answers({**TOKENS, word: None}.get)
 
 
@@ -39,5 +39,5 @@ def test_a_margin_does_not_saturate():
 @pytest.mark.parametrize("question", ["Is it?", "{} or {}?", ""])
 def test_a_question_has_one_place_for_the_prompt(question):
     check_question("Is it {}?")
-    with pytest.raises(ValueError, match="one {} for the prompt wanted"):
+    with pytest.raises(ValueError, match="place for the prompt: got .*, expected one {}"):
         check_question(question)

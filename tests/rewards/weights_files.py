@@ -5,9 +5,9 @@ import struct
 
 import pytest
 import torch
-from pack.rewards.files.weights import Wanted
+from pack.rewards.files.weights import Source
 
-WANTED = Wanted("a thing", "https://example.org/thing")
+SOURCE = Source("a thing", "https://example.org/thing")
 STATE = {"a.weight": torch.arange(6.0).view(2, 3), "b": torch.tensor(7.0)}
 SHAPES = {"a.weight": (2, 3), "b": ()}
 

@@ -1,1 +1,1 @@
-"""The same question asked of a server."""
+"""Asks the same question of a model on a server."""

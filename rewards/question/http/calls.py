@@ -1,9 +1,9 @@
-"""JSON over HTTP to one server, several requests at a time.
+"""JSON over HTTP to one server.
 
-Only the address that the user typed is contacted: a redirect is an error, and no proxy is used,
-whatever the environment says. The key stays in its environment variable: it is read for each
-request, sent in the Authorization header where it may go there, and blotted out of all that a
-server says before a message quotes it. No error is chained to one that may hold the server's words.
+Only the address that the user typed is contacted: a redirect is an error, and proxies are not used,
+whatever the environment says. The key stays in its environment variable. It is read for each
+request and sent in the Authorization header, if it may go to that server. Messages mask it in what
+they quote of the server. No error is chained to one that may hold the server's words.
 """
 
 import email.utils
@@ -13,126 +13,44 @@ import logging
 import os
 import random
 import re
-import socket
 import ssl
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 
 from .address import PORTS, key_for, origin
 from .exchange import Answer, TooLarge, connected, exchange
-from .words import message_in, quoted
+from .quoting import message_in, quoted
+from .workers import Calls, ServerError
 
-T = TypeVar("T")
 log = logging.getLogger("flow_search")
 
-CONNECT = 10.0  # seconds at most for a connection alone
-BACK_OFF, LONGEST_BACK_OFF = 0.5, 30.0  # seconds: before the second try, doubling from there
-LOADING_BACK_OFF = 3.0  # seconds at most between two looks at a server that loads its model
-PATIENCE = 120.0  # seconds: a server that asks for a longer wait, and than time_out, has failed
+CONNECT = 10.0  # seconds at most to connect
+BACK_OFF, LONGEST_BACK_OFF = 0.5, 30.0  # seconds before the second try, doubled for each further
+LOADING_BACK_OFF = 3.0  # seconds at most between two tries while a server loads its model
+# Seconds: a server that asks to wait for longer than this and than time_out has failed.
+PATIENCE = 120.0
 LOADING = r"\b(loading|starting|warming|initiali[sz]ing|booting|waking|not (yet )?ready)\b"
-TICK = 0.1  # seconds between two polls
-
-
-class ServerError(ValueError):
-    """A request that failed, in one sentence; ``status`` is the server's, None if it gave none.
-
-    ``again`` tells whether another try may help, ``wait`` the seconds the server asks to let pass,
-    ``passing`` that it says to come back, or that it loads: worth as long a wait as an answer.
-    """
-
-    def __init__(
-        self,
-        sentence: str,
-        status: int | None = None,
-        again: bool = False,
-        wait: float | None = None,
-        passing: bool = False,
-    ) -> None:
-        super().__init__(sentence)
-        self.status, self.again, self.wait, self.passing = status, again, wait, passing
-
-
-class Calls:
-    """Requests under way in worker threads, and the means to abandon them all from another."""
-
-    def __init__(self) -> None:
-        self.over, self.lock = threading.Event(), threading.Lock()
-        self.sockets: set[socket.socket] = set()
-        self.cause: BaseException | None = None
-
-    @contextmanager
-    def holding(self, sock: socket.socket) -> Iterator[None]:
-        with self.lock:
-            if self.over.is_set():
-                raise ServerError("abandoned")
-            self.sockets.add(sock)
-        try:
-            yield
-        finally:
-            with self.lock:
-                self.sockets.discard(sock)
-
-    def sleep(self, seconds: float) -> None:
-        if self.over.wait(seconds):
-            raise ServerError("abandoned")
-
-    def attempt(self, job: Callable[["Calls"], T]) -> T:
-        """A job's result; if it fails the others are over before its thread takes the next."""
-        if self.over.is_set():
-            raise ServerError("abandoned")
-        try:
-            return job(self)
-        except BaseException as error:
-            self.abandon(error)
-            raise
-
-    def abandon(self, cause: BaseException | None = None) -> None:
-        """End all calls; the first cause is kept, what fails because of it is none."""
-        with self.lock:
-            if not self.over.is_set():
-                self.cause = cause
-            self.over.set()
-            for sock in self.sockets:
-                with suppress(OSError):
-                    sock.shutdown(socket.SHUT_RDWR)  # wakes the thread that reads from it
-
-
-def together(
-    jobs: Sequence[Callable[[Calls], T]], concurrency: int, poll: Callable[[], None]
-) -> list[T]:
-    """Results in the order of ``jobs``, whatever order they end in; the first error is raised.
-
-    ``poll`` is called every tenth of a second meanwhile. Whatever is raised, by it, by a job or by
-    the user, the other jobs are abandoned at once.
-    """
-    calls, pool = Calls(), ThreadPoolExecutor(concurrency, thread_name_prefix="flow_search_http")
-    try:
-        futures = [pool.submit(calls.attempt, job) for job in jobs]
-        left = set(futures)
-        while left:
-            poll()
-            done, left = wait(left, TICK, FIRST_EXCEPTION)
-            if calls.cause is not None:
-                raise calls.cause
-        return [future.result() for future in futures]
-    finally:
-        calls.abandon()
-        pool.shutdown(wait=False, cancel_futures=True)
 
 
 @dataclass(frozen=True)
 class Server:
-    """Where requests go, and how patiently; ``path`` is that of the API, such as /v1.
+    """Where requests go, and how long to wait for answers.
 
-    ``new`` says that the server may still be starting behind its gateway: 502, 503 and 504 are
-    waited for then, whatever comes with them.
+    Args:
+        scheme: "http" or "https".
+        host: its name or address.
+        port: None for the scheme's usual port.
+        path: of the API, such as "/v1".
+        key_env: name of the environment variable with the key, "" without a key.
+        time_out: seconds to wait for an answer, or for a server that loads.
+        retries: further tries of a request that failed.
+        starting: whether the server may still start behind its gateway. Then 502, 503 and 504 are
+            temporary.
     """
 
     scheme: str
@@ -142,39 +60,47 @@ class Server:
     key_env: str = ""
     time_out: float = 60.0
     retries: int = 3
-    new: bool = False
+    starting: bool = False
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}{f':{self.port}' if self.port else ''}{self.path}"
 
     def key(self) -> str:
-        """ "" without one; ValueError if it cannot be read or may not go to this server."""
+        """The key, "" without one; ValueError if it cannot be read or may not go to this server."""
         return key_for(self.key_env, self.scheme, self.host, self.port)
 
-    def quoted(self, said: object) -> str:
+    def quoted(self, text: object) -> str:
         """What the server said, as a message may show it: short, and without the key."""
-        return quoted(str(said), os.environ.get(self.key_env, "").strip() if self.key_env else "")
+        return quoted(str(text), os.environ.get(self.key_env, "").strip() if self.key_env else "")
 
     def ask(self, path: str, body: Mapping[str, object] | None, calls: Calls) -> Any:
-        """The JSON answered at ``path``, to a POST of ``body`` or else a GET; or a ServerError.
+        """The JSON that the server answers; it retries as the settings say.
 
-        Time-outs, broken connections and the statuses 408, 429 and 5xx are tried again, after as
-        long as the server asks (Retry-After), or else after half a second, doubling each time. A
-        server that loads its model, or says when to come back, is tried until ``time_out``.
+        Time-outs, broken connections and the statuses 408, 425, 429 and 5xx are tried again. The
+        pause is what the server asks for (Retry-After), else half a second, doubled each time. A
+        server that loads its model, or says when to come back, is tried until `time_out`.
+
+        Args:
+            path: of the request.
+            body: sent as JSON by POST; None for a GET.
+            calls: the calls that this request belongs to.
+
+        Raises:
+            ServerError: the request failed in spite of all tries.
         """
         end, tried = time.monotonic() + self.time_out, 0
         while True:
             try:
-                return self.once(path, body, calls)
+                return self.ask_once(path, body, calls)
             except ServerError as error:
-                remains = end - time.monotonic() if error.passing else 0.0
-                if not error.again or (tried >= self.retries and remains <= 0.0):
+                remaining = end - time.monotonic() if error.temporary else 0.0
+                if not error.retry or (tried >= self.retries and remaining <= 0.0):
                     raise self._given_up(error) from None
                 pause = self._pause(error, tried)
                 if tried >= self.retries:
-                    pause = min(pause, remains)
-                if tried == 0 and error.passing:
+                    pause = min(pause, remaining)
+                if tried == 0 and error.temporary:
                     log.info("%s: waiting up to %g s.", error, self.time_out)
             calls.sleep(pause)
             tried += 1
@@ -182,19 +108,25 @@ class Server:
     def _pause(self, error: ServerError, tried: int) -> float:
         if error.wait is not None and (tried < self.retries or error.wait > BACK_OFF):
             return error.wait
-        longest = LOADING_BACK_OFF if error.passing else LONGEST_BACK_OFF
+        longest = LOADING_BACK_OFF if error.temporary else LONGEST_BACK_OFF
         steps = min(BACK_OFF * 2.0 ** min(tried, 20), longest)
-        # A spread, so that requests refused together do not come back together.
+        # Random, so that requests that were refused together do not come back together.
         return steps * random.SystemRandom().uniform(0.5, 1.0)
 
     def _given_up(self, error: ServerError) -> ServerError:
-        if not error.passing:
+        if not error.temporary:
             return error
-        sentence = f"{error}. It was waited for {self.time_out:g} s: raise time_out to wait longer."
+        sentence = f"{error}. Gave up after {self.time_out:g} s: raise time_out to wait longer."
         return ServerError(sentence, error.status)
 
-    def once(self, path: str, body: Mapping[str, object] | None, calls: Calls) -> Any:
-        """As `ask`, by a single try."""
+    def ask_once(self, path: str, body: Mapping[str, object] | None, calls: Calls) -> Any:
+        """As `ask`, with a single try.
+
+        Args:
+            path: of the request.
+            body: sent as JSON by POST; None for a GET.
+            calls: the calls that this request belongs to.
+        """
         key = self.key()
         data = None if body is None else json.dumps(body).encode()
         headers = {"Accept": "application/json"}
@@ -221,42 +153,43 @@ class Server:
 
     def _json(self, answer: Answer) -> Any:
         try:
-            found = json.loads(answer.text)
+            content = json.loads(answer.text)
         except (ValueError, RecursionError):
-            said = f"{self} answered {self.quoted(answer.text)!r}, wanted JSON"
-            raise ServerError(said, answer.status) from None
-        if isinstance(found, dict) and found.get("error"):  # some servers call that a success
-            said = f"{self} answered {answer.status}: {self.quoted(message_in(answer.text))}"
-            raise ServerError(said, answer.status)
-        return found
+            text = self.quoted(answer.text)
+            sentence = f"{self} does not answer in JSON: got {text!r}, expected JSON."
+            raise ServerError(sentence, answer.status) from None
+        if isinstance(content, dict) and content.get("error"):  # some servers send it as a success
+            sentence = f"{self} answered {answer.status}: {self.quoted(message_in(answer.text))}"
+            raise ServerError(sentence, answer.status)
+        return content
 
     def _unreached(self, error: Exception, limit: float) -> ServerError:
         if isinstance(error, ssl.SSLCertVerificationError):
-            return ServerError(f"{self} has no valid certificate ({error.verify_message})")
+            return ServerError(f"{self} has no valid certificate ({error.verify_message}).")
         if isinstance(error, TooLarge):
-            return ServerError(f"{self} answered {error}, wanted a line")
+            return ServerError(f"{self} answers too much: got {error}, expected a few lines.")
         if isinstance(error, TimeoutError):
-            said = f"gave no answer within {limit:g} s"
+            problem = f"gave no answer within {limit:g} s"
         else:
-            said = f"cannot be reached ({self.quoted(error) or type(error).__name__})"
-        return ServerError(f"{self} {said}", again=True)
+            problem = f"cannot be reached ({self.quoted(error) or type(error).__name__})"
+        return ServerError(f"{self} {problem}.", retry=True)
 
     def _refused(self, answer: Answer, keyed: bool) -> ServerError:
         status = answer.status
         if 300 <= status < 400:
             return ServerError(self._redirected(status, answer.headers.get("Location", "")), status)
         text = self.quoted(message_in(answer.text)) or self.quoted(answer.reason)
-        said = f"{self} answered {status}" + (f": {text}" if text else "")
+        sentence = f"{self} answered {status}" + (f": {text}" if text else "")
         if status in (401, 403):
             sent = f"the key in {self.key_env} was sent" if keyed else "no key was sent"
-            return ServerError(f"{said} ({sent})", status)
+            return ServerError(f"{sentence} ({sent})", status)
         pause = _seconds(answer.headers.get("Retry-After"))
         if pause is not None and pause > max(PATIENCE, self.time_out):
-            return ServerError(f"{said} (try again in {pause:.0f} s)", status)
-        passing = pause is not None or bool(re.search(LOADING, text, re.IGNORECASE))
-        passing |= self.new and status in (502, 503, 504)
-        again = status in (408, 425, 429) or status >= 500
-        return ServerError(said, status, again, pause, passing and again)
+            return ServerError(f"{sentence} (try again in {pause:.0f} s)", status)
+        temporary = pause is not None or bool(re.search(LOADING, text, re.IGNORECASE))
+        temporary |= self.starting and status in (502, 503, 504)
+        retry = status in (408, 425, 429) or status >= 500
+        return ServerError(sentence, status, retry, pause, temporary and retry)
 
     def _redirected(self, status: int, location: str) -> str:
         try:
@@ -265,13 +198,13 @@ class Server:
             to = urlsplit("")
         where = f"{to.scheme}://{to.netloc.rpartition('@')[2]}" if to.netloc else "elsewhere"
         return (
-            f"{self} redirects to {self.quoted(where)} ({status}), which is not followed: if you "
-            "trust that address, type it instead"
+            f"{self} redirects to {self.quoted(where)} ({status}), which is not followed. If you "
+            "trust that address, use it as url."
         )
 
 
 def trusted() -> ssl.SSLContext:
-    """The system's certificates; certifi's where Python knows none (python.org's for Macs)."""
+    """The system's certificates, or certifi's if Python has none (as python.org's for macOS)."""
     context, paths = ssl.create_default_context(), ssl.get_default_verify_paths()
     if sys.platform != "win32" and not (paths.cafile or paths.capath):
         with suppress(ImportError):
@@ -282,7 +215,7 @@ def trusted() -> ssl.SSLContext:
 
 
 def _seconds(header: str | None) -> float | None:
-    """Retry-After, seconds or a date; None if there is none that can be read."""
+    """The seconds that a Retry-After header asks for, None if it cannot be read."""
     if header is None:
         return None
     try:

@@ -1,21 +1,21 @@
-"""How servers are asked about a picture, and where they answer with likelihoods of the first token.
+"""How to ask servers about an image, and where their answers hold the first token's likelihoods.
 
-A *dialect* is a path, the body of a request, and the place of ``top_logprobs`` in the answer, a
-list of {"token": str, "logprob": float}. CHAT is what vLLM, llama.cpp, Ollama (0.12.11 on) and
-OpenAI speak; OLLAMA its own API; RESPONSES what LM Studio (0.3.39 on) gives likelihoods in alone.
+A *dialect* is a path, the body of a request, and the place of `top_logprobs` in the answer, a list
+of {"token": str, "logprob": float}. vLLM, llama.cpp, OpenAI and Ollama (from 0.12.11) speak CHAT.
+OLLAMA is Ollama's own API. LM Studio (from 0.3.39) gives likelihoods only in RESPONSES.
 """
 
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-TOP = 20  # the most that vLLM (by default), Ollama and OpenAI give
-# Where servers keep what a model thought before it answers, beside the answer.
+TOP = 20  # the most alternatives that vLLM (by default), Ollama and OpenAI give
+# Entries beside the answer that hold what a model thought before it answered.
 THOUGHTS = ("reasoning_content", "reasoning", "reasoning_details", "thinking")
 ALONE = "answers with its reasoning alone"
 HIDDEN = "answers with a token that is not shown, as models do that think first"
 ALOUD = "begins its answers with its reasoning"
-# How thoughts begin in the text itself, in lower case.
+# How thoughts begin if they are in the text itself, in lower case.
 MARKS = ("<think", "<thought", "<reason", "<seed:think", "<|channel", "<|begin_of_thought")
 MARKS += ("[think", "◁think", "<unused94>")
 
@@ -23,7 +23,13 @@ Top = list[tuple[str, float]]
 
 
 class Question(NamedTuple):
-    """``png`` is a PNG file in base64."""
+    """A question about one image.
+
+    Args:
+        model: its name on the server.
+        text: the question.
+        png: the image, a PNG file in base64.
+    """
 
     model: str
     text: str
@@ -35,10 +41,15 @@ class Question(NamedTuple):
 
 
 class Dialect(NamedTuple):
-    """``path`` maps the path of the API to that of the request.
+    """One way to ask a server.
 
-    ``place`` is where an answer has the likelihoods; ``thought`` says what tells that one is only
-    of thoughts, "" of any other. All but `ALONE` is a guess, where there are no likelihoods.
+    Args:
+        name: for messages.
+        path: maps the path of the API to the path of the request.
+        body: makes the body of the request.
+        place: returns the likelihoods in an answer, None if there are none.
+        thought: returns why an answer seems to hold only thoughts, "" if it does not. Anything but
+            `ALONE` is a guess, for answers without likelihoods.
     """
 
     name: str
@@ -48,33 +59,39 @@ class Dialect(NamedTuple):
     thought: Callable[[Any], str]
 
     def top(self, answer: Any) -> Top | None:
-        """The likeliest first tokens and log p, likeliest first; None if the answer has none."""
-        found = self.place(answer)
-        if not isinstance(found, list) or not found:
+        """(token, log p) of the likeliest first tokens, in order; None if the answer has none."""
+        entries = self.place(answer)
+        if not isinstance(entries, list) or not entries:
             return None
-        pairs = [(dig(entry, "token"), dig(entry, "logprob")) for entry in found]
+        pairs = [(dig(entry, "token"), dig(entry, "logprob")) for entry in entries]
         for token, value in pairs:
-            # Rounding may leave log 1 a little above 0; a NaN is not <= anything, and JSON has
-            # integers that no float holds.
-            sound = isinstance(value, int | float) and not isinstance(value, bool)
-            sound = sound and (-1e300 <= value <= 1e-3 or value == -math.inf)
-            if not isinstance(token, str) or not sound:
-                raise ValueError(f"token {token!r} of log-probability {value!r} answered")
+            # Rounding may leave log 1 a little above 0. A NaN fails all comparisons. JSON may hold
+            # integers that are too large for a float.
+            valid = isinstance(value, int | float) and not isinstance(value, bool)
+            valid = valid and (-1e300 <= value <= 1e-3 or value == -math.inf)
+            if not isinstance(token, str) or not valid:
+                raise ValueError(f"token {token!r} with log-probability {value!r}")
         return sorted(pairs, key=lambda pair: -pair[1])
 
 
-def dig(found: Any, *steps: str | int) -> Any:
-    """``found[steps[0]][steps[1]]…``, None where there is no such place."""
+def dig(value: Any, *steps: str | int) -> Any:
+    """`value[steps[0]][steps[1]]…`, None if there is no such place."""
     for step in steps:
         try:
-            found = found[step]
+            value = value[step]
         except (KeyError, IndexError, TypeError):
             return None
-    return found
+    return value
 
 
 def probability(top: Top, yes: frozenset[str], no: frozenset[str]) -> float:
-    """P(yes) / (P(yes) + P(no)) over the spellings of each; NaN if neither is in ``top``."""
+    """P(yes) / (P(yes) + P(no)) over the spellings of each; NaN if neither is in `top`.
+
+    Args:
+        top: (token, log p) of the likeliest first tokens.
+        yes: spellings of yes, in lower case.
+        no: spellings of no, in lower case.
+    """
     mass = [
         sum(math.exp(value) for token, value in top if plain(token) in answers)
         for answers in (yes, no)
@@ -83,15 +100,15 @@ def probability(top: Top, yes: frozenset[str], no: frozenset[str]) -> float:
 
 
 def plain(token: str) -> str:
-    """A token without blanks, or the marks that tokenizers write for them, in lower case."""
+    """A token in lower case, without blanks and the marks that tokenizers write for them."""
     return token.replace("\u2581", " ").replace("\u0120", " ").strip().lower()
 
 
-def _chat(asked: Question) -> dict[str, Any]:
-    picture = {"type": "image_url", "image_url": {"url": asked.data_uri}}
-    content = [picture, {"type": "text", "text": asked.text}]
+def _chat(question: Question) -> dict[str, Any]:
+    picture = {"type": "image_url", "image_url": {"url": question.data_uri}}
+    content = [picture, {"type": "text", "text": question.text}]
     return {
-        "model": asked.model,
+        "model": question.model,
         "messages": [{"role": "user", "content": content}],
         "max_tokens": 1,
         "temperature": 0,
@@ -100,10 +117,10 @@ def _chat(asked: Question) -> dict[str, Any]:
     }
 
 
-def _ollama(asked: Question) -> dict[str, Any]:
+def _ollama(question: Question) -> dict[str, Any]:
     return {
-        "model": asked.model,
-        "messages": [{"role": "user", "content": asked.text, "images": [asked.png]}],
+        "model": question.model,
+        "messages": [{"role": "user", "content": question.text, "images": [question.png]}],
         "stream": False,
         "options": {"temperature": 0, "num_predict": 1},
         "logprobs": True,
@@ -111,13 +128,13 @@ def _ollama(asked: Question) -> dict[str, Any]:
     }
 
 
-def _responses(asked: Question) -> dict[str, Any]:
-    picture = {"type": "input_image", "image_url": asked.data_uri}
-    content = [picture, {"type": "input_text", "text": asked.text}]
+def _responses(question: Question) -> dict[str, Any]:
+    picture = {"type": "input_image", "image_url": question.data_uri}
+    content = [picture, {"type": "input_text", "text": question.text}]
     return {
-        "model": asked.model,
+        "model": question.model,
         "input": [{"role": "user", "content": content}],
-        "max_output_tokens": 16,  # OpenAI's least
+        "max_output_tokens": 16,  # the least that OpenAI takes
         "temperature": 0,
         "include": ["message.output_text.logprobs"],
         "top_logprobs": TOP,
@@ -125,7 +142,7 @@ def _responses(asked: Question) -> dict[str, Any]:
 
 
 def _output(answer: Any) -> Any:
-    """Likelihoods of the first message: there may be other items, such as reasoning, before it."""
+    """Likelihoods of the first message. Other items, such as reasoning, may stand before it."""
     items = dig(answer, "output")
     items = items if isinstance(items, list) else []
     message = next((item for item in items if dig(item, "type") == "message"), None)
@@ -133,7 +150,7 @@ def _output(answer: Any) -> Any:
 
 
 def _text(content: Any) -> str:
-    """The text of content, a string or parts, some of which may be thoughts."""
+    """The text of content, which is a string or a list of parts; some parts may be thoughts."""
     if isinstance(content, list):
         return "".join(_text(dig(part, "text")) for part in content)
     return content.strip() if isinstance(content, str) else ""
@@ -146,6 +163,7 @@ def _thought(text: str, reasoned: bool, cut: bool) -> str:
 
 
 def begins_thought(token: str) -> bool:
+    """Whether a text begins as thoughts do."""
     return plain(token).startswith(MARKS)
 
 

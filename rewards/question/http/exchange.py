@@ -1,8 +1,8 @@
-"""One exchange with a server over a socket, within one deadline and bounds for each part of it.
+"""One exchange with a server over a socket, with one deadline and limits for each part.
 
-A socket's own time-out is of each packet alone: a server that drips its headers, chunk sizes or
-trailers, or says "100 Continue" for ever, would never run into it. Here every wait is given what is
-left until the deadline, from the look-up of the name to the last byte of the body.
+The time-out of a socket counts for each packet alone. A server could drip its headers, chunk sizes
+or trailers, or send "100 Continue" for ever, and never reach it. Here every wait ends at the
+deadline, from the look-up of the name to the last byte of the body.
 """
 
 import http.client
@@ -15,20 +15,27 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, NamedTuple
 
-HEAD = 128 << 10  # bytes of all that comes before a body; http.client takes 100 headers at most
+HEAD = 128 << 10  # bytes before a body; http.client takes at most 100 headers
 LARGEST = 4 << 20  # bytes of a body
 PIECE = 1 << 16  # bytes sent or read at a time
-AGENT = "FlowSearch (ComfyUI)"  # some hosts refuse a program that does not say what it is
+AGENT = "FlowSearch (ComfyUI)"  # some hosts refuse programs without a name
 
 Hold = Callable[[socket.socket], AbstractContextManager[None]]
 
 
 class TooLarge(OSError):
-    """A server sent more than there is room for; the text says how much that is."""
+    """A server sent too much. The text says how much, as in "more than 4 MB"."""
 
 
 class Answer(NamedTuple):
-    """A response, read to its end."""
+    """A response, read to its end.
+
+    Args:
+        status: the HTTP status.
+        reason: the words beside it.
+        headers: by name.
+        text: the body, read as UTF-8.
+    """
 
     status: int
     reason: str
@@ -37,24 +44,28 @@ class Answer(NamedTuple):
 
 
 class Wire:
-    """A connected socket as `http.client` uses it: every wait ends at ``until``, and no more than
-    ``room`` bytes come in, first of headers, then of the body."""
+    """A connected socket, as `http.client` uses it, with a deadline and limits.
+
+    Every wait ends at `until`. At most `room` more bytes may come in, first of headers, then of the
+    body.
+    """
 
     def __init__(self, sock: socket.socket, until: float) -> None:
         self.sock, self.until = sock, until
         self.room, self.what = HEAD, f"{HEAD >> 10} kB of headers"
 
     def open_body(self) -> None:
+        """Make room for the body."""
         self.room, self.what = self.room + LARGEST, f"{LARGEST >> 20} MB"
 
     def sendall(self, data: bytes) -> None:
         view = memoryview(data)
         while view:
-            self.sock.settimeout(left(self.until))
+            self.sock.settimeout(seconds_left(self.until))
             view = view[self.sock.send(view[:PIECE]) :]
 
     def receive(self, buffer: Any) -> int:
-        self.sock.settimeout(left(self.until))
+        self.sock.settimeout(seconds_left(self.until))
         size = self.sock.recv_into(buffer)
         self.room -= size
         if self.room < 0:
@@ -65,7 +76,7 @@ class Wire:
         return io.BufferedReader(_Incoming(self))
 
     def close(self) -> None:
-        """Whoever opened the socket closes it."""
+        """Nothing: `connected` closes the socket."""
 
 
 class _Incoming(io.RawIOBase):
@@ -83,13 +94,14 @@ def exchange(
     sock: socket.socket, host: str, path: str, data: bytes | None, headers: Mapping[str, str],
     until: float,
 ) -> Answer:  # fmt: skip
-    """What a server answers to a POST of ``data``, or else to a GET.
+    """The answer of a server to one request.
 
     Args:
         sock: connected to the server.
-        host: for the Host header, with the port if it is not the scheme's own.
+        host: for the Host header, with the port if it is not the scheme's usual one.
         path: of the request, ASCII.
-        headers: further ones.
+        data: sent by POST; None for a GET.
+        headers: further headers.
         until: the deadline, by `time.monotonic`.
 
     Raises:
@@ -99,7 +111,7 @@ def exchange(
     connection = http.client.HTTPConnection(host, 80)  # knows neither proxies nor redirects
     connection.sock = wire
     headers = {"Host": host, "User-Agent": AGENT, "Connection": "close"} | dict(headers)
-    # Who refuses a request may hang up before it has read it, and has said why.
+    # A server that refuses a request may hang up before it has read it, but has sent its answer.
     with suppress(ConnectionError):
         connection.request("GET" if data is None else "POST", path, data, headers)
     response = connection.getresponse()
@@ -113,7 +125,7 @@ def _body(response: http.client.HTTPResponse) -> str:
         parts += part
         if len(parts) > LARGEST:
             raise TooLarge(f"more than {LARGEST >> 20} MB")
-    if response.length:  # read1 does not tell a body that ends too soon
+    if response.length:  # read1 does not notice a body that ends too soon
         raise http.client.IncompleteRead(b"", response.length)
     return parts.decode("utf-8", "replace")
 
@@ -122,9 +134,14 @@ def _body(response: http.client.HTTPResponse) -> str:
 def connected(
     context: ssl.SSLContext | None, host: str, port: int, until: float, hold: Hold
 ) -> Iterator[socket.socket]:
-    """A socket to a server, secured by ``context`` if any.
+    """A socket that is connected to a server.
 
-    It is in ``hold`` from the connection on, so that another thread can end what waits for it.
+    Args:
+        context: encrypts the connection; None for http.
+        host: a name or address.
+        port: of the server.
+        until: the deadline, by `time.monotonic`.
+        hold: holds the socket meanwhile, so that another thread can end what waits for it.
     """
     sock = _dial(host, port, until)
     try:
@@ -132,7 +149,7 @@ def connected(
             sock = context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
         with hold(sock):
             if isinstance(sock, ssl.SSLSocket):
-                sock.settimeout(left(until))
+                sock.settimeout(seconds_left(until))
                 sock.do_handshake()
             yield sock
     finally:
@@ -140,16 +157,16 @@ def connected(
 
 
 def _dial(host: str, port: int, until: float) -> socket.socket:
-    """The first of a host's addresses that takes a connection; each has its share of the time."""
-    found, failed = _addresses(host, port, until), []
-    for i, (family, address) in enumerate(found):
+    """A socket to the first address of a host that answers; each gets its share of the time."""
+    addresses, failed = _addresses(host, port, until), []
+    for i, (family, address) in enumerate(addresses):
         try:
             sock = socket.socket(family, socket.SOCK_STREAM)
         except OSError as error:  # a system without IPv6
             failed.append(error)
             continue
         try:
-            sock.settimeout(left(until) / (len(found) - i))
+            sock.settimeout(seconds_left(until) / (len(addresses) - i))
             sock.connect(address)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return sock
@@ -162,37 +179,37 @@ def _dial(host: str, port: int, until: float) -> socket.socket:
 
 
 def _addresses(host: str, port: int, until: float) -> list[tuple[int, tuple]]:
-    """Families and addresses of a host.
+    """(family, address) of a host's addresses.
 
-    localhost is this computer, so it is not looked up. The look-up of another name has no time-out
-    of its own: it is left behind when it is too late.
+    localhost is this computer and is not looked up. Other look-ups have no time-out of their own:
+    they run in a thread that is left alone after the deadline.
     """
     if host == "localhost":
         return [(socket.AF_INET, ("127.0.0.1", port)), (socket.AF_INET6, ("::1", port, 0, 0))]
-    found: list[Any] = []
+    results: list[Any] = []
 
-    def look_up() -> None:
+    def work() -> None:
         try:
-            found.append(_looked_up(host, port))
+            results.append(_look_up(host, port))
         except Exception as error:
-            found.append(error)
+            results.append(error)
 
-    thread = threading.Thread(target=look_up, name="flow_search_name", daemon=True)
+    thread = threading.Thread(target=work, name="flow_search_name", daemon=True)
     thread.start()
-    thread.join(left(until))
-    if not found:
+    thread.join(seconds_left(until))
+    if not results:
         raise TimeoutError
-    if isinstance(found[0], Exception):
-        raise found[0]
-    return found[0]
+    if isinstance(results[0], Exception):
+        raise results[0]
+    return results[0]
 
 
-def _looked_up(host: str, port: int) -> list[tuple[int, tuple]]:
+def _look_up(host: str, port: int) -> list[tuple[int, tuple]]:
     return [(entry[0], entry[4]) for entry in socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)]
 
 
-def left(until: float) -> float:
-    """Seconds until the deadline; TimeoutError after it."""
+def seconds_left(until: float) -> float:
+    """Seconds until the deadline `until`; TimeoutError after it."""
     seconds = until - time.monotonic()
     if seconds <= 0.0:
         raise TimeoutError

@@ -1,8 +1,8 @@
-"""The first look at a server before a run: what it serves, and whether it can do what is needed.
+"""The first contact with a server before a run: what it serves, and whether that is enough.
 
-A model is picked, and asked about two pictures, red and blue. It must take them, tell the
-likelihoods of its first token, begin with a yes or a no, and see a difference: some servers drop
-pictures without a word. Whatever is lacking is one sentence that says what to do.
+It chooses a model and asks it about two images, red and blue. The model must take them, report the
+likelihoods of its first token, and begin with yes or no. It must also answer differently, because
+some servers drop images silently. If something is missing, the error says what to do.
 """
 
 import base64
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
-from .calls import Calls, Server, ServerError, together
+from .calls import Server
 from .dialects import (
     ALONE,
     CHAT,
@@ -27,18 +27,19 @@ from .dialects import (
     dig,
     probability,
 )
+from .workers import Calls, ServerError, run_together
 
 log = logging.getLogger("flow_search")
 
-SIDE = 224  # pixels of the pictures of the probe: some models refuse small ones
-# What to do without likelihoods, by the `owned_by` that servers give their models.
+SIDE = 224  # side of the probe's images, in pixels: some models refuse small ones
+# What to do without likelihoods, by the `owned_by` of the server's models.
 ADVICE = {
-    "library": "Ollama tells them from version 0.12.11 on: update it",
-    "organization_owner": "LM Studio tells them from version 0.3.39 on, at /v1/responses: update "
+    "library": "Ollama reports them from version 0.12.11 on: update it",
+    "organization_owner": "LM Studio reports them from version 0.3.39 on, at /v1/responses: update "
     "it and its runtimes, or serve the model with llama.cpp",
 }
-OTHERWISE = "use vLLM, llama.cpp, Ollama 0.12.11 or newer, or LM Studio 0.3.39 or newer"
-# What switches thinking off, as `extra` has it, by the same.
+OTHER_ADVICE = "Use vLLM, llama.cpp, Ollama 0.12.11 or newer, or LM Studio 0.3.39 or newer"
+# The value of `extra` that switches thinking off, by `owned_by`.
 EFFORT = '{"reasoning_effort": "none"}'
 TEMPLATE = '{"chat_template_kwargs": {"enable_thinking": false}}'
 SWITCHES = {
@@ -51,20 +52,31 @@ SWITCHES = {
 
 
 class Thinking(ServerError):
-    """The answer is of thoughts alone."""
+    """The answer holds nothing but thoughts."""
 
 
 class Served(NamedTuple):
-    """The model to ask, who the server says owns what it lists, "" if it lists nothing, and the
-    names that it lists if the model is none of them."""
+    """What a server serves.
+
+    Args:
+        model: the model to ask.
+        owner: `owned_by` of the server's models, "" if it lists none.
+        listed: the models that the server lists, if `model` is none of them.
+    """
 
     model: str
     owner: str = ""
-    others: tuple[str, ...] = ()
+    listed: tuple[str, ...] = ()
 
 
 class Link(NamedTuple):
-    """How a server is asked: the model, and the dialect in which it tells likelihoods."""
+    """How to ask a server.
+
+    Args:
+        model: its name.
+        dialect: the one in which the server reports likelihoods.
+        owner: `owned_by` of its models, "" if it lists none.
+    """
 
     model: str
     dialect: Dialect
@@ -73,8 +85,14 @@ class Link(NamedTuple):
 
 @dataclass(frozen=True)
 class Asker:
-    """Questions to one server; ``extra`` goes into every request, over what is there, and None in
-    it takes a field away."""
+    """Asks questions of one server.
+
+    Args:
+        server: where requests go.
+        extra: replaces or adds fields of each request; None removes a field.
+        yes: spellings of yes, in lower case.
+        no: spellings of no, in lower case.
+    """
 
     server: Server
     extra: Mapping[str, Any]
@@ -82,9 +100,17 @@ class Asker:
     no: frozenset[str]
 
     def top(self, link: Link, text: str, png: str, calls: Calls) -> Top | None:
-        """Likelihoods of the first token of the answer, None if the server tells none.
+        """(token, log p) of the answer's likeliest first tokens, None if the server has none.
 
-        Those of a thought are not the answer's: an answer that has nothing else is an error.
+        Args:
+            link: how to ask.
+            text: the question.
+            png: the image, a PNG file in base64.
+            calls: the calls that this request belongs to.
+
+        Raises:
+            ServerError: the request failed, or the answer holds nothing but thoughts: their
+                likelihoods are not the answer's.
         """
         body = link.dialect.body(Question(link.model, text, png)) | self.extra
         body = {name: value for name, value in body.items() if value is not None}
@@ -92,20 +118,26 @@ class Asker:
         try:
             top = link.dialect.top(answer)
         except ValueError as error:
-            said = self.server.quoted(error)
-            raise ServerError(f"{self.server} does not tell log-probabilities: {said}") from None
+            got = self.server.quoted(error)
+            raise ServerError(
+                f"{self.server} reports invalid log-probabilities: got {got}, expected at most 0."
+            ) from None
         thought = link.dialect.thought(answer)
         if thought == ALONE or (thought and not top):
-            said = f"{self.server.quoted(link.model)} {thought}"
-            raise Thinking(f"{said}, wanted yes or no as its first token: {unthink(link)}")
+            name = self.server.quoted(link.model)
+            raise Thinking(
+                f"{name} {thought}: expected yes or no as its first token. To get that, "
+                f"{thinking_advice(link)}."
+            )
         return top
 
     def probability(self, top: Top) -> float:
+        """The score of an answer with these likelihoods."""
         return probability(top, self.yes, self.no)
 
 
-def unthink(link: Link) -> str:
-    """What switches a model's thinking off, where it is served."""
+def thinking_advice(link: Link) -> str:
+    """How to switch the model's thinking off on this server."""
     if link.dialect is OLLAMA:
         switch = '{"think": false}'
     else:
@@ -114,64 +146,74 @@ def unthink(link: Link) -> str:
 
 
 def connect(asker: Asker, model: str, text: str, poll: Callable[[], None]) -> Link:
-    """The link to the server's ``model``, its first if that is empty; ValueError if unfit."""
-    return together([lambda calls: _connect(asker, model, text, calls)], 1, poll)[0]
+    """The link to a model on a server.
+
+    Args:
+        asker: asks the server.
+        model: its name, "" for the first that the server lists.
+        text: a question to try.
+        poll: called while waiting; raises if the run was cancelled.
+
+    Raises:
+        ValueError: the server or the model cannot be used.
+    """
+    return run_together([lambda calls: _connect(asker, model, text, calls)], 1, poll)[0]
 
 
 def _connect(asker: Asker, model: str, text: str, calls: Calls) -> Link:
-    new = replace(asker, server=replace(asker.server, new=True))
-    served = _model(new.server, model, calls)
+    patient = replace(asker, server=replace(asker.server, starting=True))
+    served = _model(patient.server, model, calls)
     red, blue = _flat("red"), _flat("blue")
-    link, first = _speaking(new, served, text, red, calls)
+    link, first = _find_dialect(patient, served, text, red, calls)
     second = asker.top(link, text, blue, calls)
     name = asker.server.quoted(link.model)
     if first == second:
         raise ServerError(
-            f"{asker.server} answers the same whatever picture it is shown: {name} does not see "
-            "pictures as it is served there, serve a vision model (with llama.cpp, its mmproj too)"
+            f"{asker.server} answers the same for each image: {name} does not see images there. "
+            "Serve a vision model (with llama.cpp, its mmproj too)."
         )
     tops = [top for top in (first, second) if top]
     thinks = any(begins_thought(top[0][0]) for top in tops)
     if thinks or not any(asker.probability(top) >= 0.0 for top in tops):
-        told = "it thinks before it answers" if thinks else "it does not answer the question"
+        problem = "thinks before it answers" if thinks else "does not answer the question"
         raise ServerError(
-            f"{name} begins its answers with {asker.server.quoted(first[0][0])!r}, wanted yes or "
-            f"no among its {len(first)} likeliest first tokens: {told}. Let the question call for "
-            f"Yes or No, or {unthink(link)}"
+            f"{name} {problem}: got {asker.server.quoted(first[0][0])!r} as its first token, "
+            f"expected yes or no among its {len(first)} likeliest first tokens. Ask for Yes or No "
+            f"in the question, or {thinking_advice(link)}."
         )
     return link
 
 
 def _model(server: Server, model: str, calls: Calls) -> Served:
-    """The model to ask. One that the user names is asked whether or not the server lists it."""
+    """The model to ask. A model that the user names need not be in the server's list."""
     path = f"{server.path}/models"
     try:
-        # The question itself is what to wait for, if there is a model to ask it.
-        listed = server.once(path, None, calls) if model else server.ask(path, None, calls)
+        # If the model is named, the question itself can wait for a server that starts.
+        listed = server.ask_once(path, None, calls) if model else server.ask(path, None, calls)
     except ServerError:
         if model:
             return Served(model)
         raise
     names, owners = _listed(listed)
     owner = owners[0] if owners else ""
-    # Ollama lists "name:latest" as such and takes "name".
+    # Ollama lists "name:latest" and takes "name".
     for name in (model, f"{model}:latest") if model else names[:1]:
         if name in names:
             return Served(name, owners[names.index(name)])
     if not model:
         raise ServerError(
-            f"{server}/models lists no models, wanted an OpenAI-compatible server with a vision "
-            "model: check the url, load a model there, or name one that it does not list"
+            f"{server}/models lists no models: expected an OpenAI-compatible server with a vision "
+            "model. Check the url, load a model there, or name a model that it does not list."
         )
-    log.info("%s does not list the model %r, which is asked all the same.", server, model)
+    log.info("%s does not list the model %r. It is used all the same.", server, model)
     return Served(model, owner, tuple(names))
 
 
 def _listed(answer: Any) -> tuple[list[str], list[str]]:
     """The names of the models that a server lists, and their owners."""
-    found = answer if isinstance(answer, list) else dig(answer, "data") or dig(answer, "models")
+    entries = answer if isinstance(answer, list) else dig(answer, "data") or dig(answer, "models")
     names, owners = [], []
-    for entry in found if isinstance(found, list) else []:
+    for entry in entries if isinstance(entries, list) else []:
         keys = (dig(entry, "id"), dig(entry, "name"), dig(entry, "model"), entry)
         name = next((key for key in keys if isinstance(key, str) and key), None)
         if name is not None:
@@ -180,8 +222,10 @@ def _listed(answer: Any) -> tuple[list[str], list[str]]:
     return names, owners
 
 
-def _speaking(asker: Asker, served: Served, text: str, png: str, calls: Calls) -> tuple[Link, Top]:
-    """The first dialect in which the server tells likelihoods, and those of ``png``."""
+def _find_dialect(
+    asker: Asker, served: Served, text: str, png: str, calls: Calls
+) -> tuple[Link, Top]:
+    """The link by the first dialect in which the server has likelihoods, and those of `png`."""
     link = Link(served.model, CHAT, served.owner)
     thinking = None
     try:
@@ -192,35 +236,36 @@ def _speaking(asker: Asker, served: Served, text: str, png: str, calls: Calls) -
         raise _refused(asker.server, served, error) from None
     if top:
         return link, top
-    usual = replace(asker, server=replace(asker.server, new=False))
+    started = replace(asker, server=replace(asker.server, starting=False))
     for dialect in (OLLAMA, RESPONSES):
-        other = link._replace(dialect=dialect)
+        another = link._replace(dialect=dialect)
         try:
-            top = usual.top(other, text, png, calls)
+            top = started.top(another, text, png, calls)
         except Thinking as error:
             thinking, top = thinking or error, None
         except ServerError:  # most servers have no such path
             top = None
         if top:
-            return other, top
+            return another, top
     raise thinking or ServerError(
-        f"{asker.server} answers without log-probabilities, which the score is made of: "
-        f"{ADVICE.get(served.owner, OTHERWISE)}"
+        f"{asker.server} answers without log-probabilities, which the score needs. "
+        f"{ADVICE.get(served.owner, OTHER_ADVICE)}."
     )
 
 
 def _refused(server: Server, served: Served, error: ServerError) -> ServerError:
-    """What the server said to the first question, with what may be wrong about it."""
-    name, said = server.quoted(served.model), str(error)
+    """The server's error about the first question, with advice."""
+    name, sentences = server.quoted(served.model), [str(error)]
     if error.status in (400, 404, 413, 415, 422, 500, 501):
-        said += (
-            f": {name} was asked about a picture, with log-probabilities; serve a vision model "
-            "(with llama.cpp, its mmproj too) by a server that has both"
-        )
-    if served.others and error.status is not None:
-        names = ", ".join(served.others[:20]) + (", …" if len(served.others) > 20 else "")
-        said += f". model {name!r} given, {server} has: {server.quoted(names)}"
-    return ServerError(said, error.status)
+        sentences += [
+            f"{name} was asked about an image, with log-probabilities",
+            "Serve a vision model (with llama.cpp, its mmproj too) on a server that has both",
+        ]
+    if served.listed and error.status is not None:
+        names = ", ".join(served.listed[:20]) + (", …" if len(served.listed) > 20 else "")
+        sentences += [f"{server} lists other models: got {name!r}, expected {server.quoted(names)}"]
+    end = "." if len(sentences) > 1 else ""
+    return ServerError(". ".join(text.removesuffix(".") for text in sentences) + end, error.status)
 
 
 def _flat(colour: str) -> str:
@@ -228,7 +273,7 @@ def _flat(colour: str) -> str:
 
 
 def png_base64(picture: Image.Image) -> str:
-    """A PNG file, lossless, packed lightly: that is ten times as fast and costs a few per cent."""
+    """A PNG file in base64. Light compression is ten times as fast and a few per cent larger."""
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", compress_level=1)
     return base64.b64encode(buffer.getvalue()).decode("ascii")

@@ -1,12 +1,12 @@
-"""VQAScore by a vision-language model on a server: how likely it is to say yes to the prompt.
+"""VQAScore by a vision-language model on a server: how likely is yes to the prompt?
 
     score = P(yes) / (P(yes) + P(no)),    P(a) = sum of exp(log p) over the spellings of a
 
-among the likeliest first tokens of the answer to "Does this figure show "{prompt}"?". Lin et al.,
-arXiv 2404.01291, take P(yes) alone, which also falls when the model is about to say something else.
-In [0, 1], higher is better; one of the two not among the likeliest counts 0, neither is NaN. Not
-differentiable. Pictures are sent as 8-bit PNG. How exactly a score repeats, and whether it depends
-on what else the server does at the time, is up to the server.
+The sums go over the likeliest first tokens of the answer to "Does this figure show "{prompt}"?".
+Lin et al., arXiv 2404.01291, take P(yes) alone, which also falls if other answers are likely.
+In [0, 1], higher is better. If only one of the two is among the likeliest tokens, the other counts
+0. If neither is, the score is NaN. Not differentiable. Images are sent as 8-bit PNG. The server
+decides how exactly a score repeats, and whether its load changes it.
 """
 
 import json
@@ -20,27 +20,36 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ...types import Files, check_batch, never, no_hosts
+from ...types import Files, check_batch, never_cancel, no_hosts
 from ..yes_no import check_prompt, check_question, question_field
 from .address import check_allowed, parse_url
-from .calls import Calls, Server, ServerError, together
+from .calls import Server
 from .dialects import Top
 from .probe import Asker, Link, connect, png_base64
+from .workers import Calls, ServerError, run_together
 
 log = logging.getLogger("flow_search")
 
 
 @dataclass
 class VqaHttpScorer:
-    """Asks the server. ``check`` connects anew, which is once a run; ``poll`` may raise to cancel.
+    """Asks the server. `check`, which each run calls once, connects anew.
 
-    Nothing is sent to a server beyond this computer unless ``hosts`` has it when a run connects.
-    A request that fails in spite of its retries is a ServerError: no score is made up.
+    Nothing is sent to a server beyond this computer unless `hosts` allows it when a run connects. A
+    request that fails in spite of its retries is a ServerError: no score is invented.
+
+    Args:
+        settings: the reward.
+        asker: asks the server.
+        poll: called while waiting; raises if the run was cancelled.
+        hosts: returns the servers that the user allows, comma-separated.
+        link: how to ask, None before the first contact.
+        warned: whether the log has warned in this run.
     """
 
     settings: "VqaHttp"
     asker: Asker
-    poll: Callable[[], None] = never
+    poll: Callable[[], None] = never_cancel
     hosts: Callable[[], str] = no_hosts
     link: Link | None = None
     warned: bool = False
@@ -64,28 +73,28 @@ class VqaHttpScorer:
             pictures = images.detach().float().clamp(0.0, 1.0).mul(255.0).round()
             levels = pictures.to("cpu", torch.uint8).numpy()
             jobs = [self._job(link, levels[i], prompts[i]) for i in finite]
-            tops = together(jobs, self.settings.concurrency, self.poll)
+            tops = run_together(jobs, self.settings.concurrency, self.poll)
             scores[finite] = torch.tensor([self._score(top) for top in tops])
         return scores.to(images.device)
 
     def _connect(self, prompt: str) -> Link:
         server = self.asker.server
         check_allowed(server.scheme, server.host, server.port, self.hosts())
-        text = self.settings.asked(prompt)
+        text = self.settings.question_about(prompt)
         self.link = connect(self.asker, self.settings.model.strip(), text, self.poll)
         return self.link
 
     def _job(self, link: Link, levels: np.ndarray, prompt: str) -> Callable[[Calls], Top]:
-        """What asks about one picture, (H, W, 3) of 8 bits, in a thread of its own."""
+        """A job that asks about one image: `levels` (H, W, 3), 8 bits."""
 
         def ask(calls: Calls) -> Top:
             picture, side = Image.fromarray(levels), self.settings.max_side
             if side:
                 picture.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=None)
-            text = self.settings.asked(prompt)
+            text = self.settings.question_about(prompt)
             top = self.asker.top(link, text, png_base64(picture), calls)
             if top is None:
-                raise ServerError(f"{self.asker.server} answered without log-probabilities")
+                raise ServerError(f"{self.asker.server} answered without log-probabilities.")
             return top
 
         return ask
@@ -94,32 +103,29 @@ class VqaHttpScorer:
         score = self.asker.probability(top)
         if math.isnan(score):
             first = self.asker.server.quoted(top[0][0])
-            problem = f"neither yes nor no is among the likeliest first tokens, {first!r} leads"
+            problem = (
+                f"The model does not answer the question: got {first!r} as the likeliest first "
+                "token, expected yes or no among the likeliest."
+            )
             if self.settings.on_missing == "fail":
-                raise ValueError(f"the model does not answer the question: {problem}")
+                raise ValueError(problem)
             if not self.warned:
-                log.warning("VQAScore of a picture is not a number: %s (told once a run)", problem)
+                log.warning("An image has no score. %s Logged once a run.", problem)
             self.warned = True
         return score
 
 
 @dataclass(frozen=True)
 class VqaHttp:
-    """Settings of VQAScore over HTTP. Nothing is contacted before the first ``check``."""
+    """Settings of VQAScore by a server, which is not contacted before the first `check`."""
 
-    title: ClassVar[str] = "VQAScore (server)"
-    description: ClassVar[str] = (
-        "How surely a vision-language model says yes to the prompt, asked of a server of yours: "
-        "vLLM, llama.cpp, Ollama, LM Studio or any other that speaks OpenAI's API and tells "
-        "log-probabilities. The pictures are sent to that server, and to no other."
-    )
     gradient: ClassVar[bool] = False
 
     url: str = field(
         default="",
         metadata={
-            "tooltip": "Address of the server. Only it is contacted: redirects are not followed, "
-            "proxies not used. Allow a server on another computer in ComfyUI's settings, under "
+            "tooltip": "Address of the server. No other address is contacted, not even by a "
+            "redirect or proxy. Allow a server on another computer in ComfyUI's settings, under "
             "Flow Search.",
             "placeholder": "http://127.0.0.1:8000/v1",
         },
@@ -127,29 +133,29 @@ class VqaHttp:
     model: str = field(
         default="",
         metadata={
-            "tooltip": "Name of a vision model there, listed or not. Empty: the first of its list."
+            "tooltip": "Name of a vision model on the server. Empty takes the first that it lists."
         },
     )
     question: str = question_field()
     yes: str = field(
         default="yes",
         metadata={
-            "tooltip": "What counts as yes, in any case, separated by commas.",
+            "tooltip": "Words that count as yes, separated by commas. Case does not matter.",
             "advanced": True,
         },
     )
     no: str = field(
         default="no",
         metadata={
-            "tooltip": "What counts as no, in any case, separated by commas.",
+            "tooltip": "Words that count as no, separated by commas. Case does not matter.",
             "advanced": True,
         },
     )
     max_side: int = field(
         default=1024,
         metadata={
-            "tooltip": "Larger pictures are sent at this many pixels on the longer side; 0 sends "
-            "them as they are.",
+            "tooltip": "Longest side of the images that are sent, in pixels. 0 sends them in full "
+            "size.",
             "min": 0,
             "max": 8192,
             "step": 8,
@@ -158,7 +164,7 @@ class VqaHttp:
     concurrency: int = field(
         default=8,
         metadata={
-            "tooltip": "Requests at a time. As many as the server answers together.",
+            "tooltip": "Requests at a time. Use as many as the server answers in parallel.",
             "min": 1,
             "max": 64,
             "step": 1,
@@ -177,8 +183,8 @@ class VqaHttp:
     retries: int = field(
         default=3,
         metadata={
-            "tooltip": "Further tries of a request that timed out, broke off or was turned away "
-            "for now; after them the search ends with an error.",
+            "tooltip": "How often to repeat a request that timed out, broke off or was refused for "
+            "now. Then the search ends with an error.",
             "min": 0,
             "max": 10,
             "step": 1,
@@ -188,8 +194,8 @@ class VqaHttp:
     on_missing: str = field(
         default="nan",
         metadata={
-            "tooltip": "When neither yes nor no is among the likeliest answers: nan gives the "
-            "picture no score, fail ends the search.",
+            "tooltip": "If neither yes nor no is among the likeliest answers: nan gives the image "
+            "no score, fail ends the search.",
             "choices": ("nan", "fail"),
             "advanced": True,
         },
@@ -197,10 +203,9 @@ class VqaHttp:
     api_key_env: str = field(
         default="",
         metadata={
-            "tooltip": "NAME of the environment variable with the server's key, if it wants one: "
-            "its name begins with FLOW_SEARCH_. Never the key itself: workflows are saved and "
-            "shared. For a server on another computer the variable NAME_URL has to hold its "
-            "address.",
+            "tooltip": "Name of an environment variable with the server's key, beginning with "
+            "FLOW_SEARCH_. Never put the key itself here: workflows are saved and shared. For a "
+            "server on another computer, the variable NAME_URL must hold its address.",
             "placeholder": "FLOW_SEARCH_API_KEY",
             "advanced": True,
         },
@@ -208,23 +213,24 @@ class VqaHttp:
     extra: str = field(
         default="",
         metadata={
-            "tooltip": "More fields for each request, as a JSON object; to switch thinking off, or "
-            'for a server that gives fewer alternatives: {"top_logprobs": 5}. '
-            "null removes a field.",
+            "tooltip": "More fields for each request, as a JSON object; null removes a field. Use "
+            "it to switch thinking off, or for a server that allows fewer alternatives: "
+            '{"top_logprobs": 5}.',
             "placeholder": '{"chat_template_kwargs": {"enable_thinking": false}}',
             "advanced": True,
         },
     )
 
-    def asked(self, prompt: str) -> str:
+    def question_about(self, prompt: str) -> str:
+        """The question with `prompt` in its place."""
         return self.question.replace("{}", prompt)
 
     def load(self, files: Files | None = None) -> VqaHttpScorer:
-        """Refuse settings that cannot work, before anything is asked."""
+        """Check the settings. The server is not contacted yet."""
         check_question(self.question)
         yes, no = (_answers(name, getattr(self, name)) for name in ("yes", "no"))
         if yes & no:
-            raise ValueError(f"{min(yes & no)!r} given as yes and as no, wanted one of the two")
+            raise ValueError(f"{min(yes & no)!r} counts as yes and as no: expected one of the two.")
         server = Server(
             **parse_url(self.url), key_env=self.api_key_env.strip(), time_out=self.time_out,
             retries=self.retries,
@@ -236,19 +242,21 @@ class VqaHttp:
         return VqaHttpScorer(self, asker, files.poll, files.hosts)
 
 
-def _answers(name: str, given: str) -> frozenset[str]:
-    found = frozenset(part.strip().lower() for part in given.split(",")) - {""}
-    if not found:
-        raise ValueError(f"{name} is empty, wanted at least one answer")
-    return found
+def _answers(name: str, text: str) -> frozenset[str]:
+    answers = frozenset(part.strip().lower() for part in text.split(",")) - {""}
+    if not answers:
+        raise ValueError(f"{name} is empty: got {text!r}, expected at least one word.")
+    return answers
 
 
-def _extra(given: str) -> dict[str, Any]:
+def _extra(text: str) -> dict[str, Any]:
     try:
-        found = json.loads(given or "{}")
-        json.dumps(found, allow_nan=False)
+        fields = json.loads(text or "{}")
+        json.dumps(fields, allow_nan=False)
     except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
-        raise ValueError(f'extra {given[:60]!r} given, wanted a JSON object such as {{"seed": 1}}')
-    return found
+        fields = None
+    if not isinstance(fields, dict):
+        raise ValueError(
+            f'extra is no JSON object: got {text[:60]!r}, expected one such as {{"seed": 1}}.'
+        )
+    return fields

@@ -196,7 +196,7 @@ def test_a_key_goes_nowhere_else(url, told, shown, key, allowed, monkeypatch):
 @pytest.mark.parametrize("url", ["http://api.example.com", "http://8.8.8.8:8000"])
 def test_a_key_is_not_sent_unencrypted_to_the_world(url, key, allowed, monkeypatch):
     monkeypatch.setenv(f"{key}_URL", url)
-    with pytest.raises(ValueError, match="for all to read, wanted .* https://"):
+    with pytest.raises(ValueError, match="unencrypted: got http://.*, expected an address .* https://"):
         load(url, api_key_env=key)
 
 
@@ -242,27 +242,27 @@ def test_each_run_connects_anew(images):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"url": ""}, 'no url given, wanted an address such as "http'),
-        ({"url": "127.0.0.1:8000"}, "url '127.0.0.1:8000' given, wanted"),
-        ({"url": "file:///etc/passwd"}, "wanted an address"),
-        ({"url": "ftp://host/v1"}, "wanted an address"),
-        ({"url": "http://"}, "wanted an address"),
-        ({"url": "http://host:99999/v1"}, "wanted an address"),
+        ({"url": ""}, 'The url is empty: expected an address such as "http'),
+        ({"url": "127.0.0.1:8000"}, "got '127.0.0.1:8000', expected an address"),
+        ({"url": "file:///etc/passwd"}, "expected an address"),
+        ({"url": "ftp://host/v1"}, "expected an address"),
+        ({"url": "http://"}, "expected an address"),
+        ({"url": "http://host:99999/v1"}, "expected an address"),
         ({"url": "http://host/v 1"}, "has blanks"),
         ({"url": "http://höst/v1"}, "outside ASCII"),
-        ({"url": "http://host/v1\r\nX: 1"}, "wanted an address|has blanks"),
+        ({"url": "http://host/v1\r\nX: 1"}, "expected an address|has blanks"),
         ({"url": "http://me:hush@host/v1"}, "more than an address"),
         ({"url": "me:hush@host/v1"}, "more than an address"),
         ({"url": "http://host/v1?key=hush"}, "more than an address"),
-        ({"question": "Is it good?"}, "one {} for the prompt wanted"),
-        ({"question": "{} or {}?"}, "one {} for the prompt wanted"),
+        ({"question": "Is it good?"}, "place for the prompt: got .*, expected one {}"),
+        ({"question": "{} or {}?"}, "place for the prompt: got .*, expected one {}"),
         ({"yes": " , "}, "yes is empty"),
         ({"no": ""}, "no is empty"),
-        ({"no": "No, YES"}, "'yes' given as yes and as no"),
-        ({"extra": "{"}, "wanted a JSON object"),
-        ({"extra": "[1]"}, "wanted a JSON object"),
-        ({"extra": '{"seed": NaN}'}, "wanted a JSON object"),
-        ({"extra": '{"seed": [1e999]}'}, "wanted a JSON object"),
+        ({"no": "No, YES"}, "'yes' counts as yes and as no: expected one"),
+        ({"extra": "{"}, "extra is no JSON object: got .*, expected one such"),
+        ({"extra": "[1]"}, "extra is no JSON object: got .*, expected one such"),
+        ({"extra": '{"seed": NaN}'}, "extra is no JSON object: got .*, expected one such"),
+        ({"extra": '{"seed": [1e999]}'}, "extra is no JSON object: got .*, expected one such"),
     ],
 )
 def test_settings_that_cannot_work(settings, message):
@@ -285,7 +285,7 @@ def test_addresses_are_shown_as_typed(url, shown, allowed):
 @pytest.mark.parametrize(
     ("shape", "prompts", "message"),
     [
-        ((2, 8, 8, 4), [PROMPT] * 2, r"\(2, 8, 8, 4\).*wanted"),
+        ((2, 8, 8, 4), [PROMPT] * 2, r"\(2, 8, 8, 4\).*expected"),
         ((2, 8, 8, 3), [PROMPT], "1 prompts for 2 images"),
     ],
 )

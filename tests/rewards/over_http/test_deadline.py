@@ -166,4 +166,4 @@ def test_json_without_a_bottom_is_no_json(text):
     head = OK + b"Content-Length: %d\r\n\r\n" % len(text)
     with raw(lambda send, pause: send(head + text.encode())) as server:
         message, _ = ask(server, time_out=5.0)
-    assert "wanted JSON" in message and len(message) < 300
+    assert "expected JSON" in message and len(message) < 300

@@ -158,12 +158,12 @@ def told(top):
 @pytest.mark.parametrize(
     ("behave", "message"),
     [
-        (lambda *_: (200, {}, "<html>\n<b>hello"), "answered '<html> <b>hello', wanted JSON"),
+        (lambda *_: (200, {}, "<html>\n<b>hello"), "got '<html> <b>hello', expected JSON"),
         (lambda *_: (200, {}, "x" * 5_000_000), "more than 4 MB"),
         (lambda *_: (200, {}, "[]"), "without log-probabilities"),
         (lambda *_: (200, {}, {"choices": []}), "without log-probabilities"),
         (lambda *_: (200, {}, openai(entries(likeliest(np.ones((1, 1, 3)))), False)), "without"),
-        (told([{"token": "Yes"}]), "'Yes' of log-probability None"),
+        (told([{"token": "Yes"}]), "got token 'Yes' with log-probability None, expected at most 0"),
         (told([{"token": "Yes", "logprob": "-1"}]), "log-probability '-1'"),
         (told([{"token": "Yes", "logprob": True}]), "log-probability True"),
         (told([{"token": "Yes", "logprob": math.nan}]), "log-probability nan"),

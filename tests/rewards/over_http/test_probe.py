@@ -61,9 +61,9 @@ def probe_error(server, **settings):
 @pytest.mark.parametrize(
     ("kind", "advice"),
     [
-        ("older_ollama", "Ollama tells them from version 0.12.11 on: update it"),
-        ("old_lm_studio", "LM Studio tells them from version 0.3.39 on, at /v1/responses"),
-        ("bare", "use vLLM, llama.cpp, Ollama 0.12.11 or newer, or LM Studio 0.3.39 or newer"),
+        ("older_ollama", "Ollama reports them from version 0.12.11 on: update it"),
+        ("old_lm_studio", "LM Studio reports them from version 0.3.39 on, at /v1/responses"),
+        ("bare", "Use vLLM, llama.cpp, Ollama 0.12.11 or newer, or LM Studio 0.3.39 or newer"),
     ],
 )
 def test_the_probe_says_what_a_server_lacks(kind, advice):
@@ -77,15 +77,14 @@ def test_the_probe_says_what_a_server_lacks(kind, advice):
 def test_the_probe_says_which_models_there_are():
     refuse = lambda r, _: (404, {}, {"error": "no model x"}) if r["body"] else None  # noqa: E731
     with serve(hook=refuse) as server:
-        assert f"model 'x' given, {server.url} has: {MODEL}, another-model" in probe_error(
-            server, model="x"
-        )
+        message = probe_error(server, model="x")
+    assert f"{server.url} lists other models: got 'x', expected {MODEL}, another-model" in message
 
 
 @pytest.mark.parametrize("found", [{"data": []}, {"data": 3}, {"data": [{"name": 1}]}, [], '"on"'])
 def test_the_probe_says_that_there_is_no_model(found):
     with serve(hook=lambda *_: (200, {}, found)) as server:
-        assert "/models lists no models, wanted an OpenAI-compatible" in probe_error(server)
+        assert "/models lists no models: expected an OpenAI-compatible" in probe_error(server)
 
 
 def test_the_probe_says_that_pictures_are_refused():
@@ -93,12 +92,12 @@ def test_the_probe_says_that_pictures_are_refused():
     hook = lambda r, _: r["body"] and (500, {}, {"error": {"message": said}})  # noqa: E731
     with serve("llama_cpp", hook=lambda *a: hook(*a) or None) as server:
         message = probe_error(server)
-    assert f"500: {said}: {MODEL} was asked about a picture" in message
+    assert f"500: {said}. {MODEL} was asked about an image" in message
 
 
 def test_the_probe_says_that_pictures_are_dropped():
     with serve(see=lambda picture: likeliest(np.zeros((1, 1, 3)))) as server:
-        assert "answers the same whatever picture" in probe_error(server)
+        assert "answers the same for each image" in probe_error(server)
 
 
 def test_the_probe_says_that_the_model_thinks():
@@ -107,7 +106,7 @@ def test_the_probe_says_that_the_model_thinks():
 
     with serve(see=think) as server:
         message = probe_error(server)
-    assert "begins its answers with '<think>'" in message and "its 2 likeliest" in message
+    assert "got '<think>' as its first token" in message and "its 2 likeliest" in message
 
 
 def test_one_yes_or_no_is_enough_for_the_probe():

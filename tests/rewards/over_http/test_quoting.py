@@ -10,7 +10,7 @@ import traceback
 from urllib.parse import quote, quote_plus
 
 import pytest
-from pack.rewards.question.http.words import blotted, message_in, quoted
+from pack.rewards.question.http.quoting import masked, message_in, quoted
 
 from .asking import PROMPT, SECRET, after_probe, connected, load, mumble, score
 from .raw_server import raw
@@ -120,7 +120,7 @@ KEYS = [SECRET, "ab\\cd\"ef'gh<ij>&klmnop", "x" * 40, "0123456789abcdef" * 30]
 @pytest.mark.parametrize("key", KEYS)
 def test_a_key_is_blotted_out_in_any_form(form, key):
     written = FORMS[form](key)
-    text = blotted(f"bad key: {written}, sorry", key)
+    text = masked(f"bad key: {written}, sorry", key)
     assert text.startswith("bad key: ") and text.endswith(", sorry") and "***" in text
     left = text.removeprefix("bad key: ").removesuffix(", sorry").removeprefix("Authorization: ")
     assert len(left) < 20 and key[:8].lower() not in left.lower()
@@ -128,12 +128,12 @@ def test_a_key_is_blotted_out_in_any_form(form, key):
 
 @pytest.mark.parametrize("key", ["", "a", "none", "EMPTY", "sk-12"])
 def test_short_keys_and_none(key):
-    assert blotted("no such thing", key) == "no such thing".replace(key or "\0", "***")
-    assert blotted(f"<{key}>", key) == ("<***>" if key else "<>")
+    assert masked("no such thing", key) == "no such thing".replace(key or "\0", "***")
+    assert masked(f"<{key}>", key) == ("<***>" if key else "<>")
 
 
 def test_a_servers_own_mask_stays():
-    assert blotted("Incorrect: sk-5e*****e==.", SECRET) == "Incorrect: sk-5e*****e==."
+    assert masked("Incorrect: sk-5e*****e==.", SECRET) == "Incorrect: sk-5e*****e==."
 
 
 def questions(answer):
@@ -216,7 +216,7 @@ def test_the_log_line_of_a_missing_answer_does_not_show_the_key(key, images, cap
         with pytest.raises(ValueError) as found:
             score(failing, images[:1])
     shown = everything(found.value) + "\n".join(caplog.messages)
-    assert "'***' leads" in shown and SECRET not in shown
+    assert "got '***' as the likeliest first token" in shown and SECRET not in shown
 
 
 def server_without_hook(server):
