@@ -84,10 +84,20 @@ def combo(
     return io.DynamicCombo.Input(name, options=entries, tooltip=tooltip, **options)
 
 
+def described(text: str, registry: Mapping[str, Any]) -> str:
+    """A tooltip with one line for each entry of a registry."""
+    return "\n".join([text, *(f"{key}: {cls.description}" for key, cls in registry.items())])
+
+
 def chosen(name: str, registry: Mapping[str, type], value: Any) -> Mapping[str, Any]:
     """A DynamicCombo's value {name: key, field: …}.
 
     For a key that it does not know, the host gives None, and the fields by their own names.
+
+    Args:
+        name: of the input.
+        registry: what may be chosen.
+        value: of the input.
 
     Raises:
         ValueError: the registry has no such key.

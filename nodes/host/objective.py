@@ -23,7 +23,12 @@ from .reward import HostReward
 
 
 def score(reward: HostReward, images: Tensor, prompt: str) -> Tensor:
-    """Scores (K,) of images (K,H,W,3) or videos (K,T,H,W,3).
+    """Scores (K,) by a reward.
+
+    Args:
+        reward: what scores.
+        images: images (K,H,W,3) or videos (K,T,H,W,3).
+        prompt: what they are compared with.
 
     Raises:
         ValueError: the reward gave another number of scores.

@@ -126,7 +126,7 @@ def test_only_the_tower_is_kept(tmp_path):
 
 def test_wrong_files(tmp_path):
     path, head = build_parts(tmp_path, "file")
-    with pytest.raises(ValueError, match="contains no head, and `head` is empty: expected the head"):
+    with pytest.raises(ValueError, match="no head, and `head` is empty: expected the head"):
         load(path)
     with pytest.raises(ValueError, match="CLIP in Hugging Face layout: expected the head"):
         load(path, path)

@@ -29,7 +29,16 @@ def build(name: str, object_info: dict) -> dict:
 def schnell(
     g: Graph, text: str, reward: Callable[[], Output], budget: int, note: str, name: str
 ) -> None:
-    """A search on FLUX.1-schnell with one reward."""
+    """A search on FLUX.1-schnell with one reward.
+
+    Args:
+        g: gets the nodes.
+        text: the prompt.
+        reward: adds the reward.
+        budget: NFE.
+        note: what the note says, in Markdown.
+        name: prefix of saved images.
+    """
     model, clip, vae = flux(g, "flux1-schnell.safetensors")
     words, cond = prompt(g, clip, text)
     guider = g.add("text", "BasicGuider", model=model, conditioning=cond)
@@ -93,8 +102,8 @@ def vlm_judge_over_http(g: Graph) -> None:
         "Ollama 0.12.11 or newer. Put its address into **url**.\n\nTo use another computer, first "
         "allow its host in ComfyUI's settings, under Flow Search.\n\nIf the server needs a key, "
         "put it into an environment variable and write its name into **api_key_env**. The name "
-        "must begin with FLOW_SEARCH_. The key goes to another computer only if a second variable, "
-        "with _URL at the end of its name, has the same address.\n\nDownload\n"
+        "must begin with FLOW_SEARCH_. The key goes to another computer only if a second variable "
+        "has the same address. The name of that variable ends with _URL.\n\nDownload\n"
         + flux_files(SCHNELL) + "\n- on the server: a vision model, for example "
         f"[Qwen3-VL-8B-Instruct]({HUB}/Qwen/Qwen3-VL-8B-Instruct)"
     )  # fmt: skip

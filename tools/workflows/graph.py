@@ -82,7 +82,13 @@ class Graph:
         return Output(node)
 
     def note(self, column: str, text: str, width: int = 320, height: int = 200) -> None:
-        """Add a note with Markdown text."""
+        """Add a note.
+
+        Args:
+            column: where it goes.
+            text: Markdown.
+            width, height: pixels.
+        """
         self.nodes.append({
             "id": len(self.nodes) + 1, "type": "MarkdownNote",
             "pos": [self.x[column], self.y[column]], "size": [width, height], "flags": {},

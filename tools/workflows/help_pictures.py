@@ -27,6 +27,14 @@ COLOURS = 64
 
 
 def main(url: str, modules: str, chromium: str, *options: str) -> None:
+    """Take the screenshots whose workflow has changed.
+
+    Args:
+        url: of a running ComfyUI.
+        modules: folder of Node.js modules.
+        chromium: the browser.
+        options: `--all` takes each of them.
+    """
     with urlopen(f"{url}/object_info") as answer:
         info = json.load(answer)
     texts = {node: json.dumps(build(node, info), separators=(",", ":")) for node in SMALLEST}
@@ -54,6 +62,13 @@ def carried(path: Path) -> str | None:
 
 
 def keep(shot: Image.Image, workflow: str, path: Path) -> None:
+    """Save a screenshot that contains a workflow.
+
+    Args:
+        shot: the screenshot.
+        workflow: JSON.
+        path: PNG file.
+    """
     carried = PngInfo()
     carried.add_text("workflow", workflow)
     plain = shot.convert("RGB").quantize(COLOURS, Image.Quantize.FASTOCTREE)

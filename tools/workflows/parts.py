@@ -38,7 +38,13 @@ def flux_files(model: str) -> str:
 
 
 def prompt(g: Graph, clip: Output, text: str) -> tuple[Output, Output]:
-    """The prompt as a text for the reward, and as conditioning for the model."""
+    """The prompt as a text for the reward, and as conditioning for the model.
+
+    Args:
+        g: gets the nodes.
+        clip: the text encoder.
+        text: the prompt.
+    """
     words = g.add("text", "PrimitiveStringMultiline", title="Prompt", box=(340, 160), value=text)
     return words, g.add("text", "CLIPTextEncode", box=(340, 120), text=words, clip=clip)
 
@@ -57,7 +63,13 @@ def search(g: Graph, kind: str = "FlowSearchRBF", **inputs: Any) -> Output:
 
 
 def shown(g: Graph, result: Output, name: str) -> None:
-    """The nodes that save the images and draw the report."""
+    """The nodes that save the images and draw the report.
+
+    Args:
+        g: gets the nodes.
+        result: of the search.
+        name: prefix of saved images.
+    """
     g.add("save", "SaveImage", box=(420, 460), images=Output(result.node, 1),
           filename_prefix=name)  # fmt: skip
     images, report = Output(result.node, 1), Output(result.node, 2)

@@ -41,7 +41,14 @@ def left(g: Graph, kind: str, **inputs: Any) -> Output:
 
 
 def folded(g: Graph, kind: str, column: str = "left", **inputs: Any) -> Output:
-    """A collapsed node."""
+    """A collapsed node.
+
+    Args:
+        g: gets the node.
+        kind: its type.
+        column: where it goes.
+        inputs: of the node.
+    """
     result = g.add(column, kind, box=BOX, **inputs)
     result.node["flags"] = {"collapsed": True}
     g.y[column] = result.node["pos"][1] + FOLDED + GAP // 2
@@ -49,6 +56,14 @@ def folded(g: Graph, kind: str, column: str = "left", **inputs: Any) -> Output:
 
 
 def right(g: Graph, kind: str, height: int = 0, **inputs: Any) -> Output:
+    """A node in the right column.
+
+    Args:
+        g: gets the node.
+        kind: its type.
+        height: pixels.
+        inputs: of the node.
+    """
     return g.add("right", kind, box=(280, height), **inputs)
 
 
@@ -86,6 +101,14 @@ def custom(g: Graph, parts: Callable[[Graph, Output], tuple[Output, Output]]) ->
 
 
 def search(g: Graph, kind: str, add: Add = right, **inputs: Any) -> Output:
+    """A search on the demo model.
+
+    Args:
+        g: gets the nodes.
+        kind: type of the search node.
+        add: adds the search node.
+        inputs: of the search node.
+    """
     model, vae, words = demo(g, HARDER)
     guider = folded(g, "BasicGuider", model=model, conditioning=words)
     noise, empty = folded(g, "RandomNoise", noise_seed=7), latent(g)
