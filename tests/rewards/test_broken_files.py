@@ -105,7 +105,8 @@ def test_what_is_no_file(tmp_path):
     (tmp_path / "folder.safetensors").mkdir()
     os.mkfifo(tmp_path / "pipe.safetensors")
     (tmp_path / "endless.safetensors").symlink_to("/dev/zero")
-    for name, said in [("folder", "a folder"), ("pipe", "not a regular file"), ("endless", "not a r")]:
+    pipe = "not a regular file"
+    for name, said in [("folder", "a folder"), ("pipe", pipe), ("endless", pipe)]:
         assert f"(it is {said}" in refusal(peek, tmp_path / f"{name}.safetensors")
 
 
