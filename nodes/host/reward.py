@@ -12,7 +12,7 @@ import comfy.sd1_clip
 import torch
 from torch import Tensor
 
-from ...rewards import Files, Scorer, fresh, maximum_of, pictures_at_once, reads_clips, score_any
+from ...rewards import Files, Scorer, fresh, images_at_once, maximum_of, reads_clips, score_any
 from .http_hosts import allowed_hosts
 from .memory import load, run_in_parts
 from .reward_files import resolve
@@ -45,7 +45,7 @@ class HostScorer:
 
     @property
     def at_once(self) -> int:
-        return pictures_at_once(self.scorer, self.ROWS)
+        return images_at_once(self.scorer, self.ROWS)
 
     def check(self, prompt: str) -> None:
         self.scorer.check(prompt)
@@ -94,7 +94,7 @@ class HostReward:
     @property
     def at_once(self) -> int:
         """How many images to prepare for one call."""
-        return pictures_at_once(self.scorer, HostScorer.ROWS)
+        return images_at_once(self.scorer, HostScorer.ROWS)
 
     def check(self, prompt: str) -> None:
         self.scorer.check(prompt)
