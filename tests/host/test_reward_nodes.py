@@ -179,7 +179,7 @@ def landscape_within():
 
 CASES = {
     "prompt": (landscape, "a nice landscape"),
-    "prompt in German": (foreign, '"drei" is not English; write for example'),
+    "prompt in German": (foreign, '"drei" is not English. Write for example'),
     "prompt of a part": (landscape_within, "a nice landscape"),
     "search prompt": (lambda: combined_search(prompt="a nice landscape"), "a nice landscape"),
     "negative product": (lambda: combined_search("product"), "expected 0 or more"),
