@@ -26,7 +26,7 @@ from .question.host_vlm import HostVlmScore
 from .question.http.vqa_http import VqaHttp
 from .question.instructblip import InstructBlipScore
 from .question.vlm import VlmScore
-from .types import Files, Reward, Scorer, blames, maximum_of, pictures_at_once
+from .types import Files, Reward, Scorer, blames, images_at_once, maximum_of
 
 REWARDS: dict[str, type[Reward]] = {
     "aesthetic_v2_5": AestheticV25,
@@ -69,7 +69,7 @@ __all__ = [
     "fresh",
     "load_scorer",
     "maximum_of",
-    "pictures_at_once",
+    "images_at_once",
     "reads_clips",
     "rgb",
     "score_any",

@@ -17,7 +17,7 @@ from typing import ClassVar
 import torch
 
 from .clips.frames import as_clips, blame_any, reads_clips, score_any
-from .types import CombineMode, Learns, Scorer, blames, maximum_of, pictures_at_once
+from .types import CombineMode, Learns, Scorer, blames, images_at_once, maximum_of
 
 log = logging.getLogger("flow_search")
 FAR = 100.0  # standard deviations: a score further from those of the warm-up is worth a warning
@@ -211,7 +211,7 @@ class CombinedScorer:
 
     @property
     def at_once(self) -> int:
-        return max(pictures_at_once(part, 1) for part in self.parts.values())
+        return max(images_at_once(part, 1) for part in self.parts.values())
 
     @property
     def maximum(self) -> float | None:

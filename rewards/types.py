@@ -167,7 +167,7 @@ class CombineMode(Protocol):
         """Scores {slot: (B,)} of the connected rewards, slots from 1 -> combined scores (B,)."""
 
 
-def pictures_at_once(scorer: Scorer, usual: int) -> int:
+def images_at_once(scorer: Scorer, usual: int) -> int:
     """How many images `scorer` gets in one call: `usual`, or more if it is remote and asks so."""
     return max(usual, scorer.at_once) if isinstance(scorer, Remote) else usual
 

@@ -26,7 +26,7 @@ log = logging.getLogger("flow_search")
 NOISE_ROWS = 1024  # rows of noise between two checks for a cancel
 
 
-def check_pictures(model: Any) -> None:
+def check_not_audio(model: Any) -> None:
     """Refuse the host's audio models: their latents may have the shape of an image's."""
     if "audio_model" in model.model_config.unet_config:
         raise ValueError(

@@ -18,8 +18,8 @@ from ...rewards import (
     blame_any,
     blames,
     fresh,
+    images_at_once,
     maximum_of,
-    pictures_at_once,
     reads_clips,
     score_any,
 )
@@ -59,7 +59,7 @@ class HostScorer:
 
     @property
     def at_once(self) -> int:
-        return pictures_at_once(self.scorer, self.ROWS)
+        return images_at_once(self.scorer, self.ROWS)
 
     def check(self, prompt: str) -> None:
         self.scorer.check(prompt)
@@ -119,7 +119,7 @@ class HostReward:
     @property
     def at_once(self) -> int:
         """How many images to prepare for one call."""
-        return pictures_at_once(self.scorer, HostScorer.ROWS)
+        return images_at_once(self.scorer, HostScorer.ROWS)
 
     def check(self, prompt: str) -> None:
         self.scorer.check(prompt)

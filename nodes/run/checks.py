@@ -15,7 +15,7 @@ from ..host.clock import check_start, clock_of
 from ..host.gradient import check_gradient
 from ..host.guiders import LEAST, check_guider, check_kind, is_pure
 from ..host.kernel import FlowSampler, kernel_of
-from ..host.network import check_latent, check_pictures, check_sigmas
+from ..host.network import check_latent, check_not_audio, check_sigmas
 from ..host.noise_mask import check_mask
 from ..schema import check_wired
 from .inputs import SearchInputs
@@ -37,7 +37,7 @@ def check_inputs(inputs: SearchInputs) -> list[float]:
     check_kind(inputs.guider)
     patcher = inputs.guider.model_patcher
     clock = clock_of(patcher.get_model_object("model_sampling"))
-    check_pictures(patcher.model)
+    check_not_audio(patcher.model)
     samples = check_latent(inputs.latent_image)
     check_mask(inputs.latent_image.get("noise_mask"), samples)
     check_guider(inputs.guider)

@@ -59,7 +59,7 @@ class OneSearch:
     """One search and its watchers: each event goes to the trace, then to each watcher.
 
     The watchers are the best image, the watchdog, the panel, the bars and the journal. Their order
-    counts: later ones use what earlier ones did.
+    matters: later ones use what earlier ones found.
 
     Args:
         plan: of the node.

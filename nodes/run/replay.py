@@ -139,7 +139,9 @@ def saved_text(path: Path) -> str:
         with Image.open(path, formats=["PNG"]) as image:
             return image.info.get(KEY) or image.text.get(KEY, "{}")
     except UnidentifiedImageError as error:
-        raise ValueError("The file is no PNG or is incomplete: expected a saved image.") from error
+        raise ValueError(
+            "The file is not a PNG, or it is incomplete: expected a saved image."
+        ) from error
     except Exception as error:  # the library raises a dozen classes for what is broken
         lines = str(error).splitlines() or [type(error).__name__]
         raise ValueError(f"The image cannot be read: {lines[0][:100]}") from error

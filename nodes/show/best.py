@@ -32,7 +32,7 @@ class BestImage:
 
     @property
     def rank(self) -> tuple[bool, float]:
-        """A finished image comes first: rewards of a preview decoder are not those of the full."""
+        """Finished images first: rewards by a preview decoder differ from those by the full one."""
         return self.finished, float(self.particle.reward)
 
 
@@ -78,9 +78,12 @@ class Best:
         self.image, self.improved = BestImage(particle, copy, finished), True
 
     def leading(self, top: list[Particles]) -> BestImage | None:
-        """The best image, given the `top` particles of a search that may still finish.
+        """The best image of a search, which may still run.
 
-        A clean particle whose finish was worth less leads with the image that it was scored by.
+        If the best particle scored less after its finish, this is the image before the finish.
+
+        Args:
+            top: the best particles so far.
         """
         if self.scored and top and int(top[0].ids) == self.scored.id:
             return self.scored

@@ -71,7 +71,7 @@ class Events:
     def start(
         self, method: str, sigmas: list[float], budget: int, maximum: float | None = None
     ) -> None:
-        """Announce a search. The client drops what it had of this node.
+        """Announce a search. The client drops its earlier search of this node.
 
         Args:
             method: name of the search.

@@ -88,14 +88,19 @@ class Gallery:
     run: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
     logged: set[str] = field(default_factory=set)
 
-    def see(self, rows: list[dict[str, Any]], pictures: dict[int, Tensor]) -> None:
-        """Take the trace rows of a round and its images, by their place among the decoded rows."""
+    def see(self, rows: list[dict[str, Any]], images: dict[int, Tensor]) -> None:
+        """Keep the images of a round.
+
+        Args:
+            rows: trace rows of the round.
+            images: by place among the decoded rows.
+        """
         with_image = decoded(rows)
-        self.latest = {with_image[i]["id"]: picture for i, picture in pictures.items()}
-        for i, picture in pictures.items():
+        self.latest = {with_image[i]["id"]: image for i, image in images.items()}
+        for i, image in images.items():
             row = with_image[i]
             if row["path"] not in self.best or row["reward"] > self.best[row["path"]][0]:
-                self.best[row["path"]] = row["reward"], row["id"], picture
+                self.best[row["path"]] = row["reward"], row["id"], image
         while len(self.best) > PATHS:
             del self.best[next(iter(self.best))]
 
@@ -109,20 +114,20 @@ class Gallery:
 
     def find(self, particle: int) -> Tensor | None:
         """The image of a particle, or None."""
-        best = {i: picture for _, i, picture in self.best.values()}
+        best = {i: image for _, i, image in self.best.values()}
         return self.latest.get(particle, best.get(particle))
 
-    def message(self, particle: int, picture: Tensor, size: int = THUMBNAIL) -> dict[str, Any]:
+    def message(self, particle: int, image: Tensor, size: int = THUMBNAIL) -> dict[str, Any]:
         """The entry of an image in an event: a small JPEG in base64, and a larger file.
 
         Args:
             particle: id.
-            picture: (T,h,w,3) bytes.
+            image: (T,h,w,3) bytes.
             size: px, longer side of the JPEG.
         """
         name = re.sub(r"\W", "_", f"{self.node_id}_{self.run}_{particle}")
-        small = base64.b64encode(jpeg(picture, size, 75)).decode("ascii")
+        small = base64.b64encode(jpeg(image, size, 75)).decode("ascii")
         file = None
         with guard("store an image for the panel", self.logged):
-            file = stored(name, picture)
+            file = stored(name, image)
         return {"id": particle, "jpeg": small, "file": file}

@@ -25,10 +25,10 @@ class Live:
     """Sends what one search does to the browser that runs it.
 
     Args:
-        sender: whose search it is.
-        best: sees each event before this does.
-        purse: the search's.
-        logged: what was logged already, and is not again.
+        sender: sends the events of this search.
+        best: the best image so far, updated before each call of `see`.
+        purse: of the search.
+        logged: tasks whose failure is already in the log.
     """
 
     def __init__(self, sender: Sender, best: Best, purse: Purse, logged: set[str]) -> None:
@@ -41,7 +41,7 @@ class Live:
         return int(self.purse.total)
 
     def begin(self, method: str, sigmas: list[float], maximum: float | None) -> None:
-        """The search begins.
+        """Announce that the search begins.
 
         Args:
             method: its key in the registry.

@@ -38,7 +38,7 @@ def problem(file: Path) -> str | None:
         if stat.S_ISDIR(status.st_mode):
             return "it is a folder"
         if not stat.S_ISREG(status.st_mode):
-            return "it is no ordinary file"
+            return "it is not a regular file"
         if status.st_size == 0:
             return "it is empty, 0 bytes: download it again"
         with open(file, "rb") as opened:
@@ -68,7 +68,9 @@ def _unreachable(file: Path, error: OSError) -> str:
         return "it is a link that leads back to itself"
     if isinstance(error, FileNotFoundError):
         link = os.path.islink(file)
-        return f"it is a link to {os.readlink(file)}, where nothing is" if link else "it is gone"
+        return (
+            f"it is a link to {os.readlink(file)}, which does not exist" if link else "it is gone"
+        )
     if isinstance(error, PermissionError):
         return "you have no permission to read it"
     return f"{type(error).__name__}: {error.strerror}"
@@ -91,7 +93,7 @@ def weights_problem(file: Path) -> str | None:
     elif not start.startswith(PICKLE):
         if _is_safe(start):
             return "it is a safetensors file: name it .safetensors"
-        return "it is no PyTorch file"
+        return "it is not a PyTorch file"
     return None
 
 
@@ -107,7 +109,7 @@ def reason(file: Path, error: Exception) -> str:
     trouble = None if file.is_dir() else problem(file)
     if not trouble and isinstance(error, NOT_JSON):
         safe = file.suffix.lower() == ".safetensors"
-        trouble = "it has no safetensors header" if safe else "it is no JSON"
+        trouble = "it has no safetensors header" if safe else "it is not JSON"
     return trouble or type(error).__name__
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from .broken_files import BrokenFile
 
-UNTRUE = "it has a header that cannot be true"
+UNTRUE = "its header is not valid"
 LIMIT = 100_000_000  # bytes of a header, the limit of the package safetensors
 DTYPES = {  # name in a header: torch's name, bytes a number
     "F64": ("float64", 8), "F32": ("float32", 4), "F16": ("float16", 2), "BF16": ("bfloat16", 2),

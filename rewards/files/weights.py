@@ -230,11 +230,11 @@ def code_in(config: Mapping[str, object]) -> str:
 
 
 def read_config(path: Path) -> dict[str, object]:
-    """The config.json of a folder, {} if there is none; ValueError if it is no configuration."""
+    """The config.json of a folder, {} if there is none; ValueError if it is not a configuration."""
     file = path / "config.json"
     config = read_json(file) if file.is_file() else {}
     if not isinstance(config, dict):
-        raise BrokenFile("it is no configuration")
+        raise BrokenFile("it is not a configuration")
     return config
 
 

@@ -83,6 +83,6 @@ def load_head(
     with building(path, expected):
         head = linear_head(state, name, places)
     if head[0].in_features != width:
-        reads = f"reads {head[0].in_features} channels where the image tower gives {width}"
+        reads = f"reads {head[0].in_features} channels, but the image tower gives {width}"
         raise expected.error(path, reads)
     return head

@@ -24,7 +24,7 @@ from .clip_flant5_checkpoint import (
     read_vision,
 )
 from .t5_answers import (
-    PictureReader,
+    ImageReader,
     T5Scorer,
     answer_field,
     check_answers,
@@ -44,7 +44,7 @@ BEFORE = (
 AFTER = "\n{} ASSISTANT: "
 
 
-class ClipFlanT5(PictureReader):
+class ClipFlanT5(ImageReader):
     """CLIP-FlanT5.
 
     Args:

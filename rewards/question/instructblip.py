@@ -25,7 +25,7 @@ from ..files.weights import Peek, Source, has_safetensors, look
 from ..likeness.clip_pixels import clip_pixels
 from ..types import Files
 from .t5_answers import (
-    PictureReader,
+    ImageReader,
     T5Scorer,
     answer_field,
     check_answers,
@@ -57,7 +57,7 @@ def is_instructblip(peek: Peek) -> bool:
     return peek.kind == "instructblip" and isinstance(text, dict) and text.get("model_type") == "t5"
 
 
-class InstructBlip(PictureReader):
+class InstructBlip(ImageReader):
     """transformers' model, called part by part."""
 
     def __init__(self, model: "InstructBlipForConditionalGeneration") -> None:

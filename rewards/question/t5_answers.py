@@ -34,7 +34,7 @@ TOKENIZER = Source("the tokenizer.json of FLAN-T5", "https://huggingface.co/goog
 PAD, END = 0, 1  # END is </s>; a T5 starts its answers with PAD
 
 
-class PictureReader(torch.nn.Module):
+class ImageReader(torch.nn.Module):
     """A T5, and what turns an image and the tokens of a question into its input. Abstract."""
 
     t5: "T5ForConditionalGeneration"
@@ -54,7 +54,7 @@ class T5Scorer:
 
     Args:
         module: a T5 that reads images.
-        ask: returns the tokens of a question, for `PictureReader.embed`.
+        ask: returns the tokens of a question, for `ImageReader.embed`.
         tokenizer: T5's, for the answers.
         question: with {} for the prompt.
         answers: the hoped answer, and its opposite.
@@ -62,7 +62,7 @@ class T5Scorer:
         texts: cache of the tokens of each prompt.
     """
 
-    module: PictureReader
+    module: ImageReader
     ask: Callable[[str], Tokens]
     tokenizer: "Tokenizer"
     question: str
@@ -110,7 +110,7 @@ def answer_logs(
 
     Args:
         t5: the model.
-        embeds: (B, L, D), images and question, as from `PictureReader.embed`.
+        embeds: (B, L, D), images and question, as from `ImageReader.embed`.
         answers: tokens of each answer, its end included.
     """
     encoded = t5.encoder(inputs_embeds=embeds)

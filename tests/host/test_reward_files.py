@@ -119,7 +119,7 @@ SAID = {
     "short": "cannot be read as weights (incomplete file, ",
 }
 LINKS = {
-    "dangling/model.safetensors": "where nothing is",
+    "dangling/model.safetensors": "which does not exist",
     "circle.safetensors": "it is a link that leads back to itself",
 }
 

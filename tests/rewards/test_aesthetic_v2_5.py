@@ -147,6 +147,6 @@ def test_wrong_files_say_what_they_are(folder, tmp_path):
     narrow = torch.load(head, weights_only=True)
     narrow["scoring_head.0.weight"] = narrow["scoring_head.0.weight"][:, :64]
     torch.save(narrow, tmp_path / "narrow.pth")
-    assert "reads 64 channels where the image tower gives 128" in refusal(
+    assert "reads 64 channels, but the image tower gives 128" in refusal(
         tower, tmp_path / "narrow.pth"
     )

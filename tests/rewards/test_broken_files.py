@@ -62,14 +62,14 @@ def test_a_header_may_begin_with_any_byte(tmp_path):
 )  # fmt: skip
 def test_a_header_that_is_none_is_named_in_words(text, tmp_path):
     told = refusal(peek, header(tmp_path / "a.safetensors", text, tail=bytes(4)))
-    assert "it has a header that cannot be true" in told or "it has no safetensors header" in told
+    assert "its header is not valid" in told or "it has no safetensors header" in told
 
 
 @pytest.mark.parametrize("text", [b'{"model_type": "cl', b'{"model_type": "\xe9"}', b"clip"])
 def test_a_config_that_is_no_json_is_named_in_words(text, tmp_path):
     (tmp_path / "config.json").write_bytes(text)
     save_file(STATE, tmp_path / "model.safetensors")
-    assert "has a config.json that cannot be read (it is no JSON)" in refusal(peek, tmp_path)
+    assert "has a config.json that cannot be read (it is not JSON)" in refusal(peek, tmp_path)
 
 
 def test_weights_under_another_suffix(tmp_path):
@@ -89,7 +89,7 @@ def test_links_that_lead_nowhere(end, tmp_path):
         (place.parent / "config.json").write_text('{"model_type": "clip"}')
     place.symlink_to(tmp_path / "gone")
     for told in (refusal(peek, tmp_path / "model"), clip_refusal(tmp_path / "model")):
-        assert f"it is a link to {tmp_path / 'gone'}, where nothing is" in told
+        assert f"it is a link to {tmp_path / 'gone'}, which does not exist" in told
     place.unlink()
     place.symlink_to(place)
     for told in (refusal(peek, tmp_path / "model"), clip_refusal(tmp_path / "model")):
@@ -105,7 +105,8 @@ def test_what_is_no_file(tmp_path):
     (tmp_path / "folder.safetensors").mkdir()
     os.mkfifo(tmp_path / "pipe.safetensors")
     (tmp_path / "endless.safetensors").symlink_to("/dev/zero")
-    for name, said in [("folder", "a folder"), ("pipe", "no ordinary file"), ("endless", "no ord")]:
+    pipe = "not a regular file"
+    for name, said in [("folder", "a folder"), ("pipe", pipe), ("endless", pipe)]:
         assert f"(it is {said}" in refusal(peek, tmp_path / f"{name}.safetensors")
 
 

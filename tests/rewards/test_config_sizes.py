@@ -102,7 +102,7 @@ def test_an_entry_of_a_header_that_is_longer_than_its_numbers(tmp_path):
     head["logit_scale"]["shape"] = [60000, 60000]
     text = json.dumps(head).encode()
     file.write_bytes(len(text).to_bytes(8, "little") + text + data[8 + length :])
-    assert "it has a header that cannot be true" in refusal(reward.load, Files())
+    assert "its header is not valid" in refusal(reward.load, Files())
 
 
 @pytest.mark.parametrize(

@@ -138,6 +138,6 @@ def test_wrong_files(tmp_path):
     state = head_state() | {"layers.0.weight": torch.zeros(1024, 512)}
     other = save(state, tmp_path / "512.safetensors")
     with pytest.raises(
-        ValueError, match="reads 512 channels where the image tower gives 768: expected the head"
+        ValueError, match="reads 512 channels, but the image tower gives 768: expected the head"
     ):
         load(path, other)

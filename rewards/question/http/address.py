@@ -37,10 +37,10 @@ def parse_url(url: str) -> dict[str, Any]:
         parts = urlsplit(typed)
         port = parts.port
     except ValueError:
-        raise ValueError(f"The url is no address: got {typed!r}, {EXPECTED}.") from None
+        raise ValueError(f"The url is not an address: got {typed!r}, {EXPECTED}.") from None
     host = (parts.hostname or "").removesuffix(".")
     if parts.scheme not in ("http", "https") or not host or port == 0:
-        raise ValueError(f"The url is no address: got {typed!r}, {EXPECTED}.")
+        raise ValueError(f"The url is not an address: got {typed!r}, {EXPECTED}.")
     if not re.fullmatch(r"[!-~]+", typed):
         raise ValueError(f"The url has blanks or letters outside ASCII: got {typed!r}, {EXPECTED}.")
     if not _is_host(host):

@@ -259,6 +259,6 @@ def _extra(text: str) -> dict[str, Any]:
         fields = None
     if not isinstance(fields, dict):
         raise ValueError(
-            f'extra is no JSON object: got {text[:60]!r}, expected one such as {{"seed": 1}}.'
+            f'extra is not a JSON object: got {text[:60]!r}, expected one such as {{"seed": 1}}.'
         )
     return fields

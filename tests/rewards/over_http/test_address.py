@@ -259,10 +259,10 @@ def test_each_run_connects_anew(images):
         ({"yes": " , "}, "yes is empty"),
         ({"no": ""}, "no is empty"),
         ({"no": "No, YES"}, "'yes' counts as yes and as no: expected one"),
-        ({"extra": "{"}, "extra is no JSON object: got .*, expected one such"),
-        ({"extra": "[1]"}, "extra is no JSON object: got .*, expected one such"),
-        ({"extra": '{"seed": NaN}'}, "extra is no JSON object: got .*, expected one such"),
-        ({"extra": '{"seed": [1e999]}'}, "extra is no JSON object: got .*, expected one such"),
+        ({"extra": "{"}, "extra is not a JSON object: got .*, expected one such"),
+        ({"extra": "[1]"}, "extra is not a JSON object: got .*, expected one such"),
+        ({"extra": '{"seed": NaN}'}, "extra is not a JSON object: got .*, expected one such"),
+        ({"extra": '{"seed": [1e999]}'}, "extra is not a JSON object: got .*, expected one such"),
     ],
 )
 def test_settings_that_cannot_work(settings, message):
