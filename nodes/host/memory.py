@@ -42,9 +42,10 @@ def load(patcher: Any) -> None:
 def models_in_use() -> list[Any]:
     """The models loaded for this sampling, without those on the CPU beside a GPU.
 
-    Such a text encoder would make the host give up the memory of all that it loads as it goes.
+    Such a text encoder would make the host give up the memory of all that it loads as it goes. The
+    host lists None for a model whose patcher is gone, as after a search that failed.
     """
-    loaded = mm.loaded_models(only_currently_used=True)
+    loaded = [patcher for patcher in mm.loaded_models(only_currently_used=True) if patcher]
     on_device = [patcher for patcher in loaded if not mm.is_device_cpu(patcher.load_device)]
     return on_device or loaded
 

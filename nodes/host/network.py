@@ -59,7 +59,7 @@ def check_latent(latent: dict[str, Any]) -> Tensor:
     """The samples of a latent. Raises ValueError if they are packed or not finite."""
     if not isinstance(latent, dict) or not hasattr(latent.get("samples"), "is_nested"):
         raise ValueError(
-            f"latent_image is not connected: got {brief(latent)}, expected a latent from a node."
+            f"latent_image is not connected: got {brief(latent)}, expected a connection."
         )
     samples = latent["samples"]
     if samples.is_nested:

@@ -50,7 +50,7 @@ def test_the_hosts_own_stack_traces_are_told_from_others():
     [
         ({"reward": "nothing"}, "Unknown reward: got none, expected one of aesthetic"),
         ({"reward": ["loader", 2]}, "Unknown reward: got from a VAE, expected one of aesthetic"),
-        ({"reward": "nothing", "reward.frames": 3}, "no known reward given"),
+        ({"reward": "nothing", "reward.frames": 3}, "Unknown reward: got none"),
         (
             {"reward": "video", "reward.frame_reward": 0.5},
             "reward.frame_reward is not connected: got 0.5, expected a connection.",

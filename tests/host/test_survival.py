@@ -199,7 +199,7 @@ def test_all_failed_is_one_sentence_with_the_cause(host, make, cause):
     with saved(host) as files, pytest.raises(ComfyError) as caught:
         host.run(make())
     text = str(caught.value)
-    assert text.startswith("All ") and cause in text and "wanted" in text and "\n" not in text
+    assert text.startswith("All ") and cause in text and "expected" in text and "\n" not in text
     assert not files
 
 
