@@ -21,10 +21,10 @@ from ..rewards.count.colour_shapes import colour_counts
 from ..samplers.flow import Flow
 from ..samplers.interpolants import INTERPOLANTS
 from ..samplers.kernels import KERNELS
+from ..samplers.lineage import Book
 from ..samplers.lookahead import AUTOMATIC, LOOK, SHARP, blur
 from ..samplers.noise import AddressedNoise
 from ..samplers.purse import Prices, Purse
-from ..samplers.replay import Book
 from ..samplers.rules import Finish, Outcome, StopRules
 from ..samplers.run import check_budget, run
 from ..samplers.schedules import model_times, split_window

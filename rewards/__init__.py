@@ -1,13 +1,14 @@
 """Rewards: images and prompts -> scores, higher is better. Importing it imports no model class."""
 
 from .channels import KINDS, rgb
-from .clips.frames import reads_clips, score_any
+from .clips.frames import blame_any, reads_clips, score_any
 from .clips.temporal import TemporalConsistency
 from .clips.video import Video
 from .combine import MODES, CombinedScorer, fresh
 from .count.colour_count import ColourCount
 from .count.object_count import ObjectCount
 from .count.owl_count import OwlCount
+from .count.shape_count import ShapeCount
 from .likeness.clip import ClipScore
 from .likeness.clip_reference import ClipReference
 from .likeness.siglip import SiglipScore
@@ -25,7 +26,7 @@ from .question.host_vlm import HostVlmScore
 from .question.http.vqa_http import VqaHttp
 from .question.instructblip import InstructBlipScore
 from .question.vlm import VlmScore
-from .types import Files, Reward, Scorer, maximum_of, pictures_at_once
+from .types import Files, Reward, Scorer, blames, maximum_of, pictures_at_once
 
 REWARDS: dict[str, type[Reward]] = {
     "aesthetic_v2_5": AestheticV25,
@@ -43,6 +44,7 @@ REWARDS: dict[str, type[Reward]] = {
     "mps": Mps,
     "object_count": ObjectCount,
     "object_count_owl": OwlCount,
+    "shape_count": ShapeCount,
     "sharpness": Sharpness,
     "siglip_score": SiglipScore,
     "temporal_consistency": TemporalConsistency,
@@ -62,6 +64,8 @@ __all__ = [
     "Files",
     "Reward",
     "Scorer",
+    "blame_any",
+    "blames",
     "fresh",
     "load_scorer",
     "maximum_of",

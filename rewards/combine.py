@@ -16,8 +16,8 @@ from typing import ClassVar
 
 import torch
 
-from .clips.frames import as_clips, reads_clips, score_any
-from .types import CombineMode, Learns, Scorer, maximum_of, pictures_at_once
+from .clips.frames import as_clips, blame_any, reads_clips, score_any
+from .types import CombineMode, Learns, Scorer, blames, maximum_of, pictures_at_once
 
 log = logging.getLogger("flow_search")
 FAR = 100.0  # standard deviations: a score further from those of the warm-up is worth a warning
@@ -217,6 +217,10 @@ class CombinedScorer:
     def maximum(self) -> float | None:
         return self.mode.maximum({slot: maximum_of(part) for slot, part in self.parts.items()})
 
+    @property
+    def blames(self) -> bool:
+        return any(blames(part) for part in self.parts.values())
+
     def fresh(self) -> "CombinedScorer":
         parts = {slot: fresh(part) for slot, part in self.parts.items()}
         return replace(self, parts=parts, statistics={slot: Statistics(WARMUP) for slot in parts})
@@ -234,6 +238,11 @@ class CombinedScorer:
         if self.mode.standardise:
             scores = {k: self._standardised(k, r) for k, r in scores.items()}
         return self.mode.combine(scores).masked_fill(~finite, float("nan"))
+
+    def blame(self, images: torch.Tensor, prompts: list[str]) -> torch.Tensor:
+        """The mean blame of the parts that know where images are wrong."""
+        parts = [part for part in self.parts.values() if blames(part)]
+        return torch.stack([blame_any(part, images, prompts).cpu() for part in parts]).mean(0)
 
     def _standardised(self, slot: int, scores: torch.Tensor) -> torch.Tensor:
         of_call = self.statistics is None

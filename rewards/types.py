@@ -74,6 +74,27 @@ class Bounded(Protocol):
     def maximum(self) -> float | None: ...
 
 
+@runtime_checkable
+class Blaming(Protocol):
+    """A scorer that knows where an image is wrong, if `blames`; a wrapper may hold one or not."""
+
+    @property
+    def blames(self) -> bool: ...
+
+    def blame(self, images: torch.Tensor, prompts: list[str]) -> torch.Tensor:
+        """Images (B, H, W, 3) in [0, 1] and B prompts -> (B, H, W) in [0, 1].
+
+        1 where a change is needed most: things that should not be there, and room for those that
+        lack. 0 where all is right or nothing is known. Videos (B, T, H, W, 3) give (B, T, H, W) if
+        the scorer takes videos.
+        """
+
+
+def blames(scorer: object) -> bool:
+    """Whether a scorer knows where images are wrong."""
+    return isinstance(scorer, Blaming) and scorer.blames
+
+
 def maximum_of(reward: object) -> float | None:
     """The highest score of a reward or scorer, None if it declares none."""
     return reward.maximum if isinstance(reward, Bounded) else None

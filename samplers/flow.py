@@ -11,6 +11,7 @@ from torch import Tensor
 
 from .interpolants.linear import Linear
 from .ode import ODE
+from .regions import Boxes, patched
 from .types import Denoiser, Interpolant, Kernel
 
 RowsOfIds = Callable[[Sequence[int]], Tensor]  # particle ids (K,) -> rows (K,*D)
@@ -31,6 +32,8 @@ class Flow:
         end: where the sampler lands and a finish ends; 0 is the clean image.
         centre: the mean of `start`.
         path: the path of latents and times.
+        changing: (*S) bool on the CPU, the cells of a latent that its noise reaches, S being its
+            axes in space and time; None: all.
 
     Raises:
         ValueError: the times are empty or do not fall.
@@ -46,6 +49,7 @@ class Flow:
     end: float = 0.0
     centre: Tensor | float = 0.0
     path: Interpolant = Linear()
+    changing: Tensor | None = None
 
     def __post_init__(self) -> None:
         sigmas = [*self.lead, *self.times, self.end]
@@ -66,7 +70,13 @@ class Flow:
         """The plain step on the latents' own path."""
         return ODE(self.path)
 
-    def born(self, ids: Sequence[int], around: Tensor | None = None, radius: float = 1.0) -> Tensor:
+    def born(
+        self,
+        ids: Sequence[int],
+        around: Tensor | None = None,
+        radius: float = 1.0,
+        boxes: Boxes = (),
+    ) -> Tensor:
         """Latents (K,*D) of pure noise, or neighbours of one start.
 
         A neighbour is centre + sqrt(1 - r^2) (around - centre) + r (new - centre). It has the law
@@ -76,12 +86,15 @@ class Flow:
             ids: of the new particles.
             around: the start (1,*D), if neighbours are wanted.
             radius: r.
+            boxes: of each neighbour the region that differs from `around`; none: everything.
         """
         x = self.start(ids)
         if around is None:
             return x
-        kept = math.sqrt(1.0 - radius**2)
-        return self.centre + kept * (around - self.centre) + radius * (x - self.centre)
+        if radius < 1.0:
+            kept = math.sqrt(1.0 - radius**2)
+            x = self.centre + kept * (around - self.centre) + radius * (x - self.centre)
+        return patched(around, x, boxes) if boxes else x
 
     def cross_lead(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Carry starts x (K,*D) along `lead` to the first time; returns latents and x0 there."""

@@ -15,6 +15,7 @@ from .flow import Flow
 from .judging import judge
 from .paid_network import PaidNetwork
 from .purse import BudgetExceeded, Prices, Purse
+from .regions import Boxes, patched
 from .steering import Steering
 from .types import Kernel, Made, Objective, Particles
 
@@ -78,7 +79,7 @@ class Task:
         return self.purse.left
 
     def starts(
-        self, n: int, around: Tensor | None = None, radius: float = 1.0
+        self, n: int, around: Tensor | None = None, radius: float = 1.0, boxes: Boxes = ()
     ) -> tuple[list[int], Tensor]:
         """New ids and their latents (n,*D) of pure noise.
 
@@ -86,9 +87,10 @@ class Task:
             n: how many.
             around: the start (1,*D) that they are neighbours of; None: unrelated noise.
             radius: of the neighbours, in [0, 1].
+            boxes: of each neighbour the region that differs from `around`; none: everything.
         """
         ids = self._new_ids(n)
-        return ids, self.flow.born(ids, around, radius)
+        return ids, self.flow.born(ids, around, radius, boxes)
 
     def born(self, n: int, score: bool = True) -> Particles:
         """`n` new particles of pure noise, evaluated at the search's first time."""
@@ -101,6 +103,7 @@ class Task:
         parents: Sequence[int] = (),
         score: bool = True,
         radius: float = 1.0,
+        boxes: Boxes = (),
     ) -> Particles:
         """The particles that begin at starts, evaluated at the search's first time.
 
@@ -109,26 +112,14 @@ class Task:
             parents: ids of the particles whose starts these are neighbours of.
             score: whether they are scored.
             radius: of the neighbours.
+            boxes: of each neighbour the region that differs from its parent's start.
         """
         self.purse.require(len(ids) * (self.prices.born if score else self.prices.birth))
         zeros, parents = [0] * len(ids), parents or [-1] * len(ids)
         x, x0 = self._paid.cross_lead(x)
-        self.on_made(Made("born", ids, parents, 0, self.batch.places(len(ids)), radius))
+        places = self.batch.places(len(ids))
+        self.on_made(Made("born", ids, parents, 0, places, radius, boxes=boxes))
         return self._scored(x, x0, ids, parents, zeros, zeros, score)
-
-    def brood(self, parents: Particles | None, n: int, paths: int, score: bool = True) -> Particles:
-        """`n` children of each path's parent, or `n` new particles on each path.
-
-        Args:
-            parents: one row for each path, in order; None: there are none yet.
-            n: how many on each path.
-            paths: how many paths.
-            score: whether they are scored.
-        """
-        rows = torch.arange(paths).repeat_interleave(n)
-        if parents is not None:
-            return self.propose(parents[rows], score=score)
-        return replace(self.born(n * paths, score=score), paths=rows)
 
     def propose(
         self, parents: Particles, score: bool = True, kernel: Kernel | None = None
@@ -181,15 +172,26 @@ class Task:
             particles = self.propose(particles, score=score and step == last, kernel=kernel)
             yield particles
 
-    def renoise(self, particles: Particles, step: int) -> Particles:
-        """One noisier copy of each at the earlier `step`, drawn from q(x_T | x_t), not scored."""
+    def renoise(
+        self, particles: Particles, step: int, ancestors: Particles | None = None, boxes: Boxes = ()
+    ) -> Particles:
+        """One noisier copy of each at the earlier `step`, drawn from q(x_T | x_t), not scored.
+
+        Args:
+            particles: all at one step.
+            step: where the copies are.
+            ancestors, boxes: outside of its box a copy is its ancestor at `step`.
+        """
         self.purse.require(len(particles))
         (from_step,) = set(particles.steps.tolist())
         ids, t, noisier = self._new_ids(len(particles)), self.times[from_step], self.times[step]
         x = self.flow.renoise(particles.x, t, noisier, ids)
+        if boxes:
+            x = patched(ancestors.x, x, boxes)
         x0 = self._network(x, noisier)
         lineage = (particles.ids.tolist(), particles.paths.tolist())
-        self.on_made(Made("renoise", ids, lineage[0], step, self.batch.places(len(ids))))
+        places = self.batch.places(len(ids))
+        self.on_made(Made("renoise", ids, lineage[0], step, places, boxes=boxes))
         return self._scored(x, x0, ids, *lineage, [step] * len(ids), score=False)
 
     def finish(self, particle: Particles, nodes: int) -> Particles:

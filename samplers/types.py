@@ -8,13 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
+from .regions import Boxes
+
 Denoiser = Callable[[Tensor, float], Tensor]  # (x (K,*D), t) -> x0 (K,*D)
 Objective = Callable[[Tensor], Tensor]  # x0 (K,*D) -> (K,) float32, higher is better
+
+
+@runtime_checkable
+class Blaming(Protocol):
+    """An objective that may know where a latent is wrong."""
+
+    def blame(self, x0: Tensor) -> Tensor | None:
+        """x0 (1,*D) -> (1,*S) in [0, 1] on the CPU, S being its axes in space and time: 1 where a
+        change is needed most. None: the objective does not know."""
 
 
 class Interpolant(Protocol):
@@ -165,6 +176,8 @@ class Made:
         places: (rows, row) of each: how many rows its network calls had, and which row it was.
         radius: of neighbours of another start. 1 is a new start.
         nodes: evaluations of a finish.
+        boxes: of each particle the region that differs from the parent's start, or that was noised
+            back up; none: everything.
     """
 
     kind: Origins
@@ -174,3 +187,4 @@ class Made:
     places: Sequence[tuple[int, int]]
     radius: float = 1.0
     nodes: int = 0
+    boxes: Boxes = ()

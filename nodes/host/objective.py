@@ -10,6 +10,7 @@ from typing import Any
 import comfy.model_management as mm
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from ...samplers.batching import MicroBatch
 from ...samplers.purse import Purse
@@ -100,6 +101,7 @@ class HostObjective:
         self.keep = models_in_use()
         self.remember = remember
         self.images = Images()
+        self.latents = torch.empty(0)  # x0 of the last call, whose rows `images` are of
         self.size = 0  # bytes of one image or video; 0: not measured yet
         self.logged: set[str] = set()
 
@@ -132,6 +134,7 @@ class HostObjective:
         """Scores (K,) of x0 (K,*D): nan where the reward gave none, -inf for an image with NaN."""
         scores = torch.empty(0, dtype=torch.float64)
         self.forget()
+        self.latents = x0
         if x0.ndim == 5:
             self.size = self.size or self.HELD
         while (first := len(scores)) < len(x0):
@@ -187,6 +190,21 @@ class HostObjective:
             scores[finite] = torch.where(rewards.isfinite(), rewards, torch.nan)
             self.purse.counts["rewards"] += count
         return scores
+
+    def blame(self, x0: Tensor) -> Tensor | None:
+        """Where a latent x0 (1,*D) is wrong: (1,*S) in [0, 1] on its axes in space and time.
+
+        None if the reward does not know. An image that is not remembered is decoded and charged.
+        """
+        if not self.reward.blames:
+            return None
+        whole = self.images.whole
+        rows = [row for row in whole if torch.equal(self.latents[row], x0[0])]
+        images = whole[rows[0]] if rows else self.decode(x0)
+        with self.purse.timed("reward"):
+            blame = self.reward.blame(images, self.prompt)
+        self.restore(x0)
+        return interpolate(blame[:, None].float(), x0.shape[2:], mode="area")[:, 0].cpu()
 
     def restore(self, x0: Tensor, times: int = 1) -> None:
         """Load the network again, with memory for a call on the rows of x0 that go together.

@@ -12,7 +12,17 @@ import comfy.sd1_clip
 import torch
 from torch import Tensor
 
-from ...rewards import Files, Scorer, fresh, maximum_of, pictures_at_once, reads_clips, score_any
+from ...rewards import (
+    Files,
+    Scorer,
+    blame_any,
+    blames,
+    fresh,
+    maximum_of,
+    pictures_at_once,
+    reads_clips,
+    score_any,
+)
 from .http_hosts import allowed_hosts
 from .memory import load, run_in_parts
 from .reward_files import resolve
@@ -44,6 +54,10 @@ class HostScorer:
         return reads_clips(self.scorer)
 
     @property
+    def blames(self) -> bool:
+        return blames(self.scorer)
+
+    @property
     def at_once(self) -> int:
         return pictures_at_once(self.scorer, self.ROWS)
 
@@ -52,15 +66,26 @@ class HostScorer:
 
     def score(self, images: Tensor, prompts: list[str]) -> Tensor:
         def score_rows(rows: slice) -> Tensor:
-            mm.throw_exception_if_processing_interrupted()
-            device = images.device
-            if self.patcher is not None:
-                load(self.patcher)
-                device = device if images.ndim == 5 else self.patcher.load_device
-            return self.scorer.score(images[rows].to(device), prompts[rows])
+            return self.scorer.score(self._on_device(images[rows]), prompts[rows])
 
         scores = run_in_parts(score_rows, len(images), 1 if images.ndim == 5 else self.at_once)
         return scores.to(images.device)
+
+    def blame(self, images: Tensor, prompts: list[str]) -> Tensor:
+        """Where images (B,H,W,3) or videos are wrong, by a scorer that blames, one at a time."""
+
+        def blame_rows(rows: slice) -> Tensor:
+            return self.scorer.blame(self._on_device(images[rows]), prompts[rows])
+
+        return run_in_parts(blame_rows, len(images), 1).to(images.device)
+
+    def _on_device(self, images: Tensor) -> Tensor:
+        """Images on the device of the weights, which are loaded; videos where they are."""
+        mm.throw_exception_if_processing_interrupted()
+        if self.patcher is None:
+            return images
+        load(self.patcher)
+        return images if images.ndim == 5 else images.to(self.patcher.load_device)
 
 
 @dataclass(frozen=True)
@@ -102,6 +127,15 @@ class HostReward:
     def score(self, images: Tensor, prompt: str) -> Tensor:
         """Images (B,H,W,3) or videos (B,T,H,W,3) in [0,1] -> scores (B,), higher is better."""
         return score_any(self.scorer, images, [prompt] * len(images))
+
+    @property
+    def blames(self) -> bool:
+        """Whether it knows where images are wrong."""
+        return blames(self.scorer)
+
+    def blame(self, images: Tensor, prompt: str) -> Tensor:
+        """Where images are wrong, (B,H,W), or videos, (B,T,H,W), in [0, 1]."""
+        return blame_any(self.scorer, images, [prompt] * len(images))
 
 
 def host_files() -> Files:

@@ -10,7 +10,7 @@ import torch
 from comfy_execution.utils import get_executing_context
 from torch import Tensor
 
-from ..host.network import mask_of
+from ..host.noise_mask import mask_of
 from ..show.events import Sender
 from ..show.progress import Progress
 from .one_search import OneSearch, Result

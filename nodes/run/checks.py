@@ -15,7 +15,8 @@ from ..host.clock import check_start, clock_of
 from ..host.gradient import check_gradient
 from ..host.guiders import LEAST, check_guider, check_kind, is_pure
 from ..host.kernel import FlowSampler, kernel_of
-from ..host.network import check_latent, check_mask, check_pictures, check_sigmas
+from ..host.network import check_latent, check_pictures, check_sigmas
+from ..host.noise_mask import check_mask
 from ..schema import check_wired
 from .inputs import SearchInputs
 from .plan import Job, MethodChoice, Plan

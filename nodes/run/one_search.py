@@ -23,6 +23,7 @@ from ..host.decode import frames
 from ..host.guard import cancelled, guard
 from ..host.kernel import steering
 from ..host.network import Network, stop_if_interrupted
+from ..host.noise_mask import changing_cells
 from ..host.objective import HostObjective
 from ..host.reward import HostReward
 from ..show.best import Best, finite
@@ -192,6 +193,7 @@ class OneSearch:
             start=network.starts(x, first, source),
             noise=network.noise(source),
             uniform=source.uniform,
+            changing=changing_cells(network.extra_args.get("denoise_mask")),
         )
         return Task(
             flow,

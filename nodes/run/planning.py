@@ -15,7 +15,7 @@ from ...samplers.rules import Finish, StopRules
 from ...samplers.schedules import split_window
 from ..host.guard import guard
 from ..host.guiders import nfe_per_particle
-from ..host.network import mask_of
+from ..host.noise_mask import mask_of
 from ..schema import under
 from ..show.writable import writable
 from .checks import check_inputs, check_job, check_kernel, check_method, check_values

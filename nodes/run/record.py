@@ -7,8 +7,8 @@ from typing import Any
 
 from ...rewards import maximum_of
 from ...samplers.batching import MicroBatch
+from ...samplers.lineage import Book, entries
 from ...samplers.purse import Purse
-from ...samplers.replay import Book, entries
 from ...samplers.rules import Outcome
 from ..host.guard import guard
 from ..show.report import Trace, describe_winners, report

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any
 
-from ...samplers.replay import origins
+from ...samplers.lineage import origins
 from ...samplers.types import SCORED
 from ..json_values import WHOLE, at, short, written
 

@@ -73,3 +73,20 @@ def score_any(scorer: Scorer, images: torch.Tensor, prompts: list[str]) -> torch
     if images.ndim == 5 and not reads_clips(scorer):
         return frame_scores(scorer, as_clips(images, prompts), prompts).mean(1)
     return scorer.score(images, prompts)
+
+
+def blame_any(scorer: Scorer, images: torch.Tensor, prompts: list[str]) -> torch.Tensor:
+    """Where images (B, H, W, 3) are wrong, (B, H, W), or videos, (B, T, H, W).
+
+    A scorer of images blames the frames of a video one by one.
+
+    Args:
+        scorer: one that blames.
+        images: (B, H, W, 3) or (B, T, H, W, 3) in [0, 1].
+        prompts: B prompts.
+    """
+    if images.ndim == 5 and not reads_clips(scorer):
+        videos = as_clips(images, prompts)
+        repeated = [prompt for prompt in prompts for _ in range(videos.shape[1])]
+        return scorer.blame(videos.flatten(0, 1), repeated).view(videos.shape[:-1])
+    return scorer.blame(images, prompts)

@@ -15,8 +15,8 @@ from typing import ClassVar
 import torch
 
 from ..combine import fresh
-from ..types import Files, Scorer, maximum_of
-from .frames import as_clips, evenly_spaced, frame_scores, frames_setting, reads_clips
+from ..types import Files, Scorer, blames, maximum_of
+from .frames import as_clips, blame_any, evenly_spaced, frame_scores, frames_setting, reads_clips
 
 MEAN, MINIMUM, STEADY = "mean", "minimum", "steady"
 
@@ -63,6 +63,10 @@ class VideoScorer:
     def maximum(self) -> float | None:
         return maximum_of(self.scorer)
 
+    @property
+    def blames(self) -> bool:
+        return blames(self.scorer)
+
     def fresh(self) -> "VideoScorer":
         return replace(self, scorer=fresh(self.scorer))
 
@@ -77,6 +81,10 @@ class VideoScorer:
         # A NaN in a frame that is not scored must still give NaN.
         finite = torch.isfinite(videos).flatten(1).all(1)
         return scores.masked_fill(~finite.to(scores.device), float("nan"))
+
+    def blame(self, images: torch.Tensor, prompts: list[str]) -> torch.Tensor:
+        """Where the frames of videos, or images, are wrong by the connected reward."""
+        return blame_any(self.scorer, images, prompts)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ import numpy as np
 import torch
 
 from ..types import Files, check_batch
-from .colour_shapes import MIN_AREA, MIN_SATURATION, find_shapes
+from .blame import errors, stacked, with_room
+from .colour_shapes import MIN_AREA, MIN_SATURATION, find_shapes, label_shapes
 from .colours import ALIASES, COLOURS
 from .prompt_counts import counts_by_colour
 
@@ -31,6 +32,7 @@ class ColourCount:
     gradient: ClassVar[bool] = False
     maximum: ClassVar[float] = 0.0
     module: ClassVar[None] = None
+    blames: ClassVar[bool] = True
 
     counts: str = field(
         default="",
@@ -91,6 +93,26 @@ class ColourCount:
         arrays = images.detach().float().cpu().numpy()
         scores = [self._score(*pair) for pair in zip(arrays, prompts, strict=True)]
         return torch.tensor(scores, dtype=torch.float32, device=images.device)
+
+    def blame(self, images: torch.Tensor, prompts: list[str]) -> torch.Tensor:
+        """Maps (B, H, W): shapes of a colour that has too many, and room for those that lack."""
+        check_batch(images, prompts)
+        arrays = images.detach().float().cpu().numpy()
+        maps = [self._blame(*pair) for pair in zip(arrays, prompts, strict=True)]
+        return stacked(maps, images)
+
+    def _blame(self, array: np.ndarray, prompt: str) -> np.ndarray:
+        targets = self.target_counts(prompt)
+        if not np.isfinite(array).all():
+            return np.zeros(array.shape[:2])
+        shapes = label_shapes(array, self.min_area, self.min_saturation)
+        things = shapes.counted.nonzero()[0]
+        kinds = [COLOURS[shapes.names[i] - 1] for i in things]
+        judged = COLOURS if self.other_colours == "forbid" else targets
+        weights = np.zeros(len(shapes.names))
+        weights[things], lacking = errors(kinds, targets, judged)
+        taken = shapes.counted[shapes.labels]
+        return with_room(weights[shapes.labels], taken, shapes.typical, lacking)
 
     def target_counts(self, prompt: str) -> dict[str, int]:
         """Target count per colour, from the `counts` setting or, if it is empty, from `prompt`."""

@@ -53,8 +53,44 @@ def colour_counts(
     return {colour: int(count) for colour, count in zip(COLOURS, shapes.counts, strict=True)}
 
 
-def find_shapes(image: np.ndarray, min_area: float, min_saturation: float) -> Shapes:
-    """Whole and soft counts of the shapes in an image.
+@dataclass(frozen=True)
+class Labelled:
+    """The connected shapes of an image, numbered from 1; label 0 is no shape.
+
+    Args:
+        pixels: the colour of each pixel.
+        depth: width of a shape's rim in pixels.
+        labels: (H, W), the shape of each pixel.
+        core: (H, W) bool, pixels inside a rim.
+        names: (labels,), index of each shape's colour, from 1.
+        areas: (labels,), in pixels.
+        counted: (labels,) bool, shapes that are neither too small nor the background.
+        background: (labels,) bool, shapes that touch all four sides.
+    """
+
+    pixels: NamedPixels
+    depth: int
+    labels: np.ndarray
+    core: np.ndarray
+    names: np.ndarray
+    areas: np.ndarray
+    counted: np.ndarray
+    background: np.ndarray
+
+    @property
+    def typical(self) -> float:
+        """Area of a thing: the median of the counted ones, 1 % of the image if there is none."""
+        areas = self.areas[self.counted]
+        return float(np.median(areas)) if len(areas) else 0.01 * self.labels.size
+
+    @property
+    def weights(self) -> np.ndarray:
+        """What each shape is worth in soft counts, (labels,)."""
+        return np.where(self.counted, _shape_weight(self.areas / self.typical), 0.0)
+
+
+def label_shapes(image: np.ndarray, min_area: float, min_saturation: float) -> Labelled:
+    """Find the shapes of an image.
 
     Args:
         image: (H, W, 3), finite floats in [0, 1].
@@ -70,13 +106,26 @@ def find_shapes(image: np.ndarray, min_area: float, min_saturation: float) -> Sh
     background = _touching_all_sides(labels, len(shape_names))
     counted = (areas >= min_area * labels.size) & ~background
     counted[0] = False
-    size = len(COLOURS) + 1
-    counts = np.bincount(shape_names[counted], minlength=size)
-    typical = float(np.median(areas[counted])) if counted.any() else 0.01 * labels.size
-    weights = np.where(counted, _shape_weight(areas / typical), 0.0)
-    soft = _soft_shapes(pixels, np.where(core, labels, 0), weights)
-    soft += _soft_rest(pixels, counted[labels], background[labels], depth) / typical
+    return Labelled(pixels, depth, labels, core, shape_names, areas, counted, background)
+
+
+def find_shapes(image: np.ndarray, min_area: float, min_saturation: float) -> Shapes:
+    """Whole and soft counts of the shapes in an image.
+
+    Args:
+        image, min_area, min_saturation: as for `label_shapes`.
+    """
+    shapes = label_shapes(image, min_area, min_saturation)
+    counts = np.bincount(shapes.names[shapes.counted], minlength=len(COLOURS) + 1)
+    soft = _soft_shapes(shapes.pixels, np.where(shapes.core, shapes.labels, 0), shapes.weights)
+    soft += loose_colour(shapes) / shapes.typical
     return Shapes(counts[1:], soft[1:].round(6))  # rounded, so that whole numbers come out whole
+
+
+def loose_colour(shapes: Labelled) -> np.ndarray:
+    """Weighted area of each colour, no colour first, that is outside of all counted shapes."""
+    counted, background = shapes.counted[shapes.labels], shapes.background[shapes.labels]
+    return _soft_rest(shapes.pixels, counted, background, shapes.depth)
 
 
 def _as_floats(image: np.ndarray | torch.Tensor) -> np.ndarray:

@@ -45,14 +45,28 @@ class Rule:
         """Whole and soft counts (C,) from scores (N, C) and boxes (N, 4) as centre and size."""
         score, label = scores.max(dim=1)
         member = label[:, None] == torch.arange(scores.shape[1], device=label.device)
-        with torch.no_grad():
-            best = (score[:, None] * member).amax(0)
-            tau = (self.share * best).clamp(self.floor, self.sure)[label]
-            likely = score > tau
-            distinct = self._distinct(score, label, likely, boxes)
+        tau, likely, distinct = self._judged(score, label, member, boxes)
         weight = distinct * torch.sigmoid((score - tau) / self.softness)
         whole = (member & (distinct & likely)[:, None]).sum(0)
         return whole.float(), (member * weight[:, None]).sum(0)
+
+    def things(self, scores: torch.Tensor, boxes: torch.Tensor) -> tuple[list[int], torch.Tensor]:
+        """The classes of the boxes that count, and these boxes (M, 4), on the CPU."""
+        score, label = scores.max(dim=1)
+        member = label[:, None] == torch.arange(scores.shape[1], device=label.device)
+        _, likely, distinct = self._judged(score, label, member, boxes)
+        counted = distinct & likely
+        return label[counted].tolist(), boxes[counted].cpu()
+
+    @torch.no_grad()
+    def _judged(
+        self, score: torch.Tensor, label: torch.Tensor, member: torch.Tensor, boxes: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """(N,) each: tau of the box's class, whether it is likely, whether it is distinct."""
+        best = (score[:, None] * member).amax(0)
+        tau = (self.share * best).clamp(self.floor, self.sure)[label]
+        likely = score > tau
+        return tau, likely, self._distinct(score, label, likely, boxes)
 
     def _distinct(
         self, score: torch.Tensor, label: torch.Tensor, likely: torch.Tensor, boxes: torch.Tensor

@@ -80,6 +80,7 @@ class GroundingDino:
     """
 
     rows: ClassVar[int] = 4
+    padded: ClassVar[bool] = False
 
     module: "GroundingDinoForObjectDetection"
     tokenizer: "BertTokenizerFast"

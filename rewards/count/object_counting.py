@@ -18,8 +18,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
+import numpy as np
 import torch
 
 from ..files.config_sizes import check_all_used, check_config, check_size
@@ -28,6 +29,7 @@ from ..files.source import reading
 from ..files.state_dict import check_complete
 from ..files.weights import Peek, Source, has_safetensors, look
 from ..types import check_batch
+from .blame import box_map, errors, stacked
 from .detections import Rule
 from .object_prompt import object_counts
 
@@ -35,10 +37,18 @@ log = logging.getLogger("flow_search")
 
 
 class Detector(Protocol):
-    """A loaded detector; `rows` is the number of images per call."""
+    """A loaded detector.
+
+    Attributes:
+        module: the weights.
+        rows: the number of images per call.
+        padded: whether boxes are shares of the square with the image in its upper left corner, and
+            not of the image.
+    """
 
     module: torch.nn.Module
     rows: int
+    padded: bool
 
     def check(self, labels: Sequence[str]) -> None:
         """Raise ValueError if the `labels` are too many or too long for the detector."""
@@ -136,6 +146,8 @@ class CountScorer:
         rule: which boxes count.
     """
 
+    blames: ClassVar[bool] = True
+
     detector: Detector
     settings: CountSettings
     rule: Rule
@@ -161,9 +173,7 @@ class CountScorer:
 
     def score(self, images: torch.Tensor, prompts: list[str]) -> torch.Tensor:
         check_batch(images, prompts)
-        finite = torch.isfinite(images).flatten(1).all(1)
-        clean = torch.where(finite[:, None, None, None], images, 0.0)
-        clean = clean.to(next(self.module.parameters()).device, torch.float32)
+        clean, finite = self._finite(images)
         scores = clean.new_zeros(len(prompts))
         # One text at a time, so that no text is padded.
         for prompt in dict.fromkeys(prompts):
@@ -171,6 +181,31 @@ class CountScorer:
             for part in rows.split(self.detector.rows):
                 scores[part] = self._score(clean[part], prompt)
         return scores.to(images.device).masked_fill(~finite, float("nan"))
+
+    def _finite(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Images on the detector's device, 0 where one is not finite, and which are finite (B,)."""
+        finite = torch.isfinite(images).flatten(1).all(1)
+        clean = torch.where(finite[:, None, None, None], images, 0.0)
+        return clean.to(next(self.module.parameters()).device, torch.float32), finite
+
+    @torch.no_grad()
+    def blame(self, images: torch.Tensor, prompts: list[str]) -> torch.Tensor:
+        """Maps (B, H, W): boxes of a class that has too many, and room for things that lack."""
+        check_batch(images, prompts)
+        clean, finite = self._finite(images)
+        maps = [self._blame(clean[i : i + 1], prompt) for i, prompt in enumerate(prompts)]
+        return stacked(maps, images) * finite[:, None, None]
+
+    def _blame(self, image: torch.Tensor, prompt: str) -> np.ndarray:
+        """The map of one image (1, H, W, 3)."""
+        targets, size = self.target_counts(prompt), tuple(image.shape[1:3])
+        labels = list(targets)
+        (scores,), (boxes,) = self.detector.find(image, labels)
+        classes, boxes = self.rule.things(scores, boxes)
+        if self.detector.padded:
+            boxes = boxes * torch.tensor([max(size) / size[1], max(size) / size[0]] * 2)
+        weights, lacking = errors([labels[c] for c in classes], targets, labels)
+        return box_map(boxes, weights, lacking, size)
 
     def _score(self, images: torch.Tensor, prompt: str) -> torch.Tensor:
         """Scores (B,) of images that share a prompt."""

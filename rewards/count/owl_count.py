@@ -68,6 +68,7 @@ class Owl:
     """
 
     rows: ClassVar[int] = 8
+    padded: ClassVar[bool] = True
 
     module: "Owlv2ForObjectDetection"
     tokenizer: "CLIPTokenizerFast"

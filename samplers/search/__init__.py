@@ -3,6 +3,8 @@
 from .best_of_n import BestOfN
 from .code import CoDe
 from .rbf import RolloverBudgetForcing
+from .regional import Regional
+from .regional_paths import RegionalPaths
 from .rounds import Search
 from .smc import SMC
 from .sop import SearchOverPaths
@@ -19,4 +21,6 @@ SEARCHES: dict[str, type[Search]] = {
     "sop": SearchOverPaths,
     "threshold": VerifierThreshold,
     "zero_order": ZeroOrder,
+    "regional": Regional,
+    "regional_paths": RegionalPaths,
 }

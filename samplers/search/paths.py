@@ -1,7 +1,10 @@
 """What methods with several paths share: the setting, and the choice of the best on each path."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Protocol
+
+import torch
 
 from ..task import Task
 from ..types import Particles, SearchEvent
@@ -36,12 +39,30 @@ def best_of_blocks(search: Search, task: Task, choose: Choice) -> Iterator[Searc
     rounds = search.rounds(len(task.times))
     for block, n in zip(rounds, affordable_tries(search, task), strict=True):
         single = block.bottom - block.top <= (0 if parents is None else 1)
-        children = task.brood(parents, n, search.paths, score=single)
+        children = brood(task, parents, n, search.paths, score=single)
         if not single:
             *_, children = task.walk(children, last=block.bottom)
         yield SearchEvent("propose" if block.bottom else "born", children, task.purse.nfe)
         parents = choose(children, parents, task)
         yield SearchEvent("accept", parents, task.purse.nfe)
+
+
+def brood(
+    task: Task, parents: Particles | None, n: int, paths: int, score: bool = True
+) -> Particles:
+    """`n` children of each path's parent, or `n` new particles on each path.
+
+    Args:
+        task: makes them.
+        parents: one row for each path, in order; None: there are none yet.
+        n: how many on each path.
+        paths: how many paths.
+        score: whether they are scored.
+    """
+    rows = torch.arange(paths).repeat_interleave(n)
+    if parents is not None:
+        return task.propose(parents[rows], score=score)
+    return replace(task.born(n * paths, score=score), paths=rows)
 
 
 def by_path(particles: Particles, paths: int) -> list[Particles]:

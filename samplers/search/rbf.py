@@ -8,7 +8,7 @@ import torch
 
 from ..task import Task
 from ..types import Particles, SearchEvent
-from .paths import best_of_each, by_path
+from .paths import best_of_each, brood, by_path
 from .rounds import Method, Round, check_least, shared_rows
 from .tries import Path, draw
 
@@ -83,7 +83,7 @@ class RolloverBudgetForcing(Method):
 
     def run(self, task: Task) -> Iterator[SearchEvent]:
         purse, quota = task.purse, self.quota or self._even_quota(task)
-        born = task.brood(None, self.init_particles, self.paths)
+        born = brood(task, None, self.init_particles, self.paths)
         yield SearchEvent("born", born, purse.nfe)
         paths = self._paths(best_of_each(born, self.paths), quota, task)
         for path in paths:

@@ -14,7 +14,21 @@ from pack.tools.client import ComfyError
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from .helpers.graphs import node, particles, search, with_input
+from .helpers.graphs import SIZE, node, particles, search, with_input
+
+
+def half_masked(graph):
+    """The search paints the left half of a grey picture anew."""
+    graph["whole"] = node("SolidMask", value=1.0, width=SIZE, height=SIZE)
+    graph["half"] = node("SolidMask", value=0.0, width=SIZE // 2, height=SIZE)
+    graph["mask"] = node(
+        "MaskComposite", destination=["whole", 0], source=["half", 0], x=SIZE // 2, y=0,
+        operation="multiply",
+    )  # fmt: skip
+    empty = graph["latent"]
+    graph["latent"] = node("SetLatentNoiseMask", samples=["empty latent", 0], mask=["mask", 0])
+    return graph | {"empty latent": empty}
+
 
 SEARCHES = {
     "rbf": lambda: search(name="replay rbf", budget=24, init_particles=5, seed=31),
@@ -40,6 +54,16 @@ SEARCHES = {
         **{"method.paths": 2, "method.forward": 1, "method.backward": 2},
     ),
     "zero_order": lambda: particles(search(name="replay zero", seed=36), "zero_order", budget=40),
+    "regional": lambda: particles(search(name="replay regional", seed=47), "regional", budget=60),
+    "regional, mask": lambda: particles(
+        half_masked(search(name="replay masked", seed=48)),
+        "regional",
+        budget=40,
+        **{"method.at_once": 2},
+    ),
+    "regional_paths": lambda: particles(
+        half_masked(search(name="replay regional paths", seed=49)), "regional_paths", budget=60
+    ),
     "no finish": lambda: search(name="replay end", finish_steps=0, seed=37),
 }
 # The network calls that the winner's ancestors were in, with all their rows, and the finish.
@@ -51,6 +75,9 @@ MOST = {
     "smc, window": 4 * 7 + 1,  # all
     "sop": 6 * 3 + 6 * 3 + 1,  # all: two paths, three tries of each, twice
     "zero_order": 4 * 4 + 1,  # one wave of neighbours
+    "regional": 3 * 4 + 1,  # one wave of starts, or a proposal
+    "regional, mask": 2 * 4 + 1,
+    "regional_paths": 60,  # every move on its way, and nothing that it did not move to
     "no finish": 3 + 3 * 1,
 }
 
@@ -324,3 +351,24 @@ def test_a_picture_in_a_folder_and_one_cut_short_behind_its_report_are_enough(ho
     graph = search(name="replay in a folder", seed=49)
     first = host.probe(graph)["latent"]
     assert again(host, graph, "mine/a.png")["latent"] == first
+
+
+@pytest.mark.parametrize("name", ["regional, mask", "regional_paths"])
+def test_regions_stay_inside_the_noise_mask(host, name):
+    """In the report, where a moved-to particle keeps its rectangles."""
+    report = host.probe(SEARCHES[name]())["report"]
+    boxes = [origin["box"] for origin in report["lineage"] if "box" in origin]
+    edge = SIZE // 8
+    assert all(len(box) == 4 and box[3] <= edge // 2 + 1 for box in boxes)
+    assert report["spent"]["nfe"] <= report["budget"]["nfe"]
+
+
+def test_a_box_of_another_kind_of_latent_is_refused(host):
+    graph = SEARCHES["regional"]()
+    report = copy.deepcopy(host.probe(graph)["report"])
+    for origin in report["lineage"]:
+        if "box" in origin:
+            origin["box"] = [0, 2, 0, 2, 0, 2]
+    if any("box" in origin for origin in report["lineage"]):
+        with pytest.raises(ComfyError, match="got 3, expected 2, as many as the latent has"):
+            again(host, graph, json.dumps(report))

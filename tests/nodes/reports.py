@@ -6,7 +6,7 @@ import json
 import signal
 from pathlib import Path
 
-from pack.samplers.replay import entries
+from pack.samplers.lineage import entries
 
 GOLDEN = json.loads(
     (Path(__file__).resolve().parents[1] / "web" / "golden_events.json").read_text("utf-8")

@@ -6,7 +6,8 @@ from pack.rewards import MODES, REWARDS, CombinedScorer, maximum_of
 from pack.rewards.clips.video import VideoScorer
 from pack.rewards.types import Bounded
 
-ZERO = ("brightness", "clip_reference", "colour_count", "object_count", "object_count_owl")
+ZERO = ("brightness", "clip_reference", "colour_count", "object_count", "object_count_owl",
+        "shape_count")  # fmt: skip
 
 NONE = (
     "aesthetic_v2_5", "clip_score", "colourfulness", "hps_v2", "hps_v3", "image_reward",

@@ -20,6 +20,7 @@ class MadeUp:
     """Five boxes in a row; the score of box i for class c is pixel (c, i) of the picture, red."""
 
     rows: int = 2
+    padded: bool = False
     module: torch.nn.Module = field(default_factory=lambda: torch.nn.Linear(1, 1))
     seen: list = field(default_factory=list)
 

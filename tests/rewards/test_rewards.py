@@ -25,13 +25,14 @@ RANGES = {
     "about −2.3 to 2": ["image_reward"], "about 0.2 to 0.4": ["hps_v2"],
     "about −5 to 15": ["hps_v3"], "about 0 to 20": ["mps"],
     "about 1 to 10": ["laion_aesthetic", "aesthetic_v2_5"],
-    "0 is right": ["object_count", "object_count_owl", "colour_count"],
+    "0 is right": ["object_count", "object_count_owl", "colour_count", "shape_count"],
     "−1 to 0": ["brightness"], "0 for grey": ["colourfulness"],
     "0 for a flat image": ["sharpness"], "their mean, their minimum": ["video"],
     "−1 to 1": ["temporal_consistency"],
 }  # fmt: skip
 BOUNDS = {  # of a reward that is not here: to its maximum, if it declares one
     "brightness": (-1.0, 0.0), "colour_count": (-np.inf, 0.0), "colourfulness": (0.0, np.inf),
+    "shape_count": (-np.inf, 0.0),
     "jpeg_compressibility": (-np.inf, 0.0), "jpeg_incompressibility": (0.0, np.inf),
     "sharpness": (0.0, np.inf),
 }  # fmt: skip

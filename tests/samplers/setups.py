@@ -20,6 +20,8 @@ from pack.samplers.run import run
 from pack.samplers.search import SEARCHES
 from pack.samplers.search.code import CoDe
 from pack.samplers.search.rbf import RolloverBudgetForcing
+from pack.samplers.search.regional import Regional
+from pack.samplers.search.regional_paths import RegionalPaths
 from pack.samplers.search.rounds import Search, minimum
 from pack.samplers.search.smc import SMC, TEMPERINGS
 from pack.samplers.search.sop import SearchOverPaths
@@ -67,6 +69,23 @@ ANY = {
     ),
     "threshold": st.builds(VerifierThreshold, st.sampled_from([-9.0, 0.5, 1.5, NEVER])),
     "zero_order": st.builds(ZeroOrder, st.integers(1, 5), st.sampled_from([0.1, 0.5, 1.0])),
+    "regional": st.builds(
+        Regional,
+        starts=st.integers(0, 3),
+        smallest=st.sampled_from([0.25, 0.5]),
+        largest=st.sampled_from([0.5, 1.0]),
+        at_once=st.integers(1, 3),
+        patience=st.sampled_from([0, 0, 1, 3]),
+    ),
+    "regional_paths": st.builds(
+        RegionalPaths,
+        starts=st.integers(0, 3),
+        smallest=st.sampled_from([0.25, 0.5]),
+        largest=st.sampled_from([0.5, 1.0]),
+        at_once=st.integers(1, 3),
+        patience=st.sampled_from([0, 0, 1, 3]),
+        forward=st.integers(1, 4),
+    ),
 }
 # One of each that spends its whole budget, on more than one path where it can.
 EACH: dict[str, Search] = {name: cls() for name, cls in SEARCHES.items()} | {
@@ -161,7 +180,9 @@ def setups(draw, name: str, **fixed: Any) -> Setup:
 def root(task: Kept, particle: int) -> int:
     """The start that a particle goes back to, step by step."""
     origin = task.book.origins[particle]
-    while origin.parent >= 0 and not (origin.kind == "born" and origin.radius == 1.0):
+    while origin.parent >= 0:
+        if origin.kind == "born" and origin.radius == 1.0 and not origin.box:
+            break
         origin = task.book.origins[origin.parent]
     return origin.id
 

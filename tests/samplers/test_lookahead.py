@@ -3,9 +3,10 @@
 import pytest
 import torch
 from hypothesis import assume, given
+from pack.samplers.lineage import entries
 from pack.samplers.lookahead import AUTOMATIC, CLEAR, LOOK, SHARP, blur
 from pack.samplers.noise import AddressedNoise
-from pack.samplers.replay import Replay, entries
+from pack.samplers.replay import Replay
 from pack.samplers.rules import Finish
 from pack.samplers.search import SEARCHES
 from pack.samplers.search.rounds import first_choice as first_choice_of
@@ -113,9 +114,7 @@ def test_a_model_that_turns_out_dear_is_not_looked_ahead_with(name):
 
     setup = Setup(EACH[name], 6)
     told, _ = with_look(setup, LOOK)
-    task = setup.task(
-        budget=told.total, denoiser=charging, counts_itself=True, lookahead=AUTOMATIC
-    )
+    task = setup.task(budget=told.total, denoiser=charging, counts_itself=True, lookahead=AUTOMATIC)
     _, outcome, _ = setup.run(task)
     assert outcome.lookahead == 0 and outcome.top
 

@@ -4,8 +4,9 @@ import pytest
 import torch
 from hypothesis import given
 from pack.samplers.batching import MicroBatch, OneAtATime
+from pack.samplers.lineage import Origin, entries
 from pack.samplers.purse import Prices
-from pack.samplers.replay import Origin, Padded, Replay, entries
+from pack.samplers.replay import Padded, Replay
 from pack.samplers.rules import Finish
 from pack.samplers.search import SEARCHES
 from pack.samplers.search.best_of_n import BestOfN

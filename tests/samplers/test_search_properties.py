@@ -15,6 +15,8 @@ from pack.samplers.search import SEARCHES
 from pack.samplers.search.best_of_n import BestOfN
 from pack.samplers.search.code import CoDe
 from pack.samplers.search.rbf import RolloverBudgetForcing
+from pack.samplers.search.regional import Regional
+from pack.samplers.search.regional_paths import RegionalPaths
 from pack.samplers.search.smc import SMC
 from pack.samplers.search.sop import SearchOverPaths
 from pack.samplers.search.svdd import SVDD
@@ -43,6 +45,10 @@ def cheapest(setup):
             return price.step if steps > 1 else price.born
         case BestOfN() | ZeroOrder():
             return walk(price, steps)
+        case RegionalPaths() if steps > 1:
+            return 1 + min(search.forward, steps - 1) + price.score
+        case Regional():
+            return price.birth + steps - 1 + price.score
         case SMC():
             return price.born + (steps - 1) * price.step
         case SVDD():
@@ -252,6 +258,12 @@ def test_a_ledger_without_end_is_never_spent():
         (ZeroOrder, {"neighbours": 0}, "neighbours is too small: got 0, expected at least 1"),
         (ZeroOrder, {"radius": 0.0}, "radius .* got 0.0, expected above 0 and at most 1"),
         (ZeroOrder, {"radius": 1.01}, "radius .* got 1.01, expected above 0 and at most 1"),
+        (Regional, {"starts": -1}, "starts is too small: got -1, expected at least 0"),
+        (Regional, {"at_once": 0}, "at_once is too small: got 0, expected at least 1"),
+        (Regional, {"patience": -1}, "patience is too small: got -1, expected at least 0"),
+        (Regional, {"smallest": 0.9}, "got smallest 0.9 and largest 0.75, expected 0 < smallest"),
+        (Regional, {"largest": 1.1}, "got smallest 0.25 and largest 1.1"),
+        (RegionalPaths, {"forward": 0}, "forward is too small: got 0, expected at least 1"),
     ],
 )
 def test_settings_out_of_range_are_named(method, settings, said):

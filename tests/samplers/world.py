@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, fields, replace
 import torch
 from pack.samplers.batching import MicroBatch
 from pack.samplers.flow import Flow
+from pack.samplers.lineage import Book
 from pack.samplers.noise import AddressedNoise
 from pack.samplers.purse import Purse
-from pack.samplers.replay import Book
 from pack.samplers.task import Task
 
 MODES = ((-1.0, 0.3), (2.0, 0.7))

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
-from pack.samplers.replay import Book
+from pack.samplers.lineage import Book
 from pack.samplers.rules import Finish, Outcome, StopRules
 from pack.samplers.run import run
 from pack.samplers.search.best_of_n import BestOfN

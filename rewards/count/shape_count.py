@@ -1,0 +1,199 @@
+"""Shape Count: compares the circles, squares and triangles of each colour with the target counts.
+
+    RSS = sum_k (target_k - count_k)^2,    S = sum_k (target_k - soft_k)^2 + sum_c loose_c^2,
+    reward = -(RSS + tie_break * S / (1 + S)),        RSS = floor(-reward) exactly.
+
+k is a pair of colour and shape: six red squares are not six red circles. S uses soft counts and
+ranks images of equal RSS. `colour_shapes` says how shapes are found, and what soft counts and loose
+colour are. `shape_forms` names the shapes. A shape between two forms shares its soft count between
+them. The reward is at most 0, and 0 for a clear image with the right counts. k runs over the pairs
+that have a target. With `other_shapes` "forbid" it also runs over all other pairs, with target 0. Not
+differentiable.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from itertools import product
+from typing import ClassVar
+
+import numpy as np
+import torch
+
+from ..types import Files, check_batch
+from .blame import errors, stacked, with_room
+from .colour_shapes import MIN_AREA, MIN_SATURATION, Labelled, label_shapes, loose_colour
+from .colours import COLOURS, NamedPixels
+from .shape_forms import form_of
+from .shape_prompt import SHAPES, Pair, shape_counts
+
+
+@dataclass(frozen=True)
+class Thing:
+    """A counted shape.
+
+    Args:
+        label: its row in `Labelled`.
+        pair: its colour and form.
+        shares: of all pairs that it may be, summing to 1.
+    """
+
+    label: int
+    pair: Pair
+    shares: dict[Pair, float]
+
+
+@dataclass(frozen=True)
+class ShapeCount:
+    """Settings of Shape Count. It has no weights, so it is also its scorer."""
+
+    description: ClassVar[str] = (
+        "Counts the circles, squares and triangles of each colour and compares them with the "
+        "prompt. The score is minus the sum of squared errors, 0 when every count is right. Needs "
+        "no weights."
+    )
+    gradient: ClassVar[bool] = False
+    maximum: ClassVar[float] = 0.0
+    module: ClassVar[None] = None
+    blames: ClassVar[bool] = True
+
+    counts: str = field(
+        default="",
+        metadata={
+            "tooltip": "Counts to use instead of those in the prompt. If empty, they are read "
+            "from the prompt, in English.",
+            "placeholder": "red circles: 3, blue squares: 2",
+        },
+    )
+    other_shapes: str = field(
+        default="forbid",
+        metadata={
+            "tooltip": "What to do with other coloured shapes: forbid counts them as errors, "
+            "ignore does not.",
+            "choices": ("forbid", "ignore"),
+        },
+    )
+    tie_break: float = field(
+        default=0.25,
+        metadata={
+            "tooltip": "Largest deduction that ranks images with equal counts: faint, merged or "
+            "partial shapes cost a little. 0 gives whole numbers.",
+            "min": 0.0,
+            "max": 0.49,
+            "step": 0.01,
+        },
+    )
+    min_area: float = field(
+        default=MIN_AREA,
+        metadata={
+            "tooltip": "Smallest shape that counts, as a fraction of the image's area.",
+            "min": 0.0,
+            "max": 0.1,
+            "step": 0.0005,
+            "advanced": True,
+        },
+    )
+    min_saturation: float = field(
+        default=MIN_SATURATION,
+        metadata={
+            "tooltip": "Saturation from which a pixel is part of a shape. Lower it for pale "
+            "images.",
+            "min": 0.05,
+            "max": 0.95,
+            "step": 0.01,
+            "advanced": True,
+        },
+    )
+
+    def load(self, files: Files | None = None) -> "ShapeCount":
+        return self
+
+    def check(self, prompt: str) -> None:
+        self.target_counts(prompt)
+
+    def score(self, images: torch.Tensor, prompts: list[str]) -> torch.Tensor:
+        check_batch(images, prompts)
+        arrays = images.detach().float().cpu().numpy()
+        scores = [self._score(*pair) for pair in zip(arrays, prompts, strict=True)]
+        return torch.tensor(scores, dtype=torch.float32, device=images.device)
+
+    def blame(self, images: torch.Tensor, prompts: list[str]) -> torch.Tensor:
+        """Maps (B, H, W): shapes of a pair that has too many, and room for those that lack."""
+        check_batch(images, prompts)
+        arrays = images.detach().float().cpu().numpy()
+        maps = [self._blame(*pair) for pair in zip(arrays, prompts, strict=True)]
+        return stacked(maps, images)
+
+    def target_counts(self, prompt: str) -> dict[Pair, int]:
+        """Target count per pair, from the `counts` setting or, if it is empty, from `prompt`."""
+        return self._read(self.counts if self.counts.strip() else prompt)
+
+    @cached_property
+    def _read(self) -> Callable[[str], dict[Pair, int]]:
+        """`shape_counts` with a cache, as all images of a run have one text."""
+        return lru_cache(maxsize=16)(shape_counts)
+
+    def _scope(self, targets: dict[Pair, int]) -> list[Pair]:
+        """The pairs that count."""
+        return list(product(COLOURS, SHAPES)) if self.other_shapes == "forbid" else list(targets)
+
+    def _score(self, array: np.ndarray, prompt: str) -> float:
+        targets = self.target_counts(prompt)
+        if not np.isfinite(array).all():
+            return float("nan")
+        shapes = label_shapes(array, self.min_area, self.min_saturation)
+        scope, things = self._scope(targets), list(things_in(shapes))
+        whole, soft = Counter(thing.pair for thing in things), soft_counts(shapes, things)
+        rss = sum((targets.get(pair, 0) - whole[pair]) ** 2 for pair in scope)
+        rest = sum((targets.get(pair, 0) - soft.get(pair, 0.0)) ** 2 for pair in scope)
+        colours = sorted({COLOURS.index(colour) + 1 for colour, _ in scope})
+        loose = (loose_colour(shapes)[colours] / shapes.typical).round(6)
+        rest += float(np.square(loose).sum())
+        return 0.0 - (rss + self.tie_break * rest / (1.0 + rest))  # never -0.0
+
+    def _blame(self, array: np.ndarray, prompt: str) -> np.ndarray:
+        targets = self.target_counts(prompt)
+        if not np.isfinite(array).all():
+            return np.zeros(array.shape[:2])
+        shapes = label_shapes(array, self.min_area, self.min_saturation)
+        things = list(things_in(shapes))
+        weights = np.zeros(len(shapes.names))
+        each, lacking = errors([thing.pair for thing in things], targets, self._scope(targets))
+        weights[[thing.label for thing in things]] = each
+        taken = shapes.counted[shapes.labels]
+        return with_room(weights[shapes.labels], taken, shapes.typical, lacking)
+
+
+def things_in(shapes: Labelled) -> Iterator[Thing]:
+    """The counted shapes with their pairs."""
+    from scipy import ndimage  # slow to import
+
+    places = ndimage.find_objects(shapes.labels)
+    for label in shapes.counted.nonzero()[0].tolist():
+        where = places[label - 1]
+        mask = shapes.labels[where] == label
+        form = form_of(mask)
+        names = {form.name: form.share, form.second: 1.0 - form.share}
+        colours = _colour_shares(shapes.pixels, where, mask & shapes.core[where])
+        shares = {(c, n): p * q for (c, p), (n, q) in product(colours.items(), names.items())}
+        yield Thing(label, (COLOURS[shapes.names[label] - 1], form.name), shares)
+
+
+def soft_counts(shapes: Labelled, things: Sequence[Thing]) -> dict[Pair, float]:
+    """Soft counts by pair, rounded so that whole numbers come out whole."""
+    soft: dict[Pair, float] = {}
+    for thing in things:
+        for pair, share in thing.shares.items():
+            soft[pair] = soft.get(pair, 0.0) + share * float(shapes.weights[thing.label])
+    return {pair: round(count, 6) for pair, count in soft.items()}
+
+
+def _colour_shares(
+    pixels: NamedPixels, where: tuple[slice, slice], core: np.ndarray
+) -> dict[str, float]:
+    """The share of each colour in the core of a shape, by its hues; they sum to 1."""
+    size, share = len(COLOURS) + 1, pixels.share[where][core]
+    parts = np.bincount(pixels.name[where][core], share, minlength=size)
+    parts += np.bincount(pixels.second[where][core], 1.0 - share, minlength=size)
+    return {COLOURS[i - 1]: parts[i] / parts.sum() for i in parts.nonzero()[0].tolist()}

@@ -1,0 +1,195 @@
+"""Regional search: new noise in one rectangle at a time."""
+
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from ..regions import Box, Boxes, Regions, axes
+from ..task import Task
+from ..types import Blaming, Particles, SearchEvent
+from .best_of_n import WAVE
+from .rounds import Method, Round, check_least
+
+QUARTER = 4  # of what the budget buys, one in so many is a random start
+
+
+@dataclass(frozen=True)
+class Regional(Method):
+    """Local search over the starting noise. `starts` random noises come first. Then, from the best
+    noise z so far, a proposal takes new noise inside a random rectangle and z outside:
+
+        z' = m * e + (1 - m) * z,    e ~ N(0, I), m the rectangle's mask.
+
+    Each follows the ODE to its end and is scored. The search moves if no reward is lower than
+    before. Where most of an image is right, that part stays: with m independent parts of success p
+    each, best of N needs about p^-m draws and this about m/p.
+
+    z' is standard normal if the rectangle does not depend on z, so with a constant reward the
+    result is a fresh sample. With `follow_blame` the reward may choose the rectangle, as it chooses
+    whether to move. Of videos a rectangle also has a range of frames. The kernel's noise is not
+    used: paths differ by their start alone. Regions by attention: Ren et al., arXiv 2511.19917.
+    """
+
+    description: ClassVar[str] = (
+        "Regional search: keeps the best image so far, and draws new noise in one rectangle of it "
+        "at a time."
+    )
+    guided: ClassVar[bool] = False  # its steps are the ODE's
+
+    starts: int = field(
+        default=0,
+        metadata={
+            "min": 0,
+            "max": 1000,
+            "tooltip": "Random noises tried first; the best one is kept. 0 is a quarter of what "
+            "the budget buys.",
+        },
+    )
+    smallest: float = field(
+        default=0.25,
+        metadata={
+            "min": 0.01,
+            "max": 1.0,
+            "tooltip": "Shortest side of a rectangle, as a share of the image's. Smaller changes "
+            "less at a time.",
+        },
+    )
+    largest: float = field(
+        default=0.75,
+        metadata={
+            "min": 0.01,
+            "max": 1.0,
+            "tooltip": "Longest side of a rectangle, as a share of the image's. If both are 1, "
+            "this is best of N.",
+        },
+    )
+    follow_blame: bool = field(
+        default=True,
+        metadata={
+            "tooltip": "Draw rectangles where the reward sees mistakes. Counting rewards do, most "
+            "rewards do not.",
+        },
+    )
+    at_once: int = field(
+        default=1,
+        metadata={
+            "min": 1,
+            "max": 64,
+            "advanced": True,
+            "tooltip": "Proposals tried together before the search moves. More fill a large GPU, "
+            "but learn less from each.",
+        },
+    )
+    patience: int = field(
+        default=0,
+        metadata={
+            "min": 0,
+            "max": 100_000,
+            "advanced": True,
+            "tooltip": "Begin again with new random noises after so many proposals without a "
+            "higher reward. 0: never.",
+        },
+    )
+
+    def __post_init__(self) -> None:
+        check_least(self, {"starts": 0, "at_once": 1, "patience": 0})
+        if not 0.0 < self.smallest <= self.largest <= 1.0:
+            raise ValueError(
+                f"The sides of a region are out of range: got smallest {self.smallest} and largest "
+                f"{self.largest}, expected 0 < smallest <= largest <= 1."
+            )
+
+    def rounds(self, steps: int) -> list[Round]:
+        return [Round(0, steps - 1, "noise", ode=True)]
+
+    def run(self, task: Task) -> Iterator[SearchEvent]:
+        (only,) = self.rounds(len(task.times))
+        price = only.price(task.prices)
+        starts = self.starts or max(1, task.purse.buys(price) // QUARTER)
+        while task.purse.buys(price):
+            yield from self._climb(task, price, starts)
+
+    def _climb(self, task: Task, price: int, starts: int) -> Iterator[SearchEvent]:
+        """From the best of `starts` random noises, until patience or the budget ends."""
+        best: Particles | None = None
+        pivot: Tensor | None = None
+        while n := min(WAVE, starts, task.purse.buys(price)):
+            starts -= n
+            noise, ends = yield from self._tried(task, *task.starts(n))
+            row = ends.best()
+            if best is None or ends.reward[row] > best.reward:
+                best, pivot = ends[row], noise[row : row + 1]
+                yield SearchEvent("accept", best, task.purse.nfe)
+        vain, aim = 0, Aim(self, task, best)
+        while (n := min(self.at_once, task.purse.buys(price))) and not 0 < self.patience <= vain:
+            boxes = aim.boxes(n)
+            ids, noise = task.starts(n, around=pivot, boxes=boxes)
+            noise, ends = yield from self._tried(task, ids, noise, best, boxes)
+            row = ends.best()
+            vain = 0 if ends.reward[row] > best.reward else vain + n
+            if ends.reward[row] >= best.reward:
+                best, pivot = ends[row], noise[row : row + 1]
+                aim.look_at(best)
+                yield SearchEvent("accept", best, task.purse.nfe)
+
+    def _tried(
+        self,
+        task: Task,
+        ids: list[int],
+        noise: Tensor,
+        parent: Particles | None = None,
+        boxes: Boxes = (),
+    ) -> Generator[SearchEvent, None, tuple[Tensor, Particles]]:
+        """Walks the ODE from each noise; returns the noises and the scored ends."""
+        family = [] if parent is None else [int(parent.ids)] * len(ids)
+        born = task.born_from(ids, noise, family, score=not task.last_step, boxes=boxes)
+        *_, ends = task.walk(born, kernel=task.flow.ode)
+        yield SearchEvent("propose" if task.last_step else "born", ends, task.purse.nfe)
+        return noise, ends
+
+
+class Aim:
+    """Draws the regions of a search, by the blame of the particle that it stands at.
+
+    Args:
+        settings: of the search.
+        task: its flow and objective.
+        particle: where it stands.
+    """
+
+    def __init__(self, settings: Regional, task: Task, particle: Particles) -> None:
+        self.settings, self.task = settings, task
+        changing = task.flow.changing
+        if changing is None:
+            changing = torch.ones(axes(particle.x.shape[1:]), dtype=torch.bool)
+        self.law = Regions(settings.smallest, settings.largest, changing)
+        self.look_at(particle)
+
+    def look_at(self, particle: Particles) -> None:
+        """The search stands at `particle` from now on."""
+        self.particle, self.blame, self.is_new = particle, None, True
+
+    def boxes(self, n: int) -> list[Box]:
+        """n regions; without a draw where each is everything."""
+        if self.settings.smallest == 1.0:
+            return [()] * n
+        if self.is_new and self.settings.follow_blame:  # it costs, so not before it is needed
+            self.blame = blame_of(self.task, self.particle)
+        self.is_new = False
+        uniforms = self.task.uniforms(n * self.law.uniforms).view(n, -1)
+        return [self.law.draw(row, self.blame) for row in uniforms]
+
+
+def blame_of(task: Task, particle: Particles) -> Tensor | None:
+    """(*S) in [0, 1] on the CPU: where the objective says that a particle is wrong.
+
+    None where it does not say.
+    """
+    objective = task.objective
+    if not isinstance(objective, Blaming) or not particle.clean.isfinite().all():
+        return None
+    blame = objective.blame(particle.clean)
+    return None if blame is None else blame[0].detach().cpu().double()
