@@ -1,4 +1,8 @@
-"""Measures that no search optimises: do shapes and colours agree, and how different are results?"""
+"""Measures that no search optimises: do shapes and colours agree, and how different are results?
+
+They share no code with the rewards. Here a shape is what differs from the ground, the image's
+median, and its colour is the nearest of the demo's palette.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +17,8 @@ from scipy import ndimage
 
 from ..demo.scenes import COLOURS, SHAPES
 from ..demo.text import parse
-from ..rewards.count.colours import COLOURS as NAMED
-from ..rewards.count.colours import name_pixels
 
+GROUND = 0.45  # distance in RGB up to which a pixel is the ground
 LEAST_AREA = 40  # pixels of 128 x 128; a drawn shape has 177 or more
 # Area over that of the circumscribed circle: circle 1, square 2/pi, triangle 3 sqrt(3)/(4 pi).
 FULLNESS = {"circle": 1.0, "square": 2 / math.pi, "triangle": 3 * math.sqrt(3) / (4 * math.pi)}
@@ -23,16 +26,18 @@ FULLNESS = {"circle": 1.0, "square": 2 / math.pi, "triangle": 3 * math.sqrt(3) /
 
 def shapes_in(picture: torch.Tensor) -> Counter[tuple[str, str]]:
     """How often each (colour, shape) is in an image (H,W,3) with values in [0, 1]."""
-    pixels, counts = name_pixels(picture.numpy(), 0.35), Counter()
-    for index, colour in enumerate(NAMED, 1):
-        labels, count = ndimage.label(pixels.coloured & (pixels.name == index))
-        for number in range(1, count + 1):
-            at = np.argwhere(labels == number)
-            if len(at) >= LEAST_AREA:
-                reach = np.linalg.norm(at - at.mean(0), axis=1).max() + 0.5
-                full = len(at) / (math.pi * reach**2)
-                shape = min(FULLNESS, key=lambda name: abs(FULLNESS[name] - full))
-                counts[colour, shape] += 1
+    counts: Counter[tuple[str, str]] = Counter()
+    pixels, palette = picture.numpy(), np.array(list(COLOURS.values()))
+    ground = np.median(pixels.reshape(-1, 3), axis=0)
+    labels, count = ndimage.label(np.linalg.norm(pixels - ground, axis=-1) > GROUND)
+    for number in range(1, count + 1):
+        at = np.argwhere(labels == number)
+        if len(at) >= LEAST_AREA:
+            reach = np.linalg.norm(at - at.mean(0), axis=1).max() + 0.5
+            full = len(at) / (math.pi * reach**2)
+            shape = min(FULLNESS, key=lambda name: abs(FULLNESS[name] - full))
+            apart = np.linalg.norm(palette - np.median(pixels[labels == number], axis=0), axis=1)
+            counts[list(COLOURS)[apart.argmin()], shape] += 1
     return counts
 
 

@@ -6,13 +6,14 @@ from .combine import CombineRewards
 from .demo import DemoFlowModelLoader
 from .host.guard import guard
 from .host.reward_files import register_reward_folder
+from .particle_search import ParticleSearch
+from .rbf_search import RolloverBudgetForcingSearch
 from .reward import RewardModelLoader
 from .routes import register_routes
 from .run.journal import log_abandoned_images
 from .sampler import VPSDEFlowSampler
 from .scheduler import VPFlowScheduler
 from .score import ScoreImages
-from .search import ParticleSearch, RolloverBudgetForcingSearch
 from .search_report import SearchReport
 
 

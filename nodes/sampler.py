@@ -10,9 +10,9 @@ from ..samplers.guidance import GUIDANCES, NEEDS_NOISE, Guidance
 from ..samplers.kernels import KERNELS
 from ..samplers.kernels.settings import KernelSettings
 from .host.kernel import FlowSampler, Guide
-from .host.kernel_settings import described, names, read_kernel, setting_inputs
+from .host.kernel_settings import names, read_kernel, setting_inputs
 from .host.reward import HostReward
-from .schema import CATEGORY, FlowReward, build, combo, flat, nested
+from .schema import CATEGORY, FlowReward, build, combo, described, flat, nested
 
 # A workflow keeps values of widgets by their place: inputs that are added come last.
 FIRST = (

@@ -10,12 +10,7 @@ from comfy_api.latest import io
 
 from ...samplers.kernels import KERNELS, all_settings
 from ...samplers.kernels.settings import KernelSettings
-from ..schema import build, combo, flat, nested, plain, widget
-
-
-def described(text: str, registry: Mapping[str, Any]) -> str:
-    """A tooltip with one line for each entry of a registry."""
-    return "\n".join([text, *(f"{key}: {cls.description}" for key, cls in registry.items())])
+from ..schema import build, combo, described, flat, nested, plain, widget
 
 
 def setting_inputs() -> list[io.Input]:

@@ -7,8 +7,8 @@ k is a pair of colour and shape: six red squares are not six red circles. S uses
 ranks images of equal RSS. `colour_shapes` says how shapes are found, and what soft counts and loose
 colour are. `shape_forms` names the shapes. A shape between two forms shares its soft count between
 them. The reward is at most 0, and 0 for a clear image with the right counts. k runs over the pairs
-that have a target. With `other_shapes` "forbid" it also runs over all other pairs, with target 0. Not
-differentiable.
+that have a target. With `other_shapes` "forbid" it also runs over all other pairs, with target 0.
+Not differentiable.
 """
 
 from collections import Counter

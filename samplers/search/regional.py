@@ -34,8 +34,7 @@ class Regional(Method):
     """
 
     description: ClassVar[str] = (
-        "Regional search: keeps the best image so far, and draws new noise in one rectangle of it "
-        "at a time."
+        "Regional search: keeps the best image so far, and draws one rectangle of its noise anew."
     )
     guided: ClassVar[bool] = False  # its steps are the ODE's
 

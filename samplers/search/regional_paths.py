@@ -32,8 +32,8 @@ class RegionalPaths(Regional):
     """
 
     description: ClassVar[str] = (
-        "Regional search over paths: noises one rectangle of the best path back up, follows the "
-        "ODE down, and keeps the better."
+        "Regional search over paths: noises one rectangle of the best path back up, and follows "
+        "the ODE down."
     )
 
     forward: int = field(

@@ -8,7 +8,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 
-import { launch, openPage, ready } from "./front.mjs";
+import { launch, openPage, ready } from "../../tools/browser/front.mjs";
 
 const [url, shots, tools, chromium] = process.argv.slice(2);
 const TYPE = "FlowSearchParticles";

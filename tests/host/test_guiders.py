@@ -166,7 +166,7 @@ def test_a_dearer_guider_than_foreseen_keeps_to_the_budget_field_4(host):
 
 
 def test_a_budget_without_room_for_the_check_says_so(host):
-    with pytest.raises(ComfyError, match="6 to see whether the guider remembers calls"):
+    with pytest.raises(ComfyError, match="whether the guider remembers calls takes 6"):
         host.run(with_input(on_model("APG", name="no room"), "search", "budget", 19))
 
 

@@ -72,7 +72,7 @@ def test_a_setting_of_another_kernel_is_not_looked_at(read):
 
 def test_a_tooltip_tells_of_every_choice(parts):
     """The order of inputs is held by tests/host/test_pack.py."""
-    text = parts.kernel_settings.described("Formula of one step.", KERNELS)
+    text = parts.schema.described("Formula of one step.", KERNELS)
     assert text.splitlines() == [
         "Formula of one step.",
         *(f"{name}: {cls.description}" for name, cls in KERNELS.items()),

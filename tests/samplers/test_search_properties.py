@@ -274,6 +274,7 @@ def test_settings_out_of_range_are_named(method, settings, said):
 def test_what_methods_say_of_themselves():
     """What nodes and tests ask a search, in place of its class."""
     methods = [*SEARCHES.values(), Replay]
-    assert [m for m in methods if not m.guided] == [SearchOverPaths]
+    by_ode = [SearchOverPaths, Regional, RegionalPaths]
+    assert [m for m in methods if not m.guided] == by_ode
     assert [m for m in methods if m.needs_noise] == [SMC]
     assert [m for m in methods if m.is_replay] == [Replay]

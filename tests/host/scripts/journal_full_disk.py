@@ -17,7 +17,7 @@ import host_in_process as process  # isort: skip
 import comfy_extras.nodes_custom_sampler as stock
 import folder_paths
 import torch
-from pack.nodes import demo, reward, sampler, scheduler, search, search_report
+from pack.nodes import demo, rbf_search, reward, sampler, scheduler, search_report
 from pack.nodes.show import output
 
 import nodes
@@ -79,7 +79,7 @@ else:
 
 with torch.inference_mode():
     try:
-        search.RolloverBudgetForcingSearch.EXECUTE_NORMALIZED(
+        rbf_search.RolloverBudgetForcingSearch.EXECUTE_NORMALIZED(
             noise=stock.Noise_RandomNoise(7), guider=guider, vae=vae, reward=Breaks(),
             sampler=sampler.VPSDEFlowSampler.execute(interpolant="vp", diffusion_norm=1.0).args[0],
             sigmas=scheduler.VPFlowScheduler.execute(4, "exp", "vp").args[0],

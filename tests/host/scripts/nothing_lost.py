@@ -21,7 +21,7 @@ import comfy_extras.nodes_custom_sampler as stock
 import folder_paths
 import server
 import torch
-from pack.nodes import demo, reward, sampler, scheduler, score, search, search_report
+from pack.nodes import demo, rbf_search, reward, sampler, scheduler, score, search_report
 from pack.nodes.host import reward as hosted
 from pack.nodes.show import output
 from pack.nodes.show.progress import tqdm
@@ -62,7 +62,7 @@ class Prompt:
 def searched(hidden=None, **more):
     """The search node as the host calls it."""
     known = {"UNIQUE_ID": "7", "DYNPROMPT": Prompt, "EXTRA_PNGINFO": {}}
-    cls = search.RolloverBudgetForcingSearch
+    cls = rbf_search.RolloverBudgetForcingSearch
     if hidden is not None:
         cls = cls.PREPARE_CLASS_CLONE({"hidden_inputs": known | hidden})
     inputs = {

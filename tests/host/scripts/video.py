@@ -13,12 +13,12 @@ import host_in_process as process  # isort: skip
 import folder_paths
 import server
 import torch
-from pack.nodes import combine, reward, search
+from pack.nodes import combine, reward
 from pack.nodes.host import decode, objective, reward_files
 from pack.nodes.host import reward as hosted
 from pack.nodes.host.image_bytes import shrink
 from pack.nodes.run import watchdog
-from pack.nodes.show import report
+from pack.nodes.show import report, winners
 from pack.samplers.batching import MicroBatch
 from pack.samplers.purse import Purse
 from pack.samplers.types import Particles, SearchEvent
@@ -138,7 +138,7 @@ def on_a_mac():
 def unstored(frames):
     """References to a result of so many frames where the temp folder takes no file."""
     folder_paths.set_temp_directory(__file__)
-    return search.winners(torch.zeros(2 * frames, 8, 8, 3), {"top": [0, 0]}, None)
+    return winners.winners(torch.zeros(2 * frames, 8, 8, 3), {"top": [0, 0]}, None)
 
 
 with torch.inference_mode():

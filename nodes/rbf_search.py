@@ -1,0 +1,36 @@
+"""Rollover Budget Forcing Search: a drop-in for SamplerCustomAdvanced."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from comfy_api.latest import io
+
+from ..samplers.search.rbf import RolloverBudgetForcing
+from .run.plan import MethodChoice
+from .run.search_node import respond, schema
+from .schema import widget
+
+WIDGETS = ("init_particles", "paths")  # settings that this node shows; Particle Search has all
+
+
+class RolloverBudgetForcingSearch(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        settings = {f.name: f for f in fields(RolloverBudgetForcing)}
+        return schema(
+            "FlowSearchRBF",
+            "Rollover Budget Forcing Search",
+            "Finds an image that scores higher on the reward. It tries children of the best "
+            "particle step by step, and gives unused tries to later steps (arXiv 2503.19385). "
+            "Replaces SamplerCustomAdvanced.",
+            [widget(settings[name], optional=False) for name in WIDGETS],
+        )
+
+    @classmethod
+    def execute(cls, **inputs: Any) -> io.NodeOutput:
+        values = {name: inputs.pop(name) for name in WIDGETS if name in inputs}
+        search = RolloverBudgetForcing(**values)
+        entries = {name: getattr(search, name) for name in WIDGETS}
+        return respond(cls, MethodChoice("rbf", search, entries), inputs)

@@ -1,0 +1,71 @@
+"""What the search nodes share: schema, run and answer."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from comfy_api.latest import io
+
+from ..host.guard import guard
+from ..host.hidden_inputs import HiddenInputs
+from ..schema import CATEGORY
+from ..show.metadata import keep
+from ..show.winners import thumbnails, winners
+from ..show.writable import writable
+from .batch import run_batch
+from .inputs import SearchInputs, node_inputs
+from .plan import MethodChoice
+from .planning import plan
+
+# Absent from hosts before 0.30; keeps the node's result on screen after a cached run or a reload.
+PERSISTENT = {
+    k: True for k in ("has_intermediate_output",) if k in {f.name for f in fields(io.Schema)}
+}
+
+
+def schema(node_id: str, name: str, description: str, method: list[io.Input]) -> io.Schema:
+    """The schema of a search node.
+
+    Args:
+        node_id: fixed for all time.
+        name: what a menu shows.
+        description: what the node does.
+        method: inputs of its method.
+    """
+    return io.Schema(
+        node_id=node_id,
+        display_name=name,
+        category=CATEGORY,
+        description=description,
+        search_aliases=["search", "best of n", "inference-time scaling", "reward", "particles"],
+        inputs=node_inputs(method),
+        outputs=[
+            io.Latent.Output(display_name="latent", tooltip="The best latent."),
+            io.Image.Output(display_name="images", tooltip="The top_k images, best first."),
+            io.String.Output(display_name="report", tooltip="JSON of every particle tried."),
+        ],
+        hidden=[io.Hidden.unique_id, io.Hidden.dynprompt, io.Hidden.extra_pnginfo],
+        **PERSISTENT,
+    )
+
+
+def respond(
+    cls: type[io.ComfyNode], method: MethodChoice, inputs: dict[str, Any]
+) -> io.NodeOutput:
+    """Run, keep the report for SaveImage's metadata, and answer.
+
+    Args:
+        cls: the node.
+        method: what it was set to.
+        inputs: its other inputs.
+    """
+    hidden = HiddenInputs.of(cls, inputs)
+    planned = plan(SearchInputs.of(inputs), method)
+    latent, images, report = run_batch(planned, hidden.node_id, hidden.workflow)
+    report, text = writable(report)
+    with guard("keep the report for saved pictures"):
+        pictures = thumbnails(images, report)
+        keep(hidden.info, hidden.node_id, report, hidden.index, pictures)
+    shown = {"flow_search_report": [text], "flow_search_images": winners(images, report, cls)}
+    return io.NodeOutput(latent, images, text, ui=shown)
