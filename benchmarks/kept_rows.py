@@ -12,6 +12,7 @@ from pathlib import Path
 from .world import World
 
 _WORLD: World | None = None
+_END = 0.0  # time.monotonic() after which a process begins nothing
 
 
 class Kept:
@@ -45,14 +46,15 @@ class Kept:
         os.replace(part, self.path)
 
 
-def _begin(weights: str) -> None:
-    global _WORLD
-    _WORLD = World(weights)
+def _begin(weights: str, end: float) -> None:
+    global _WORLD, _END
+    _WORLD, _END = World(weights), end
 
 
 def _call(job: tuple[Callable, tuple]) -> object:
+    """The job's result; None if it is late."""
     function, arguments = job
-    return function(_WORLD, *arguments)
+    return None if time.monotonic() > _END else function(_WORLD, *arguments)
 
 
 class Workers:
@@ -66,18 +68,17 @@ class Workers:
 
     def __init__(self, weights: str, jobs: int, minutes: float) -> None:
         self.jobs, self.end = jobs, time.monotonic() + 60 * minutes
-        self.pool = multiprocessing.get_context("fork").Pool(jobs, _begin, (weights,))
+        context = multiprocessing.get_context("fork")
+        self.pool = context.Pool(jobs, _begin, (weights, self.end))
 
     @property
     def late(self) -> bool:
         return time.monotonic() > self.end
 
     def each(self, function: Callable, jobs: Iterable[tuple]) -> Iterator[tuple[tuple, object]]:
-        """(job, function(world, *job)) of each job, until the time is over."""
+        """(job, function(world, *job)) of each job in their order, until the time is over."""
         jobs = list(jobs)
-        for begin in range(0, len(jobs), self.jobs):
-            if self.late:
-                return
-            some = jobs[begin : begin + self.jobs]
-            results = self.pool.map(_call, [(function, job) for job in some], chunksize=1)
-            yield from zip(some, results, strict=True)
+        results = self.pool.imap(_call, [(function, job) for job in jobs])
+        for job, result in zip(jobs, results, strict=True):
+            if result is not None:
+                yield job, result
