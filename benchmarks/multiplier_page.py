@@ -41,8 +41,9 @@ is worth more than its evaluations.
 - Settings are those of [quality_fast.md](quality_fast.md) and [quality_base.md](quality_base.md),
   which were chosen on other prompts. No search stops early."""
 SETS_NOTE = """\
-Each pool has captions with a held-out triple, drawn by a seed. Plain samples that nothing else uses
-decide the class. A set is the first 60 of its class."""
+Each pool has captions with a (count, colour, shape) that no training scene has, drawn by a seed.
+How many of some plain samples are right decides the class. Nothing else uses these samples. A set
+is the first 60 prompts of its class."""
 SECONDS_NOTE = """\
 The multiplier in CPU seconds. Network, decoder and reward are included. The decoder takes most of
 the demo model's time. Seconds were taken next to other work on the machine."""
@@ -86,16 +87,24 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def sets_table(results: list[Measured]) -> str:
-    """What the sets are, and how often one sample is right."""
+    """What the sets are, and how their prompts were chosen."""
     rows = []
     for result in results:
-        low, high = prompt_sets.FORMS[result.name].success
+        form, about = prompt_sets.FORMS[result.name], result.about
+        low, high = form.success
         bounds = f"{low:g} to {high:g}" if high < 1 else f"{low:g} and more"
-        rows.append(
-            (result.weights, result.name, bounds, f"{len(result.prompts)} of {result.pool}")
-        )
-    head = ("model", "set", "one plain sample is right", "prompts of the pool")
+        captions = f"{span(form.kinds)} kinds, {span(form.things)} things"
+        samples = f"{about['draws']}, {about['steps']} steps"
+        share = f"{len(result.prompts)} of {result.pool}"
+        row = (result.weights, result.name, captions, str(about["seed"]), samples, bounds, share)
+        rows.append(row)
+    head = ("model", "set", "captions of the pool", "seed", "plain samples a prompt",
+            "right", "prompts of those looked at")  # fmt: skip
     return "\n\n".join(("## Prompts", SETS_NOTE, table(head, rows)))
+
+
+def span(ends: tuple[int, int]) -> str:
+    return " to ".join(map(str, dict.fromkeys(ends)))
 
 
 def accuracy_table(accuracy: dict) -> str:

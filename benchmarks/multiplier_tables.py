@@ -139,6 +139,7 @@ class Measured:
         name: of the set.
         prompts: of the set.
         pool: how many prompts of the pool were looked at.
+        about: how the prompts were chosen.
         draws: steps -> samples of each prompt, None where there are none.
         cells: the methods that were run.
     """
@@ -147,6 +148,7 @@ class Measured:
     name: str
     prompts: list[str]
     pool: int
+    about: dict
     draws: dict[int, list[Draws | None]]
     cells: list[Cell]
 
@@ -182,4 +184,4 @@ def measured(folder: Path, weights: str, name: str) -> Measured | None:
         if repr(setting) in searches
     ]
     cells = [cell for cell in cells if cell.prompts]
-    return Measured(weights, name, prompts, len(sets.rows[name]), draws, cells)
+    return Measured(weights, name, prompts, len(sets.rows[name]), sets.about, draws, cells)
