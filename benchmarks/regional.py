@@ -108,7 +108,14 @@ def once(demo: World, prompt: str, row: str, budget: int, seed: int) -> dict[str
 
 
 def measure(demo: World, prompts: list[str], row: str, arguments: argparse.Namespace) -> dict:
-    """The share of right images with its standard error over prompts, and the mean NFE."""
+    """The share of right images with its standard error over prompts, and the mean NFE.
+
+    Args:
+        demo: the networks.
+        prompts: what to draw.
+        row: a key of ROWS.
+        arguments: weights, seeds and budget of the command line.
+    """
     begin, seeds = time.perf_counter(), range(arguments.seeds)
     runs = [once(demo, prompt, row, arguments.budget, s) for prompt in prompts for s in seeds]
     right = torch.tensor([run["right"] for run in runs]).view(len(prompts), -1).mean(1)

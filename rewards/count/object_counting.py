@@ -39,7 +39,7 @@ log = logging.getLogger("flow_search")
 class Detector(Protocol):
     """A loaded detector.
 
-    Attributes:
+    Args:
         module: the weights.
         rows: the number of images per call.
         padded: whether boxes are shares of the square with the image in its upper left corner, and

@@ -11,6 +11,7 @@ from .best_of_n import WAVE
 from .regional import QUARTER, Aim, Regional
 from .rounds import Round, check_least
 
+LATE = 0.75  # of the steps: back in time far enough to change what is there, not only how it looks
 Levels = list[Particles]  # particles of the same paths from the step `top` down to the last
 
 
@@ -37,17 +38,18 @@ class RegionalPaths(Regional):
     )
 
     forward: int = field(
-        default=3,
+        default=0,
         metadata={
-            "min": 1,
+            "min": 0,
             "max": 1000,
-            "tooltip": "Steps to go back towards noise inside a rectangle. More change more.",
+            "tooltip": "Steps to go back towards noise inside a rectangle. More change more. 0 is "
+            "three quarters of all steps.",
         },
     )
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_least(self, {"forward": 1})
+        check_least(self, {"forward": 0})
 
     def rounds(self, steps: int) -> list[Round]:
         down = Round(0, steps - 1, "noise", ode=True)
@@ -56,7 +58,8 @@ class RegionalPaths(Regional):
         return [down, Round(self._top(steps - 1), steps - 1, "renoised", ode=True)]
 
     def _top(self, last: int) -> int:
-        return max(0, last - self.forward)
+        """The step that a rectangle is noised back up to, `last` being the last one."""
+        return max(0, last - (self.forward or round(LATE * last)))
 
     def run(self, task: Task) -> Iterator[SearchEvent]:
         prices = [r.price(task.prices) for r in self.rounds(len(task.times))]

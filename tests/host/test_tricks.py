@@ -160,7 +160,7 @@ def refused(host, graph, name):
         host.run(graph)
     text, *saved = str(caught.value).split("\n")
     assert "A step cache is on this model: got " in text and "expected none" in text
-    assert not saved or "saved the best picture so far" in saved[0]
+    assert not saved or "saved the best image so far" in saved[0]
     report = node("ProbeReport", latent=["latent", 0], name=name)
     counts = host.probe({"latent": search()["latent"], "probe": report})["counts"]
     return f"refused: {text}", counts["rows"] if counts else 0

@@ -186,7 +186,7 @@ def test_an_exception_ends_the_search_as_that_of_any_reward(host):
     with pytest.raises(ComfyError) as caught:
         host.run(watched(search(name="raising"), troubled("raise", first=1, count=1)))
     sentence, where = str(caught.value).split("\n")
-    assert sentence == "the reward broke" and where.startswith("Flow Search saved the best picture")
+    assert sentence == "the reward broke" and where.startswith("Flow Search saved the best image")
 
 
 def test_the_time_limit_reckons_what_it_takes_at_the_finish(host):

@@ -84,7 +84,7 @@ ANY = {
         largest=st.sampled_from([0.5, 1.0]),
         at_once=st.integers(1, 3),
         patience=st.sampled_from([0, 0, 1, 3]),
-        forward=st.integers(1, 4),
+        forward=st.integers(0, 4),
     ),
 }
 # One of each that spends its whole budget, on more than one path where it can.

@@ -46,7 +46,8 @@ def cheapest(setup):
         case BestOfN() | ZeroOrder():
             return walk(price, steps)
         case RegionalPaths() if steps > 1:
-            return 1 + min(search.forward, steps - 1) + price.score
+            up = min(search.forward or round(0.75 * (steps - 1)), steps - 1)
+            return 1 + up + price.score
         case Regional():
             return price.birth + steps - 1 + price.score
         case SMC():
@@ -263,7 +264,7 @@ def test_a_ledger_without_end_is_never_spent():
         (Regional, {"patience": -1}, "patience is too small: got -1, expected at least 0"),
         (Regional, {"smallest": 0.9}, "got smallest 0.9 and largest 0.75, expected 0 < smallest"),
         (Regional, {"largest": 1.1}, "got smallest 0.25 and largest 1.1"),
-        (RegionalPaths, {"forward": 0}, "forward is too small: got 0, expected at least 1"),
+        (RegionalPaths, {"forward": -1}, "forward is too small: got -1, expected at least 0"),
     ],
 )
 def test_settings_out_of_range_are_named(method, settings, said):

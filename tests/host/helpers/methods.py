@@ -11,7 +11,7 @@ SMALL = {
     "sop": {"method.paths": 1, "method.forward": 1, "method.backward": 2},
     "threshold": {"method.threshold": 0.5},  # above the best possible: never reached
     "zero_order": {"method.neighbours": 2},
-    "regional": {"method.at_once": 2},
-    "regional_paths": {"method.forward": 2},
+    "regional": {"method.at_once": 2, "method.starts": 3},
+    "regional_paths": {"method.forward": 2, "method.starts": 3},
 }
 METHODS = {name: SMALL.get(name, {}) for name in SEARCHES}
