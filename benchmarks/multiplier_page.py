@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from . import prompt_sets
-from .multiplier_plan import BUDGETS, plan
+from .multiplier_plan import BUDGETS, REGIONAL_STEPS, plan
 from .multiplier_sections import section, sheet, table
 from .multiplier_tables import RESAMPLES, Measured, measured
 from .world import ROOT
@@ -34,7 +34,8 @@ is worth more than its evaluations.
 - `NFE until the reward is right` counts the whole spending where it never is.
 - Intervals hold 95 % of {RESAMPLES} resamples of the prompts, curve and method together.
 - Settings are those of [quality_fast.md](quality_fast.md) and [quality_base.md](quality_base.md),
-  which were chosen on other prompts. No search stops early."""
+  which were chosen on other prompts. The regional search has {REGIONAL_STEPS["fast"]} step on
+  `fast` and {REGIONAL_STEPS["base"]} on `base`. No search stops early."""
 SETS_NOTE = """\
 Each pool has captions with a (count, colour, shape) that no training scene has, drawn by a seed.
 How many of some plain samples are right decides the class. Nothing else uses these samples. A set
