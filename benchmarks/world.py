@@ -31,7 +31,7 @@ from ..samplers.schedules import model_times, split_window
 from ..samplers.search import SEARCHES
 from ..samplers.search.rounds import Search, minimum
 from ..samplers.task import Task
-from ..samplers.types import Denoiser, Kernel, Objective
+from ..samplers.types import Denoiser, Kernel, Objective, Particles, SearchEvent
 
 ROOT = Path(__file__).resolve().parents[1]
 SHAPE = (16, 16, 16)
@@ -146,22 +146,35 @@ class World:
             setting: the search.
             seed: of the noise.
         """
-        objective, outcome = rewards_of(self, prompt), Outcome()
-        flow = self.flow(prompt, setting, AddressedNoise(seed, SHAPE))
-        purse, book = Purse(total=setting.budget), Book()
-        task = Task(flow, purse, objective, lookahead=setting.lookahead, on_made=book.add)
-        search, finish = setting.search(), Finish(setting.finish, setting.top_k)
-        finish = finish.after(setting.lookahead)
-        needed = minimum(search, len(task.times), task.prices)
-        check_budget(needed, len(task.times), finish, setting.budget, 1, task.prices)
-        events = list(run(search, task, finish, StopRules(), outcome, book.root))
-        best = outcome.top[0]
+        top, purse, events = self.search(prompt, setting, seed, rewards_of(self, prompt))
+        best = top[0]
         picture = self.decode(best.clean)[0]
         return picture, judge(picture, prompt) | {
             "reward": float(best.reward),
             "nfe": purse.nfe,
             "accepted": sum(e.kind == "accept" for e in events),
         }
+
+    def search(
+        self, prompt: str, setting: Setting, seed: int, objective: Objective
+    ) -> tuple[list[Particles], Purse, list[SearchEvent]]:
+        """The best particles of a search, what it spent, and its events.
+
+        Args:
+            prompt: the prompt.
+            setting: the search.
+            seed: of the noise.
+            objective: scores latents.
+        """
+        outcome, purse, book = Outcome(), Purse(total=setting.budget), Book()
+        flow = self.flow(prompt, setting, AddressedNoise(seed, SHAPE))
+        task = Task(flow, purse, objective, lookahead=setting.lookahead, on_made=book.add)
+        search, finish = setting.search(), Finish(setting.finish, setting.top_k)
+        finish = finish.after(setting.lookahead)
+        needed = minimum(search, len(task.times), task.prices)
+        check_budget(needed, len(task.times), finish, setting.budget, 1, task.prices)
+        events = list(run(search, task, finish, StopRules(), outcome, book.root))
+        return outcome.top, purse, events
 
 
 def rewards_of(world: World, prompt: str) -> Objective:
