@@ -112,8 +112,8 @@ def test_the_command_line_installs_lists_and_removes(fresh, bare):
     before = files(fresh)
     said = manager(fresh, "install", bare)
     assert "[INSTALLED]" in said
-    pack = fresh / "custom_nodes" / "flow-search"
-    assert (pack / "nodes" / "rbf_search.py").read_text() == (ROOT / "nodes/rbf_search.py").read_text()
+    pack, name = fresh / "custom_nodes" / "flow-search", "nodes/rbf_search.py"
+    assert (pack / name).read_text() == (ROOT / name).read_text()
     with serving(fresh, fresh, "--enable-manager") as host:
         assert "flow-search" in host.client.get("/v2/customnode/installed")
         assert "FlowSearchRBF" in host.client.get("/object_info/FlowSearchRBF")
