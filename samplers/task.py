@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
+from weakref import proxy
 
 import torch
 from torch import Tensor
@@ -24,8 +25,6 @@ from .types import Kernel, Made, Objective, Particles
 class Task:
     """One image to find: a flow, a purse, and an objective.
 
-    Particles have ids, counted from 0. An id is the address of the particle's noise.
-
     Args:
         flow: the trajectory. Its denoiser is called in parts, by `batch`, and paid.
         purse: what may be spent.
@@ -38,7 +37,7 @@ class Task:
         on_call: called after each network call. A driver stops the search in it.
         on_made: called for each group of new particles, with how they were made.
         failed: by id, why a particle has no score. The task fills it in.
-        ids: the ids of new particles.
+        ids: the ids of new particles, from 0. An id is the address of the particle's noise.
     """
 
     flow: Flow
@@ -56,7 +55,8 @@ class Task:
 
     def __post_init__(self) -> None:
         self.final_objective = self.final_objective or self.objective
-        self._paid = replace(self.flow, denoiser=lambda x, t: self._network(x, t))
+        task = proxy(self)  # the task must not keep itself
+        self._paid = replace(self.flow, denoiser=lambda x, t: task._network(x, t))
 
     @property
     def times(self) -> Sequence[float]:

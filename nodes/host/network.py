@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -106,13 +107,19 @@ class Network:
         self.loaded = models_in_use()
         self.bytes_by_shape: dict[tuple[tuple[int, ...], int], float] = {}
         self.lock = threading.Lock()
-        add_wrapper_with_key(
-            WrappersMP.APPLY_MODEL,
-            "flow_search_nfe",
-            self._count,
-            extra_args["model_options"],
-            is_model_options=True,
-        )
+        # A cycle through here would keep the guider, and free patches in an order that the host
+        # takes for a leak (comfy/model_management.py:742).
+        count, options = weakref.WeakMethod(self._count), extra_args["model_options"]
+
+        def counted(*args: Any, **kwargs: Any) -> Tensor:
+            return count()(*args, **kwargs)
+
+        key = "flow_search_nfe"
+        add_wrapper_with_key(WrappersMP.APPLY_MODEL, key, counted, options, is_model_options=True)
+
+    def close(self) -> None:
+        """Drop the check, which refers to this network."""
+        self.on_changed_call = None
 
     def _count(self, execute: Callable, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         purse = self.purse

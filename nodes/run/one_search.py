@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -136,22 +137,22 @@ class OneSearch:
     ) -> Tensor:
         """The sampler function that the host calls with its model; returns the best latent."""
         plan, job, record = self.plan, self.job, self.record
-        network = Network(model, extra_args, record.purse, watched=True)
-        scoring, final = self._objectives(network)
-        task = self._task(network, x, scoring, final)
-        start = network.clock.to_search(x, plan.times[0])
-        check_answers(plan, job, network, task, start)
-        record.trace.spent = record.purse.nfe
-        self._follow(
-            run(job.search, task, job.finish, self._rules(), record.outcome, record.book.root),
-            scoring,
-            final,
-        )
-        self._end(final)
-        best, end = record.outcome.top[0], plan.times[-1]
-        if not end:
-            return best.clean
-        return network.clock.to_host(best.x, end)  # another sampler goes on from there
+        with closing(Network(model, extra_args, record.purse, watched=True)) as network:
+            scoring, final = self._objectives(network)
+            task = self._task(network, x, scoring, final)
+            start = network.clock.to_search(x, plan.times[0])
+            check_answers(plan, job, network, task, start)
+            record.trace.spent = record.purse.nfe
+            self._follow(
+                run(job.search, task, job.finish, self._rules(), record.outcome, record.book.root),
+                scoring,
+                final,
+            )
+            self._end(final)
+            best, end = record.outcome.top[0], plan.times[-1]
+            if not end:
+                return best.clean
+            return network.clock.to_host(best.x, end)  # another sampler goes on from there
 
     def _objectives(self, network: Network) -> tuple[HostObjective, HostObjective]:
         """What scores particles, and what scores finished ones. Also makes the watchdog."""

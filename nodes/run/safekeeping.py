@@ -44,6 +44,7 @@ class Safekeeping:
         saved = error is None or self._rescue(error)
         if self.journal is not None:
             self.journal.close(keep=not saved)
+        self._forget()
 
     def begin(
         self,
@@ -74,6 +75,10 @@ class Safekeeping:
         if self.journal is not None and not last:
             self._offer(lambda: [part], True)
         self.ended.append(part)
+        self._forget()
+
+    def _forget(self) -> None:
+        """Let go of the search, whose models would otherwise stay as long as this does."""
         self.unfinished, self.say = (lambda error: []), (lambda paths: None)
 
     def _offer(self, make: Callable[[], list[Part]], urgent: bool) -> None:

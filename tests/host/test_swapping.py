@@ -25,6 +25,12 @@ def test_a_text_encoder_on_the_cpu_is_not_brought_back(swapping):
     assert swapping["beside"] == [["Flux"], ["Flux", "Linear"]]
 
 
+def test_patches_are_freed_when_they_are_gone(swapping):
+    """In a cycle they would be freed together, which the host takes for a leak: it then collects
+    garbage at each load, and lists the model without a patcher."""
+    assert all(found == [True, 0] for found in swapping["freed"].values()), swapping["freed"]
+
+
 def test_with_enough_memory_the_network_is_loaded_once(swapping):
     assert (swapping["large"]["loads"], swapping["large"]["unloads"]) == (1, 0)
 

@@ -3,10 +3,12 @@
 Argument: ComfyUI's folder. Prints one JSON object.
 """
 
+import gc
 import importlib.util
 import json
 import sys
 import tempfile
+import weakref
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -30,6 +32,7 @@ from pack.tests.host.helpers.simulated import (
     model,
     objective,
     run_search,
+    searched,
     stock,
     text,
     vae,
@@ -44,6 +47,7 @@ from comfy.samplers import KSAMPLER  # isort: skip
 from pack.nodes.host.network import Network  # isort: skip
 from pack.samplers.batching import MicroBatch  # isort: skip
 from pack.samplers.purse import Purse  # isort: skip
+from pack.nodes import reward, sampler  # isort: skip
 from pack.nodes.host import decode, network as flow  # isort: skip
 from pack.nodes.host import reward as hosting  # isort: skip
 
@@ -105,23 +109,97 @@ def reckoned():
 
 
 def beside():
-    """What is known as in use while a text encoder stays on the CPU: beside another device, and
-    where there is none."""
+    """The models in use while a text encoder stays on the CPU: beside another device, and where
+    there is none. A model that leaked, whose patcher is gone, is not among them."""
     begin(LARGE)
     cpu, own_check, seen = torch.device("cpu"), mm.is_device_cpu, []
     encoder = comfy.model_patcher.ModelPatcher(torch.nn.Linear(2, 2), cpu, cpu)
     mm.load_models_gpu([encoder])
 
     def sample(model_k, x, sigmas, extra_args, **ignored):
+        leaked = mm.LoadedModel(comfy.model_patcher.ModelPatcher(torch.nn.ReLU(), cpu, cpu))
+        mm.current_loaded_models.append(leaked)
+        assert leaked.model is None
         for check in (lambda device: device != DEVICE, lambda device: True):
             mm.is_device_cpu = check
             seen.append([type(patcher.model).__name__ for patcher in flow.models_in_use()])
         mm.is_device_cpu = own_check
+        mm.current_loaded_models.remove(leaked)
         return x
 
     noise = torch.randn(LATENT.shape, generator=torch.Generator().manual_seed(0))
     guider.sample(noise, LATENT, KSAMPLER(sample), SIGMAS, disable_pbar=True)
     return seen
+
+
+def patches_gone(run):
+    """After a run on a model with two patches, and once these are gone: whether they were freed at
+    once, and the models that the host lists without a patcher."""
+    begin(LARGE)
+    gc.collect()
+    gc.disable()
+    patches = [model.clone()]
+    patches.append(patches[0].clone())
+    patched = stock.Guider_Basic(patches[1])
+    patched.set_conds(text)
+    try:
+        run(patched)
+    except RuntimeError as error:
+        assert str(error).startswith("broken")
+    alive = [weakref.ref(patch) for patch in patches]
+    del patches, patched
+    freed = not any(patch() for patch in alive)
+    gc.collect()
+    gc.enable()
+    return [freed, sum(entry.model is None for entry in mm.current_loaded_models)]
+
+
+def bright():
+    return reward.RewardModelLoader.execute({"reward": "brightness"}).args[0]
+
+
+def steered():
+    choice = {"guidance": "x0", "strength": 1.0, "schedule": "relative"}
+    given = {"diffusion": "square", "diffusion_norm": 1.0, "interpolant": {"interpolant": "vp"}}
+    alone = {"reward": bright(), "vae": vae}
+    return sampler.VPSDEFlowSampler.execute("eta", choice, **alone, **given).args[0]
+
+
+def freed():
+    """`patches_gone` by what was run."""
+
+    def search(**more):
+        more = {"reward": bright(), **more}
+        return lambda guider: searched(LARGE, vae, guider=guider, **more)
+
+    def alone(sampler):
+        noise = torch.randn(LATENT.shape, generator=torch.Generator().manual_seed(0))
+        return lambda guider: guider.sample(noise, LATENT, sampler, SIGMAS, disable_pbar=True)
+
+    def broken(guider):
+        """After some calls, so that there is a best image to save."""
+        predict, calls = type(guider).predict_noise, []
+
+        def predict_noise(*given, **named):
+            calls.append(1)
+            if len(calls) > 10:
+                raise RuntimeError("broken")
+            return predict(whole(), *given, **named)
+
+        whole = weakref.ref(guider)
+        guider.predict_noise = predict_noise
+        search()(guider)
+
+    runs = {
+        "the host's sampler": alone(comfy.samplers.ksampler("euler")),
+        "a search": search(),
+        "a search with a watchdog": search(watchdog=bright()),
+        "a search with a preview decoder": search(preview_vae=anything),
+        "a search with guidance": search(sampler=steered()),
+        "guidance alone": alone(steered()),
+        "a search that fails": broken,
+    }
+    return {name: patches_gone(run) for name, run in runs.items()}
 
 
 class Hungry:
@@ -271,6 +349,7 @@ with torch.inference_mode():
         "mid_sample": mid_sample(),
         "reckoned": reckoned(),
         "beside": beside(),
+        "freed": freed(),
         "large": run_search(LARGE, anything),
         "small": run_search(SMALL, anything),
         "small, TAESD": run_search(SMALL, vae),
