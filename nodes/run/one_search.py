@@ -59,8 +59,8 @@ class Result:
 class OneSearch:
     """One search and its watchers: each event goes to the trace, then to each watcher.
 
-    The watchers are the best image, the watchdog, the panel, the bars and the journal. Their order
-    matters: later ones use what earlier ones found.
+    The watchers are the best image, the watchdog, the panel and the bars. Their order matters:
+    later ones use what earlier ones found. A better image also goes to the journal.
 
     Args:
         plan: of the node.

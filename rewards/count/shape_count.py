@@ -12,21 +12,24 @@ Not differentiable.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from itertools import product
-from typing import ClassVar
 
 import numpy as np
-import torch
 
-from ..types import Files, check_batch
-from .blame import errors, stacked, with_room
 from .colour_shapes import MIN_AREA, MIN_SATURATION, Labelled, label_shapes, loose_colour
 from .colours import COLOURS, NamedPixels
 from .shape_forms import form_of
 from .shape_prompt import SHAPES, Pair, shape_counts
+from .shape_scorer import (
+    COUNTS_TOOLTIP,
+    MIN_AREA_INPUT,
+    MIN_SATURATION_INPUT,
+    TIE_BREAK,
+    ShapeScorer,
+)
 
 
 @dataclass(frozen=True)
@@ -45,26 +48,12 @@ class Thing:
 
 
 @dataclass(frozen=True)
-class ShapeCount:
-    """Settings of Shape Count. It has no weights, so it is also its scorer."""
-
-    description: ClassVar[str] = (
-        "Counts the circles, squares and triangles of each colour and compares them with the "
-        "prompt. The score is minus the sum of squared errors, 0 when every count is right. Needs "
-        "no weights."
-    )
-    gradient: ClassVar[bool] = False
-    maximum: ClassVar[float] = 0.0
-    module: ClassVar[None] = None
-    blames: ClassVar[bool] = True
+class ShapeCount(ShapeScorer):
+    """Settings of Shape Count. A kind is a pair of colour and shape."""
 
     counts: str = field(
         default="",
-        metadata={
-            "tooltip": "Counts to use instead of those in the prompt. If empty, they are read "
-            "from the prompt, in English.",
-            "placeholder": "red circles: 3, blue squares: 2",
-        },
+        metadata={"tooltip": COUNTS_TOOLTIP, "placeholder": "red circles: 3, blue squares: 2"},
     )
     other_shapes: str = field(
         default="forbid",
@@ -74,69 +63,21 @@ class ShapeCount:
             "choices": ("forbid", "ignore"),
         },
     )
-    tie_break: float = field(
-        default=0.25,
-        metadata={
-            "tooltip": "Largest deduction that ranks images with equal counts: faint, merged or "
-            "partial shapes cost a little. 0 gives whole numbers.",
-            "min": 0.0,
-            "max": 0.49,
-            "step": 0.01,
-        },
-    )
-    min_area: float = field(
-        default=MIN_AREA,
-        metadata={
-            "tooltip": "Smallest shape that counts, as a fraction of the image's area.",
-            "min": 0.0,
-            "max": 0.1,
-            "step": 0.0005,
-            "advanced": True,
-        },
-    )
-    min_saturation: float = field(
-        default=MIN_SATURATION,
-        metadata={
-            "tooltip": "Saturation from which a pixel is part of a shape. Lower it for pale "
-            "images.",
-            "min": 0.05,
-            "max": 0.95,
-            "step": 0.01,
-            "advanced": True,
-        },
-    )
-
-    def load(self, files: Files | None = None) -> "ShapeCount":
-        return self
-
-    def check(self, prompt: str) -> None:
-        self.target_counts(prompt)
-
-    def score(self, images: torch.Tensor, prompts: list[str]) -> torch.Tensor:
-        check_batch(images, prompts)
-        arrays = images.detach().float().cpu().numpy()
-        scores = [self._score(*pair) for pair in zip(arrays, prompts, strict=True)]
-        return torch.tensor(scores, dtype=torch.float32, device=images.device)
-
-    def blame(self, images: torch.Tensor, prompts: list[str]) -> torch.Tensor:
-        """Maps (B, H, W): shapes of a pair that has too many, and room for those that lack."""
-        check_batch(images, prompts)
-        arrays = images.detach().float().cpu().numpy()
-        maps = [self._blame(*pair) for pair in zip(arrays, prompts, strict=True)]
-        return stacked(maps, images)
-
-    def target_counts(self, prompt: str) -> dict[Pair, int]:
-        """Target count per pair, from the `counts` setting or, if it is empty, from `prompt`."""
-        return self._read(self.counts if self.counts.strip() else prompt)
+    tie_break: float = field(default=0.25, metadata=TIE_BREAK)
+    min_area: float = field(default=MIN_AREA, metadata=MIN_AREA_INPUT)
+    min_saturation: float = field(default=MIN_SATURATION, metadata=MIN_SATURATION_INPUT)
 
     @cached_property
     def _read(self) -> Callable[[str], dict[Pair, int]]:
-        """`shape_counts` with a cache, as all images of a run have one text."""
+        """Reads each text once, not once per image."""
         return lru_cache(maxsize=16)(shape_counts)
 
-    def _scope(self, targets: dict[Pair, int]) -> list[Pair]:
-        """The pairs that count."""
-        return list(product(COLOURS, SHAPES)) if self.other_shapes == "forbid" else list(targets)
+    def _scope(self, targets: dict[Pair, int]) -> Collection[Pair]:
+        return list(product(COLOURS, SHAPES)) if self.other_shapes == "forbid" else targets
+
+    def _kinds(self, shapes: Labelled) -> tuple[Sequence[int], Sequence[Pair]]:
+        things = list(things_in(shapes))
+        return [thing.label for thing in things], [thing.pair for thing in things]
 
     def _score(self, array: np.ndarray, prompt: str) -> float:
         targets = self.target_counts(prompt)
@@ -151,18 +92,6 @@ class ShapeCount:
         loose = (loose_colour(shapes)[colours] / shapes.typical).round(6)
         rest += float(np.square(loose).sum())
         return 0.0 - (rss + self.tie_break * rest / (1.0 + rest))  # never -0.0
-
-    def _blame(self, array: np.ndarray, prompt: str) -> np.ndarray:
-        targets = self.target_counts(prompt)
-        if not np.isfinite(array).all():
-            return np.zeros(array.shape[:2])
-        shapes = label_shapes(array, self.min_area, self.min_saturation)
-        things = list(things_in(shapes))
-        weights = np.zeros(len(shapes.names))
-        each, lacking = errors([thing.pair for thing in things], targets, self._scope(targets))
-        weights[[thing.label for thing in things]] = each
-        taken = shapes.counted[shapes.labels]
-        return with_room(weights[shapes.labels], taken, shapes.typical, lacking)
 
 
 def things_in(shapes: Labelled) -> Iterator[Thing]:
