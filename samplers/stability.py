@@ -63,9 +63,10 @@ def largest_norm(
         times: falling model times above 0, at each of which the network is evaluated.
     """
 
+    limit = max(1.0, math.sqrt(2.0) * excess(kernel_of(0.0), times))
+
     def stable(norm: float) -> bool:
-        spread = excess(kernel_of(norm), times)
-        return spread <= 1.0 or spread <= math.sqrt(2.0) * excess(kernel_of(0.0), times)
+        return excess(kernel_of(norm), times) <= limit
 
     if stable(norm):
         return norm
