@@ -34,8 +34,9 @@ is worth more than its evaluations.
 - `NFE until the reward is right` counts the whole spending where it never is.
 - Intervals hold 95 % of {RESAMPLES} resamples of the prompts, curve and method together.
 - Settings are those of [quality_fast.md](quality_fast.md) and [quality_base.md](quality_base.md),
-  which were chosen on other prompts. The regional search has {REGIONAL_STEPS["fast"]} step on
-  `fast` and {REGIONAL_STEPS["base"]} on `base`. No search stops early."""
+  which were chosen on other prompts. The regional search has {REGIONAL_STEPS["fast"]} steps on
+  `fast` and {REGIONAL_STEPS["base"]} on `base`. A search ends when a result has the highest score
+  there is, as it does by default in ComfyUI."""
 SETS_NOTE = """\
 Each pool has captions with a (count, colour, shape) that no training scene has, drawn by a seed.
 How many of some plain samples are right decides the class. Nothing else uses these samples. A set

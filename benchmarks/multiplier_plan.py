@@ -10,9 +10,8 @@ from .world import Setting
 BUDGETS = (25, 50, 100, 200)
 CURVE_STEPS = {"fast": (1, 2, 4), "base": (5, 10)}  # of best of N
 # Steps of the ODE under a regional search, chosen on other prompts.
-REGIONAL_STEPS = {"fast": 1, "base": 5}
+REGIONAL_STEPS = {"fast": 2, "base": 5}
 NAMES = {
-    "best of N": "best of N",
     "rbf, VP-SDE": "RBF",
     "svdd, VP-SDE": "SVDD",
     "code, VP-SDE": "CoDe",

@@ -79,7 +79,7 @@ def run_search(world: World, prompt: str, setting: Setting, seed: int) -> list[f
         seed: of its noise.
     """
     objective, begin = Counting(world, prompt), time.process_time()
-    top, purse, events = world.search(prompt, setting, seed, objective)
+    top, purse, events = world.search(prompt, setting, seed, objective, ShapeCount.maximum)
     seconds = time.process_time() - begin
     first = (e.spent for e in events if (e.particles.reward > RIGHT).any())
     image = world.decode(top[0].clean)[0]

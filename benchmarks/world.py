@@ -156,7 +156,12 @@ class World:
         }
 
     def search(
-        self, prompt: str, setting: Setting, seed: int, objective: Objective
+        self,
+        prompt: str,
+        setting: Setting,
+        seed: int,
+        objective: Objective,
+        maximum: float | None = None,
     ) -> tuple[list[Particles], Purse, list[SearchEvent]]:
         """The best particles of a search, what it spent, and its events.
 
@@ -165,15 +170,16 @@ class World:
             setting: the search.
             seed: of the noise.
             objective: scores latents.
+            maximum: the score at which the search ends, None for none.
         """
         outcome, purse, book = Outcome(), Purse(total=setting.budget), Book()
         flow = self.flow(prompt, setting, AddressedNoise(seed, SHAPE))
         task = Task(flow, purse, objective, lookahead=setting.lookahead, on_made=book.add)
         search, finish = setting.search(), Finish(setting.finish, setting.top_k)
-        finish = finish.after(setting.lookahead)
+        finish, rules = finish.after(setting.lookahead), StopRules(maximum=maximum)
         needed = minimum(search, len(task.times), task.prices)
         check_budget(needed, len(task.times), finish, setting.budget, 1, task.prices)
-        events = list(run(search, task, finish, StopRules(), outcome, book.root))
+        events = list(run(search, task, finish, rules, outcome, book.root))
         return outcome.top, purse, events
 
 

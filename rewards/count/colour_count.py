@@ -10,7 +10,7 @@ exactly 0 for a clear image with the right counts. c runs over the colours that 
 differentiable.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
@@ -25,6 +25,7 @@ from .shape_scorer import (
     MIN_SATURATION_INPUT,
     TIE_BREAK,
     ShapeScorer,
+    Thing,
 )
 
 
@@ -55,9 +56,12 @@ class ColourCount(ShapeScorer):
     def _scope(self, targets: dict[str, int]) -> Collection[str]:
         return COLOURS if self.other_colours == "forbid" else targets
 
-    def _kinds(self, shapes: Labelled) -> tuple[Sequence[int], Sequence[str]]:
-        labels = shapes.counted.nonzero()[0].tolist()
-        return labels, [COLOURS[shapes.names[label] - 1] for label in labels]
+    def _colours(self, scope: Collection[str]) -> Collection[str]:
+        return scope
+
+    def _things(self, shapes: Labelled) -> list[Thing]:
+        labels, wholeness = shapes.counted.nonzero()[0].tolist(), shapes.wholeness
+        return [Thing(i, COLOURS[shapes.names[i] - 1], float(wholeness[i])) for i in labels]
 
     def _score(self, array: np.ndarray, prompt: str) -> float:
         by_colour = self.target_counts(prompt)

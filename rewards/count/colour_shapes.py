@@ -15,6 +15,7 @@
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -77,16 +78,21 @@ class Labelled:
     counted: np.ndarray
     background: np.ndarray
 
-    @property
+    @cached_property
     def typical(self) -> float:
         """Area of a thing: the median of the counted ones, 1 % of the image if there is none."""
         areas = self.areas[self.counted]
         return float(np.median(areas)) if len(areas) else 0.01 * self.labels.size
 
-    @property
+    @cached_property
     def weights(self) -> np.ndarray:
         """What each shape is worth in soft counts, (labels,)."""
         return np.where(self.counted, _shape_weight(self.areas / self.typical), 0.0)
+
+    @cached_property
+    def wholeness(self) -> np.ndarray:
+        """How surely each counted shape is one, (labels,) in [0, 1]: less for halves and twos."""
+        return np.minimum(self.weights, 1.0 / np.maximum(self.weights, 1.0))
 
 
 def label_shapes(image: np.ndarray, min_area: float, min_saturation: float) -> Labelled:
@@ -124,8 +130,21 @@ def find_shapes(image: np.ndarray, min_area: float, min_saturation: float) -> Sh
 
 def loose_colour(shapes: Labelled) -> np.ndarray:
     """Weighted area of each colour, no colour first, that is outside of all counted shapes."""
-    counted, background = shapes.counted[shapes.labels], shapes.background[shapes.labels]
-    return _soft_rest(shapes.pixels, counted, background, shapes.depth)
+    return np.bincount(
+        shapes.pixels.name.ravel(), loose_pixels(shapes).ravel(), minlength=len(COLOURS) + 1
+    )
+
+
+def loose_pixels(shapes: Labelled) -> np.ndarray:
+    """(H, W) weights in [0, 1] of colour outside counted shapes, their rims and the background."""
+    from scipy import ndimage  # slow to import
+
+    taken = (shapes.counted | shapes.background)[shapes.labels].astype(np.uint8)
+    rest = shapes.pixels.weight > 0.0
+    rest &= ndimage.maximum_filter(taken, size=4 * shapes.depth + 1) == 0
+    labels, count = ndimage.label(rest)
+    rest &= ~_touching_all_sides(labels, count + 1)[labels]
+    return np.where(rest, shapes.pixels.weight, 0.0)
 
 
 def _as_floats(image: np.ndarray | torch.Tensor) -> np.ndarray:
@@ -218,16 +237,3 @@ def _soft_shapes(pixels: NamedPixels, core: np.ndarray, weights: np.ndarray) -> 
     share = pixels.share.ravel()
     first = np.bincount(pixels.name.ravel(), per_pixel * share, minlength=size)
     return first + np.bincount(pixels.second.ravel(), per_pixel * (1.0 - share), minlength=size)
-
-
-def _soft_rest(
-    pixels: NamedPixels, counted: np.ndarray, background: np.ndarray, depth: int
-) -> np.ndarray:
-    """Weighted area per name of colour outside counted shapes, their rims and the background."""
-    from scipy import ndimage  # slow to import
-
-    near = ndimage.maximum_filter((counted | background).astype(np.uint8), size=4 * depth + 1)
-    rest = (pixels.weight > 0.0) & (near == 0)
-    labels, count = ndimage.label(rest)
-    rest &= ~_touching_all_sides(labels, count + 1)[labels]
-    return np.bincount(pixels.name[rest], pixels.weight[rest], minlength=len(COLOURS) + 1)

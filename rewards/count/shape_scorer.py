@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Hashable, Sequence
+from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 
 from ..types import Files, check_batch
 from .blame import errors, stacked, with_room
-from .colour_shapes import Labelled, label_shapes
+from .colour_shapes import COLOURS, Labelled, label_shapes, loose_pixels
 
 Kind = TypeVar("Kind", bound=Hashable)
 COUNTS_TOOLTIP = (
@@ -37,6 +38,21 @@ MIN_SATURATION_INPUT = {
     "step": 0.01,
     "advanced": True,
 }
+
+
+@dataclass(frozen=True)
+class Thing:
+    """A counted shape.
+
+    Args:
+        label: its row in `Labelled`.
+        kind: the kind that it is counted as.
+        clarity: how clearly it is one of that kind, in [0, 1].
+    """
+
+    label: int
+    kind: Hashable
+    clarity: float
 
 
 class ShapeScorer(ABC):
@@ -72,7 +88,7 @@ class ShapeScorer(ABC):
         return torch.tensor(scores, dtype=torch.float32, device=images.device)
 
     def blame(self, images: torch.Tensor, prompts: list[str]) -> torch.Tensor:
-        """Maps (B, H, W): shapes of a kind that has too many, and room for those that lack."""
+        """Maps (B, H, W): shapes of a kind that has too many, unclear ones, room for what lacks."""
         check_batch(images, prompts)
         arrays = images.detach().float().cpu().numpy()
         maps = [self._blame(*pair) for pair in zip(arrays, prompts, strict=True)]
@@ -87,11 +103,18 @@ class ShapeScorer(ABC):
         if not np.isfinite(array).all():
             return np.zeros(array.shape[:2])
         shapes = label_shapes(array, self.min_area, self.min_saturation)
-        labels, kinds = self._kinds(shapes)
+        scope, things = self._scope(targets), self._things(shapes)
         weights = np.zeros(len(shapes.names))
-        weights[labels], lacking = errors(kinds, targets, self._scope(targets))
-        taken = shapes.counted[shapes.labels]
-        return with_room(weights[shapes.labels], taken, shapes.typical, lacking)
+        shares, lacking = errors([thing.kind for thing in things], targets, scope)
+        for thing, share in zip(things, shares, strict=True):
+            weights[thing.label] = max(share, 1.0 - thing.clarity) if thing.kind in scope else 0.0
+        blame = np.maximum(weights[shapes.labels], self._loose(shapes, scope))
+        return with_room(blame, shapes.counted[shapes.labels], shapes.typical, lacking)
+
+    def _loose(self, shapes: Labelled, scope: Collection[Kind]) -> np.ndarray:
+        """The blame (H, W) of colour outside of all shapes: faint shapes and specks."""
+        counts = np.isin(shapes.pixels.name, [COLOURS.index(c) + 1 for c in self._colours(scope)])
+        return np.where(counts, loose_pixels(shapes), 0.0)
 
     @abstractmethod
     def _read(self, text: str) -> dict[Kind, int]:
@@ -102,9 +125,13 @@ class ShapeScorer(ABC):
         """The score of one image (H, W, 3); nan if it is not finite."""
 
     @abstractmethod
-    def _kinds(self, shapes: Labelled) -> tuple[Sequence[int], Sequence[Kind]]:
-        """The labels of the counted shapes, and their kinds."""
+    def _things(self, shapes: Labelled) -> Sequence[Thing]:
+        """The counted shapes."""
 
     @abstractmethod
     def _scope(self, targets: dict[Kind, int]) -> Collection[Kind]:
         """The kinds that count."""
+
+    @abstractmethod
+    def _colours(self, scope: Collection[Kind]) -> Collection[str]:
+        """The colours of some kinds."""

@@ -108,6 +108,6 @@ def test_plain_samples_are_exact_where_the_denoiser_is():
 
 @pytest.mark.parametrize("weights", ["fast", "base"])
 def test_plans_have_every_method(weights):
-    names = {"best of N", "RBF", "SVDD", "CoDe", "SMC", "zero-order", "search over paths"}
+    names = {"RBF", "SVDD", "CoDe", "SMC", "zero-order", "search over paths"}
     assert set(methods(weights, 100)) == names | {"regional"}
     assert len({flux.name for flux in FLUX_PRICES}) == len(FLUX_PRICES)

@@ -32,8 +32,8 @@ def test_the_curve_samples_what_best_of_n_does(world):
 def test_a_regional_search_decodes_nothing_twice(world):
     row = multiplier_runs.run_search(world, PROMPT, methods("fast", 25)["regional"], 5)
     columns = dict(zip(multiplier_runs.COLUMNS[2:], row, strict=True))
-    assert columns["decodes"] == columns["scores"] == columns["nfe"] == 25
-    assert 0 <= columns["first"] <= 25 and columns["seconds"] > 0
+    assert columns["decodes"] == columns["scores"] == columns["nfe"] / 2
+    assert 0 <= columns["first"] <= columns["nfe"] <= 24 and columns["seconds"] > 0
 
 
 def test_samples_have_addresses(world):

@@ -62,6 +62,23 @@ def test_the_wrong_shape_is_blamed_and_the_room_for_the_right_one():
     assert not blame(image, prompt, "colour_count").any()  # which sees no shapes
 
 
+@pytest.mark.parametrize("name", ["colour_count", "shape_count"])
+def test_unclear_shapes_and_faint_colour_are_blamed_where_counts_are_right(name):
+    image = scene(("red", "circle"), ("red", "circle"), ("blue", "square"))
+    things = [("red", "circle", 12), ("red", "circle", 5), ("blue", "square", 12)]
+    shapes = [(c, f, *PLACES[i], r) for i, (c, f, r) in enumerate(things)]
+    small = torch.as_tensor(draw(shapes, blur=0.6))
+    found = blame(small, "two red circles and one blue square", name)
+    assert at(found, 1) > 0.2 and at(found, 0) == at(found, 2) == 0.0
+    image[100:110, 20:30] = torch.tensor([0.9, 0.68, 0.68])
+    found = blame(image, "two red circles and one blue square", name)
+    assert 0.0 < found[105, 25] < 1.0 and not found[:90].any()
+    settings = {"colour_count": "other_colours", "shape_count": "other_shapes"}
+    image[100:110, 20:30] = torch.tensor([0.68, 0.9, 0.68])
+    ignoring = {settings[name]: "ignore"}
+    assert not blame(image, "two red circles and one blue square", name, **ignoring).any()
+
+
 def test_a_colour_nobody_asked_for_is_blamed_unless_it_is_ignored():
     image = scene(("red", "circle"), ("green", "square"))
     for name, setting in (("colour_count", "other_colours"), ("shape_count", "other_shapes")):

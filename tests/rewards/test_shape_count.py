@@ -9,7 +9,7 @@ from pack.demo.scenes import caption, draw_images, draw_kinds, held_out_prompts
 from pack.demo.text import parse
 from pack.rewards.count.colour_shapes import label_shapes
 from pack.rewards.count.colours import COLOURS
-from pack.rewards.count.shape_count import ShapeCount, things_in
+from pack.rewards.count.shape_count import ShapeCount, shapes_in
 from pack.rewards.count.shape_forms import FORMS, form_of, moments
 from pack.rewards.count.shape_prompt import shape_counts
 
@@ -21,7 +21,7 @@ PROMPT = "two red circles and one blue square"
 
 def found(image):
     labelled = label_shapes(np.asarray(image, dtype=np.float32), 0.0015, 0.35)
-    return dict(Counter(thing.pair for thing in things_in(labelled)))
+    return dict(Counter(thing.kind for thing in shapes_in(labelled)))
 
 
 def score(image, prompt=PROMPT, **settings):
@@ -127,6 +127,15 @@ def test_ties_are_broken_by_what_is_faint_or_unclear():
     speck[100:102, 100:102] = (0.1, 0.64, 0.2)
     for worse in (small, speck):
         assert -0.25 < score(worse) < score(clear) == 0.0
+
+
+def test_an_unclear_shape_counts_in_the_way_that_is_worse():
+    half = ("red", "circle", 60, 20, 4.5)  # less than half as large as the others
+    whole = [("red", "circle", 20, 20, 11), ("blue", "square", 100, 20, 11)]
+    for prompt, errors in ((PROMPT, 1), ("one red circle and one blue square", 1)):
+        assert score(draw([*whole, half], blur=0.7), prompt, tie_break=0.0) == -errors
+    three = draw([*whole, half, ("red", "circle", 20, 60, 11)], blur=0.7)
+    assert score(three, "four red circles and one blue square", tie_break=0.0) == -4.0
 
 
 def test_what_is_not_finite_scores_nan():
