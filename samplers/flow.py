@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -69,6 +70,23 @@ class Flow:
     def ode(self) -> ODE:
         """The plain step on the latents' own path."""
         return ODE(self.path)
+
+    def draws(self) -> bool:
+        """Whether any step of the kernel draws noise."""
+        zero = torch.zeros(1, 1)
+        steps = ((zero, zero, t, s) for t, s in pairwise(self.times))
+        return any(self.kernel.inner or self.kernel(*step).std > 0.0 for step in steps)
+
+    def coarser(self, steps: int) -> Flow:
+        """The plain ODE over at most `steps` of the times, as even between the first and the end
+        as there are."""
+        first, chosen = self.times[0], []
+        steps = min(steps, len(self.times))
+        for i in range(steps):
+            t = first + (self.end - first) * i / steps
+            left = range(chosen[-1] + 1 if chosen else 0, len(self.times) - steps + i + 1)
+            chosen.append(min(left, key=lambda step, t=t: abs(self.times[step] - t)))
+        return replace(self, times=[self.times[step] for step in chosen], kernel=self.ode)
 
     def born(
         self,

@@ -42,29 +42,14 @@ def is_clean(x0: Tensor, end: Tensor) -> bool:
     return blur(x0, end) < CLEAN
 
 
+def chooses_early(search: Search, task: Task) -> bool:
+    """Whether a search first chooses between predictions that may be blurred."""
+    first = first_choice(search, len(task.times))
+    return first == 0 or task.times[first] >= CLEAR
+
+
 def may_look(search: Search, task: Task) -> bool:
     """Whether a look can change anything: the first choice is early, and the budget suffices."""
-    prices, steps = task.prices, len(task.times)
-    first = first_choice(search, steps)
-    needed = minimum(search, steps, replace(prices, score=LOOK)) + prices.birth + LOOK
-    return (first == 0 or task.times[first] >= CLEAR) and task.left >= needed
-
-
-def decide(search: Search, task: Task) -> tuple[int, bool]:
-    """Choose the lookahead of a search whose lookahead is automatic.
-
-    A look costs a birth and LOOK evaluations. Methods that first choose between nearly clean
-    particles need none. None is taken if the budget cannot carry a search with a lookahead of LOOK.
-
-    Returns:
-        The lookahead: LOOK if the first particle is blurred, else 0. And whether scored particles
-        are now known to be clean images.
-    """
-    prices, steps = task.prices, len(task.times)
-    needed = minimum(search, steps, replace(prices, score=LOOK))
-    if not may_look(search, task):
-        return 0, False
-    missed = blur(*task.look(LOOK))
-    if missed >= SHARP and task.left >= needed:  # the look may have cost more than its price
-        return LOOK, True
-    return 0, missed < SHARP  # False where `missed` is nan
+    prices = task.prices
+    needed = minimum(search, len(task.times), replace(prices, score=LOOK)) + prices.birth + LOOK
+    return chooses_early(search, task) and task.left >= needed

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from .batching import MicroBatch, OneAtATime, OutOfMemory
 from .lineage import NO_BIRTH, Origin, origins
-from .search.rounds import Method, Round
+from .search.rounds import Choice, Facts, Method, Round
 from .task import Task
 from .types import Made, Particles, SearchEvent
 
@@ -61,6 +61,7 @@ class Replay(Method):
         end: its finish; None: it had none.
         reward: what it scored then; None: unknown.
         lookahead: with which it was scored.
+        ode_steps: of the times, those that the ODE walked in place of the kernel; None: none.
     """
 
     is_replay: ClassVar[bool] = True
@@ -70,6 +71,7 @@ class Replay(Method):
     end: Origin | None = None
     reward: float | None = None
     lookahead: int = 0
+    ode_steps: int | None = None
 
     @classmethod
     def of(
@@ -78,12 +80,13 @@ class Replay(Method):
         path: int = 0,
         reward: float | None = None,
         lookahead: int = 0,
+        ode_steps: int | None = None,
     ) -> Replay:
         """A replay of a particle that a report describes.
 
         Args:
             lineage: the report's entries of that name.
-            path, reward, lookahead: as the report has them.
+            path, reward, lookahead, ode_steps: as the report has them.
 
         Raises:
             ValueError: the entries are no lineage.
@@ -92,7 +95,7 @@ class Replay(Method):
         if not way:
             raise ValueError(NO_BIRTH.format("no entries"))
         end = way.pop() if way[-1].kind == "finish" else None
-        return cls(tuple(way), path, end, reward, lookahead)
+        return cls(tuple(way), path, end, reward, lookahead, ode_steps)
 
     @property
     def nodes(self) -> int:
@@ -111,6 +114,9 @@ class Replay(Method):
                 "the steps of this search."
             )
         return [self._round(origin) for origin in self.way if origin.kind != "start"]
+
+    def choice(self, facts: Facts) -> Choice:
+        return Choice(self, self.ode_steps, "The replay repeats its report")
 
     def _round(self, origin: Origin) -> Round:
         begins = {"born": "noise", "propose": "parent", "ode": "survivors", "renoise": "renoised"}

@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
+from .automatic import Settled, settle
 from .finishing import Finishing
 from .leaders import Leaders
-from .lookahead import AUTOMATIC, decide
 from .purse import BudgetExceeded, Prices, Purse
 from .rules import Finish, Halt, Outcome, Stopped, StopRules
 from .search.rounds import Search, minimum
@@ -60,13 +60,14 @@ def run(
     rules: StopRules,
     outcome: Outcome,
     root: Callable[[int], int] = lambda particle: particle,
+    on_settled: Callable[[Settled], None] = lambda settled: None,
 ) -> Iterator[SearchEvent]:
     """Yield the search's events, then those of the finish.
 
     The finish is paid from a reserve of NFE and seconds that the search cannot use, so it takes
-    place whatever stops the search. Stop rules are checked after every network call. An automatic
-    lookahead is decided first, and replaces a finish that is not longer. A search that ends with
-    enough budget for another one begins again, with new particles.
+    place whatever stops the search. Stop rules are checked after every network call. What is
+    automatic is decided first. A search that ends with enough budget for another one begins again,
+    with new particles.
 
     Args:
         search: the method.
@@ -75,21 +76,19 @@ def run(
         rules: when it ends early.
         outcome: holds the best so far at any time.
         root: id of a particle -> id of the start that it descends from.
+        on_settled: called once, before the search begins.
 
     Raises:
         BudgetExceeded: the model costs so much more than its price that nothing was scored.
     """
-    clean, ahead = task.lookahead > 0, task.lookahead
-    task.purse.reserve(finish.rows())
-    if ahead == AUTOMATIC:
-        ahead, clean = decide(search, task)
-        finish = finish.after(ahead, task.flow.end)
-        task.purse.reserve(finish.rows())
-    outcome.lookahead, leaders = ahead, Leaders(finish.top_k, root)
+    settled = settle(search, task, finish)
+    on_settled(settled)
+    task, finish = settled.task, settled.finish
+    outcome.lookahead, leaders = task.lookahead, Leaders(finish.top_k, root)
     watched = _Watched(task.on_call, rules, outcome, finish, task.purse)
-    task = replace(task, lookahead=ahead, on_call=watched)
-    finishing = Finishing(task, finish, clean, leaders, outcome, root)
-    yield from _searched(search, task, watched, finishing)
+    task = replace(task, on_call=watched)
+    finishing = Finishing(task, finish, settled.clean, leaders, outcome, root)
+    yield from _searched(settled.search, task, watched, finishing)
     task.purse.reserve(0)
     if finishing.needed:
         yield from finishing.run(watched.stopped)

@@ -12,6 +12,7 @@ import torch
 from comfy.samplers import KSAMPLER
 from torch import Tensor
 
+from ...samplers.automatic import Settled
 from ...samplers.batching import MicroBatch, device_clock
 from ...samplers.flow import Flow
 from ...samplers.noise import AddressedNoise
@@ -75,7 +76,7 @@ class OneSearch:
     ) -> None:
         inputs, clock = plan.inputs, device_clock(mm.get_torch_device())
         purse = Purse(inputs.budget, plan.cost, wait=clock or (lambda: None))
-        trace = Trace(plan.times, len(plan.lead), watched=inputs.watchdog is not None)
+        trace = Trace(plan.times, watched=inputs.watchdog is not None)
         self.plan, self.job, self.safe, self.sender = plan, job, safe, sender
         self.record = Record(plan, job, purse, MicroBatch(inputs.micro_batch, clock=clock), trace)
         self.best, logged = Best(), self.record.logged
@@ -143,16 +144,19 @@ class OneSearch:
             start = network.clock.to_search(x, plan.times[0])
             check_answers(plan, job, network, task, start)
             record.trace.spent = record.purse.nfe
-            self._follow(
-                run(job.search, task, job.finish, self._rules(), record.outcome, record.book.root),
-                scoring,
-                final,
-            )
+            ending = job.finish, self._rules(), record.outcome, record.book.root
+            self._follow(run(job.search, task, *ending, self._settled), scoring, final)
             self._end(final)
             best, end = record.outcome.top[0], plan.times[-1]
             if not end:
                 return best.clean
             return network.clock.to_host(best.x, end)  # another sampler goes on from there
+
+    def _settled(self, settled: Settled) -> None:
+        """Note what is automatic, before the search begins."""
+        self.record.trace.walk(settled.task.times)
+        self.record.chosen = settled.chosen
+        self.live.chosen(settled.chosen)
 
     def _objectives(self, network: Network) -> tuple[HostObjective, HostObjective]:
         """What scores particles, and what scores finished ones. Also makes the watchdog."""

@@ -30,6 +30,7 @@ class Record:
         warnings: lines of the report.
         watchdog: what a watchdog spends.
         logged: tasks whose failure is already in the log.
+        chosen: what automatic settings came to, and why.
     """
 
     plan: Plan
@@ -42,6 +43,7 @@ class Record:
     warnings: list[str] = field(default_factory=list)
     watchdog: Purse | None = None
     logged: set[str] = field(default_factory=set)
+    chosen: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.maximum = maximum_of(self.plan.inputs.reward)
@@ -71,6 +73,7 @@ class Record:
             "micro_batch": self.batch.size, "lookahead": self.outcome.lookahead
         }  # fmt: skip
         describe_winners(made, self.book.root)
+        made |= {"chosen": self.chosen} if self.chosen else {}
         made |= {"image": self.job.image} if self.job.image else {}
         made |= {} if self.maximum is None else {"maximum": self.maximum}
         made |= self.job.made_with

@@ -53,10 +53,12 @@ def replays(
 
 
 def winner(report: dict[str, Any]) -> Replay:
-    """The replay of the report's winner, with the lookahead of its search."""
+    """The replay of the report's winner, with the lookahead and the steps of its search."""
     best, setting = report["best"], report["settings"].get("lookahead", 0)
     lookahead = report["spent"].get("lookahead", setting)
-    return Replay.of(report.get("lineage", []), best["path"], best["reward"], lookahead)
+    ode_steps = report.get("chosen", {}).get("ode_steps")
+    lineage = report.get("lineage", [])
+    return Replay.of(lineage, best["path"], best["reward"], lookahead, ode_steps)
 
 
 def compare(report: Mapping[str, Any], reward: float) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,7 +55,8 @@ class Events:
     the trace that are new or changed. It may have `pictures`: a list of {"id", "jpeg", "file"},
     with a small JPEG in base64 and a larger file in the temp folder.
 
-    The first kind is "start", with the reward's `maximum` if it has one. Then come the kinds of
+    The first kind is "start", with the reward's `maximum` if it has one. If settings were
+    automatic, "choose" follows, with what they came to as `chosen`. Then come the kinds of
     SearchEvent. The last is "done", with `stopped`, `best` and `start`. A search that was cancelled
     or failed sends "unfinished" with the files `saved`.
     """
@@ -82,6 +83,16 @@ class Events:
         self.budget = budget
         limit = {} if maximum is None else {"maximum": maximum}
         self._flush("start", 0, budget, method=method, sigmas=sigmas, **limit)
+
+    def choose(self, chosen: Mapping[str, Any], spent: int, budget: int) -> None:
+        """Send what automatic settings came to.
+
+        Args:
+            chosen: the report's entry.
+            spent: NFE so far.
+            budget: NFE.
+        """
+        self._flush("choose", spent, budget, chosen=chosen)
 
     def show(self, particle: int, make: Callable[[], dict[str, Any]]) -> None:
         """Send an image with one of the next messages. `make` makes it then, or is never called."""

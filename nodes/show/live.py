@@ -50,6 +50,11 @@ class Live:
         """
         self.events.start(method, sigmas, self.budget, maximum)
 
+    def chosen(self, chosen: Mapping[str, Any]) -> None:
+        """Send what automatic settings came to, if any were."""
+        if chosen:
+            self.events.choose(chosen, self.purse.nfe, self.budget)
+
     def see(self, event: SearchEvent, rows: Rows, images: Images) -> None:
         """Send an event, with the image of a new best or of what the search moves to.
 

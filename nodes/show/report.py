@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,21 +27,28 @@ class Trace:
 
     Args:
         times: model times of the sigmas.
-        first: the search's first step among them.
         failed: by id why a particle has no score; the task fills it in.
         watched: rows have an entry for a watchdog, null where it gave no score.
         spent: NFE up to the last event.
         rows: the trace.
         by_id: its rows by particle id.
+        places: which of the times the search works at, in order; all until `walk`.
     """
 
     times: list[float]
-    first: int = 0
     failed: dict[int, str] = field(default_factory=dict)
     watched: bool = False
     spent: int = 0
     rows: list[dict[str, Any]] = field(default_factory=list)
     by_id: dict[int, dict[str, Any]] = field(default_factory=dict)
+    places: Sequence[int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.places = range(len(self.times))
+
+    def walk(self, times: Sequence[float]) -> None:
+        """The search works at these of the times."""
+        self.places = [self.times.index(t) for t in times]
 
     def add(self, event: SearchEvent) -> list[dict[str, Any]]:
         """Record an event; returns the rows that it added or changed."""
@@ -62,8 +69,8 @@ class Trace:
 
     def _row(self, event: SearchEvent, i: int, nfe: int) -> dict[str, Any]:
         particle: Particles = event.particles[i]
-        parent, step = int(particle.parents), self.first + int(particle.steps)
-        step = len(self.times) - 1 if event.kind == "finish" else step
+        parent, finished = int(particle.parents), event.kind == "finish"
+        step = len(self.times) - 1 if finished else self.places[int(particle.steps)]
         row = {
             "id": int(particle.ids),
             "parent": parent if parent >= 0 else None,

@@ -1,5 +1,6 @@
 """Search methods. Each is a generator that reads as its paper's algorithm box."""
 
+from .auto import Auto
 from .best_of_n import BestOfN
 from .code import CoDe
 from .rbf import RolloverBudgetForcing
@@ -13,6 +14,7 @@ from .threshold import VerifierThreshold
 from .zero_order import ZeroOrder
 
 SEARCHES: dict[str, type[Search]] = {
+    "auto": Auto,
     "rbf": RolloverBudgetForcing,
     "best_of_n": BestOfN,
     "smc": SMC,

@@ -9,8 +9,11 @@ import torch
 from ..task import Task
 from ..types import Particles, SearchEvent
 from .paths import best_of_each, brood, by_path
-from .rounds import Method, Round, check_least, shared_rows
+from .rounds import Choice, Facts, Method, Round, check_least, minimum, shared_rows
 from .tries import Path, draw
+
+# Automatic starts: one in so many of the evaluations that the budget buys (docs/tuning.md).
+SHARP, BLURRED = 4, 12
 
 
 @dataclass(frozen=True)
@@ -23,8 +26,10 @@ class RolloverBudgetForcing(Method):
     that are left roll over to the next step. When the quota is used up, the path moves to the best
     child, and r* stays. At the last step no path moves: the rest of the budget buys children there.
 
-    quota 0 is automatic: (F - I B) // (N B), at least 1. The budget is F particles, I are the
-    initial particles of a path, B the paths and N the times. Departures from the released code:
+    init_particles 0 is automatic: a quarter of the evaluations, or a twelfth on a model whose first
+    prediction is blurred. quota 0 is automatic: (F - I B) // (N B), at least 1. The budget is F
+    particles, I are the initial particles of a path, B the paths and N the times. Departures from
+    the released code:
     - The whole budget is used, in equal shares. The code stops at F - 1.
     - A schedule of a single time gets more initial particles.
     - The driver keeps the best particle of all steps.
@@ -37,12 +42,13 @@ class RolloverBudgetForcing(Method):
     )
 
     init_particles: int = field(
-        default=8,
+        default=0,
         metadata={
-            "min": 1,
+            "min": 0,
             "max": 1000,
             "tooltip": "Random starts of each path. The search goes on from the best. Each costs 1 "
-            "NFE, 5 with a lookahead of 4. CFG doubles this.",
+            "NFE, 5 with a lookahead of 4. 0 is a quarter of the budget for few-step models, a "
+            "twelfth for others.",
         },
     )
     paths: int = field(
@@ -76,12 +82,21 @@ class RolloverBudgetForcing(Method):
     )
 
     def __post_init__(self) -> None:
-        check_least(self, {"init_particles": 1, "paths": 1, "quota": 0, "speculation": 1})
+        check_least(self, {"init_particles": 0, "paths": 1, "quota": 0, "speculation": 1})
 
     def rounds(self, steps: int) -> list[Round]:
         """The initial particles, then `quota` children at each transition, at least one."""
         children = (Round(i, i + 1, "parent", max(1, self.quota)) for i in range(steps - 1))
-        return [Round(0, 0, "noise", self.init_particles), *children]
+        return [Round(0, 0, "noise", self.init_particles or 1), *children]
+
+    def choice(self, facts: Facts) -> Choice:
+        if self.init_particles:
+            return Choice(self)
+        share = BLURRED if facts.sharp is False else SHARP
+        starts = facts.budget // (share * facts.prices.birth * self.paths)
+        spare = facts.left - minimum(self, facts.steps, facts.prices)  # which has one start a path
+        most = 1 + spare // (facts.prices.born * self.paths)
+        return Choice(replace(self, init_particles=max(1, min(starts, most))))
 
     def run(self, task: Task) -> Iterator[SearchEvent]:
         purse, quota = task.purse, self.quota or self._even_quota(task)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
 
@@ -44,10 +44,53 @@ class Round:
         return prices.gradient if self.begin == "parent" else 0
 
 
+@dataclass(frozen=True)
+class Facts:
+    """What is known when the automatic settings of a search are chosen.
+
+    Args:
+        sharp: whether the first prediction is nearly the clean image; None: not known.
+        source: where that is known from, as the first half of a sentence.
+        steps: times at which the search works.
+        budget: evaluations that the whole budget buys.
+        left: evaluations that the search can still spend.
+        prices: of one particle. If the lookahead is automatic, `score` is what it comes to for a
+            method that chooses early.
+        guided: whether guidance moves the kernel's steps.
+        draws: tells whether the kernel draws noise.
+    """
+
+    sharp: bool | None
+    source: str
+    steps: int
+    budget: int
+    left: int
+    prices: Prices
+    guided: bool
+    draws: Callable[[], bool]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The search that runs.
+
+    Args:
+        search: without automatic settings, except those that its `run` works out.
+        ode_steps: of the times, how many the plain ODE walks in place of the kernel. None: the
+            kernel walks all.
+        source: as in `Facts`, if it is more.
+    """
+
+    search: Search
+    ode_steps: int | None = None
+    source: str = ""
+
+
 class Search(Protocol):
     """A search method: a frozen dataclass of settings whose `run` is a generator.
 
-    `run` does not run out of budget if it begins with at least `minimum`, unless particles fail.
+    The driver runs its `choice`, which is itself for most methods. `run` does not run out of budget
+    if it begins with at least `minimum`, unless particles fail.
 
     Attributes:
         paths: independent searches that share the budget.
@@ -66,6 +109,9 @@ class Search(Protocol):
     def rounds(self, steps: int) -> list[Round]:
         """Its rounds over `steps` times, in order."""
 
+    def choice(self, facts: Facts) -> Choice:
+        """The search that runs, with its automatic settings chosen by `facts`."""
+
     def run(self, task: Task) -> Iterator[SearchEvent]: ...
 
 
@@ -81,6 +127,9 @@ class Method:
     guided: ClassVar[bool] = True
     needs_noise: ClassVar[bool] = False
     is_replay: ClassVar[bool] = False
+
+    def choice(self, facts: Facts) -> Choice:
+        return Choice(self)
 
 
 def check_least(search: Search, least: Mapping[str, float]) -> None:

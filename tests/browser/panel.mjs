@@ -52,7 +52,7 @@ async function explore(page) {
   await page.mouse.move(at.x, at.y);
   await assertText(details, /particle \d+, reward/);
   await page.mouse.move(5, 500);
-  await assertText(details, /^$/);
+  await assertText(details, /^The .+: (.+, )?lookahead \d\.$/); // what was automatic, and why
   const chart = panel(page).locator("flow-search-chart [role=slider]");
   await chart.focus();
   await chart.press("End");

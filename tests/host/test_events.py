@@ -34,6 +34,14 @@ def test_a_client_hears_the_report_and_sees_the_pictures(host):
     assert all(event["size"] < 30_000 and event["images"] == 2 for event in events)
 
 
+def test_a_client_hears_what_was_automatic(host):
+    graph = search(name="chosen", seed=46, init_particles=0, lookahead=-1)
+    events, _ = asyncio.run(listen(host, "automatic", graph))
+    report = host.probe(graph)["report"]
+    assert [e["kind"] for e in events[:3]] == ["start", "choose", "born"]
+    assert events[1]["chosen"] == report["chosen"] and events[1]["chosen"]["init_particles"] > 0
+
+
 @pytest.mark.parametrize("extra", [{}, {"preview_method": "default"}, {"preview_method": "none"}])
 def test_field_21_no_preview_is_sent_while_previews_are_off(host, extra):
     """The host's option is none by default, and a prompt's own setting goes before it."""

@@ -65,6 +65,46 @@ def test_the_automatic_lookahead_follows_the_model(host, method, checkpoint, ahe
     assert any(row["kind"] == "finish" for row in report["trace"]) == (not ahead)
 
 
+@pytest.mark.parametrize(
+    ("checkpoint", "budget", "chosen"),
+    [
+        ("fast", 40, {"method": "regional", "ode_steps": 2, "lookahead": 0}),
+        ("base", 50, {"method": "best_of_n", "ode_steps": 4}),
+        ("base", 70, {"method": "svdd", "lookahead": 4}),
+    ],
+)
+def test_auto_says_what_it_chose(host, checkpoint, budget, chosen):
+    graph = renamed(by("auto", lookahead=-1, budget=budget), f"auto {checkpoint} {budget}")
+    graph["latent"]["inputs"] |= {"width": 128, "height": 128}
+    shown = host.probe(with_input(graph, "loader", "checkpoint", checkpoint))
+    report, look = shown["report"], {"fast": "sharp", "base": "blurred"}[checkpoint]
+    assert report["method"] == "auto" == report["settings"]["method"]
+    assert report["chosen"].items() >= chosen.items()
+    why = f"The first prediction is {look}, with {budget // 4} evaluations a step: method "
+    assert report["chosen"]["why"].startswith(why + chosen["method"].replace("_", " "))
+    assert report["spent"]["nfe"] == shown["counts"]["rows"] <= budget
+    steps = {row["step"] for row in report["trace"] if row["kind"] != "finish"}
+    wanted = {"regional": {3}, "best_of_n": {3}, "svdd": {0, 1, 2, 3}}
+    assert steps == wanted[chosen["method"]]
+    assert all(row["t"] == report["sigmas"][row["step"]] for row in report["trace"])
+
+
+def test_auto_is_the_first_choice_of_the_node(host):
+    info = host.client.get("/object_info/FlowSearchParticles")["FlowSearchParticles"]
+    (_, method) = info["input"]["required"]["method"]
+    assert method["options"][0]["key"] == "auto"
+
+
+def test_automatic_starts_are_reported(host):
+    graph = renamed(search(init_particles=0, budget=30), "automatic starts")
+    report = host.probe(graph)["report"]
+    assert report["settings"]["init_particles"] == 0
+    why = "The lookahead is set to 0: init particles 7."
+    assert report["chosen"] == {"init_particles": 7, "why": why}
+    born = [row for row in report["trace"] if row["kind"] == "born"]
+    assert len(born) == 7
+
+
 def test_a_budget_too_small_for_the_look_goes_without(host):
     shown = host.probe(by("rbf", lookahead=-1, budget=24))
     other = host.probe(renamed(by("rbf", budget=24), "told 0"))

@@ -44,6 +44,9 @@ SEARCHES = {
         budget=60,
         lookahead=-1,
     ),
+    "auto": lambda: particles(
+        search(name="replay auto", seed=50, steps=6), "auto", budget=40, lookahead=-1
+    ),
     "smc, window": lambda: particles(
         search(name="replay smc", seed=34), "smc", budget=30, window_start=0.99
     ),
@@ -72,6 +75,7 @@ MOST = {
     "rbf, paths, CFG": 2 * (2 * 3 + 3 * 2 + 1),  # twice for CFG; a child of each path
     "svdd, lookahead": 14 + 3 + 1,  # all candidates, and the last three's lookahead
     "automatic lookahead": 4 * 3 + 3 * 4,  # which is the finish
+    "auto": 2 * 8 + 1,  # the first wave of starts, on two steps
     "smc, window": 4 * 7 + 1,  # all
     "sop": 6 * 3 + 6 * 3 + 1,  # all: two paths, three tries of each, twice
     "zero_order": 4 * 4 + 1,  # one wave of neighbours

@@ -32,7 +32,8 @@ def reported(report, method, setup, lineage=True):
     """The report of a search of tests/samplers on its setup."""
     events, outcome, task = setup.run()
     times = [*task.flow.lead, *task.times, task.flow.end]
-    trace = report.Trace(times, len(task.flow.lead), failed=task.failed)
+    trace = report.Trace(times, failed=task.failed)
+    trace.walk(task.times)
     for event in events:
         trace.add(event)
     limits = {"nfe": setup.total, "seconds": None, "target_reward": None}

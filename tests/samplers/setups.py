@@ -87,6 +87,7 @@ ANY = {
         forward=st.integers(0, 4),
     ),
 }
+METHODS = [name for name in SEARCHES if name != "auto"]  # it is one of these once it begins
 # One of each that spends its whole budget, on more than one path where it can.
 EACH: dict[str, Search] = {name: cls() for name, cls in SEARCHES.items()} | {
     "rbf": RolloverBudgetForcing(init_particles=3, paths=2),

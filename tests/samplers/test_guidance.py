@@ -29,10 +29,10 @@ from pack.samplers.steering import Steering
 from pack.samplers.types import Transition
 
 from . import test_smc_law as law
-from .setups import EACH, NO_FINISH, Setup, assert_same_run, pinned, setups
+from .setups import EACH, METHODS, NO_FINISH, Setup, assert_same_run, pinned, setups
 from .world import MODES, WIDTH, Counter, denoise, new_task, task_of
 
-GUIDED = [name for name, search in SEARCHES.items() if search.guided]
+GUIDED = [name for name in METHODS if SEARCHES[name].guided]
 LAM = 2.0  # the reward of these tests is -x0, at this temperature
 NORMAL = torch.distributions.Normal
 

@@ -12,10 +12,10 @@ from pack.samplers.search import SEARCHES
 from pack.samplers.search.rounds import first_choice as first_choice_of
 from pack.samplers.search.sop import SearchOverPaths
 
-from .setups import EACH, Setup, assert_same_run, pinned, same, setups
+from .setups import EACH, METHODS, Setup, assert_same_run, pinned, same, setups
 from .world import denoise
 
-EARLY = [name for name, search in SEARCHES.items() if first_choice_of(search(), 6) < 2]
+EARLY = [name for name in METHODS if first_choice_of(SEARCHES[name](), 6) < 2]
 
 
 def first_choice(setup):
@@ -79,7 +79,7 @@ def test_it_is_the_search_that_was_decided(name, model, ahead):
     check()
 
 
-@pytest.mark.parametrize("name", SEARCHES)
+@pytest.mark.parametrize("name", METHODS)
 def test_without_the_budget_or_the_use_nothing_is_spent_on_it(name):
     """One NFE less than carries it, or as much as there may be."""
 

@@ -355,7 +355,7 @@ def test_one_time_is_the_best_start():
 
 
 @pytest.mark.parametrize(
-    "settings", [{"init_particles": 0}, {"paths": 0}, {"quota": -1}, {"speculation": 0}]
+    "settings", [{"init_particles": -1}, {"paths": 0}, {"quota": -1}, {"speculation": 0}]
 )
 def test_settings_out_of_range_are_named(settings):
     (name, value), *_ = settings.items()

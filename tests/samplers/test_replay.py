@@ -12,7 +12,7 @@ from pack.samplers.search import SEARCHES
 from pack.samplers.search.best_of_n import BestOfN
 from pack.samplers.search.rounds import minimum
 
-from .setups import Setup, pinned, setups
+from .setups import METHODS, Setup, pinned, setups
 
 
 def crowded(x, t):
@@ -29,7 +29,7 @@ def replayed(setup, outcome, task):
     return replay, again.run(denoiser=crowded)
 
 
-@pytest.mark.parametrize("name", SEARCHES)
+@pytest.mark.parametrize("name", METHODS)
 def test_the_winner_comes_again(name):
     @pinned(60)
     @given(setups(name))

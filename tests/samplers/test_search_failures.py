@@ -17,7 +17,18 @@ from pack.samplers.search.threshold import VerifierThreshold
 from pack.samplers.steering import Steering
 
 from ..host.helpers.apple import Apple
-from .setups import EACH, NEVER, NO_FINISH, NO_RULES, SCORED, Setup, check_finishes, pinned, setups
+from .setups import (
+    EACH,
+    METHODS,
+    NEVER,
+    NO_FINISH,
+    NO_RULES,
+    SCORED,
+    Setup,
+    check_finishes,
+    pinned,
+    setups,
+)
 from .world import Counter, denoise
 
 each_method = pytest.mark.parametrize("name", SEARCHES)
@@ -42,7 +53,7 @@ def moody(x0):
     return reward
 
 
-@each_method
+@pytest.mark.parametrize("name", METHODS)
 @pinned(15)
 @given(st.data())
 def test_failures_are_named_and_the_search_goes_on(name, data):

@@ -23,7 +23,7 @@ from pack.samplers.search.svdd import SVDD
 from pack.samplers.search.threshold import VerifierThreshold
 from pack.samplers.search.zero_order import ZeroOrder
 
-from .setups import SCORED, Setup, assert_same_run, check_finishes, pinned, setups
+from .setups import METHODS, SCORED, Setup, assert_same_run, check_finishes, pinned, setups
 from .world import Counter, denoise
 
 each_method = pytest.mark.parametrize("name", SEARCHES)
@@ -68,7 +68,7 @@ def cheapest(setup):
     return math.inf
 
 
-@each_method
+@pytest.mark.parametrize("name", METHODS)
 @pinned(40)
 @given(st.data())
 def test_the_books_balance(name, data):
@@ -111,7 +111,7 @@ def test_the_books_balance(name, data):
     assert len(outcome.top) == min(setup.finish.top_k, len(ids) - len(finished))
 
 
-@each_method
+@pytest.mark.parametrize("name", METHODS)
 @pinned(20)
 @given(st.data())
 def test_the_minimum_reaches_the_last_step_and_one_less_is_refused(name, data):

@@ -75,6 +75,8 @@ const HOSTILE = {
   "a large batch": (r) => (r.batch = Array(1e5).fill(r)),
   "a batch that is no list": (r) => (r.batch = 7),
   "no budget": (r) => delete r.budget,
+  "a long choice": (r) => (r.chosen = { why: "x".repeat(1e6) }),
+  "a choice without a reason": (r) => (r.chosen = {}),
   "a long method": (r) => (r.method = "x".repeat(1e6)),
   "a reward that is a text": (r) => (r.trace[0].reward = "1"),
 };

@@ -84,6 +84,7 @@ for (const name of Object.keys(GOLDEN)) {
       assert.ok(row.reward === reward || Math.abs(row.reward - reward) <= 1e-5 * Math.abs(reward));
     });
     assert.deepEqual(shares(after), shares(before));
+    assert.equal(after.why, before.why);
     const ids = (search) => film(search).map((frame) => frame.row.id);
     assert.deepEqual(ids(after), ids(before));
     assert.equal(bestPicture(after).row.id, report.best.id);

@@ -27,6 +27,7 @@ SEARCHES = {  # method, world, budget
     "rbf": (RBF, World(**WORLD, family="continuous", seed=11), 40),
     "smc": (SMC(), World(**WORLD, family="normal", seed=5), 24),
     "best_of_n": (BestOfN(), World(**WORLD, family="failures", seed=4), 20),
+    "automatic": (RolloverBudgetForcing(), World(**WORLD, family="ties", seed=2), 24),
 }
 
 
@@ -68,7 +69,14 @@ def messages_and_report(parts, name):
     task.on_made = book.add
     trace = reports.Trace([*world.times, 0.0], failed=task.failed)
     out.start(name, trace.times, budget)
-    for event in run(search, task, Finish(2, 2), StopRules(), outcome, book.root):
+    chosen = {}
+
+    def settled(settled):
+        chosen.update(settled.chosen)
+        if chosen:
+            out.choose(chosen, task.purse.nfe, budget)
+
+    for event in run(search, task, Finish(2, 2), StopRules(), outcome, book.root, settled):
         rows = trace.add(event)
         for row in rows if event.kind in ("accept", "exhaust", "finish") else []:
             out.show(row["id"], lambda i=row["id"]: {"id": i, "jpeg": "/9j/2Q==", "file": None})
@@ -79,6 +87,7 @@ def messages_and_report(parts, name):
     limits = {"nfe": budget, "seconds": None, "target_reward": None}
     made = reports.report(name, 7, {}, limits, task.purse, trace, outcome)
     reports.describe_winners(made, root)
+    made |= {"chosen": chosen} if chosen else {}
     made["spent"]["seconds"] = {part: 0.0 for part in made["spent"]["seconds"]}
     messages, sent[:] = list(sent), []
     return {"messages": messages, "report": made}

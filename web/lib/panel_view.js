@@ -112,12 +112,14 @@ export function panelView() {
       wireDialog(this.get("dialog"));
     }
 
-    /** @param {?number} id of the particle to highlight and describe */
+    /** @param {?number} id of the particle to highlight and describe; null: say what was chosen */
     pick(id) {
       const search = this.search;
       const line = search && id !== null ? lineage(search, id) : [];
       const row = line.at(-1);
-      this.get("output").textContent = row ? describe(row, line, this.words) : "";
+      const text = row ? describe(row, line, this.words) : (search?.why ?? "");
+      const output = this.get("output");
+      if (output.textContent !== text) output.textContent = text;
       const chart = this.get("flow-search-chart");
       if (chart.picked !== id) {
         chart.picked = id;
@@ -149,6 +151,7 @@ export function panelView() {
         view.href = this.href;
         view.show(search, words);
       }
+      this.pick(this.get("flow-search-chart").picked);
     }
 
     /**

@@ -12,6 +12,7 @@ const STEPS = 10000; // the host's longest schedule
 const SEARCHES = 4096; // the host's largest batch
 const PICTURES = 64; // per search
 const JPEG = 1 << 20; // characters
+const WHY = 1000; // characters
 const KINDS = ["born", "propose", "finish"];
 
 /**
@@ -101,6 +102,7 @@ const SEARCH = record({
   maximum: maybe(finite),
   best: maybe(COUNT),
   start: maybe(COUNT),
+  why: maybe(text(WHY)),
   columns: tuple(...Object.values(ROW).map((check) => each(check, ROWS))),
   accepted: each(tuple(COUNT, maybe(COUNT)), ROWS),
   failed: each(tuple(COUNT, text(64)), ROWS),
@@ -117,6 +119,7 @@ const REPORT = record({
   spent: record({ nfe: COUNT }),
   stopped: maybe(text(64)),
   best: record({ id: COUNT, start: maybe(COUNT) }),
+  chosen: maybe(record({ why: text(WHY) })),
   trace: each(
     record({
       ...ROW,

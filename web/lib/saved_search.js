@@ -79,6 +79,7 @@ function packSearch(search, rows, pictures) {
     shares: shares(search).map((share) => [share.step, share.tries, share.base, share.rolled]),
     pictures: order.slice(0, pictures).map(({ picture: { id, jpeg, file } }) => ({ id, jpeg, file })),
     ...(search.maximum !== null && { maximum: search.maximum }),
+    ...(search.why !== null && { why: search.why }),
     ...(search.best !== null && { best: search.best, start: search.start }),
   };
 }
@@ -120,6 +121,7 @@ function unpackSearch(saved) {
     stopped: saved.stopped,
     best: saved.best ?? null, // older files have none
     start: saved.start ?? null,
+    why: saved.why ?? null,
     rows,
     places: new Map(rows.map((/** @type {Row} */ row, /** @type {number} */ i) => [row.id, i])),
     pictures: new Map(saved.pictures.map((/** @type {any} */ picture) => [picture.id, picture])),

@@ -21,8 +21,8 @@ export const VERSION = 1;
  *   tries: particles tried at the step; base: quota of its paths, or 0; rolled: rolled over to it
  * @typedef {{method: string, sigmas: number[], budget: number, spent: number, rows: Row[],
  *   places: Map<number, number>, pictures: Map<number, Picture>, stopped: ?string,
- *   shares: ?Share[], maximum: ?number, best: ?number, start: ?number}} Search places: index
- *   in rows by id; shares: saved ones, if rows were left out; maximum: highest reward or null;
+ *   shares: ?Share[], maximum: ?number, best: ?number, start: ?number, why: ?string}} Search
+ *   places: index in rows by id; why: what automatic settings came to, in one sentence; shares: saved ones, if rows were left out; maximum: highest reward or null;
  *   best: id of the result, null before the end; start: id of the start of the result
  * @typedef {{node: string, prompt: ?string, workflow: ?string}} Run
  * @typedef {{run: Run, running: boolean, current: number, images: number, searches: Search[],
@@ -31,7 +31,7 @@ export const VERSION = 1;
  * @typedef {{version: number, node_id: string, prompt_id?: ?string, workflow?: ?string,
  *   kind: string, image?: number, images?: number, rows: Row[], spent: number, budget: number,
  *   method?: string, sigmas?: number[], maximum?: ?number, stopped?: string, best?: number,
- *   start?: number, pictures?: Picture[],
+ *   start?: number, chosen?: {why: string}, pictures?: Picture[],
  *   saved?: FileRef[]}} Message
  */
 
@@ -55,6 +55,7 @@ export function emptySearch(
     maximum,
     best: null,
     start: null,
+    why: null,
   };
 }
 
@@ -120,6 +121,7 @@ export function reduce(model, message) {
     stopped: message.stopped ?? before.stopped,
     best: message.best ?? before.best,
     start: message.start ?? before.start,
+    why: message.chosen?.why ?? before.why,
   };
   const running = message.stopped === undefined || image + 1 < images;
   return { ...emptyModel(run), running, current: image, images, searches, saved };
@@ -149,6 +151,7 @@ export function fromReport(report, run, before = null, files = []) {
       stopped: entry.stopped,
       best: id,
       start: entry.best.start ?? null,
+      why: entry.chosen?.why ?? null,
     };
   });
   return { ...emptyModel(run), images: reports.length, searches, error: report.error ?? null };

@@ -1,0 +1,118 @@
+"""What is automatic in a search, decided before it begins: its method, settings and lookahead."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from .lookahead import AUTOMATIC, LOOK, SHARP, blur, chooses_early, may_look
+from .rules import Finish
+from .search import SEARCHES
+from .search.rounds import Choice, Facts, Search, minimum
+from .task import Task
+
+NAMES = {search: name for name, search in SEARCHES.items()}
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A search with nothing automatic left.
+
+    Args:
+        search: the method that runs.
+        task: with its lookahead, and the times that it works at.
+        finish: how it ends.
+        clean: whether particles that it scores are known to be clean images.
+        chosen: what automatic settings came to, and `why` in one sentence: the report's entry.
+            Empty if there was nothing to choose.
+    """
+
+    search: Search
+    task: Task
+    finish: Finish
+    clean: bool
+    chosen: dict[str, Any] = field(default_factory=dict)
+
+
+def settle(search: Search, task: Task, finish: Finish) -> Settled:
+    """Decide what is automatic. The purse keeps what the finish takes.
+
+    A look costs a birth and LOOK evaluations. An automatic lookahead needs one, unless the method
+    first chooses between nearly clean particles. None is taken if the budget cannot carry a search
+    with a lookahead of LOOK. The same look serves an automatic method and its settings. If the
+    lookahead is set, that says what the model is: with 0 its first prediction is sharp.
+
+    Args:
+        search: the method.
+        task: the image to find. Its lookahead may be automatic.
+        finish: how the search ends. A lookahead that was automatic replaces it if it is as long.
+    """
+    task.purse.reserve(finish.rows())
+    automatic, ahead, clean = task.lookahead == AUTOMATIC, task.lookahead, task.lookahead > 0
+    facts = _facts(task, *(_look(search, task) if automatic else _set(ahead)))
+    choice = search.choice(facts)
+    if choice.ode_steps:
+        task = replace(task, flow=task.flow.coarser(choice.ode_steps))
+    if automatic:
+        ahead = LOOK if facts.sharp is False and _may_look_ahead(choice.search, task) else 0
+        clean = ahead > 0 or bool(facts.sharp)
+        finish = finish.after(ahead, task.flow.end)
+        task.purse.reserve(finish.rows())
+    task = replace(task, lookahead=ahead)
+    return Settled(
+        choice.search, task, finish, clean, _chosen(search, choice, facts, task, automatic)
+    )
+
+
+def _look(search: Search, task: Task) -> tuple[bool | None, str]:
+    """Whether the first prediction is sharp, and where that is known from."""
+    if not chooses_early(search, task):
+        return None, "The search first chooses between clear predictions"
+    if not may_look(search, task):
+        return None, "The budget is too small for a look at the model"
+    missed = blur(*task.look(LOOK))
+    if math.isnan(missed):
+        return None, "The first prediction is not finite"
+    return missed < SHARP, f"The first prediction is {'sharp' if missed < SHARP else 'blurred'}"
+
+
+def _set(lookahead: int) -> tuple[bool, str]:
+    """As `_look`, for a lookahead that is set."""
+    return lookahead == 0, f"The lookahead is set to {lookahead}"
+
+
+def _facts(task: Task, sharp: bool | None, source: str) -> Facts:
+    ahead = LOOK if task.lookahead == AUTOMATIC and sharp is False else task.prices.score
+    return Facts(
+        sharp,
+        source,
+        steps=len(task.times),
+        budget=int(task.purse.total // task.purse.cost),
+        left=int(task.left),
+        prices=replace(task.prices, score=ahead),
+        guided=task.steering is not None and task.steering.guidance.strength > 0.0,
+        draws=task.flow.draws,
+    )
+
+
+def _may_look_ahead(search: Search, task: Task) -> bool:
+    """Whether a lookahead of LOOK has a use, and the budget carries it."""
+    prices = replace(task.prices, score=LOOK)
+    return chooses_early(search, task) and task.left >= minimum(search, len(task.times), prices)
+
+
+def _chosen(
+    search: Search, choice: Choice, facts: Facts, task: Task, automatic: bool
+) -> dict[str, Any]:
+    """The report's entry."""
+    other = type(choice.search) is not type(search)
+    before = vars(type(choice.search)()) if other else vars(search)
+    entries: dict[str, Any] = {"method": NAMES[type(choice.search)]} if other else {}
+    entries |= {"ode_steps": len(task.times)} if choice.ode_steps else {}
+    entries |= {k: value for k, value in vars(choice.search).items() if value != before[k]}
+    entries |= {"lookahead": task.lookahead} if automatic else {}
+    if not entries:
+        return {}
+    parts = ", ".join(f"{name} {value}".replace("_", " ") for name, value in entries.items())
+    return entries | {"why": f"{choice.source or facts.source}: {parts}."}
