@@ -13,6 +13,7 @@ from .purse import BudgetExceeded, Prices, Purse
 from .rules import Finish, Halt, Outcome, Stopped, StopRules
 from .search.rounds import Search, minimum
 from .task import Task
+from .trajectories import WholeTask
 from .types import SCORED, SearchEvent
 
 
@@ -65,8 +66,9 @@ def run(
 
     The finish is paid from a reserve of NFE and seconds that the search cannot use, so it takes
     place whatever stops the search. Stop rules are checked after every network call. An automatic
-    lookahead is decided first, and replaces a finish that is not longer. A search that ends with
-    enough budget for another one begins again, with new particles.
+    lookahead is decided first, and replaces a finish that is not longer. The price of a whole
+    trajectory is measured first. A search that ends with enough budget for another one begins
+    again, with new particles.
 
     Args:
         search: the method.
@@ -81,6 +83,8 @@ def run(
     """
     clean, ahead = task.lookahead > 0, task.lookahead
     task.purse.reserve(finish.rows())
+    if isinstance(task, WholeTask) and not search.is_replay:
+        task.measure()
     if ahead == AUTOMATIC:
         ahead, clean = decide(search, task)
         finish = finish.after(ahead, task.flow.end)

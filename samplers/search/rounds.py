@@ -55,11 +55,13 @@ class Search(Protocol):
         needs_noise: whether every guided step has to draw noise, since the particles' weights are
             those of a random draw.
         is_replay: whether it makes a particle of an earlier search again and tries nothing new.
+        whole_trajectories: whether it only needs whole trajectories, so that any sampler will do.
     """
 
     guided: ClassVar[bool]
     needs_noise: ClassVar[bool]
     is_replay: ClassVar[bool]
+    whole_trajectories: ClassVar[bool]
 
     @property
     def paths(self) -> int: ...
@@ -81,6 +83,7 @@ class Method:
     guided: ClassVar[bool] = True
     needs_noise: ClassVar[bool] = False
     is_replay: ClassVar[bool] = False
+    whole_trajectories: ClassVar[bool] = False
 
 
 def check_least(search: Search, least: Mapping[str, float]) -> None:
