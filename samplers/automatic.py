@@ -11,6 +11,7 @@ from .rules import Finish
 from .search import SEARCHES
 from .search.rounds import Choice, Facts, Search, minimum
 from .task import Task
+from .trajectories import WholeTask
 
 NAMES = {search: name for name, search in SEARCHES.items()}
 
@@ -50,7 +51,7 @@ def settle(search: Search, task: Task, finish: Finish) -> Settled:
     """
     task.purse.reserve(finish.rows())
     automatic, ahead, clean = task.lookahead == AUTOMATIC, task.lookahead, task.lookahead > 0
-    facts = _facts(task, *(_look(search, task) if automatic else _set(ahead)))
+    facts = _facts(task, *_known(search, task))
     choice = search.choice(facts)
     if choice.ode_steps:
         task = replace(task, flow=task.flow.coarser(choice.ode_steps))
@@ -65,8 +66,17 @@ def settle(search: Search, task: Task, finish: Finish) -> Settled:
     )
 
 
-def _look(search: Search, task: Task) -> tuple[bool | None, str]:
+def _known(search: Search, task: Task) -> tuple[bool | None, str]:
     """Whether the first prediction is sharp, and where that is known from."""
+    if isinstance(task, WholeTask):
+        return None, "The sampler makes whole images"
+    if task.lookahead == AUTOMATIC:
+        return _look(search, task)
+    return task.lookahead == 0, f"The lookahead is set to {task.lookahead}"
+
+
+def _look(search: Search, task: Task) -> tuple[bool | None, str]:
+    """As `_known`, by a look."""
     if not chooses_early(search, task):
         return None, "The search first chooses between clear predictions"
     if not may_look(search, task):
@@ -75,11 +85,6 @@ def _look(search: Search, task: Task) -> tuple[bool | None, str]:
     if math.isnan(missed):
         return None, "The first prediction is not finite"
     return missed < SHARP, f"The first prediction is {'sharp' if missed < SHARP else 'blurred'}"
-
-
-def _set(lookahead: int) -> tuple[bool, str]:
-    """As `_look`, for a lookahead that is set."""
-    return lookahead == 0, f"The lookahead is set to {lookahead}"
 
 
 def _facts(task: Task, sharp: bool | None, source: str) -> Facts:
@@ -93,6 +98,7 @@ def _facts(task: Task, sharp: bool | None, source: str) -> Facts:
         prices=replace(task.prices, score=ahead),
         guided=task.steering is not None and task.steering.guidance.strength > 0.0,
         draws=task.flow.draws,
+        whole=isinstance(task, WholeTask),
     )
 
 

@@ -51,11 +51,18 @@ class AddressedNoise:
         """`n` uniforms in [0, 1), (n,) float64 on the CPU, for the id `number`."""
         return torch.rand(n, generator=self._generator(number), dtype=torch.float64)
 
+    def sampler_seed(self, number: int) -> int:
+        """A seed of 48 bits for what else is drawn for the id `number`, unrelated to its row."""
+        return _splitmix64(self._address(number)) >> 16
+
     def _row(self, number: int) -> Tensor:
         return torch.randn(self.shape, generator=self._generator(number), dtype=torch.float32)
 
     def _generator(self, number: int) -> torch.Generator:
+        return torch.Generator("cpu").manual_seed(self._address(number))
+
+    def _address(self, number: int) -> int:
         address = self.seed & _MASK
         for part in (self.image + number % self.images, number // self.images):
             address = _splitmix64(address ^ _splitmix64(part))
-        return torch.Generator("cpu").manual_seed(address)
+        return address

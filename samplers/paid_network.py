@@ -39,13 +39,17 @@ class PaidNetwork:
         """x0 (K,*D) predicted at latents x (K,*D)."""
 
         def call(rows: Tensor) -> Tensor:
-            self.purse.require(len(rows))
-            with self.purse.timed("network"):
-                x0 = self.denoiser(rows, t)
-            self._called(len(rows))
-            return x0
+            return self.pay(len(rows), lambda: self.denoiser(rows, t))
 
         return self.batch(x, call)
+
+    def pay(self, rows: int, call: Callable[[], Tensor]) -> Tensor:
+        """The answer of one network call of `rows` rows, paid."""
+        self.purse.require(rows)
+        with self.purse.timed("network"):
+            answer = call()
+        self._called(rows)
+        return answer
 
     def gradients(self, steering: Steering, parents: Particles, t: float) -> Tensor:
         """Gradients (K,*D) at the latents of parents, 0 where no x0 is finite.

@@ -66,6 +66,7 @@ class Purse:
         checked: the part of `nfe` that checked whether the guider remembers calls.
         network_calls: so far.
         reserved: rows kept for the finish.
+        prepaid: the part of `nfe` that paid for what the search has yet to ask for.
         counts: of decodes, frames, rewards, gradients and the like.
         seconds: by the names in PARTS.
         wait: blocks until the device is idle, so that times are right.
@@ -78,6 +79,7 @@ class Purse:
     checked: int = 0
     network_calls: int = 0
     reserved: int = 0
+    prepaid: int = 0
     counts: Counter[str] = field(default_factory=Counter)
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PARTS, 0.0))
     wait: Callable[[], object] = lambda: None
@@ -86,8 +88,12 @@ class Purse:
     @property
     def left(self) -> float:
         """Network rows that the search can still pay, without those kept for the finish."""
-        free = self.total - self.reserved * self.cost - self.nfe
-        return free if math.isinf(free) else max(0, int(free)) // self.cost
+        return self.free if math.isinf(self.free) else max(0, int(self.free)) // self.cost
+
+    @property
+    def free(self) -> float:
+        """NFE that the search can still pay; below 0 if those kept for the finish are spent."""
+        return self.total - self.reserved * self.cost - self.nfe + self.prepaid
 
     @property
     def elapsed(self) -> float:
@@ -109,12 +115,11 @@ class Purse:
             BudgetExceeded: it does not.
         """
         needed, kept = rows * self.cost, self.reserved * self.cost
-        free = self.total - kept - self.nfe
-        if needed > free:
+        if needed > self.free:
             finish = f", {kept} kept for the finish" if kept else ""
             raise BudgetExceeded(
                 f"The budget of {self.total} NFE is exhausted: got a request for {needed}, "
-                f"expected at most {max(0, free)} ({self.nfe} spent{finish})."
+                f"expected at most {max(0, self.free)} ({self.nfe} spent{finish})."
             )
 
     def charge(self, nfe: int, calls: int) -> None:

@@ -136,10 +136,13 @@ class Replay(Method):
             score, boxes = origin is self.way[-1], [origin.box] if origin.box else ()
             if origin.kind in ("start", "born"):
                 ids, x = task.starts(1, around=x, radius=origin.radius, boxes=boxes)
-                if origin.kind == "born":
-                    particle = task.born_from(ids, x, score=score)
-                    particle = replace(particle, paths=torch.tensor([self.path]))
-                task.on_made(Made("born", ids, [previous], 0, [place], origin.radius, boxes=boxes))
+                if origin.kind == "start":
+                    made = Made("born", ids, [previous], 0, [place], origin.radius, boxes=boxes)
+                    task.on_made(made)
+                else:
+                    particle = task.born_from(ids, x, [previous], score, origin.radius, boxes)
+                    columns = {"paths": [self.path], "parents": [-1]}
+                    particle = replace(particle, **{k: torch.tensor(v) for k, v in columns.items()})
                 previous = origin.id
             elif origin.kind == "renoise":
                 particle = task.renoise(particle, origin.step, passed.get(origin.step), boxes)

@@ -13,6 +13,7 @@ from .purse import BudgetExceeded, Prices, Purse
 from .rules import Finish, Halt, Outcome, Stopped, StopRules
 from .search.rounds import Search, minimum
 from .task import Task
+from .trajectories import WholeTask
 from .types import SCORED, SearchEvent
 
 
@@ -65,9 +66,9 @@ def run(
     """Yield the search's events, then those of the finish.
 
     The finish is paid from a reserve of NFE and seconds that the search cannot use, so it takes
-    place whatever stops the search. Stop rules are checked after every network call. What is
-    automatic is decided first. A search that ends with enough budget for another one begins again,
-    with new particles.
+    place whatever stops the search. Stop rules are checked after every network call. The price of a
+    whole trajectory is measured first. Then what is automatic is decided. A search that ends with
+    enough budget for another one begins again, with new particles.
 
     Args:
         search: the method.
@@ -81,6 +82,9 @@ def run(
     Raises:
         BudgetExceeded: the model costs so much more than its price that nothing was scored.
     """
+    task.purse.reserve(finish.rows())
+    if isinstance(task, WholeTask) and not search.is_replay:
+        task.measure()
     settled = settle(search, task, finish)
     on_settled(settled)
     task, finish = settled.task, settled.finish

@@ -173,15 +173,3 @@ class FlowSampler(KSAMPLER):
     def stochastic(self) -> bool:
         """Whether a step draws noise."""
         return self.kernel_settings.stochastic
-
-
-def kernel_of(sampler: Any) -> FlowSampler:
-    """The sampler if it is that of the VP-SDE Flow Sampler node; ValueError otherwise."""
-    if isinstance(sampler, FlowSampler):
-        return sampler
-    function = getattr(sampler, "sampler_function", None)
-    name = function.__name__ if function else type(sampler).__name__
-    raise ValueError(
-        f"The search cannot branch with this sampler: got {name}, expected the VP-SDE Flow Sampler "
-        "node."
-    )

@@ -136,23 +136,35 @@ class Network:
             return execute(x, *args, **kwargs)
 
     def __call__(self, x: Tensor, t: float) -> Tensor:
-        """The x0 of x at time t. If one row is too much for the memory, all else is unloaded."""
+        """The x0 of x at time t."""
+        y, sigma = self.clock.to_host(x, t), x.new_full((len(x),), self.clock.sigma(t))
+        return self.answer(lambda: self.model(y, sigma, **self.extra_args), x, t)
+
+    def answer(self, call: Callable[[], Tensor], x: Tensor, t: float) -> Tensor:
+        """What a call of the model predicts, checked and charged.
+
+        If one row is too much for the memory, all else is unloaded.
+
+        Args:
+            call: asks the model.
+            x: the latents (K,*D) of the call.
+            t: their time.
+        """
         try:
-            return self._predict(x, t)
+            return self._answer(call, x, t)
         except OutOfMemory as error:
             if len(x) > 1:
                 raise
             log.warning("Out of memory for a single particle: %s", error)
         make_room()
         mm.load_models_gpu(self.loaded, minimum_memory_required=self.memory(x.shape[1:]))
-        return self._predict(x, t)
+        return self._answer(call, x, t)
 
-    def _predict(self, x: Tensor, t: float) -> Tensor:
+    def _answer(self, call: Callable[[], Tensor], x: Tensor, t: float) -> Tensor:
         purse = self.purse
         nfe, calls = purse.nfe, purse.network_calls
         try:
-            sigma = x.new_full((len(x),), self.clock.sigma(t))
-            x0 = self.model(self.clock.to_host(x, t), sigma, **self.extra_args)
+            x0 = call()
         except (mm.InterruptProcessingException, StepCache, BudgetExceeded):
             raise
         except Exception as error:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import torch
 
 from ...samplers.guidance import acts
 from ...samplers.run import check_budget
+from ...samplers.schedules import split_window
+from ...samplers.search import SEARCHES
 from ...samplers.search.rounds import minimum
+from ..host.any_sampler import FLOW_SAMPLER, AnySampler
 from ..host.clock import check_start, clock_of
 from ..host.gradient import check_gradient
 from ..host.guiders import LEAST, check_guider, check_kind, is_pure
-from ..host.kernel import FlowSampler, kernel_of
+from ..host.kernel import FlowSampler
+from ..host.kernel_settings import names
 from ..host.network import check_latent, check_not_audio, check_sigmas
 from ..host.noise_mask import check_mask
 from ..schema import check_wired
@@ -31,9 +36,55 @@ def check_values(inputs: SearchInputs) -> None:
         )
 
 
+def check_sampler(inputs: SearchInputs, method: MethodChoice) -> SearchInputs:
+    """Refuse a sampler that the method cannot use. Returns the inputs as the search takes them.
+
+    A sampler that is not ours makes whole images, one at a time. Nothing is left to look ahead to
+    or to finish.
+    """
+    if isinstance(inputs.sampler, FlowSampler):
+        return inputs
+    sampler = AnySampler(inputs.sampler)
+    if not callable(getattr(sampler.sampler, "sample", None)):
+        raise ValueError(
+            f"sampler is no SAMPLER: got {sampler.name}, expected one with ComfyUI's sample."
+        )
+    if not method.search.whole_trajectories:
+        able = {name: cls for name, cls in SEARCHES.items() if cls.whole_trajectories}
+        raise ValueError(
+            f"The method {method.name} cannot branch with this sampler: got {sampler.name}, "
+            f"expected the {FLOW_SAMPLER} node. Only {names(able)} take any sampler."
+        )
+    return replace(inputs, sampler=sampler, finish_steps=0, lookahead=0, micro_batch=1)
+
+
+def search_times(inputs: SearchInputs, times: Sequence[float]) -> tuple[list[float], list[float]]:
+    """The times before the search, and those at which it works.
+
+    A whole trajectory by any sampler counts as a birth at the last time.
+
+    Args:
+        inputs: of the node, with the sampler as the search takes it.
+        times: falling model times of the sigmas, the landing included.
+
+    Raises:
+        ValueError: no time is in the window, or the sampler makes no clean images.
+    """
+    lead, inside = split_window(times[:-1], inputs.window_start, inputs.window_end)
+    if isinstance(inputs.sampler, FlowSampler):
+        return lead, inside
+    if times[-1] or len(inside) < len(times) - 1:
+        window = f"a window of {inputs.window_start:g} to {inputs.window_end:g}"
+        got = f"sigmas down to {times[-1]:.4g}" if times[-1] else window
+        raise ValueError(
+            f"The sampler {inputs.sampler.name} can only make whole images in a search: got {got}, "
+            f"expected all sigmas down to 0. Use the {FLOW_SAMPLER} for a part of them."
+        )
+    return [*lead, *inside[:-1]], inside[-1:]
+
+
 def check_inputs(inputs: SearchInputs) -> list[float]:
     """Refuse inputs that no search can use. Returns the sigmas as model times."""
-    kernel_of(inputs.sampler)
     check_kind(inputs.guider)
     patcher = inputs.guider.model_patcher
     clock = clock_of(patcher.get_model_object("model_sampling"))
@@ -50,7 +101,9 @@ def check_inputs(inputs: SearchInputs) -> list[float]:
     return times
 
 
-def check_method(method: MethodChoice, sampler: FlowSampler, times: Sequence[float]) -> None:
+def check_method(
+    method: MethodChoice, sampler: FlowSampler | AnySampler, times: Sequence[float]
+) -> None:
     """Refuse guidance that the method cannot use.
 
     Args:
@@ -83,11 +136,12 @@ def check_method(method: MethodChoice, sampler: FlowSampler, times: Sequence[flo
 def check_kernel(plan: Plan) -> None:
     """Refuse a kernel that explodes on the search's own steps.
 
-    Nothing is checked for a method that follows the ODE instead of the kernel, nor for a replay,
-    which repeats steps of an earlier search.
+    Nothing is checked for a method that follows the ODE, nor for a sampler without a kernel. A
+    replay is not checked either: it repeats steps of an earlier search.
     """
     inputs, times, end = plan.inputs, plan.inside, plan.times[-1]
-    if inputs.replay or not plan.method.search.guided:
+    takes_steps = plan.method.search.guided and isinstance(inputs.sampler, FlowSampler)
+    if inputs.replay or not takes_steps:
         return
     lands = end > 0.0 and not inputs.finish_steps  # then the kernel also takes the last step
     inputs.sampler.kernel_settings.check([*times, end] if lands else times)

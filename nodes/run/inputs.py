@@ -10,6 +10,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ...samplers.lookahead import AUTOMATIC
+from ..host.any_sampler import AnySampler
 from ..host.kernel import FlowSampler
 from ..host.reward import HostReward
 from ..schema import plain, widget
@@ -42,7 +43,11 @@ class SearchInputs:
 
     noise: Any = wire("noise", "Its seed decides every particle's noise.")
     guider: Any = wire("guider", "Model and prompt. CFG other than 1 doubles each NFE.")
-    sampler: FlowSampler = wire("sampler", "From the VP-SDE Flow Sampler node.")
+    sampler: FlowSampler | AnySampler = wire(
+        "sampler",
+        "From the VP-SDE Flow Sampler node. In Particle Search, best_of_n, zero_order and regional "
+        "take any sampler.",
+    )
     sigmas: Tensor = wire(
         "sigmas",
         "From the VP Flow Scheduler or any other scheduler. With split sigmas, connect the high "

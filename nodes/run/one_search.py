@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import comfy.model_management as mm
@@ -20,7 +21,9 @@ from ...samplers.purse import Purse
 from ...samplers.rules import Outcome, StopRules
 from ...samplers.run import run
 from ...samplers.task import Task
+from ...samplers.trajectories import Trajectory, WholeTask
 from ...samplers.types import Particles, SearchEvent
+from ..host.any_sampler import AnySampler, HostTrajectory
 from ..host.decode import frames
 from ..host.guard import cancelled, guard
 from ..host.kernel import steering
@@ -200,7 +203,11 @@ class OneSearch:
             uniform=source.uniform,
             changing=changing_cells(network.extra_args.get("denoise_mask")),
         )
-        return Task(
+        kind: Callable[..., Task] = Task
+        if isinstance(inputs.sampler, AnySampler):
+            trajectory = self._trajectory(network, source)
+            kind = partial(WholeTask, trajectory=trajectory, root=record.book.root)
+        return kind(
             flow,
             record.purse,
             scoring,
@@ -213,6 +220,15 @@ class OneSearch:
             on_call=self._after_call,
             on_made=record.book.add,
         )
+
+    def _trajectory(self, network: Network, source: AddressedNoise) -> Trajectory:
+        """The sampler's whole trajectory. The first start is the host's own run of that seed."""
+        inputs, image = self.plan.inputs, self.job.image
+
+        def seed(root: int) -> int:
+            return source.sampler_seed(root) if image or root else inputs.noise.seed
+
+        return HostTrajectory(inputs.sampler.sampler, network, network.model.sigmas, seed)
 
     def _after_call(self) -> None:
         stop_if_interrupted()

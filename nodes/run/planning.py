@@ -12,13 +12,21 @@ from torch import Tensor
 
 from ...rewards import maximum_of
 from ...samplers.rules import Finish, StopRules
-from ...samplers.schedules import split_window
+from ..host.any_sampler import FLOW_SAMPLER
 from ..host.guard import guard
 from ..host.guiders import nfe_per_particle
 from ..host.noise_mask import mask_of
 from ..schema import under
 from ..show.writable import writable
-from .checks import check_inputs, check_job, check_kernel, check_method, check_values
+from .checks import (
+    check_inputs,
+    check_job,
+    check_kernel,
+    check_method,
+    check_sampler,
+    check_values,
+    search_times,
+)
 from .fingerprint import identity
 from .inputs import SearchInputs
 from .plan import Job, MethodChoice, Plan
@@ -38,9 +46,10 @@ def plan(inputs: SearchInputs, method: MethodChoice) -> Plan:
         ValueError: the inputs cannot be searched. The message says why.
     """
     check_values(inputs)
+    inputs = check_sampler(inputs, method)
     entries = inputs.entries(method.entries)
     times = check_inputs(inputs)
-    lead, inside = split_window(times[:-1], inputs.window_start, inputs.window_end)
+    lead, inside = search_times(inputs, times)
     check_method(method, inputs.sampler, inside)
     latent, samples = latents(inputs)
     draft = Plan(
@@ -100,7 +109,7 @@ def replay_jobs(plan: Plan, entries: Mapping[str, Any]) -> list[Job]:
     """Replays of the winners of an earlier search, one for each latent."""
     inputs = plan.inputs
     settings = {name: entries[name] for name in ("prompt", "window_start", "window_end")}
-    settings |= inputs.sampler.settings
+    settings |= {"sampler": FLOW_SAMPLER} | inputs.sampler.settings
     if inputs.sampler.guidance.strength:
         settings |= inputs.reward.settings
     images, seed = len(plan.samples), inputs.noise.seed

@@ -13,6 +13,7 @@ import folder_paths
 from PIL import Image, UnidentifiedImageError
 
 from ...samplers.replay import Replay
+from ..host.any_sampler import FLOW_SAMPLER
 from ..json_values import parse, short
 from ..show.metadata import KEY
 from ..show.report import read, reports_in
@@ -83,7 +84,8 @@ def agree(report: Mapping[str, Any], made_with: Mapping[str, Any]) -> None:
     Raises:
         ValueError: an entry that both have differs.
     """
-    reported = report["settings"] | {"seed": report["seed"], "sigmas": report["sigmas"]}
+    reported = {"sampler": FLOW_SAMPLER} | report["settings"]
+    reported |= {"seed": report["seed"], "sigmas": report["sigmas"]}
     reported |= {name: report[name] for name in SAME if name in report}
     for name, value in made_with.items():
         if name in reported and reported[name] != value:

@@ -23,12 +23,14 @@ class Line:
         sharp: of the first prediction; None: either, or not known.
         least: evaluations that the budget has to buy, for each step of the schedule.
         ode_steps: as in `Choice`.
+        whole: whether another sampler makes whole images.
     """
 
     search: Search
     sharp: bool | None = None
     least: int = 0
     ode_steps: int | None = None
+    whole: bool = False
 
     def holds(self, facts: Facts) -> bool:
         """Whether the facts call for this method, and the run can carry it."""
@@ -37,7 +39,8 @@ class Line:
             steps, prices = min(steps, self.ode_steps), replace(prices, child=1)
         branches = any(r.begin in ("parent", "survivors") for r in search.rounds(steps))
         return (
-            self.sharp in (None, facts.sharp)
+            self.whole == facts.whole
+            and self.sharp in (None, facts.sharp)
             and facts.budget >= self.least * facts.steps
             and (not branches or facts.draws())
             and not (facts.guided and (self.ode_steps or not search.guided or search.needs_noise))
@@ -46,6 +49,7 @@ class Line:
 
 
 RULE = (  # the first line that holds; the last one where none does
+    Line(Regional(), whole=True),
     Line(Regional(), sharp=True, ode_steps=2),
     Line(RolloverBudgetForcing(), sharp=True),
     Line(SVDD(), sharp=False, least=15),
@@ -58,6 +62,7 @@ RULE = (  # the first line that holds; the last one where none does
 class Auto(Method):
     """The first line of RULE that holds:
 
+    - If another sampler makes whole images, it is the regional search.
     - A model whose first prediction is sharp gets the regional search, on 2 steps of the schedule.
       With guidance, which moves no step of the ODE, it gets Rollover Budget Forcing.
     - Any other model gets SVDD if the budget buys 15 evaluations for each step of the schedule,
@@ -72,6 +77,8 @@ class Auto(Method):
     description: ClassVar[str] = (
         "Looks at the model first, and chooses one of the methods below. The report says which."
     )
+
+    whole_trajectories: ClassVar[bool] = True
 
     def rounds(self, steps: int) -> list[Round]:
         """A look at the first time, and one whole trajectory: the least that best of N needs."""

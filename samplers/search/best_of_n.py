@@ -22,6 +22,7 @@ class BestOfN(Method):
     description: ClassVar[str] = (
         "Best of N: makes as many whole images as the budget buys, and returns the best."
     )
+    whole_trajectories: ClassVar[bool] = True
 
     def rounds(self, steps: int) -> list[Round]:
         return [Round(0, steps - 1, "noise")]

@@ -37,6 +37,7 @@ class Regional(Method):
         "Regional search: keeps the best image so far, and draws one rectangle of its noise anew."
     )
     guided: ClassVar[bool] = False  # its steps are the ODE's
+    whole_trajectories: ClassVar[bool] = True
 
     starts: int = field(
         default=0,

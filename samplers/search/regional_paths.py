@@ -36,6 +36,7 @@ class RegionalPaths(Regional):
         "Regional search over paths: noises one rectangle of the best path back up, and follows "
         "the ODE down."
     )
+    whole_trajectories: ClassVar[bool] = False
 
     forward: int = field(
         default=0,

@@ -58,6 +58,7 @@ class Facts:
             method that chooses early.
         guided: whether guidance moves the kernel's steps.
         draws: tells whether the kernel draws noise.
+        whole: whether another sampler carries each particle from start to end.
     """
 
     sharp: bool | None
@@ -68,6 +69,7 @@ class Facts:
     prices: Prices
     guided: bool
     draws: Callable[[], bool]
+    whole: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,11 +100,13 @@ class Search(Protocol):
         needs_noise: whether every guided step has to draw noise, since the particles' weights are
             those of a random draw.
         is_replay: whether it makes a particle of an earlier search again and tries nothing new.
+        whole_trajectories: whether it only needs whole trajectories, so that any sampler will do.
     """
 
     guided: ClassVar[bool]
     needs_noise: ClassVar[bool]
     is_replay: ClassVar[bool]
+    whole_trajectories: ClassVar[bool]
 
     @property
     def paths(self) -> int: ...
@@ -127,6 +131,7 @@ class Method:
     guided: ClassVar[bool] = True
     needs_noise: ClassVar[bool] = False
     is_replay: ClassVar[bool] = False
+    whole_trajectories: ClassVar[bool] = False
 
     def choice(self, facts: Facts) -> Choice:
         return Choice(self)

@@ -23,6 +23,7 @@ class ZeroOrder(Method):
     description: ClassVar[str] = (
         "Zero-order search: makes whole images from noises near the best noise so far."
     )
+    whole_trajectories: ClassVar[bool] = True
 
     neighbours: int = field(
         default=4,

@@ -81,7 +81,7 @@ def unreadable_file(host):
 
 CASES = {
     "not a flow model": (not_a_flow_model, "rectified-flow model"),
-    "stock sampler": (stock_sampler, "got sample_dpmpp_2m, expected the VP-SDE Flow Sampler"),
+    "stock sampler": (stock_sampler, "got dpmpp_2m, expected the VP-SDE Flow Sampler"),
     "empty sigmas": (empty_sigmas, "too few sigmas: got 0, expected at least 2"),
     "a cache of steps": (cached_steps, "got ComfyUI's EasyCache or LazyCache, expected none"),
     "no condition at a step": (nothing_active, "No conditioning is active at sigma"),

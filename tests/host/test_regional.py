@@ -18,13 +18,7 @@ def run(runs, name, method="regional", reward=None, **inputs):
     count = reward or runs.node(
         "FlowSearchRewardLoader", reward="colour_count", **{"reward.counts": "red: 9"}
     )
-    found = runs.run(name, budget=BUDGET, reward=count, **inputs)
-    graph = runs.graph[found[0]]
-    graph["class_type"] = "FlowSearchParticles"
-    for key in ("init_particles", "paths"):
-        del graph["inputs"][key]
-    graph["inputs"]["method"] = method
-    return found
+    return runs.particles(name, method, budget=BUDGET, reward=count, **inputs)
 
 
 def boxes_of(report):

@@ -1,4 +1,4 @@
-"""Sigmas from any scheduler, and samplers that take over from a search.
+"""Sigmas from any scheduler, samplers that take over from a search, and samplers of whole images.
 
 Each row of a table in docs/models.md is the result of one of these tests.
 """
@@ -50,6 +50,30 @@ def test_any_sampler_takes_over_a_search(host, table_row, key):
     assert last["kind"] == "finish" and last["t"] == report["sigmas"][-1] > 0.0
     what = f"high half searched, low half by {', '.join(SAMPLERS)}"
     table_row(what, key, "works")
+
+
+@pytest.mark.parametrize("key", [IMAGE, CLIP, EXPLODING])
+def test_whole_images_of_any_sampler(host, version, table_row, key):
+    """The first particle is the host's own run; what several cost is what the network sees."""
+    nodes, some = host.client.get("/object_info"), (*SAMPLERS, "dpmpp_2m_sde")
+    options = nodes["KSamplerSelect"]["input"]["required"]["sampler_name"][1]["options"]
+    most = 1e-3 if key == EXPLODING else 0.0  # its noise is divided by 80 and multiplied again
+    for name in options if key == IMAGE else some:
+        runs = Runs(key)
+        runs.sampler = runs.node("KSamplerSelect", sampler_name=name)
+        plain = runs.run("plain")
+        runs.sigmas = runs.schedule(STEPS, denoise=1.0 - 1e-12)  # uni_pc has written into the other
+        rows = runs.show(host)["plain"]["counts"]["rows"]
+        runs.compare("same", plain, runs.particles("one", "best_of_n", budget=rows))
+        runs.particles("many", "best_of_n", budget=3 * rows + 1, reward=runs.bright)
+        shown = runs.show(host)
+        assert shown["same"]["differ"] <= most, name
+        assert_counted(shown["one"], rows)
+        report, counts = shown["many"]["report"], shown["many"]["counts"]
+        assert report["spent"]["nfe"] == counts["rows"] <= 3 * rows + 1
+        assert len({row["reward"] for row in report["trace"]}) >= 2, name
+    listed = "every sampler of KSamplerSelect" if key == IMAGE else ", ".join(some)
+    table_row(f"{listed}, best of N", key, "works")
 
 
 SCHEDULERS = (
@@ -184,4 +208,4 @@ def test_refused_in_one_sentence(host, table_row, what):
 
 
 def test_the_table_has_no_other_rows():
-    assert table_length(SECTION) == 2 + 3 + 1 + len(REFUSED)
+    assert table_length(SECTION) == 2 + 3 + 3 + 1 + len(REFUSED)

@@ -79,6 +79,15 @@ class Runs:
         self.graph[name] = node("ProbeReport", latent=out, name=counter, **shown)
         return out
 
+    def particles(self, name, method, **search):
+        """As `run`, by a method of Particle Search."""
+        found = self.run(name, **{"finish_steps": 0, "lookahead": 0} | search)
+        graph = self.graph[found[0]]
+        for key in ("init_particles", "paths"):
+            del graph["inputs"][key]
+        graph["class_type"], graph["inputs"]["method"] = "FlowSearchParticles", method
+        return found
+
     def compare(self, name, a, b):
         self.graph[name] = node("ProbeCompare", a=a, b=b)
 

@@ -91,7 +91,7 @@ LATENT = torch.zeros(1, 16, 16, 16)
 anything = SimpleNamespace(decode=vae.decode)  # decoded by the host, as a full VAE is
 
 
-def searched(memory, vae, particles=12, paths=1, **more):
+def searched(memory, vae, particles=12, paths=1, method=None, **more):
     """LATENT, IMAGE, report of a search, and the candidates of each of its rounds."""
     begin(memory)
     rounds = []
@@ -108,7 +108,7 @@ def searched(memory, vae, particles=12, paths=1, **more):
         "latent_image": {"samples": LATENT}, "vae": vae, "reward": scored, "prompt": CAPTION,
         "budget": 20, "finish_steps": 1, "top_k": 1, **more,
     }  # fmt: skip
-    settings = RolloverBudgetForcing(particles, paths)
+    settings = method or RolloverBudgetForcing(particles, paths)
     planned = plan(SearchInputs.of(inputs), MethodChoice("rbf", settings, {}))
     found = run_batch(planned, "1")
     objective.HostObjective.__call__ = own

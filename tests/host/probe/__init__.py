@@ -12,6 +12,7 @@ from .guiders import NODES as GUIDERS
 from .live_memory import NODES as MEMORY
 from .models import NODES as MODELS
 from .packed import NODES as PACKED
+from .samplers import NODES as SAMPLERS
 from .tricks import NODES as TRICKS
 from .trouble import NODES as TROUBLE
 from .vlm import NODES as VLM
@@ -181,6 +182,7 @@ NODE_CLASS_MAPPINGS = {
     **MEMORY,
     **MODELS,
     **PACKED,
+    **SAMPLERS,
     **TRICKS,
     **TROUBLE,
     **VLM,

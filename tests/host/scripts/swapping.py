@@ -43,10 +43,11 @@ import comfy.sampler_helpers  # isort: skip
 import comfy.samplers  # isort: skip
 import folder_paths  # isort: skip
 import torch  # isort: skip
-from comfy.samplers import KSAMPLER  # isort: skip
+from comfy.samplers import KSAMPLER, sampler_object  # isort: skip
 from pack.nodes.host.network import Network  # isort: skip
 from pack.samplers.batching import MicroBatch  # isort: skip
 from pack.samplers.purse import Purse  # isort: skip
+from pack.samplers.search.best_of_n import BestOfN  # isort: skip
 from pack.nodes import reward, sampler  # isort: skip
 from pack.nodes.host import decode, network as flow  # isort: skip
 from pack.nodes.host import reward as hosting  # isort: skip
@@ -195,6 +196,7 @@ def freed():
         "a search": search(),
         "a search with a watchdog": search(watchdog=bright()),
         "a search with a preview decoder": search(preview_vae=anything),
+        "a search with another sampler": search(method=BestOfN(), sampler=sampler_object("er_sde")),
         "a search with guidance": search(sampler=steered()),
         "guidance alone": alone(steered()),
         "a search that fails": broken,

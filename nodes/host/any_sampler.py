@@ -1,0 +1,127 @@
+"""Any SAMPLER of the host, for searches that need whole trajectories only."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from comfy.model_patcher import create_model_options_clone
+from torch import Tensor
+
+from ...samplers.guidance import Guidance, Unguided
+from ...samplers.interpolants.linear import Linear
+from ...samplers.ode import ODE
+from ...samplers.trajectories import Pay
+from ...samplers.types import Kernel
+from .network import Network
+
+FLOW_SAMPLER = "VP-SDE Flow Sampler"  # which a report does not name
+
+
+@dataclass(frozen=True)
+class AnySampler:
+    """A SAMPLER of the host in the place of a `FlowSampler`. It cannot branch.
+
+    Args:
+        sampler: the host's, or another pack's.
+    """
+
+    sampler: Any
+
+    kernel: ClassVar[Kernel] = ODE(Linear())  # of the flow that has the times: no step is taken
+    guidance: ClassVar[Guidance] = Unguided()
+    stochastic: ClassVar[bool] = False
+
+    @property
+    def name(self) -> str:
+        """As KSamplerSelect lists it, where its function tells."""
+        function = getattr(self.sampler, "sampler_function", None)
+        name = getattr(function, "__name__", type(self.sampler).__name__)
+        return name.removeprefix("sample_").removesuffix("_function")
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Report entries: the name, and those options that JSON can hold."""
+        options = {
+            key: value
+            for kind in ("extra_options", "inpaint_options")
+            for key, value in getattr(self.sampler, kind, {}).items()
+            if type(value) in (bool, int, str) or (type(value) is float and math.isfinite(value))
+        }
+        return {"sampler": self.name, "sampler_options": options}
+
+
+class HostTrajectory:
+    """A whole trajectory by a SAMPLER, as in the host's own run with that noise and seed.
+
+    Args:
+        sampler: the host's.
+        network: of the guider's model.
+        sigmas: the schedule, as the host gives it.
+        seed: id of a start -> seed of the noise that the sampler draws from there.
+    """
+
+    def __init__(
+        self, sampler: Any, network: Network, sigmas: Tensor, seed: Callable[[int], int]
+    ) -> None:
+        self.sampler, self.network, self.sigmas, self.seed = sampler, network, sigmas, seed
+
+    def __call__(self, x: Tensor, root: int, pay: Pay) -> Tensor:
+        """The clean latent (1,*D). Args: as of `samplers.trajectories.Trajectory`."""
+        network, seed = self.network, self.seed(root)
+        noise = self._noise(network.clock.to_host(x, network.clock.time(float(self.sigmas[0]))))
+        options = create_model_options_clone(network.extra_args["model_options"])
+        with seeded(seed, noise):
+            return self.sampler.sample(
+                PaidGuider(network, pay),
+                self.sigmas.clone(),  # uni_pc writes into them (comfy/extra_samplers/uni_pc.py:850)
+                {"model_options": options, "seed": seed},
+                lambda *step: None,
+                noise,
+                network.model.latent_image,
+                network.extra_args.get("denoise_mask"),
+                True,
+            )
+
+    def _noise(self, y: Tensor) -> Tensor:
+        """The noise from which the host makes the latents y at the first sigma."""
+        scaled, sigma = self.network.base.model_sampling.noise_scaling, self.sigmas[0]
+        mean = scaled(sigma, torch.zeros_like(y), self.network.model.latent_image)
+        return (y - mean) / scaled(sigma, y.new_ones(()), y.new_zeros(()))
+
+
+class PaidGuider:
+    """The guider as a sampler sees it. Each call is paid and checked.
+
+    Args:
+        network: of the guider's model.
+        pay: pays a call.
+    """
+
+    def __init__(self, network: Network, pay: Pay) -> None:
+        self.guider, self.network, self.pay = network.model.inner_model, network, pay
+
+    def __call__(self, y: Tensor, sigma: Tensor, **options: Any) -> Tensor:
+        t = self.network.clock.time(float(sigma.flatten()[0]))
+
+        def ask() -> Tensor:
+            return self.network.answer(lambda: self.guider(y, sigma, **options), y, t)
+
+        return self.pay(len(y), ask)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.guider, name)
+
+
+@contextmanager
+def seeded(seed: int, noise: Tensor) -> Iterator[None]:
+    """The global generators as they are in the host's own run, which draws its noise from them."""
+    devices = [noise.device] if noise.device.type == "cuda" else []
+    with torch.random.fork_rng(devices):
+        torch.manual_seed(seed)
+        torch.randn(noise.shape)
+        yield
