@@ -51,7 +51,7 @@ def settle(search: Search, task: Task, finish: Finish) -> Settled:
     """
     task.purse.reserve(finish.rows())
     automatic, ahead, clean = task.lookahead == AUTOMATIC, task.lookahead, task.lookahead > 0
-    facts = _facts(task, *_known(search, task))
+    facts = _facts(task, *_sharpness(search, task))
     choice = search.choice(facts)
     if choice.ode_steps:
         task = replace(task, flow=task.flow.coarser(choice.ode_steps))
@@ -66,7 +66,7 @@ def settle(search: Search, task: Task, finish: Finish) -> Settled:
     )
 
 
-def _known(search: Search, task: Task) -> tuple[bool | None, str]:
+def _sharpness(search: Search, task: Task) -> tuple[bool | None, str]:
     """Whether the first prediction is sharp, and where that is known from."""
     if isinstance(task, WholeTask):
         return None, "The sampler makes whole images"
@@ -76,7 +76,7 @@ def _known(search: Search, task: Task) -> tuple[bool | None, str]:
 
 
 def _look(search: Search, task: Task) -> tuple[bool | None, str]:
-    """As `_known`, by a look."""
+    """As `_sharpness`, by a look."""
     if not chooses_early(search, task):
         return None, "The search first chooses between clear predictions"
     if not may_look(search, task):
@@ -112,9 +112,9 @@ def _chosen(
     search: Search, choice: Choice, facts: Facts, task: Task, automatic: bool
 ) -> dict[str, Any]:
     """The report's entry."""
-    other = type(choice.search) is not type(search)
-    before = vars(type(choice.search)()) if other else vars(search)
-    entries: dict[str, Any] = {"method": NAMES[type(choice.search)]} if other else {}
+    changed = type(choice.search) is not type(search)
+    before = vars(type(choice.search)()) if changed else vars(search)
+    entries: dict[str, Any] = {"method": NAMES[type(choice.search)]} if changed else {}
     entries |= {"ode_steps": len(task.times)} if choice.ode_steps else {}
     entries |= {k: value for k, value in vars(choice.search).items() if value != before[k]}
     entries |= {"lookahead": task.lookahead} if automatic else {}

@@ -45,8 +45,8 @@ class SearchInputs:
     guider: Any = wire("guider", "Model and prompt. CFG other than 1 doubles each NFE.")
     sampler: FlowSampler | AnySampler = wire(
         "sampler",
-        "From the VP-SDE Flow Sampler node. In Particle Search, best_of_n, zero_order and regional "
-        "take any sampler.",
+        "From the VP-SDE Flow Sampler node. In Particle Search, auto, best_of_n, zero_order and "
+        "regional take any sampler.",
     )
     sigmas: Tensor = wire(
         "sigmas",

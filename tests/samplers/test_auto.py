@@ -37,6 +37,7 @@ GUIDED = Steering(AtX0(0.2), torch_gradients())
     ("facts", "search", "ode_steps"),
     [
         ({}, Regional(), 2),
+        ({"sharp": None, "whole": True, "steps": 1}, Regional(), None),
         ({"steps": 1}, Regional(), 2),
         ({"guided": True}, RolloverBudgetForcing(25), None),
         ({"guided": True, "draws": lambda: False}, BestOfN(), None),

@@ -67,10 +67,16 @@ def scored(events):
 
 
 def test_which_methods_take_any_sampler():
-    assert WHOLE == ["best_of_n", "zero_order", "regional"]
+    assert WHOLE == ["auto", "best_of_n", "zero_order", "regional"]
 
 
-@pytest.mark.parametrize("name", WHOLE)
+def test_auto_takes_the_regional_search():
+    found, _, task = whole(SEARCHES["auto"](), heun)
+    expected, _, other = whole(SEARCHES["regional"](), heun)
+    assert scored(found) == scored(expected) and task.purse.nfe == other.purse.nfe
+
+
+@pytest.mark.parametrize("name", WHOLE[1:])
 def test_the_trajectory_of_the_ode_is_the_search_along_it(name):
     """Bit for bit, event for event: as in a search that scores the last time alone."""
 
