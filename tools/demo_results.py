@@ -1,7 +1,7 @@
 """What the demo's runs found: python tools/demo_results.py FOLDER
 
 `python dev.py demo` runs this with ComfyUI's Python. The reader that judges the images shares no
-code with the reward that the searches followed. Multipliers come from benchmarks/results.
+code with the reward that the searches follow. Multipliers come from benchmarks/results.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import runpy
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,14 +19,14 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[1]
 runpy.run_path(str(ROOT / "tools" / "checkout.py"))
 
-from pack.benchmarks.multiplier_tables import Measured, measured
+from pack.benchmarks.multiplier_tables import Cell, measured
 from pack.benchmarks.shape_reader import is_right
 from pack.tools.contact_sheet import Column, contact_sheet
 from pack.tools.demo_runs import AUTO, BUDGET, METHODS, PROMPTS, RBF, image_file
 
 WEIGHTS, SET = "fast", "hard"
 TABLES = ROOT / "benchmarks" / "results" / "multiplier"
-COMMAND = "python benchmarks/multiplier.py {step} --weights {weights} --sets {name}"
+COMMAND = f"python benchmarks/multiplier.py {{}} --weights {WEIGHTS} --sets {SET}"
 Marks = dict[str, list[bool]]  # method -> whether it was right, for each prompt
 
 
@@ -35,8 +36,8 @@ def main(folder: Path) -> None:
     marks = {column.title: list(column.right) for column in columns}
     spent = {method: spending(folder, method) for method in METHODS}
     print("\n" + table(marks, spent) + "\n\n" + verdict(marks))
-    if lines := multipliers(measured(TABLES, WEIGHTS, SET), BUDGET):
-        print("\n" + lines)
+    tables = measured(TABLES, WEIGHTS, SET)
+    print("\n" + multipliers(tables.cells if tables else []))
     place = folder / "contact_sheet.png"
     contact_sheet(PROMPTS, columns).save(place)
     print(f"\nContact sheet: {place}\nImages and reports: {folder}")
@@ -89,20 +90,21 @@ def verdict(marks: Marks) -> str:
     return sentence if RBF in best else f"{sentence} RBF does not win: it has {totals[RBF]}."
 
 
-def multipliers(tables: Measured | None, budget: int) -> str:
-    """What the tables say of RBF and AUTO at a budget; empty if they say nothing."""
-    cells = {cell.method: cell for cell in tables.cells if cell.budget == budget} if tables else {}
-    rows = [(method, cells[method]) for method in (RBF, AUTO) if method in cells]
-    if not rows:
-        return ""
-    most = max(len(cell.prompts) for _, cell in rows)
-    lines = [f"Measured on {most} hard prompts: best of N needs so many times {budget} NFE for the"]
-    lines += ["same success, with 95 % intervals (docs/results.md)."]
-    lines += [f"  {method:<11}{cell.in_nfe().text()}" for method, cell in rows]
-    steps = ("prompts", "draws", f"searches --budgets {budget}")
-    lines += ["Made by"]
-    lines += ["  " + COMMAND.format(step=step, weights=WEIGHTS, name=SET) for step in steps]
-    return "\n".join(lines)
+def multipliers(cells: Sequence[Cell]) -> str:
+    """What the tables say of RBF and AUTO at the demo's budget, and the commands that made it."""
+    at_budget = {cell.method: cell for cell in cells if cell.budget == BUDGET}
+    lines = [
+        f"Eight prompts are few. On many, best of N needs so many times {BUDGET} NFE for the same",
+        "success (docs/results.md, with 95 % intervals):",
+    ]
+    for method in (RBF, AUTO):
+        text = "not measured yet"
+        if method in at_budget:
+            cell = at_budget[method]
+            text = f"{cell.in_nfe().text()}, from {len(cell.prompts)} prompts"
+        lines.append(f"  {method:<11}{text}")
+    steps = ("prompts", "draws", f"searches --budgets {BUDGET}")
+    return "\n".join([*lines, "Made by", *(f"  {COMMAND.format(step)}" for step in steps)])
 
 
 if __name__ == "__main__":
