@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Flow Search from a checkout, with nothing but Python 3.10 or newer:
 
-    python dev.py demo     run the demo workflow in a real ComfyUI, with the plain sampler beside it
+    python dev.py demo     run 8 hard prompts by four methods in a real ComfyUI
     python dev.py test     run every test (more arguments go to pytest: python dev.py test -k rbf)
     python dev.py serve    leave ComfyUI running with this pack (more arguments go to ComfyUI)
     python dev.py write    make the generated files anew (more arguments name some of them)
@@ -15,7 +15,6 @@ uses your own ComfyUI instead, with its Python or COMFYUI_PYTHON; nothing is ins
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import platform
 import runpy
@@ -24,7 +23,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 if sys.version_info < (3, 10):  # noqa: UP036 (this file still parses with 3.8)
@@ -34,85 +32,16 @@ if sys.version_info < (3, 10):  # noqa: UP036 (this file still parses with 3.8)
 ROOT = Path(__file__).resolve().parent
 runpy.run_path(str(ROOT / "tools" / "checkout.py"))
 
-from pack.tools import client, installing, serving, writing
+from pack.tools import demonstration, installing, serving, writing
 from pack.tools.chromium import chromium
-from pack.tools.demo_runs import SEARCHES, find, variants
 from pack.tools.installing import Host, cache_dir
 from pack.tools.processes import WINDOWS, Fail, say, tail
-from pack.tools.saved_workflow import Prompt, to_api
 
 
 def demo(host: Host, extra: list[str]) -> int:
-    workflow = json.loads(
-        (ROOT / "example_workflows" / "flow_search_demo.json").read_text("utf-8")
-    )
-    results = cache_dir() / "output"
-    results.mkdir(parents=True, exist_ok=True)
-    out = Path(tempfile.mkdtemp(prefix=time.strftime("%Y-%m-%d_%H%M%S_"), dir=results))
-    log, reports = out / "comfyui.log", {}
-    with tempfile.TemporaryDirectory(prefix="flow-search-", ignore_cleanup_errors=True) as base:
-        try:
-            with serving.server(host, Path(base), log, extra=extra) as (url, _):
-                comfy = client.Client(url)
-                prompt = to_api(workflow, comfy.get("/object_info"))
-                runs = variants(prompt)
-                for name, run in runs.items():
-                    reports[name] = run_one(
-                        comfy, name, run, workflow if run is prompt else None, out
-                    )
-        except client.ComfyError as error:
-            raise Fail(f"{error}\n  ComfyUI's log: {log}") from None
-    say(table(reports))
-    say("\nImages and reports:")
-    for file in sorted(out.glob("*.png")) + sorted(out.glob("*.json")):
-        say(f"  {file}")
-    return 0
-
-
-def run_one(
-    comfy: client.Client, name: str, prompt: Prompt, workflow: dict | None, out: Path
-) -> dict:
-    """Run one of the demo's prompts and return its report.
-
-    Args:
-        comfy: the server.
-        name: what the run is called in the terminal and in its files.
-        prompt: the prompt.
-        workflow: the workflow that its image will carry; None for none.
-        out: the folder for its image and its report.
-    """
-    live = sys.stdout.isatty()
-
-    def bar(value: int, maximum: int) -> None:
-        if live:
-            done = "#" * (30 * value // max(maximum, 1))
-            print(f"\r  {name:<14} [{done:<30}] {value}/{maximum} NFE", end="", flush=True)
-
-    bar(0, 0) if live else say(f"  {name} ...")
-    outputs = comfy.run(prompt, bar, workflow)
-    print(end="\n" if live else "", flush=True)
-    shown = outputs.get(find(prompt, *SEARCHES), {}).get("flow_search_report")
-    if not shown:
-        raise client.ComfyError(f"The search node gave no report for {name}.")
-    file = out / (name.lower().replace(" ", "_") + ".json")
-    file.write_text(json.dumps(report := json.loads(shown[0]), indent=1), "utf-8")
-    images = [image for output in outputs.values() for image in output.get("images", [])]
-    for image in [image for image in images if image.get("type") == "output"][:1]:
-        file.with_suffix(".png").write_bytes(comfy.image(image))
-    return report
-
-
-def table(reports: dict[str, dict]) -> str:
-    """The reward and the cost of each method, and which one has the highest reward."""
-    # Rounded, so that float noise wins nothing; + 0.0 turns -0.0 into 0.0.
-    best = {name: round(report["best"]["reward"], 3) + 0.0 for name, report in reports.items()}
-    lines = [f"\n  {'method':<14} {'reward':>10} {'NFE':>6} {'seconds':>8}"]
-    for name, report in reports.items():
-        nfe, seconds = report["spent"]["nfe"], report["spent"]["seconds"]["total"]
-        lines.append(f"  {name:<14} {best[name]:>10.3f} {nfe:>6} {seconds:>8.1f}")
-    first = [name for name in best if best[name] == max(best.values())]
-    end = "found the highest reward." if len(first) == 1 else "tie for the highest reward."
-    return "\n".join([*lines, f"\n  {' and '.join(first)} {end}"])
+    """Run the demo in ComfyUI, then judge what it found."""
+    results = ROOT / "tools" / "demo_results.py"
+    return foreground([str(host.python), str(results), str(demonstration.run(host, extra))], host)
 
 
 def serve(host: Host, extra: list[str]) -> int:

@@ -115,7 +115,13 @@ def widened(narrow: Decoder) -> Decoder:
 
 def narrowed(wide: Decoder) -> Decoder:
     """The inverse of `widened`, several times quicker on a CPU."""
-    narrow, full = Decoder(NARROW), wide.state_dict()
-    small = narrow.state_dict()
-    narrow.load_state_dict({k: full[k][tuple(map(slice, v.shape))] for k, v in small.items()})
+    narrow = Decoder(NARROW)
+    narrow.load_state_dict(narrow_weights(wide.state_dict()))
     return narrow.requires_grad_(False)
+
+
+def narrow_weights(full: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The weights of a 64-wide decoder without the channels that are zero."""
+    with torch.device("meta"):  # which draws no random numbers
+        small = Decoder(NARROW).state_dict()
+    return {k: full[k][tuple(map(slice, v.shape))].contiguous() for k, v in small.items()}

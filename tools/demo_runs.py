@@ -1,4 +1,4 @@
-"""The demo's three runs: the plain sampler, best of N and RBF.
+"""The demo's runs: hard prompts, each by the plain sampler, best of N, RBF and another search.
 
 Standard library only, so that `python dev.py` needs nothing installed.
 """
@@ -6,30 +6,48 @@ Standard library only, so that `python dev.py` needs nothing installed.
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 
 from .saved_workflow import ComfyError, Prompt
 
 SEARCHES = ("FlowSearchRBF", "FlowSearchParticles")
+# The first of benchmarks/prompt_sets.py's pool of hard prompts with this seed.
+POOL_SEED = 21
+PROMPTS = (
+    "three blue triangles, six purple squares and three red circles",
+    "three orange squares, six green triangles and two yellow squares",
+    "four purple squares, five yellow circles and three red triangles",
+    "five blue triangles, five red squares and one purple triangle",
+    "one green circle, six yellow circles and five orange squares",
+    "six blue triangles, one yellow square and four purple squares",
+    "two orange circles, six blue triangles and three yellow squares",
+    "three blue triangles, two purple squares and six yellow circles",
+)
+BUDGET = 100  # NFE of each search: the largest of the tables' that takes less than two minutes
+STARTS = 4  # the budget divided by this is the number of RBF's random starts
+AUTO = "regional"  # the method of Particle Search that is compared with RBF
+PLAIN, BEST, RBF = "plain", "best of N", "RBF"
+METHODS = (PLAIN, BEST, RBF, AUTO)
+PLAIN_STEPS, STEPS = 4, 2  # of the ODE: the plain sampler's, and those of the other searches
 
 
-def variants(prompt: Prompt, steps: int = 4) -> dict[str, Prompt]:
-    """The demo's RBF prompt, and the plain sampler and best of N with its seed and text.
-
-    The other two draw whole samples with `steps` steps of the ODE. The plain sampler is best of 1.
-    """
+def variants(prompt: Prompt) -> dict[str, Prompt]:
+    """The demo's RBF prompt by each method, with its seed and text. The plain sampler draws one."""
     budget = prompt[find(prompt, "FlowSearchRBF")]["inputs"]["budget"]
     return {
-        "plain sampler": best_of_n(prompt, steps, steps),
-        "best of N": best_of_n(prompt, budget, steps),
-        "RBF": prompt,
+        PLAIN: by_ode(prompt, "best_of_n", PLAIN_STEPS, PLAIN_STEPS),
+        BEST: by_ode(prompt, "best_of_n", budget, STEPS),
+        RBF: prompt,
+        AUTO: by_ode(prompt, AUTO, budget, STEPS),
     }
 
 
-def best_of_n(prompt: Prompt, budget: int, steps: int) -> Prompt:
-    """The RBF prompt as best of N.
+def by_ode(prompt: Prompt, method: str, budget: int, steps: int) -> Prompt:
+    """The RBF prompt by a method whose samples follow the ODE.
 
     Args:
         prompt: the RBF prompt.
+        method: of Particle Search.
         budget: network evaluations.
         steps: steps of the ODE for each sample.
     """
@@ -39,7 +57,7 @@ def best_of_n(prompt: Prompt, budget: int, steps: int) -> Prompt:
     graph["plain_sampler"] = {
         "class_type": "FlowSearchVPSDESampler",
         "inputs": {"interpolant": "linear", "diffusion": "square", "diffusion_norm": 0.0,
-                   "kernel": "euler_maruyama"},
+                   "kernel": "eta"},
     }  # fmt: skip
     graph["plain_sigmas"] = {
         "class_type": "BasicScheduler",
@@ -51,10 +69,38 @@ def best_of_n(prompt: Prompt, budget: int, steps: int) -> Prompt:
     for rbf_setting in ("init_particles", "paths"):
         search["inputs"].pop(rbf_setting, None)
     search["inputs"] |= {
-        "method": "best_of_n", "budget": budget, "finish_steps": 0,
+        "method": method, "budget": budget, "finish_steps": 0, "top_k": 1,
         "sampler": ["plain_sampler", 0], "sigmas": ["plain_sigmas", 0],
     }  # fmt: skip
     return graph
+
+
+def with_prompt(workflow: dict, text: str, seed: int) -> dict:
+    """The demo's workflow with another prompt and another seed.
+
+    Args:
+        workflow: as saved.
+        text: the prompt.
+        seed: of the noise.
+    """
+    workflow = copy.deepcopy(workflow)
+    for node in workflow["nodes"]:
+        if node["type"] == "PrimitiveStringMultiline":
+            node["widgets_values"][0] = text
+        elif node["type"] == "RandomNoise":
+            node["widgets_values"][0] = seed
+    return workflow
+
+
+def image_file(folder: Path, number: int, method: str) -> Path:
+    """The image of a prompt by a method; its report has the same name.
+
+    Args:
+        folder: of a demo.
+        number: of the prompt, from 1 on.
+        method: one of METHODS.
+    """
+    return folder / f"{number}_{method.lower().replace(' ', '_')}.png"
 
 
 def find(prompt: Prompt, *class_types: str) -> str:

@@ -46,7 +46,7 @@ def dev():
 
 @pytest.fixture(scope="session")
 def client(dev):
-    return dev.client
+    return dev.demonstration.client
 
 
 @pytest.fixture(scope="session")

@@ -131,16 +131,3 @@ def test_missing_test_tools_are_named_with_the_command_for_them(
     )
     with pytest.raises(dev.Fail, match="-m pip install pytest=="):
         dev.test(installing.user_host(fake_comfyui), [])
-
-
-def test_the_table_says_who_won(dev):
-    def report(reward):
-        return {"best": {"reward": reward}, "spent": {"nfe": 96, "seconds": {"total": 1.25}}}
-
-    won = dev.table({"best of N": report(-2.0), "RBF": report(-1.0)})
-    assert "  RBF                -1.000     96      1.2" in won
-    assert won.endswith("RBF found the highest reward.")
-    lost = dev.table({"best of N": report(-0.5), "RBF": report(-1.0)})
-    assert lost.endswith("best of N found the highest reward.")
-    tie = dev.table({"best of N": report(0.0), "RBF": report(0.0)})
-    assert tie.endswith("best of N and RBF tie for the highest reward.")

@@ -1,7 +1,6 @@
 """A saved workflow becomes the prompt that the browser would queue."""
 
 import pytest
-from pack.tools.demo_runs import variants
 from pack.tools.saved_workflow import ComfyError, to_api, widget_values
 
 DYNAMIC = "COMFY_DYNAMICCOMBO_V3"
@@ -151,28 +150,3 @@ def test_unknown_names_are_errors():
     definitions = {"subgraphs": [{"id": "Patch"}]}
     with pytest.raises(ComfyError, match="subgraph"):
         to_api(workflow() | {"definitions": definitions}, OBJECT_INFO)
-
-
-def test_the_three_runs_differ_only_where_they_should():
-    search = {
-        "noise": ["1", 0], "guider": ["2", 0], "sampler": ["3", 0], "sigmas": ["4", 0],
-        "budget": 100, "init_particles": 7, "paths": 1, "finish_steps": 2, "prompt": "two cats",
-    }  # fmt: skip
-    prompt = {
-        "2": {"class_type": "BasicGuider", "inputs": {"model": ["9", 0], "conditioning": ["8", 0]}},
-        "5": {"class_type": "FlowSearchRBF", "inputs": search},
-    }
-    runs = variants(prompt, steps=4)
-    assert list(runs) == ["plain sampler", "best of N", "RBF"]
-    assert runs["RBF"] == prompt and prompt["5"]["inputs"]["budget"] == 100
-    for name, budget in {"plain sampler": 4, "best of N": 100}.items():
-        graph = runs[name]
-        found = graph["5"]
-        assert found["class_type"] == "FlowSearchParticles"
-        assert found["inputs"]["budget"] == budget
-        assert found["inputs"]["noise"] == ["1", 0] and found["inputs"]["prompt"] == "two cats"
-        assert not {"init_particles", "paths"} & set(found["inputs"])
-        sampler = graph[found["inputs"]["sampler"][0]]
-        assert sampler["inputs"]["diffusion_norm"] == 0
-        sigmas = graph[found["inputs"]["sigmas"][0]]
-        assert sigmas["inputs"]["model"] == ["9", 0] and sigmas["inputs"]["steps"] == 4

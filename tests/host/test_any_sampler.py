@@ -151,7 +151,8 @@ def test_methods_that_branch_need_our_sampler(host, method):
         host.run(by(method, "dpmpp_2m", "refused"))
     text = str(caught.value)
     assert f"The method {method} cannot branch with this sampler: got dpmpp_2m, expected" in text
-    assert "Only auto, best_of_n, zero_order or regional take any sampler." in text and "\n" not in text
+    assert "Only auto, best_of_n, zero_order or regional take any sampler." in text
+    assert "\n" not in text
 
 
 @pytest.mark.parametrize(

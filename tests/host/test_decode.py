@@ -5,6 +5,7 @@ import pytest
 
 from .helpers.graphs import node
 from .helpers.runs import Runs, assert_counted
+from .helpers.standins import autoencoder, put
 
 SIDE, FRAMES, SHARED = 16, 4, 2  # latent pixels and frames of a tile, and those two tiles share
 
@@ -88,3 +89,23 @@ def test_decodes_of_a_guided_clip_count_its_frames(host):
     spent, asked = counted(host, runs, whole, guidance="x0")
     assert asked == {name: spent[name] for name in ("decodes", "frames")}
     assert spent["gradients"] == 1 and spent["frames"] > spent["decodes"] > spent["rewards"]
+
+
+def test_the_demo_decodes_as_the_whole_network_of_its_file(host):
+    """Its decoder lacks only channels that are zero."""
+    put(host, "vae", "whole.safetensors", autoencoder(host))
+    runs = Runs("FLUX.1 dev")
+    made, whole = runs.run("plain"), runs.node("VAELoader", vae_name="whole.safetensors")
+    demo = runs.node(
+        "ProbeCountingVAE",
+        vae=[runs.node("FlowSearchDemoLoader", checkpoint="fast")[0], 2],
+        name=runs.own,
+    )
+    images = {
+        name: runs.node("VAEDecode", samples=made, vae=vae)
+        for name, vae in {"images": demo, "whole": whole}.items()
+    }
+    runs.graph["decoded"] = node("ProbeDecoded", **images, name=runs.own)
+    shown = runs.show(host)["decoded"]
+    assert shown["asked"]["decodes"] == 1 and shown["spread"] > 0.01
+    assert max(shown["off"]) < 1e-6

@@ -101,7 +101,7 @@ def test_the_archive_holds_what_users_need_and_no_more(archive):
         "example_workflows",
         "README.md", "CHANGELOG.md", "LICENSE", "pyproject.toml",
     }  # fmt: skip
-    wanted = {"__init__", "text", "scenes"}
+    wanted = {"__init__", "text", "scenes", "taesd"}
     assert {path.stem for path in (archive / "demo").glob("*.py")} == wanted
     assert len(list((archive / "demo").glob("*.safetensors"))) == 4
     assert not (

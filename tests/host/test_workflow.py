@@ -5,7 +5,8 @@ import json
 from pathlib import Path
 
 import pytest
-from pack.tools.demo_runs import variants
+from pack.benchmarks import plans
+from pack.tools import demo_runs as demo
 from pack.tools.saved_workflow import to_api
 from pack.tools.workflows.examples import EXAMPLES, build
 from PIL import Image
@@ -92,17 +93,38 @@ def test_the_template_browser_shows_them(host):
             assert served == file.read_bytes(), file
 
 
-def test_the_demos_baselines_share_seed_and_text(host):
-    """Plain and best of N are the ODE at the same seed: the first of N is the plain sample."""
+def test_the_demo_is_the_rbf_of_the_tables(host):
+    """Its workflow has the settings that benchmarks/plans.py has for the model."""
     _, prompt = loaded(host, FOLDER / "flow_search_demo.json")
+    kinds = {each["class_type"]: each["inputs"] for each in prompt.values()}
+    search, setting = kinds["FlowSearchRBF"], plans.sde("rbf", demo.BUDGET, "fast")
+    shown = {name: search[name] for name in ("budget", "finish_steps", "top_k", "lookahead")}
+    assert shown == {
+        "budget": setting.budget, "finish_steps": setting.finish, "top_k": setting.top_k,
+        "lookahead": setting.lookahead,
+    }  # fmt: skip
+    assert setting.options == (("init_particles", search["init_particles"]),)
+    sampler, sigmas = kinds["FlowSearchVPSDESampler"], kinds["FlowSearchScheduler"]
+    assert (sampler["kernel"], sampler["diffusion_norm"]) == (setting.kernel, setting.norm)
+    assert (sampler["interpolant"], sampler["diffusion"]) == (setting.path, setting.shape)
+    assert (sigmas["steps"], sigmas["spacing"]) == (setting.steps, setting.spacing)
+    assert kinds["FlowSearchRewardLoader"]["reward"] == "shape_count"
+
+
+def test_the_demos_methods_share_seed_text_and_budget(host):
+    """One prompt by each method, with a small budget."""
+    workflow, _ = loaded(host, FOLDER / "flow_search_demo.json")
+    chosen = demo.with_prompt(workflow, demo.PROMPTS[1], seed=5)
+    prompt = to_api(chosen, host.client.get("/object_info"))
+    prompt[demo.find(prompt, "FlowSearchRBF")]["inputs"] |= {"budget": 20, "init_particles": 3}
     reports = {}
-    for name, graph in variants(prompt).items():
+    for name, graph in demo.variants(prompt).items():
         outputs = host.run(graph)
         shown = next(o for o in outputs.values() if "flow_search_report" in o)
         reports[name] = json.loads(shown["flow_search_report"][0])
-    plain, best, rbf = reports["plain sampler"], reports["best of N"], reports["RBF"]
-    assert plain["seed"] == best["seed"] == rbf["seed"]
-    assert plain["best"]["reward"] == pytest.approx(best["trace"][0]["reward"], abs=1e-3)
-    assert best["spent"]["nfe"] <= rbf["budget"]["nfe"]
-    assert best["best"]["reward"] >= plain["best"]["reward"]
-    assert rbf["best"]["reward"] >= plain["best"]["reward"]
+    assert tuple(reports) == demo.METHODS
+    for name, report in reports.items():
+        assert report["seed"] == 5 and report["settings"]["prompt"] == demo.PROMPTS[1]
+        assert report["spent"]["nfe"] == (4 if name == demo.PLAIN else 20)
+    assert [reports[name]["spent"]["decodes"] for name in (demo.PLAIN, demo.BEST)] == [1, 10]
+    assert reports[demo.AUTO]["method"] == demo.AUTO and reports[demo.RBF]["method"] == "rbf"

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from .demo_examples import best_of_n_against_rbf, flow_search_demo
 from .graph import Graph, Output
 from .parts import COLUMNS, DEV, HUB, SCHNELL, few_steps, flux, flux_files, prompt, search, shown
 
-EXAMPLES: dict[str, Callable[[Graph], None]] = {}
+EXAMPLES: dict[str, Callable[[Graph], None]] = {
+    fill.__name__: fill for fill in (flow_search_demo, best_of_n_against_rbf)
+}
 HARD_PROMPT = (
     "three ceramic owls on a shelf, the middle one wearing glasses, none of them blue, a cat "
     "asleep under the shelf"
@@ -204,38 +207,6 @@ def kontext_edit_search(g: Graph) -> None:
         + flux_files(link)
         + f"\n- models/rewards: the folder [clip-flant5-xl]({HUB}/zhiqiulin/clip-flant5-xl)"
     ), height=360)  # fmt: skip
-
-
-@example
-def best_of_n_against_rbf(g: Graph) -> None:
-    loader = g.add("load", "FlowSearchDemoLoader", checkpoint="fast")
-    model, clip, vae = (Output(loader.node, i) for i in range(3))
-    words, cond = prompt(g, clip, "six red circles, four blue squares and two green triangles")
-    guider = g.add("text", "BasicGuider", model=model, conditioning=cond)
-    noise = g.add("text", "RandomNoise", noise_seed=7)
-    latent = g.add("text", "EmptySD3LatentImage", width=128, height=128)
-    sampler, sigmas = few_steps(g)
-    reward = g.add("set", "FlowSearchRewardLoader", reward="colour_count")
-    plain = g.add("set", "FlowSearchVPSDESampler", title="Plain ODE steps",
-                  interpolant="linear", diffusion_norm=0.0, kernel="eta")  # fmt: skip
-    steps = g.add("set", "BasicScheduler", model=model, scheduler="simple", steps=4)
-    same = {
-        "noise": noise, "guider": guider, "latent_image": latent, "vae": vae, "reward": reward,
-        "prompt": words, "budget": 40,
-    }  # fmt: skip
-    rbf = search(g, sampler=sampler, sigmas=sigmas, init_particles=10, finish_steps=2,
-                 top_k=2, **same)  # fmt: skip
-    best = search(g, "FlowSearchParticles", sampler=plain,
-                 sigmas=steps, method="best_of_n", finish_steps=0, top_k=2, **same)  # fmt: skip
-    shown(g, rbf, "rbf")
-    shown(g, best, "best_of_n")
-    g.note("load", (
-        "## Best of N against RBF, no downloads\n\nBoth searches have the same model, prompt, seed "
-        "and number of network evaluations. The upper one is Rollover Budget Forcing. The lower "
-        "one draws ten images of four steps and returns the best.\n\nA reward of 0 or a little "
-        "less means that every count is right. Try several seeds, since one prompt depends on "
-        "luck. The tables in the README compare the methods on many prompts."
-    ), height=300)  # fmt: skip
 
 
 @example

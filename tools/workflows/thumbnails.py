@@ -1,15 +1,23 @@
 """The images that the template browser shows: python tools/workflows/thumbnails.py [demo output]
 
-It draws a card for each workflow. The demo's card shows what its three runs drew, if the folder of
-a `dev.py demo` is an argument.
+It draws a card for each workflow. The demo's card shows what each method found, if the folder of a
+`dev.py demo` is an argument.
 """
 
+import runpy
 import sys
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-FOLDER = Path(__file__).resolve().parents[2] / "example_workflows"
+ROOT = Path(__file__).resolve().parents[2]
+runpy.run_path(str(ROOT / "tools" / "checkout.py"))
+
+from pack.tools.contact_sheet import MARKS
+from pack.tools.demo_results import column
+from pack.tools.demo_runs import METHODS
+
+FOLDER = ROOT / "example_workflows"
 SIZE, PAPER, INK, FAINT, GLOW = 512, "#1f2430", "#f5f5f5", "#8fa3c4", "#f2a65a"
 CARDS = {
     "flux_schnell_rbf_vqascore": ("FLUX.1-schnell", "RBF + VQAScore", "hard prompts"),
@@ -46,14 +54,17 @@ def card(title: str, *lines: str) -> Image.Image:
 
 
 def drawn(folder: Path) -> Image.Image:
-    """What the plain sampler, best of N and RBF drew, side by side."""
-    names = {"plain_sampler": "plain", "best_of_n": "best of N", "rbf": "RBF"}
-    sheet = Image.new("RGB", (640, 260), PAPER)
+    """What each method found for the demo's prompts, a row for each method."""
+    left, side, border, high = 96, 60, 3, 72
+    sheet = Image.new("RGB", (640, 10 + high * len(METHODS)), PAPER)
     draw = ImageDraw.Draw(sheet)
-    for i, (name, title) in enumerate(names.items()):
-        picture = Image.open(folder / f"{name}.png").convert("RGB").resize((200, 200), 0)
-        sheet.paste(picture, (10 + 210 * i, 48))
-        draw.text((110 + 210 * i, 24), title, INK, ImageFont.load_default(22), "mm")
+    for row, method in enumerate(METHODS):
+        results, y = column(folder, method), 8 + high * row
+        draw.text((12, y + side // 2), method, INK, ImageFont.load_default(17), "lm")
+        for number, (image, right) in enumerate(zip(results.images, results.right, strict=True)):
+            x, end = left + 68 * number, side + 2 * border - 1
+            draw.rectangle((x, y, x + end, y + end), MARKS[right][1])
+            sheet.paste(image.resize((side, side), Image.LANCZOS), (x + border, y + border))
     return sheet
 
 

@@ -1,0 +1,66 @@
+"""The example workflows on the demo model, which need no downloads."""
+
+from __future__ import annotations
+
+from ..demo_runs import BUDGET, PROMPTS, STARTS
+from .graph import Graph, Output
+from .parts import few_steps, prompt, search, shown
+
+
+def flow_search_demo(g: Graph) -> None:
+    """The workflow that `python dev.py demo` runs with several prompts and methods."""
+    loader = g.add("load", "FlowSearchDemoLoader", checkpoint="fast")
+    model, clip, vae = (Output(loader.node, i) for i in range(3))
+    words, cond = prompt(g, clip, PROMPTS[0])
+    guider = g.add("text", "BasicGuider", model=model, conditioning=cond)
+    noise = g.add("text", "RandomNoise", noise_seed=1)
+    latent = g.add("text", "EmptySD3LatentImage", width=128, height=128)
+    sampler, sigmas = few_steps(g)
+    reward = g.add("set", "FlowSearchRewardLoader", reward="shape_count")
+    result = search(
+        g, noise=noise, guider=guider, sampler=sampler, sigmas=sigmas, latent_image=latent,
+        vae=vae, reward=reward, prompt=words, budget=BUDGET, init_particles=BUDGET // STARTS,
+        finish_steps=2, top_k=3, lookahead=0,
+    )  # fmt: skip
+    shown(g, result, "flow_search")
+    g.note("load", (
+        "## Flow Search, no downloads\n\nThe pack has a tiny FLUX that draws coloured shapes and "
+        "often miscounts. This prompt is hard: a plain image is rarely right. **Rollover "
+        "Budget Forcing** tries many particles, counts the shapes of each colour, continues from "
+        "the best, and finishes the results."
+        "\n\n1. Press **Run** (some seconds on a CPU).\n2. Change the **Prompt**. It has one to "
+        "three parts: a number (one to six), a colour (red, orange, yellow, green, blue, purple) "
+        "and a shape (circles, squares, triangles).\n3. Raise **budget** for harder prompts. The "
+        "time grows in proportion.\n\nA reward above -1 means that every count is right."
+    ), height=420)  # fmt: skip
+
+
+def best_of_n_against_rbf(g: Graph) -> None:
+    loader = g.add("load", "FlowSearchDemoLoader", checkpoint="fast")
+    model, clip, vae = (Output(loader.node, i) for i in range(3))
+    words, cond = prompt(g, clip, "six red circles, four blue squares and two green triangles")
+    guider = g.add("text", "BasicGuider", model=model, conditioning=cond)
+    noise = g.add("text", "RandomNoise", noise_seed=7)
+    latent = g.add("text", "EmptySD3LatentImage", width=128, height=128)
+    sampler, sigmas = few_steps(g)
+    reward = g.add("set", "FlowSearchRewardLoader", reward="colour_count")
+    plain = g.add("set", "FlowSearchVPSDESampler", title="Plain ODE steps",
+                  interpolant="linear", diffusion_norm=0.0, kernel="eta")  # fmt: skip
+    steps = g.add("set", "BasicScheduler", model=model, scheduler="simple", steps=4)
+    same = {
+        "noise": noise, "guider": guider, "latent_image": latent, "vae": vae, "reward": reward,
+        "prompt": words, "budget": 40,
+    }  # fmt: skip
+    rbf = search(g, sampler=sampler, sigmas=sigmas, init_particles=10, finish_steps=2,
+                 top_k=2, **same)  # fmt: skip
+    best = search(g, "FlowSearchParticles", sampler=plain,
+                 sigmas=steps, method="best_of_n", finish_steps=0, top_k=2, **same)  # fmt: skip
+    shown(g, rbf, "rbf")
+    shown(g, best, "best_of_n")
+    g.note("load", (
+        "## Best of N against RBF, no downloads\n\nBoth searches have the same model, prompt, seed "
+        "and number of network evaluations. The upper one is Rollover Budget Forcing. The lower "
+        "one draws ten images of four steps and returns the best.\n\nA reward of 0 or a little "
+        "less means that every count is right. Try several seeds, since one prompt depends on "
+        "luck. The tables in the README compare the methods on many prompts."
+    ), height=300)  # fmt: skip
