@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from . import plans
-from .world import Setting
+from .world import AUTOMATIC, Setting
 
 BUDGETS = (25, 50, 100, 200)
 CURVE_STEPS = {"fast": (1, 2, 4), "base": (5, 10)}  # of best of N
@@ -64,8 +64,9 @@ def methods(weights: str, budget: int) -> dict[str, Setting]:
     """Every method at one budget: settings of the quality tables, and the regional search."""
     rows = plans.searches(weights, budget)
     named = {NAMES[name]: setting for name, setting in rows.items() if name in NAMES}
-    steps = REGIONAL_STEPS[weights]
-    return named | {"regional": plans.ode("regional", steps, budget)}
+    auto = replace(plans.sde("auto", budget, weights), lookahead=AUTOMATIC, finish=0, top_k=1)
+    regional = plans.ode("regional", REGIONAL_STEPS[weights], budget)
+    return named | {"regional": regional, "auto": auto}
 
 
 def plan(weights: str, budgets: tuple[int, ...] = BUDGETS) -> dict[tuple[int, str], Setting]:

@@ -58,9 +58,7 @@ def _measure_prompt(job: tuple[str, Setting, list[int]]) -> dict[str, float]:
     return means | {"diversity": held_out.diversity(pictures) if len(seeds) > 1 else math.nan}
 
 
-def measure(
-    pool: Pool, setting: Setting, prompts: list[str], seeds: int
-) -> dict[str, list[float]]:
+def measure(pool: Pool, setting: Setting, prompts: list[str], seeds: int) -> dict[str, list[float]]:
     """For each metric one number a prompt.
 
     Args:

@@ -25,10 +25,9 @@ PROMPTS = (
 )
 BUDGET = 100  # NFE of each search: the largest of the tables' that takes less than two minutes
 STARTS = 4  # the budget divided by this is the number of RBF's random starts
-AUTO = "regional"  # the method of Particle Search that is compared with RBF
-PLAIN, BEST, RBF = "plain", "best of N", "RBF"
+PLAIN, BEST, RBF, AUTO = "plain", "best of N", "RBF", "auto"
 METHODS = (PLAIN, BEST, RBF, AUTO)
-PLAIN_STEPS, STEPS = 4, 2  # of the ODE: the plain sampler's, and those of the other searches
+PLAIN_STEPS, STEPS = 4, 2  # of the ODE: the plain sampler's, and those of best of N
 
 
 def variants(prompt: Prompt) -> dict[str, Prompt]:
@@ -38,8 +37,25 @@ def variants(prompt: Prompt) -> dict[str, Prompt]:
         PLAIN: by_ode(prompt, "best_of_n", PLAIN_STEPS, PLAIN_STEPS),
         BEST: by_ode(prompt, "best_of_n", budget, STEPS),
         RBF: prompt,
-        AUTO: by_ode(prompt, AUTO, budget, STEPS),
+        AUTO: by_method(prompt, AUTO, budget),
     }
+
+
+def by_method(prompt: Prompt, method: str, budget: int) -> Prompt:
+    """The RBF prompt by a method of Particle Search.
+
+    Args:
+        prompt: the RBF prompt.
+        method: of Particle Search.
+        budget: network evaluations.
+    """
+    graph = copy.deepcopy(prompt)
+    search = graph[find(prompt, "FlowSearchRBF")]
+    search["class_type"] = "FlowSearchParticles"
+    for rbf_setting in ("init_particles", "paths"):
+        search["inputs"].pop(rbf_setting, None)
+    search["inputs"] |= {"method": method, "budget": budget, "finish_steps": 0, "top_k": 1}
+    return graph
 
 
 def by_ode(prompt: Prompt, method: str, budget: int, steps: int) -> Prompt:
@@ -51,8 +67,8 @@ def by_ode(prompt: Prompt, method: str, budget: int, steps: int) -> Prompt:
         budget: network evaluations.
         steps: steps of the ODE for each sample.
     """
-    graph = copy.deepcopy(prompt)
-    search_id = find(prompt, "FlowSearchRBF")
+    graph = by_method(prompt, method, budget)
+    search_id = find(graph, "FlowSearchParticles")
     guider = prompt[search_id]["inputs"]["guider"][0]
     graph["plain_sampler"] = {
         "class_type": "FlowSearchVPSDESampler",
@@ -64,14 +80,7 @@ def by_ode(prompt: Prompt, method: str, budget: int, steps: int) -> Prompt:
         "inputs": {"model": prompt[guider]["inputs"]["model"], "scheduler": "simple",
                    "steps": steps, "denoise": 1.0},
     }  # fmt: skip
-    search = graph[search_id]
-    search["class_type"] = "FlowSearchParticles"
-    for rbf_setting in ("init_particles", "paths"):
-        search["inputs"].pop(rbf_setting, None)
-    search["inputs"] |= {
-        "method": method, "budget": budget, "finish_steps": 0, "top_k": 1,
-        "sampler": ["plain_sampler", 0], "sigmas": ["plain_sigmas", 0],
-    }  # fmt: skip
+    graph[search_id]["inputs"] |= {"sampler": ["plain_sampler", 0], "sigmas": ["plain_sigmas", 0]}
     return graph
 
 

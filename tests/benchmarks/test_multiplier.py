@@ -109,5 +109,5 @@ def test_plain_samples_are_exact_where_the_denoiser_is():
 @pytest.mark.parametrize("weights", ["fast", "base"])
 def test_plans_have_every_method(weights):
     names = {"RBF", "SVDD", "CoDe", "SMC", "zero-order", "search over paths"}
-    assert set(methods(weights, 100)) == names | {"regional"}
+    assert set(methods(weights, 100)) == names | {"regional", "auto"}
     assert len({flux.name for flux in FLUX_PRICES}) == len(FLUX_PRICES)

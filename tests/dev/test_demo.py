@@ -44,8 +44,11 @@ def test_the_runs_differ_only_where_they_should():
     wanted = {
         PLAIN: ("best_of_n", plans.PLAIN_STEPS["fast"], plans.PLAIN_STEPS["fast"]),
         BEST: ("best_of_n", 100, 2),
-        AUTO: (AUTO, 100, 2),
     }
+    auto = runs[AUTO]["5"]
+    changed = {"method": "auto", "finish_steps": 0, "top_k": 1}
+    same = {k: v for k, v in SEARCH.items() if k not in ("init_particles", "paths")}
+    assert auto == {"class_type": "FlowSearchParticles", "inputs": same | changed}
     for name, (method, budget, steps) in wanted.items():
         graph = runs[name]
         search = graph["5"]["inputs"]
