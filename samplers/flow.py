@@ -78,15 +78,19 @@ class Flow:
         return any(self.kernel.inner or self.kernel(*step).std > 0.0 for step in steps)
 
     def coarser(self, steps: int) -> Flow:
-        """The plain ODE over at most `steps` of the times, as even between the first and the end
-        as there are."""
-        first, chosen = self.times[0], []
-        steps = min(steps, len(self.times))
-        for i in range(steps):
-            t = first + (self.end - first) * i / steps
-            left = range(chosen[-1] + 1 if chosen else 0, len(self.times) - steps + i + 1)
-            chosen.append(min(left, key=lambda step, t=t: abs(self.times[step] - t)))
-        return replace(self, times=[self.times[step] for step in chosen], kernel=self.ode)
+        """The plain ODE over at most `steps` of the times, as even as there are.
+
+        Where the last step is more than half of the way, which only random steps can take, the
+        times are even ones in place of the schedule's.
+        """
+        times, way = self.times, self.times[0] - self.end
+        if times[-1] - self.end > way / 2:
+            times = _even(times[0], self.end, len(times))
+        steps, chosen = min(steps, len(times)), [0]
+        for i, t in enumerate(_even(times[0], self.end, steps)[1:], 1):
+            left = range(chosen[-1] + 1, len(times) - steps + i + 1)
+            chosen.append(min(left, key=lambda step, t=t: abs(times[step] - t)))
+        return replace(self, times=[times[step] for step in chosen], kernel=self.ode)
 
     def born(
         self,
@@ -190,3 +194,8 @@ class Flow:
             rows = [i for i, row_step in enumerate(steps) if row_step == step]
             clean[rows] = self.descend(x[rows], x0[rows], self.times[step], nodes)[1]
         return clean
+
+
+def _even(first: float, end: float, steps: int) -> list[float]:
+    """Times of even steps from the first to the end, which is not among them."""
+    return [first + (end - first) * i / steps for i in range(steps)]

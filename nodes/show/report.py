@@ -47,8 +47,10 @@ class Trace:
         self.places = range(len(self.times))
 
     def walk(self, times: Sequence[float]) -> None:
-        """The search works at these of the times."""
-        self.places = [self.times.index(t) for t in times]
+        """The search works at these times. A row has the nearest of the trace's."""
+        self.places = [
+            min(range(len(self.times)), key=lambda i, t=t: abs(self.times[i] - t)) for t in times
+        ]
 
     def add(self, event: SearchEvent) -> list[dict[str, Any]]:
         """Record an event; returns the rows that it added or changed."""
