@@ -78,15 +78,11 @@ class Flow:
         return any(self.kernel.inner or self.kernel(*step).std > 0.0 for step in steps)
 
     def coarser(self, steps: int) -> Flow:
-        """The plain ODE over at most `steps` of the times, as even between the first and the end
-        as there are."""
-        first, chosen = self.times[0], []
-        steps = min(steps, len(self.times))
-        for i in range(steps):
-            t = first + (self.end - first) * i / steps
-            left = range(chosen[-1] + 1 if chosen else 0, len(self.times) - steps + i + 1)
-            chosen.append(min(left, key=lambda step, t=t: abs(self.times[step] - t)))
-        return replace(self, times=[self.times[step] for step in chosen], kernel=self.ode)
+        """The plain ODE over at most `steps` of the times, evenly spread over the schedule."""
+        count = len(self.times)
+        steps = min(steps, count)
+        times = [self.times[i * count // steps] for i in range(steps)]
+        return replace(self, times=times, kernel=self.ode)
 
     def born(
         self,

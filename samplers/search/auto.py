@@ -46,7 +46,7 @@ class Line:
 
 
 RULE = (  # the first line that holds; the last one where none does
-    Line(Regional(), sharp=True, ode_steps=2),
+    Line(Regional(), sharp=True, ode_steps=1),
     Line(RolloverBudgetForcing(), sharp=True),
     Line(SVDD(), sharp=False, least=15),
     Line(BestOfN(), ode_steps=ALL),
@@ -58,7 +58,7 @@ RULE = (  # the first line that holds; the last one where none does
 class Auto(Method):
     """The first line of RULE that holds:
 
-    - A model whose first prediction is sharp gets the regional search, on 2 steps of the schedule.
+    - A model whose first prediction is sharp gets the regional search, in 1 step from noise.
       With guidance, which moves no step of the ODE, it gets Rollover Budget Forcing.
     - Any other model gets SVDD if the budget buys 15 evaluations for each step of the schedule,
       3 children with a lookahead of 4. Else it gets best of N, by the ODE. SMC is as good, but its
