@@ -48,9 +48,8 @@ class Trace:
 
     def walk(self, times: Sequence[float]) -> None:
         """The search works at these times. A row has the nearest of the trace's."""
-        self.places = [
-            min(range(len(self.times)), key=lambda i, t=t: abs(self.times[i] - t)) for t in times
-        ]
+        steps = range(len(self.times) - 1)
+        self.places = [min(steps, key=lambda i, t=t: abs(self.times[i] - t)) for t in times]
 
     def add(self, event: SearchEvent) -> list[dict[str, Any]]:
         """Record an event; returns the rows that it added or changed."""

@@ -53,6 +53,7 @@ RULE = (  # the first line that holds; the last one where none does
     Line(Regional(), sharp=True, ode_steps=2),
     Line(RolloverBudgetForcing(), sharp=True),
     Line(SVDD(), sharp=False, least=15),
+    Line(Regional(), sharp=False, ode_steps=ALL),
     Line(BestOfN(), ode_steps=ALL),
     Line(BestOfN()),
 )
@@ -66,8 +67,9 @@ class Auto(Method):
     - A model whose first prediction is sharp gets the regional search, on 2 steps of the schedule.
       With guidance, which moves no step of the ODE, it gets Rollover Budget Forcing.
     - Any other model gets SVDD if the budget buys 15 evaluations for each step of the schedule,
-      3 children with a lookahead of 4. Else it gets best of N, by the ODE. SMC is as good, but its
-      temperature is in the reward's units, which nobody knows here.
+      3 children with a lookahead of 4. Else it gets the regional search, on all steps. SMC is as
+      good as SVDD, but its temperature is in the reward's units, which nobody knows here.
+    - What is left gets best of N, by the ODE.
 
     Methods that branch are passed over where the kernel draws no noise, and so are those that the
     budget cannot carry. Prices of decoder and reward do not count, since they are known in seconds

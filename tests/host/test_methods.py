@@ -69,12 +69,13 @@ def test_the_automatic_lookahead_follows_the_model(host, method, checkpoint, ahe
     ("checkpoint", "budget", "chosen"),
     [
         ("fast", 40, {"method": "regional", "ode_steps": 2, "lookahead": 0}),
-        ("base", 50, {"method": "best_of_n", "ode_steps": 4}),
+        ("base", 50, {"method": "regional", "ode_steps": 4}),
         ("base", 70, {"method": "svdd", "lookahead": 4}),
     ],
 )
 def test_auto_says_what_it_chose(host, checkpoint, budget, chosen):
-    graph = renamed(by("auto", lookahead=-1, budget=budget), f"auto {checkpoint} {budget}")
+    graph = by("auto", lookahead=-1, budget=budget, stop_at_maximum=False)
+    graph = renamed(graph, f"auto {checkpoint} {budget}")
     graph["latent"]["inputs"] |= {"width": 128, "height": 128}
     shown = host.probe(with_input(graph, "loader", "checkpoint", checkpoint))
     report, look = shown["report"], {"fast": "sharp", "base": "blurred"}[checkpoint]
@@ -84,7 +85,7 @@ def test_auto_says_what_it_chose(host, checkpoint, budget, chosen):
     assert report["chosen"]["why"].startswith(why + chosen["method"].replace("_", " "))
     assert report["spent"]["nfe"] == shown["counts"]["rows"] <= budget
     steps = {row["step"] for row in report["trace"] if row["kind"] != "finish"}
-    wanted = {"regional": {3}, "best_of_n": {3}, "svdd": {0, 1, 2, 3}}
+    wanted = {"regional": {3}, "svdd": {0, 1, 2, 3}}
     assert steps == wanted[chosen["method"]]
     assert all(row["t"] == report["sigmas"][row["step"]] for row in report["trace"])
 

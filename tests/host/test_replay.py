@@ -30,6 +30,13 @@ def half_masked(graph):
     return graph | {"empty latent": empty}
 
 
+def large(name, seed):
+    """A search at the size that the model draws at: at SIZE its first prediction is blurred."""
+    graph = search(name=name, seed=seed)
+    graph["latent"]["inputs"] |= {"width": 128, "height": 128}
+    return graph
+
+
 SEARCHES = {
     "rbf": lambda: search(name="replay rbf", budget=24, init_particles=5, seed=31),
     "rbf, paths, CFG": lambda: search(
@@ -44,8 +51,9 @@ SEARCHES = {
         budget=60,
         lookahead=-1,
     ),
-    "auto": lambda: particles(
-        search(name="replay auto", seed=50, steps=6), "auto", budget=40, lookahead=-1
+    "auto, sharp": lambda: particles(large("replay auto", 50), "auto", budget=40, lookahead=-1),
+    "auto, blurred": lambda: particles(
+        search(name="replay blurred", seed=51), "auto", budget=40, lookahead=-1
     ),
     "smc, window": lambda: particles(
         search(name="replay smc", seed=34), "smc", budget=30, window_start=0.99
@@ -75,7 +83,8 @@ MOST = {
     "rbf, paths, CFG": 2 * (2 * 3 + 3 * 2 + 1),  # twice for CFG; a child of each path
     "svdd, lookahead": 14 + 3 + 1,  # all candidates, and the last three's lookahead
     "automatic lookahead": 4 * 3 + 3 * 4,  # which is the finish
-    "auto": 2 * 8 + 1,  # the first wave of starts, on two steps
+    "auto, sharp": 2 * 8 + 1,  # one wave of starts on two steps, or a proposal
+    "auto, blurred": 4 * 8 + 1,  # one wave by the ODE
     "smc, window": 4 * 7 + 1,  # all
     "sop": 6 * 3 + 6 * 3 + 1,  # all: two paths, three tries of each, twice
     "zero_order": 4 * 4 + 1,  # one wave of neighbours
