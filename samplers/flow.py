@@ -80,8 +80,8 @@ class Flow:
     def coarser(self, steps: int) -> Flow:
         """The plain ODE over at most `steps` of the times, as even as there are.
 
-        Where the last step is more than half of the way, which only random steps can take, the
-        times are even ones in place of the schedule's.
+        A schedule for random steps may leave more than half of the way to its last step. The times
+        are then even ones.
         """
         times, way = self.times, self.times[0] - self.end
         if times[-1] - self.end > way / 2:

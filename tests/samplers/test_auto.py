@@ -137,7 +137,7 @@ def test_it_runs_what_it_chose(data):
     [
         ("sharp", 60, None, {"method": "regional", "ode_steps": 2, "lookahead": 0}),
         ("sharp", 60, GUIDED, {"method": "rbf", "init_particles": 15, "lookahead": 0}),
-        ("blurred", 60, None, {"method": "best_of_n", "ode_steps": 6, "lookahead": 0}),
+        ("blurred", 60, None, {"method": "regional", "ode_steps": 6, "lookahead": 0}),
         ("blurred", 60, GUIDED, {"method": "best_of_n", "lookahead": 0}),
         ("blurred", 90, None, {"method": "svdd", "lookahead": 4}),
         ("sharp", 14, None, {"method": "best_of_n", "ode_steps": 6, "lookahead": 0}),
