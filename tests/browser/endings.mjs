@@ -104,8 +104,8 @@ async function batch(page, name) {
 
 /** A reward that has its maximum for every image. */
 async function perfect(page, name) {
-  await widget(page, "FlowSearchRewardLoader", "reward.counts", "pink: 0");
-  await widget(page, "FlowSearchRewardLoader", "reward.other_colours", "ignore");
+  await widget(page, "FlowSearchRewardLoader", "reward.counts", "pink circles: 0");
+  await widget(page, "FlowSearchRewardLoader", "reward.other_shapes", "ignore");
   await widget(page, "FlowSearchRewardLoader", "reward.tie_break", 0);
   const before = new Set(readdirSync(output));
   await begin(page, { budget: 60, top_k: 1, stop_at_maximum: true });

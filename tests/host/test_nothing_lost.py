@@ -178,7 +178,7 @@ def test_an_exported_script_runs(host, comfyui, tmp_path, kind):
     images, report = shown["FlowSearchRBF"]
     assert images[1:] == [128, 128, 3] and math.isfinite(json.loads(report)["best"]["reward"])
     settings = json.loads(shown["FlowSearchParticles"][1])["settings"]
-    assert settings["method.paths"] == 2 and settings["reward_1.reward"] == "colour_count"
+    assert settings["method.paths"] == 2 and settings["reward_1.reward"] == "shape_count"
     assert shown["FlowSearchRewardScore"] and shown["FlowSearchReport"]
     assert list(tmp_path.glob("output/flow_search/report_*.csv"))
     assert not list(tmp_path.glob("output/flow_search/journal*"))
