@@ -36,7 +36,9 @@ is worth more than its evaluations.
 - Settings are those of [quality_fast.md](quality_fast.md) and [quality_base.md](quality_base.md),
   which were chosen on other prompts. The regional search has {REGIONAL_STEPS["fast"]} steps on
   `fast` and {REGIONAL_STEPS["base"]} on `base`. A search ends when a result has the highest score
-  there is, as it does by default in ComfyUI."""
+  there is, as it does by default in ComfyUI.
+- `base` was trained on independent noise and data, and `fast` is its reflow (demo/README.md). No
+  training coupled noise and image cell by cell, which could favour a search by regions."""
 SETS_NOTE = """\
 Each pool has captions with a (count, colour, shape) that no training scene has, drawn by a seed.
 How many of some plain samples are right decides the class. Nothing else uses these samples. A set
