@@ -29,7 +29,7 @@ import nodes
 DEVICE, MB = torch.device("cpu:0"), 1 << 20
 LARGE, SMALL = 1 << 40, 100 * MB  # SMALL holds all weights, not what a full VAE asks for
 TINY = 12 * MB  # not all weights of the network
-TIGHT = 24 * MB  # of tensors: those of the weights, and of a decode of two small pictures
+TIGHT = 39 * MB // 2  # of tensors: those of the weights, and of a decode of two small pictures
 CAPTION = "three red circles"
 SEED = 10  # its winner descends from many steps
 counts = {}
