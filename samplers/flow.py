@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -34,6 +34,9 @@ class Flow:
         path: the path of latents and times.
         changing: (*S) bool on the CPU, the cells of a latent that its noise reaches, S being its
             axes in space and time; None: all.
+        look_denoiser: a second model of the same latents, which carries particles on before they
+            are scored; None: `denoiser` does.
+        finish_denoiser: a second model, which finishes particles; None: `denoiser` does.
 
     Raises:
         ValueError: the times are empty or do not fall.
@@ -50,6 +53,8 @@ class Flow:
     centre: Tensor | float = 0.0
     path: Interpolant = Linear()
     changing: Tensor | None = None
+    look_denoiser: Denoiser | None = None
+    finish_denoiser: Denoiser | None = None
 
     def __post_init__(self) -> None:
         sigmas = [*self.lead, *self.times, self.end]
@@ -64,6 +69,11 @@ class Flow:
     def last_step(self) -> int:
         """The step of the last of `times`."""
         return len(self.times) - 1
+
+    @property
+    def ends_by_one_model(self) -> bool:
+        """Whether one model looks ahead and finishes."""
+        return self.look_denoiser is self.finish_denoiser
 
     @property
     def ode(self) -> ODE:
@@ -157,8 +167,28 @@ class Flow:
             x0, t = self.denoiser(x, s), s
         return x, x0, t
 
+    def end_by(
+        self,
+        second: Denoiser | None,
+        x: Tensor,
+        x0: Tensor,
+        t: float,
+        nodes: int,
+        end: float = 0.0,
+    ) -> tuple[Tensor, Tensor, float]:
+        """Follow the ODE of a second model down, whose first evaluation is at t itself.
+
+        Args:
+            second: the model; None: `descend`, since x0 is known already.
+            x, x0, t, end: as of `descend`, which says what is returned.
+            nodes: evaluations, at least 1.
+        """
+        if second is None:
+            return self.descend(x, x0, t, nodes, end)
+        return replace(self, denoiser=second).descend(x, second(x, t), t, nodes - 1, end)
+
     def look_ahead(self, x: Tensor, x0: Tensor, steps: Sequence[int], nodes: int) -> Tensor:
-        """Clean latents (K,*D): each row's x0 after `nodes` more evaluations down from its time.
+        """Clean latents (K,*D): what each row's ODE predicts after `nodes` more evaluations.
 
         Args:
             x, x0: latents and their predicted clean latents, (K,*D) each.
@@ -170,5 +200,6 @@ class Flow:
         clean = torch.empty_like(x0)
         for step in sorted(set(steps)):  # rows of one network call share their time
             rows = [i for i, row_step in enumerate(steps) if row_step == step]
-            clean[rows] = self.descend(x[rows], x0[rows], self.times[step], nodes)[1]
+            start = x[rows], x0[rows], self.times[step]
+            clean[rows] = self.end_by(self.look_denoiser, *start, nodes)[1]
         return clean

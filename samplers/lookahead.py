@@ -16,6 +16,7 @@ from .search.rounds import Search, first_choice, minimum
 from .task import Task
 
 AUTOMATIC = -1
+SECOND = 1  # evaluations of a second model, which is a few-step one
 LOOK = 4  # evaluations from the first time to 0, after which no blur is left that matters
 SHARP = 0.06
 CLEAR = 0.75  # below this time plain models, too, predict well enough to choose by
@@ -42,12 +43,18 @@ def is_clean(x0: Tensor, end: Tensor) -> bool:
     return blur(x0, end) < CLEAN
 
 
-def may_look(search: Search, task: Task) -> bool:
-    """Whether a look can change anything: the first choice is early, and the budget suffices."""
+def longest(search: Search, task: Task) -> int:
+    """The longest lookahead that an automatic one may come to.
+
+    It is 0 if it can change nothing, since the first choice is late, or if the budget is too small.
+    The lookahead of a second model is not measured first.
+    """
     prices, steps = task.prices, len(task.times)
-    first = first_choice(search, steps)
-    needed = minimum(search, steps, replace(prices, score=LOOK)) + prices.birth + LOOK
-    return (first == 0 or task.times[first] >= CLEAR) and task.left >= needed
+    second, first = task.flow.look_denoiser, first_choice(search, steps)
+    nodes, look = (SECOND, 0) if second else (LOOK, prices.birth + LOOK)
+    needed = minimum(search, steps, replace(prices, score=nodes)) + look
+    early = first == 0 or task.times[first] >= CLEAR
+    return nodes if early and task.left >= needed else 0
 
 
 def decide(search: Search, task: Task) -> tuple[int, bool]:
@@ -55,15 +62,18 @@ def decide(search: Search, task: Task) -> tuple[int, bool]:
 
     A look costs a birth and LOOK evaluations. Methods that first choose between nearly clean
     particles need none. None is taken if the budget cannot carry a search with a lookahead of LOOK.
+    A second model needs no look: it is a few-step one, and its predictions count as clean.
 
     Returns:
-        The lookahead: LOOK if the first particle is blurred, else 0. And whether scored particles
-        are now known to be clean images.
+        The lookahead: LOOK if the first particle is blurred, else 0; SECOND by a second model. And
+        whether scored particles are now known to be clean images.
     """
     prices, steps = task.prices, len(task.times)
     needed = minimum(search, steps, replace(prices, score=LOOK))
-    if not may_look(search, task):
+    if not (nodes := longest(search, task)):
         return 0, False
+    if task.flow.look_denoiser is not None:
+        return nodes, True
     missed = blur(*task.look(LOOK))
     if missed >= SHARP and task.left >= needed:  # the look may have cost more than its price
         return LOOK, True

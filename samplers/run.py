@@ -83,7 +83,7 @@ def run(
     task.purse.reserve(finish.rows())
     if ahead == AUTOMATIC:
         ahead, clean = decide(search, task)
-        finish = finish.after(ahead, task.flow.end)
+        finish = finish.after(ahead, task.flow.end, task.flow.ends_by_one_model)
         task.purse.reserve(finish.rows())
     outcome.lookahead, leaders = ahead, Leaders(finish.top_k, root)
     watched = _Watched(task.on_call, rules, outcome, finish, task.purse)

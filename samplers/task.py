@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 from weakref import proxy
@@ -14,7 +14,7 @@ from torch import Tensor
 from .batching import MicroBatch
 from .flow import Flow
 from .judging import judge
-from .paid_network import PaidNetwork
+from .paid_network import MODELS, PaidNetwork, paid
 from .purse import BudgetExceeded, Prices, Purse
 from .regions import Boxes, patched
 from .steering import Steering
@@ -26,7 +26,7 @@ class Task:
     """One image to find: a flow, a purse, and an objective.
 
     Args:
-        flow: the trajectory. Its denoiser is called in parts, by `batch`, and paid.
+        flow: the trajectory. Its models are called in parts, by `batch`, and paid.
         purse: what may be spent.
         objective: clean latents (K,*D) -> scores (K,), higher is better.
         final_objective: scores finished particles; None: `objective` does.
@@ -56,7 +56,7 @@ class Task:
     def __post_init__(self) -> None:
         self.final_objective = self.final_objective or self.objective
         task = proxy(self)  # the task must not keep itself
-        self._paid = replace(self.flow, denoiser=lambda x, t: task._network(x, t))
+        self._paid = paid(self.flow, lambda key, x, t: task._network(key)(x, t))
 
     @property
     def times(self) -> Sequence[float]:
@@ -145,7 +145,7 @@ class Task:
             row_ids = [ids[i] for i in rows]
             t, s = self.times[step - 1], self.times[step]
             x[rows], answer = self._advance(parents[rows], row_ids, t, s, kernel, steering)
-            x0[rows] = self._network(x[rows], s) if answer is None else answer
+            x0[rows] = self._paid.denoiser(x[rows], s) if answer is None else answer
             places = self.batch.places(len(row_ids))
             self.on_made(Made(kind, row_ids, parents.ids[rows].tolist(), step, places))
         columns = (parents.ids.tolist(), parents.paths.tolist(), steps.tolist())
@@ -188,7 +188,7 @@ class Task:
         x = self.flow.renoise(particles.x, t, noisier, ids)
         if boxes:
             x = patched(ancestors.x, x, boxes)
-        x0 = self._network(x, noisier)
+        x0 = self._paid.denoiser(x, noisier)
         lineage = (particles.ids.tolist(), particles.paths.tolist())
         places = self.batch.places(len(ids))
         self.on_made(Made("renoise", ids, lineage[0], step, places, boxes=boxes))
@@ -207,14 +207,14 @@ class Task:
         self.purse.require(nodes)
         try:
             if nodes:
-                x, x0, t = flow.descend(x, x0, t, nodes, end)
+                x, x0, t = flow.end_by(flow.finish_denoiser, x, x0, t, nodes, end)
                 clean = clean if end and self.lookahead else x0
         except BudgetExceeded:  # the model costs more there than its price: keep what was scored
             nodes = 0
         self.on_made(Made("finish", ids, particle.ids.tolist(), last, [(1, 0)], nodes=nodes))
         if not end:
             x = x0 = clean
-        elif t == self.times[-1] and not flow.kernel.inner:  # the plain sampler's own last step
+        elif not (nodes or t > self.times[-1] or flow.kernel.inner):  # the plain sampler's step
             x = flow.step(flow.kernel, x, x0, t, end, ids)[0]
         else:
             x = flow.ode(x, x0, t, end).mean
@@ -254,10 +254,9 @@ class Task:
         """Give the next particle this id, and call the network by `batch` from now on."""
         self.ids, self.batch = count(particle), batch
 
-    @property
-    def _network(self) -> PaidNetwork:
-        denoiser, charges = self.flow.denoiser, self.counts_itself
-        return PaidNetwork(denoiser, self.purse, self.batch, charges, self.on_call)
+    def _network(self, key: str = "denoiser") -> PaidNetwork:
+        settings = self.purse, self.batch, self.counts_itself, self.on_call
+        return PaidNetwork(getattr(self.flow, key), *settings, MODELS[key])
 
     def _advance(
         self,
@@ -273,7 +272,7 @@ class Task:
         if steering is not None and s and not kernel.inner:
             step = kernel(parents.x, parents.x0, t, s)
             if steering.acts(step):
-                gradients = partial(self._network.gradients, steering, t=t)
+                gradients = partial(self._network().gradients, steering, t=t)
                 alpha = flow.path.alpha(t)
                 return steering.draw(step, parents, ids, alpha, flow.noise, gradients), None
         return flow.step(kernel, parents.x, parents.x0, t, s, ids)

@@ -20,7 +20,7 @@ from ...samplers.purse import BudgetExceeded, Purse
 from ..schema import brief
 from .caches import BlockWatch, Mixed, StepCache
 from .clock import Clock, clock_of
-from .memory import make_room, models_in_use, out_of_memory
+from .memory import Turn, make_room, out_of_memory
 from .wrappers import WrapperWatch
 
 log = logging.getLogger("flow_search")
@@ -92,19 +92,28 @@ class Network:
         purse: pays the evaluations.
         watched: refuse a call that the network itself did not answer. `on_changed_call` is then
             called once, when a wrapper changes a call.
+        name: of the model among those of a search.
+        turn: that networks share which may not fit the memory together.
     """
 
     def __init__(
-        self, model: Any, extra_args: dict[str, Any], purse: Purse, watched: bool = False
+        self,
+        model: Any,
+        extra_args: dict[str, Any],
+        purse: Purse,
+        watched: bool = False,
+        name: str = "model",
+        turn: Turn | None = None,
     ) -> None:
         self.model, self.extra_args, self.purse = model, extra_args, purse
+        self.name, self.turn = name, turn or Turn()
         self.blocks = BlockWatch() if watched else None
         self.wrappers = WrapperWatch(extra_args["model_options"]) if watched else None
         self.on_changed_call: Callable[[], None] | None = None
         self.evaluated_times: set[float] = set()
         self.base = model.inner_model.inner_model
         self.clock = clock_of(self.base.model_sampling)
-        self.loaded = models_in_use()
+        self.loaded = self.turn.take(name, model.inner_model.model_patcher)
         self.bytes_by_shape: dict[tuple[tuple[int, ...], int], float] = {}
         self.lock = threading.Lock()
         # A cycle through here would keep the guider, and free patches in an order that the host
@@ -137,6 +146,8 @@ class Network:
 
     def __call__(self, x: Tensor, t: float) -> Tensor:
         """The x0 of x at time t. If one row is too much for the memory, all else is unloaded."""
+        if self.turn.name != self.name:
+            self.load(x, len(x))
         try:
             return self._predict(x, t)
         except OutOfMemory as error:
@@ -144,8 +155,24 @@ class Network:
                 raise
             log.warning("Out of memory for a single particle: %s", error)
         make_room()
-        mm.load_models_gpu(self.loaded, minimum_memory_required=self.memory(x.shape[1:]))
+        self.load(x, 1)
         return self._predict(x, t)
+
+    def load(self, x: Tensor, rows: int, times: int = 1) -> None:
+        """Load the network where something else took its place, with memory for a call.
+
+        Room for one row is the least: asking for more than the device has would make the host keep
+        part of the weights off it.
+
+        Args:
+            x: latents (K,*D).
+            rows: of the call.
+            times: how often the memory of a call is needed.
+        """
+        least = times * self.memory(x.shape[1:])
+        mm.load_models_gpu(self.loaded, memory_required=rows * least, minimum_memory_required=least)
+        self.base.current_patcher = self.model.inner_model.model_patcher  # clones share a model
+        self.turn.name = self.name
 
     def _predict(self, x: Tensor, t: float) -> Tensor:
         purse = self.purse

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 
@@ -17,8 +18,9 @@ from ..host.guiders import LEAST, check_guider, check_kind, is_pure
 from ..host.kernel import FlowSampler, kernel_of
 from ..host.network import check_latent, check_not_audio, check_sigmas
 from ..host.noise_mask import check_mask
+from ..host.second_model import second_guider
 from ..schema import check_wired
-from .inputs import SearchInputs
+from .inputs import SECOND_MODELS, SearchInputs
 from .plan import Job, MethodChoice, Plan
 
 
@@ -48,6 +50,27 @@ def check_inputs(inputs: SearchInputs) -> list[float]:
     if inputs.watchdog is not None:
         inputs.watchdog.check(inputs.prompt)
     return times
+
+
+def second_guiders(inputs: SearchInputs) -> dict[str, Any]:
+    """A guider for each second model, by the name of its input; the same for the same model.
+
+    Raises:
+        ValueError: a second model cannot be used, or would do nothing.
+    """
+    guiders: dict[str, Any] = {}
+    for name, steps in zip(SECOND_MODELS, ("lookahead", "finish_steps"), strict=True):
+        model = getattr(inputs, name)
+        if model is None:
+            continue
+        if not getattr(inputs, steps):
+            raise ValueError(
+                f"{name} would not be used: got {steps} 0, expected at least 1. Disconnect {name} "
+                f"or change {steps}."
+            )
+        twins = [guider for guider in guiders.values() if guider.model_patcher is model]
+        guiders[name] = twins[0] if twins else second_guider(inputs.guider, model, name)
+    return guiders
 
 
 def check_method(method: MethodChoice, sampler: FlowSampler, times: Sequence[float]) -> None:
@@ -98,5 +121,6 @@ def check_job(job: Job, plan: Plan) -> None:
     inputs, steps, cost = plan.inputs, len(plan.inside), plan.cost
     prices = plan.prices(job)
     needed = minimum(job.search, steps, prices)
-    checked = 0 if job.replayed or is_pure(inputs.guider) else LEAST * cost  # a replay checks none
+    impure = {id(guider) for guider in plan.guiders.values() if not is_pure(guider)}
+    checked = 0 if job.replayed else LEAST * cost * len(impure)  # a replay checks none
     check_budget(needed, steps, job.finish, inputs.budget, cost, prices, checked)
