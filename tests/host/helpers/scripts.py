@@ -9,7 +9,7 @@ from typing import Any
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
 
 
-def run_script(name: str, comfyui: Path, *arguments: object, timeout: float = 300) -> Any:
+def run_script(name: str, comfyui: Path, *arguments: object, timeout: float = 3000) -> Any:
     """The JSON value on the last line that a script prints.
 
     Args:

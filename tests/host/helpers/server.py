@@ -25,7 +25,7 @@ class Host:
     def run(self, prompt: dict, workflow: dict | None = None) -> dict:
         """Outputs of a prompt by node id; a failure raises ComfyError with its sentence."""
         prompt_id = self.client.queue(prompt, workflow)
-        until = time.monotonic() + 300
+        until = time.monotonic() + 3000
         while time.monotonic() < until:
             entry = self.client.get(f"/history/{prompt_id}").get(prompt_id)
             if entry is not None:
@@ -60,7 +60,7 @@ def serving(comfyui, base, *options):
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd=comfyui)
         try:
             running = Host(f"http://127.0.0.1:{port}", base, log, process)
-            for _ in range(600):
+            for _ in range(6000):
                 if process.poll() is not None:
                     raise RuntimeError(log.read_text()[-4000:])
                 with contextlib.suppress(ComfyError):
