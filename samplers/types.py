@@ -7,7 +7,7 @@ for each particle, has meaning here. Scores are higher-is-better. A failed parti
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 import torch
@@ -105,16 +105,15 @@ class Particles:
     def __getitem__(self, index: int | slice | Sequence[int]) -> Particles:
         """The chosen rows. An int keeps the particle axis, and copies: one row outlives the rest
         without holding their memory."""
-        columns = {f.name: getattr(self, f.name) for f in fields(self)}
         if isinstance(index, int):
-            return Particles(**{name: x[index, None].clone() for name, x in columns.items()})
-        return Particles(**{name: x[index] for name, x in columns.items()})
+            return Particles(**{name: x[index, None].clone() for name, x in vars(self).items()})
+        return Particles(**{name: x[index] for name, x in vars(self).items()})
 
     @staticmethod
     def cat(groups: Sequence[Particles]) -> Particles:
         """Rows of all groups, in order."""
-        names = [f.name for f in fields(Particles)]
-        return Particles(**{n: torch.cat([getattr(g, n) for g in groups]) for n in names})
+        columns = zip(*(vars(group).values() for group in groups), strict=True)
+        return Particles(*(torch.cat(column) for column in columns))
 
     def best(self) -> int:
         """The row with the highest reward, the first of equals."""
@@ -141,7 +140,7 @@ class SearchEvent:
     accept: the search moved to `particles`, which are better. At the last step it cannot move, and
         `particles` set a record.
     exhaust: the search moved to `particles` because the quota of their step was used up.
-    resample: `particles` survived, some of them several times.
+    resample: `particles` survived, in SMC some of them several times.
     done: the search stops before its budget is spent.
 
     Args:

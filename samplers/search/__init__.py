@@ -2,6 +2,7 @@
 
 from .best_of_n import BestOfN
 from .code import CoDe
+from .pruned import Pruned
 from .rbf import RolloverBudgetForcing
 from .regional import Regional
 from .regional_paths import RegionalPaths
@@ -23,4 +24,5 @@ SEARCHES: dict[str, type[Search]] = {
     "zero_order": ZeroOrder,
     "regional": Regional,
     "regional_paths": RegionalPaths,
+    "pruned": Pruned,
 }

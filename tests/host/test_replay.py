@@ -64,6 +64,7 @@ SEARCHES = {
     "regional_paths": lambda: particles(
         half_masked(search(name="replay regional paths", seed=49)), "regional_paths", budget=60
     ),
+    "pruned": lambda: particles(search(name="replay pruned", seed=50), "pruned", budget=60),
     "no finish": lambda: search(name="replay end", finish_steps=0, seed=37),
 }
 # The network calls that the winner's ancestors were in, with all their rows, and the finish.
@@ -78,6 +79,7 @@ MOST = {
     "regional": 3 * 4 + 1,  # one wave of starts, or a proposal
     "regional, mask": 2 * 4 + 1,
     "regional_paths": 60,  # every move on its way, and nothing that it did not move to
+    "pruned": 3 * 8 + 4 + 1,  # one wave, half of it to the end
     "no finish": 3 + 3 * 1,
 }
 

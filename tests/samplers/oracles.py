@@ -114,27 +114,66 @@ def best_of_n(book):
             book.tell("accept", [first_best(rows)])
 
 
-def zero_order(book, neighbours, radius):
+def zero_order(book, neighbours, radius, starts):
     price = book.birth + (book.steps - 1) * book.child + book.score
+    starts = starts or max(1, book.left // price // 4)
     best, pivot = None, 0.0
     while book.left >= price:
-        n, starts, rows = min(neighbours, book.left // price), [], []
+        n, noises, rows = min(neighbours, book.left // price), [], []
+        if first := starts > 0:
+            n = min(n, starts)
+            starts -= n
         for _ in range(n):
             own = float(book.next)
-            if best is not None:
+            if not first:
                 own = math.sqrt(1 - radius**2) * pivot + radius * own
             row = book.draw(None, scored=book.steps == 1, value=own)
-            if best is not None:
+            if not first:
                 row = Row(row.id, best.id, 0, 0, row.reward, own)
                 book.rows[-1] = row
-            starts.append(own)
+            noises.append(own)
             rows.append(row)
         rows = book.walk(rows, book.steps - 1)
         book.tell("born" if book.steps == 1 else "propose", rows)
         top = first_best(rows)
-        if best is None or top.reward > best.reward:
-            best, pivot = top, starts[rows.index(top)]
+        if best is None or top.reward >= best.reward:
+            best, pivot = top, noises[rows.index(top)]
             book.tell("accept", [best])
+
+
+def pruned(book, keep):
+    """All goes by the ODE, a row a step."""
+    book.child, last, record = 1, book.steps - 1, -math.inf
+    looks = [at for at in (round(0.4 * book.steps), round(0.6 * book.steps)) if at < last]
+    ends = [*sorted(set(looks)), last]
+
+    def left_after(n, end):
+        return 0 if end == last else n if n <= 2 else max(2, math.ceil(keep * n))
+
+    def price(n):
+        rows, at = n * (book.birth - 1), -1
+        for end in ends:
+            kept = left_after(n, end)
+            rows += n * (end - at + (book.score if kept < n else 0))
+            n, at = kept, end
+        return rows
+
+    while price(1) <= book.left:
+        n = max(n for n in range(1, 9) if price(n) <= book.left)
+        rows = [book.draw(None, scored=last == 0) for _ in range(n)]
+        for end in ends:
+            kept = left_after(len(rows), end)
+            while rows[0].step < end:
+                scored = rows[0].step + 1 == end and kept < len(rows)
+                rows = [book.draw(row, scored=scored, value=row.value) for row in rows]
+            if kept < len(rows):
+                book.tell("propose" if last else "born", rows)
+            if 0 < kept < len(rows):
+                rows = sorted(sorted(rows, key=lambda row: -row.reward)[:kept], key=rows.index)
+                book.tell("resample", rows)
+        if first_best(rows).reward > record:
+            record = first_best(rows).reward
+            book.tell("accept", [first_best(rows)])
 
 
 def svdd(book, paths, alpha):

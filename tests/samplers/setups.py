@@ -19,6 +19,7 @@ from pack.samplers.rules import Finish, Outcome, StopRules
 from pack.samplers.run import run
 from pack.samplers.search import SEARCHES
 from pack.samplers.search.code import CoDe
+from pack.samplers.search.pruned import Pruned
 from pack.samplers.search.rbf import RolloverBudgetForcing
 from pack.samplers.search.regional import Regional
 from pack.samplers.search.regional_paths import RegionalPaths
@@ -68,7 +69,9 @@ ANY = {
         )
     ),
     "threshold": st.builds(VerifierThreshold, st.sampled_from([-9.0, 0.5, 1.5, NEVER])),
-    "zero_order": st.builds(ZeroOrder, st.integers(1, 5), st.sampled_from([0.1, 0.5, 1.0])),
+    "zero_order": st.builds(
+        ZeroOrder, st.integers(1, 5), st.sampled_from([0.1, 0.5, 1.0]), st.integers(0, 6)
+    ),
     "regional": st.builds(
         Regional,
         starts=st.integers(0, 3),
@@ -86,6 +89,7 @@ ANY = {
         patience=st.sampled_from([0, 0, 1, 3]),
         forward=st.integers(0, 4),
     ),
+    "pruned": st.builds(Pruned, st.sampled_from([0.25, 0.5, 1.0])),
 }
 # One of each that spends its whole budget, on more than one path where it can.
 EACH: dict[str, Search] = {name: cls() for name, cls in SEARCHES.items()} | {

@@ -38,7 +38,7 @@ def repeated(name, log_w, n, times, seed):
 @each_scheme
 @pytest.mark.parametrize("n", [1, 4, 7])
 def test_unbiased(name, n):
-    counts = repeated(name, WEIGHTS.log(), n, 2_000, seed=n)
+    counts = repeated(name, WEIGHTS.log(), n, 1_000, seed=n)
     error = counts.std(0) / math.sqrt(len(counts))
     assert ((counts.mean(0) - n * WEIGHTS).abs() <= 5 * error + ROUNDING).all()
 

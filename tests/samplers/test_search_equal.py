@@ -120,7 +120,7 @@ def test_one_block_over_all_steps_is_best_of_n(data, n, longer):
 def test_neighbours_at_radius_one_are_best_of_n(data, extra):
     """The same starts from the same ids, wave by wave; only born ones name the best as parent."""
     one = data.draw(setups("best_of_n", search=BestOfN(), extra=extra, fixed=IEEE))
-    other = Setup(**vars(one) | {"search": ZeroOrder(WAVE, radius=1.0)})
+    other = Setup(**vars(one) | {"search": ZeroOrder(WAVE, radius=1.0, starts=WAVE)})
     assert one.minimum == other.minimum
     first, second = one.run(), other.run()
     if one.steps > 1:

@@ -11,6 +11,7 @@ from pack.samplers.rules import Outcome, StopRules
 from pack.samplers.run import run
 from pack.samplers.search.best_of_n import BestOfN
 from pack.samplers.search.code import CoDe
+from pack.samplers.search.pruned import Pruned
 from pack.samplers.search.rbf import RolloverBudgetForcing
 from pack.samplers.search.rounds import minimum
 from pack.samplers.search.smc import SMC
@@ -88,7 +89,7 @@ def assert_made(p, row, parent, world, search):
         assert float(p.reward) == row.reward
         asked = t / (world.ahead + 1)
         assert float(p.clean[0, 3]) == pytest.approx(asked) and (world.ahead or asked == t)
-    if parent is not None and row.step > 0 and not isinstance(search, SearchOverPaths):
+    if parent is not None and row.step > 0 and search.guided:
         assert float(p.x[0, 1]) == pytest.approx(parent.value)
         assert float(p.x[0, 2]) == t
 
@@ -100,10 +101,16 @@ def test_best_of_n(world, extra):
 
 
 @pinned(100)
-@given(worlds, extras, st.integers(1, 6), st.sampled_from([0.1, 0.5, 1.0]))
-def test_zero_order(world, extra, neighbours, radius):
-    search = ZeroOrder(neighbours, radius)
-    assert_decides_as(oracles.zero_order, search, world, extra, neighbours, radius)
+@given(worlds, extras, st.integers(1, 6), st.sampled_from([0.1, 0.5, 1.0]), st.integers(0, 9))
+def test_zero_order(world, extra, neighbours, radius, starts):
+    search = ZeroOrder(neighbours, radius, starts)
+    assert_decides_as(oracles.zero_order, search, world, extra, neighbours, radius, starts)
+
+
+@pinned(100)
+@given(worlds, extras, st.sampled_from([0.1, 0.5, 0.8, 1.0]))
+def test_pruned(world, extra, keep):
+    assert_decides_as(oracles.pruned, Pruned(keep), world, extra, keep)
 
 
 @pinned(100)

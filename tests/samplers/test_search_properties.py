@@ -14,6 +14,7 @@ from pack.samplers.run import check_budget
 from pack.samplers.search import SEARCHES
 from pack.samplers.search.best_of_n import BestOfN
 from pack.samplers.search.code import CoDe
+from pack.samplers.search.pruned import Pruned
 from pack.samplers.search.rbf import RolloverBudgetForcing
 from pack.samplers.search.regional import Regional
 from pack.samplers.search.regional_paths import RegionalPaths
@@ -48,7 +49,7 @@ def cheapest(setup):
         case RegionalPaths() if steps > 1:
             up = min(search.forward or round(0.75 * (steps - 1)), steps - 1)
             return 1 + up + price.score
-        case Regional():
+        case Regional() | Pruned():
             return price.birth + steps - 1 + price.score
         case SMC():
             return price.born + (steps - 1) * price.step
@@ -257,6 +258,7 @@ def test_a_ledger_without_end_is_never_spent():
         (SearchOverPaths, {"forward": 6}, "backward .* got 6, expected more than forward .6"),
         (VerifierThreshold, {"threshold": math.nan}, "threshold .* got nan, expected a finite"),
         (ZeroOrder, {"neighbours": 0}, "neighbours is too small: got 0, expected at least 1"),
+        (ZeroOrder, {"starts": -1}, "starts is too small: got -1, expected at least 0"),
         (ZeroOrder, {"radius": 0.0}, "radius .* got 0.0, expected above 0 and at most 1"),
         (ZeroOrder, {"radius": 1.01}, "radius .* got 1.01, expected above 0 and at most 1"),
         (Regional, {"starts": -1}, "starts is too small: got -1, expected at least 0"),
@@ -264,6 +266,8 @@ def test_a_ledger_without_end_is_never_spent():
         (Regional, {"patience": -1}, "patience is too small: got -1, expected at least 0"),
         (Regional, {"smallest": 0.9}, "got smallest 0.9 and largest 0.75, expected 0 < smallest"),
         (Regional, {"largest": 1.1}, "got smallest 0.25 and largest 1.1"),
+        (Pruned, {"keep": 0.0}, "keep is out of range: got 0.0, expected above 0 and at most 1"),
+        (Pruned, {"keep": 1.5}, "keep is out of range: got 1.5, expected above 0 and at most 1"),
         (RegionalPaths, {"forward": -1}, "forward is too small: got -1, expected at least 0"),
     ],
 )
@@ -275,7 +279,7 @@ def test_settings_out_of_range_are_named(method, settings, said):
 def test_what_methods_say_of_themselves():
     """What nodes and tests ask a search, in place of its class."""
     methods = [*SEARCHES.values(), Replay]
-    by_ode = [SearchOverPaths, Regional, RegionalPaths]
+    by_ode = [SearchOverPaths, Regional, RegionalPaths, Pruned]
     assert [m for m in methods if not m.guided] == by_ode
     assert [m for m in methods if m.needs_noise] == [SMC]
     assert [m for m in methods if m.is_replay] == [Replay]

@@ -13,5 +13,6 @@ SMALL = {
     "zero_order": {"method.neighbours": 2},
     "regional": {"method.at_once": 2, "method.starts": 3},
     "regional_paths": {"method.forward": 2, "method.starts": 3},
+    "pruned": {"method.keep": 0.5},
 }
 METHODS = {name: SMALL.get(name, {}) for name in SEARCHES}
