@@ -11,9 +11,13 @@ BUDGETS = (25, 50, 100, 200)
 CURVE_STEPS = {"fast": (1, 2, 4), "base": (5, 10)}  # of best of N
 # Steps of the ODE under a regional search, chosen on other prompts.
 REGIONAL_STEPS = {"fast": 2, "base": 5}
+PATHS_STEPS = {"base": 5}
+# Steps of the schedule, chosen on other prompts: where children are redrawn, and of auto.
+STEPS = {"fast": {"children": 5, "auto": 5}, "base": {"children": 5, "auto": 10}}
+INIT = {"fast": 4, "base": 20}  # the budget divided by this is the number of RBF's random starts
 NAMES = {
-    "rbf, VP-SDE": "RBF",
-    "svdd, VP-SDE": "SVDD",
+    "rbf, VP-SDE": "RBF, kernel",
+    "svdd, VP-SDE": "SVDD, kernel",
     "code, VP-SDE": "CoDe",
     "smc, VP-SDE": "SMC",
     "zero_order": "zero-order",
@@ -61,12 +65,31 @@ FLUX_PRICES = (
 
 
 def methods(weights: str, budget: int) -> dict[str, Setting]:
-    """Every method at one budget: settings of the quality tables, and the regional search."""
+    """Every method at one budget: settings of the quality tables, and those of regional search."""
     rows = plans.searches(weights, budget)
     named = {NAMES[name]: setting for name, setting in rows.items() if name in NAMES}
-    auto = replace(plans.sde("auto", budget, weights), lookahead=AUTOMATIC, finish=0, top_k=1)
-    regional = plans.ode("regional", REGIONAL_STEPS[weights], budget)
-    return named | {"regional": regional, "auto": auto}
+    steps = STEPS[weights]
+    ours = {name: redrawn(name.lower(), budget, weights) for name in ("RBF", "SVDD")}
+    ours["regional"] = plans.ode("regional", REGIONAL_STEPS[weights], budget)
+    if weights in PATHS_STEPS:
+        ours["regional paths"] = plans.ode("regional_paths", PATHS_STEPS[weights], budget)
+    auto = plans.sde("auto", budget, weights, steps=steps["auto"])
+    ours["auto"] = replace(auto, lookahead=AUTOMATIC, finish=0, top_k=1)
+    return ours | named
+
+
+def redrawn(method: str, budget: int, weights: str) -> Setting:
+    """A method whose children are redrawn in one region.
+
+    Args:
+        method: rbf or svdd.
+        budget: NFE.
+        weights: fast or base.
+    """
+    steps = STEPS[weights]["children"]
+    starts = (("init_particles", budget // INIT[weights]),) if method == "rbf" else ()
+    options = (*starts, ("children", "redraw"))
+    return plans.sde(method, budget, weights, steps=steps, options=options)
 
 
 def plan(weights: str, budgets: tuple[int, ...] = BUDGETS) -> dict[tuple[int, str], Setting]:

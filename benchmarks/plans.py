@@ -31,6 +31,7 @@ STARTS = {"fast": 4, "base": 12}
 SOP = {"fast": (4, 1, 2), "base": (10, 4, 6)}
 RIGHT = -0.5  # right counts have a higher reward
 LINEAR = {"path": "linear", "clock": "linear", "spacing": "linear"}
+CHOOSING = ("rbf", "svdd")  # how their children differ is a setting; these tables have the paper's
 PARTICLE_METHODS = ("rbf", "svdd", "code", "smc")
 
 
@@ -58,7 +59,8 @@ def sde(method: str, budget: int, weights: str, **changes: object) -> Setting:
     """
     kind = model(weights)
     starts = (("init_particles", budget // STARTS[kind]),) if method == "rbf" else ()
-    shared = COMMON[kind] | {"lookahead": AHEAD[kind].get(budget, 0), "options": starts}
+    how = (("children", "kernel"),) if method in CHOOSING else ()
+    shared = COMMON[kind] | {"lookahead": AHEAD[kind].get(budget, 0), "options": starts + how}
     return Setting(method, budget, **shared | changes)
 
 
@@ -148,7 +150,7 @@ def many_step_rows(weights: str) -> dict[str, Setting]:
 
     With fewer steps each has more particles, and 50 NFE pay for a lookahead.
     """
-    few, starts = {"steps": 7, "lookahead": 4}, (("init_particles", 3),)
+    few, starts = {"steps": 7, "lookahead": 4}, (("init_particles", 3), ("children", "kernel"))
     rows = {
         "050 rbf, 7 steps, lookahead 4": sde("rbf", 50, weights, options=starts, **few),
         "050 code, 7 steps, lookahead 4": sde("code", 50, weights, **few),

@@ -99,6 +99,7 @@ def _facts(task: Task, sharp: bool | None, source: str) -> Facts:
         guided=task.steering is not None and task.steering.guidance.strength > 0.0,
         draws=task.flow.draws,
         whole=isinstance(task, WholeTask),
+        calls_network=task.flow.kernel.inner > 0,
     )
 
 

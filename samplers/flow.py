@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from .interpolants.linear import Linear
-from .ode import ODE
+from .ode import ODE, Redraw
 from .regions import Boxes, patched
 from .types import Denoiser, Interpolant, Kernel
 
@@ -70,6 +70,11 @@ class Flow:
     def ode(self) -> ODE:
         """The plain step on the latents' own path."""
         return ODE(self.path)
+
+    @property
+    def redraw(self) -> Redraw:
+        """The step that draws all of its noise anew."""
+        return Redraw(self.path)
 
     def draws(self) -> bool:
         """Whether any step of the kernel draws noise."""

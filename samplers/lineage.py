@@ -13,7 +13,8 @@ from typing import Any, Literal, get_args
 from .regions import Box
 from .types import Made
 
-Kind = Literal["start", "born", "propose", "ode", "renoise", "finish"]
+Kind = Literal["start", "born", "propose", "ode", "redraw", "renoise", "finish"]
+STEPS = ("propose", "ode", "redraw")  # kinds that go on to the next time
 RANGES = {  # of the integers of an origin
     "id": (0, (1 << 31) - 1),
     "step": (0, 100_000),
@@ -40,7 +41,8 @@ class Origin:
         rows, row: how many rows its network calls had, and which one it was.
         radius: of a neighbour; 1 is a new start.
         nodes: evaluations of a finish.
-        box: the region that differs from the start before it, or that was noised back up; (): all.
+        box: the region that differs from the start before it, that the kernel drew, or that was
+            noised back up; (): all.
     """
 
     id: int
@@ -154,7 +156,7 @@ def _is_box(value: Any) -> bool:
 def _misplaced(previous: Origin | None, origin: Origin) -> str:
     """Why an origin cannot follow the previous one, or cannot be the first; empty if it can."""
     kinds = {None: ("start", "born"), "start": ("start", "born"), "finish": ()}
-    possible = kinds.get(previous and previous.kind, ("propose", "ode", "renoise", "finish"))
+    possible = kinds.get(previous and previous.kind, (*STEPS, "renoise", "finish"))
     if origin.kind not in possible:
         after = f"after {previous.kind}" if previous else "first"
         return f"kind {origin.kind} {after}, expected one of {', '.join(possible) or 'none'}"
@@ -162,8 +164,8 @@ def _misplaced(previous: Origin | None, origin: Origin) -> str:
         return f"id {origin.id}, expected one above {previous.id}, the id before it"
     if origin.row >= origin.rows:
         return f"row {origin.row}, expected less than its rows, {origin.rows}"
-    if origin.box and (origin.kind not in ("start", "born", "renoise") or not previous):
-        return f"a box of kind {origin.kind}, expected one only where a start or a path changes"
+    if origin.box and (origin.kind in ("ode", "finish") or not previous):
+        return f"a box of kind {origin.kind}, expected one only where noise is new"
     if origin.kind in ("start", "born"):
         least = previous.id if previous else -1
         if not least <= origin.parent < origin.id or (origin.parent >= 0 and not previous):
@@ -171,7 +173,7 @@ def _misplaced(previous: Origin | None, origin: Origin) -> str:
         return f"step {origin.step}, expected 0" if origin.step else ""
     if origin.parent != previous.id:
         return f"parent {origin.parent}, expected {previous.id}, the id before it"
-    if origin.kind in ("propose", "ode") and origin.step != previous.step + 1:
+    if origin.kind in STEPS and origin.step != previous.step + 1:
         return f"step {origin.step}, expected {previous.step + 1}"
     if origin.kind == "renoise" and origin.step >= previous.step:
         return f"step {origin.step}, expected less than {previous.step}"

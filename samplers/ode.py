@@ -1,4 +1,7 @@
-"""The plain ODE step, and the noise that a latent holds: x_t = alpha_t x0 + sigma_t eps."""
+"""Steps without settings: the plain ODE's, and one whose noise is all new.
+
+A latent is x_t = alpha_t x0 + sigma_t eps.
+"""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -28,9 +31,27 @@ class ODE:
     """
 
     inner: ClassVar[int] = 0
+    kind: ClassVar[str] = "ode"
 
     path: Interpolant
 
     def __call__(self, x: Tensor, x0: Tensor, t: float, s: float) -> Transition:
         eps = residual(self.path, x, x0, t)
         return Transition(self.path.alpha(s) * x0 + self.path.sigma(s) * eps, 0.0)
+
+
+@dataclass(frozen=True)
+class Redraw:
+    """Noise anew: x_s = alpha_s x0 + sigma_s z, so that only the predicted x0 stays.
+
+    Few-step models are sampled like this (consistency models, Song et al., arXiv 2303.01469,
+    Algorithm 1). Of a blurred x0 it makes too little of the model's variety.
+    """
+
+    inner: ClassVar[int] = 0
+    kind: ClassVar[str] = "redraw"
+
+    path: Interpolant
+
+    def __call__(self, x: Tensor, x0: Tensor, t: float, s: float) -> Transition:
+        return Transition(self.path.alpha(s) * x0, self.path.sigma(s))

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from .batching import MicroBatch, OneAtATime, OutOfMemory
-from .lineage import NO_BIRTH, Origin, origins
+from .lineage import NO_BIRTH, STEPS, Origin, origins
 from .search.rounds import Choice, Facts, Method, Round
 from .task import Task
 from .types import Made, Particles, SearchEvent
@@ -119,11 +119,11 @@ class Replay(Method):
         return Choice(self, self.ode_steps, "The replay repeats its report")
 
     def _round(self, origin: Origin) -> Round:
-        begins = {"born": "noise", "propose": "parent", "ode": "survivors", "renoise": "renoised"}
+        begins = {"born": "noise", "ode": "survivors", "renoise": "renoised"}
         ode = origin.kind == "ode"
-        top = origin.step - 1 if ode or origin.kind == "propose" else origin.step
+        top = origin.step - 1 if origin.kind in STEPS else origin.step
         scored = origin is self.way[-1]
-        return Round(top, origin.step, begins[origin.kind], origin.rows, ode, scored)
+        return Round(top, origin.step, begins.get(origin.kind, "parent"), origin.rows, ode, scored)
 
     def run(self, task: Task) -> Iterator[SearchEvent]:
         particle: Particles | None = None
@@ -147,8 +147,8 @@ class Replay(Method):
             elif origin.kind == "renoise":
                 particle = task.renoise(particle, origin.step, passed.get(origin.step), boxes)
             else:
-                plain = task.flow.ode if origin.kind == "ode" else None
-                particle = task.propose(particle, score=score, kernel=plain)
+                kernel = {"ode": task.flow.ode, "redraw": task.flow.redraw}.get(origin.kind)
+                particle = task.propose(particle, score, kernel, boxes)
             passed[origin.step] = particle
         yield SearchEvent("propose", particle, task.purse.nfe)
         if self.end:

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from .flow import Flow
 from .guidance import Gradients, Guidance, acts, log_ratio, shift
-from .types import Particles, Transition
+from .types import Kernel, Particles, Transition
 
 log = logging.getLogger("flow_search")
 
@@ -102,6 +103,35 @@ class Steering:
                 "noise, expected noise at every step that guidance moves."
             )
         return torch.tensor(ratios, dtype=torch.float64)
+
+
+def advance(
+    flow: Flow,
+    kernel: Kernel,
+    parents: Particles,
+    ids: Sequence[int],
+    t: float,
+    s: float,
+    guide: tuple[Steering, Callable[[Particles], Tensor]] | None = None,
+) -> tuple[Tensor, Tensor | None]:
+    """One step of a kernel, guided or not.
+
+    Args:
+        flow: its path, its noise, and the network for a kernel that calls it.
+        kernel: steps.
+        parents: K particles at t.
+        ids: of the children, (K,).
+        t, s: model times, s < t.
+        guide: what moves the step, and the gradients grad r(x0_hat(x)) (K,*D) of parents.
+
+    Returns:
+        Latents (K,*D) at s, and x0 there if the kernel evaluated it.
+    """
+    if guide is not None and s and not kernel.inner:
+        step = kernel(parents.x, parents.x0, t, s)
+        if guide[0].acts(step):
+            return guide[0].draw(step, parents, ids, flow.path.alpha(t), flow.noise, guide[1]), None
+    return flow.step(kernel, parents.x, parents.x0, t, s, ids)
 
 
 def zero_where_not_finite(slopes: Tensor) -> Tensor:

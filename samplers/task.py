@@ -14,10 +14,11 @@ from torch import Tensor
 from .batching import MicroBatch
 from .flow import Flow
 from .judging import judge
+from .ode import ODE, Redraw
 from .paid_network import PaidNetwork
 from .purse import BudgetExceeded, Prices, Purse
 from .regions import Boxes, patched
-from .steering import Steering
+from .steering import Steering, advance
 from .types import Kernel, Made, Objective, Particles
 
 
@@ -122,21 +123,29 @@ class Task:
         return self._scored(x, x0, ids, parents, zeros, zeros, score)
 
     def propose(
-        self, parents: Particles, score: bool = True, kernel: Kernel | None = None
+        self,
+        parents: Particles,
+        score: bool = True,
+        kernel: ODE | Redraw | None = None,
+        boxes: Boxes = (),
     ) -> Particles:
         """One child of each parent, one step on.
 
         Args:
             parents: may stand at different steps, none at the last.
             score: whether the children are scored.
-            kernel: None is the flow's own, which guidance moves; else the plain ODE step.
+            kernel: None is the flow's own. Guidance moves all but the ODE's steps.
+            boxes: of each child the region that the kernel draws, while the ODE makes the rest;
+                none: everything. Not for a kernel that calls the network.
         """
-        kind = "propose" if kernel is None else "ode"
+        if boxes and kernel is None and self.flow.kernel.inner:
+            raise ValueError("The kernel calls the network: got boxes, expected none.")
+        kind = kernel.kind if kernel else "propose"
+        steering = None if kind == "ode" else self.steering
         kernel = kernel or self.flow.kernel
         price = max(1, kernel.inner) + (self.lookahead if score else 0)
         self.purse.require(len(parents) * price)
         ids, steps = self._new_ids(len(parents)), parents.steps + 1
-        steering = self.steering if kernel is self.flow.kernel else None
         if steering:
             steering.begin(parents)
         x, x0 = torch.empty_like(parents.x), torch.empty_like(parents.x)
@@ -144,10 +153,16 @@ class Task:
             rows = (steps == step).nonzero().flatten()
             row_ids = [ids[i] for i in rows]
             t, s = self.times[step - 1], self.times[step]
-            x[rows], answer = self._advance(parents[rows], row_ids, t, s, kernel, steering)
+            gradients = partial(self._network.gradients, steering, t=t)
+            guide = (steering, gradients) if steering else None
+            x[rows], answer = advance(self._paid, kernel, parents[rows], row_ids, t, s, guide)
+            row_boxes = [boxes[i] for i in rows] if boxes else ()
+            if row_boxes:
+                plain = self.flow.ode(parents.x[rows], parents.x0[rows], t, s).mean
+                x[rows] = patched(plain, x[rows], row_boxes)
             x0[rows] = self._network(x[rows], s) if answer is None else answer
-            places = self.batch.places(len(row_ids))
-            self.on_made(Made(kind, row_ids, parents.ids[rows].tolist(), step, places))
+            places, parent_ids = self.batch.places(len(row_ids)), parents.ids[rows].tolist()
+            self.on_made(Made(kind, row_ids, parent_ids, step, places, boxes=row_boxes))
         columns = (parents.ids.tolist(), parents.paths.tolist(), steps.tolist())
         return self._scored(x, x0, ids, *columns, score)
 
@@ -258,25 +273,6 @@ class Task:
     def _network(self) -> PaidNetwork:
         denoiser, charges = self.flow.denoiser, self.counts_itself
         return PaidNetwork(denoiser, self.purse, self.batch, charges, self.on_call)
-
-    def _advance(
-        self,
-        parents: Particles,
-        ids: list[int],
-        t: float,
-        s: float,
-        kernel: Kernel,
-        steering: Steering | None,
-    ) -> tuple[Tensor, Tensor | None]:
-        """Latents at s, and x0 there if the kernel evaluated it."""
-        flow = self._paid
-        if steering is not None and s and not kernel.inner:
-            step = kernel(parents.x, parents.x0, t, s)
-            if steering.acts(step):
-                gradients = partial(self._network.gradients, steering, t=t)
-                alpha = flow.path.alpha(t)
-                return steering.draw(step, parents, ids, alpha, flow.noise, gradients), None
-        return flow.step(kernel, parents.x, parents.x0, t, s, ids)
 
     def _new_ids(self, n: int) -> list[int]:
         return [next(self.ids) for _ in range(n)]

@@ -159,7 +159,7 @@ class SearchEvent:
     log_w: Tensor | None = None
 
 
-Origins = Literal["born", "propose", "ode", "renoise", "finish"]
+Origins = Literal["born", "propose", "ode", "redraw", "renoise", "finish"]
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,8 @@ class Made:
 
     Args:
         kind: born: evaluated at the first time; propose: by the search's kernel; ode: by the plain
-            step; renoise: noised back up to `step`; finish: by `nodes` evaluations.
+            step; redraw: by the step whose noise is all new; renoise: noised back up to `step`;
+            finish: by `nodes` evaluations.
         ids: of the particles.
         parents: id of each one's parent, -1 for none. For born ones it is the particle whose start
             they are neighbours of.
@@ -176,8 +177,8 @@ class Made:
         places: (rows, row) of each: how many rows its network calls had, and which row it was.
         radius: of neighbours of another start. 1 is a new start.
         nodes: evaluations of a finish.
-        boxes: of each particle the region that differs from the parent's start, or that was noised
-            back up; none: everything.
+        boxes: of each particle the region that differs from the parent's start, that the kernel
+            drew, or that was noised back up; none: everything.
     """
 
     kind: Origins

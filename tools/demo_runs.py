@@ -24,7 +24,6 @@ PROMPTS = (
     "three blue triangles, two purple squares and six yellow circles",
 )
 BUDGET = 100  # NFE of each search: the largest of the tables' that takes less than two minutes
-STARTS = 4  # the budget divided by this is the number of RBF's random starts
 PLAIN, BEST, RBF, AUTO = "plain", "best of N", "RBF", "auto"
 METHODS = (PLAIN, BEST, RBF, AUTO)
 PLAIN_STEPS, STEPS = 4, 2  # of the ODE: the plain sampler's, and those of best of N

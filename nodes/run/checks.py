@@ -104,7 +104,7 @@ def check_inputs(inputs: SearchInputs) -> list[float]:
 def check_method(
     method: MethodChoice, sampler: FlowSampler | AnySampler, times: Sequence[float]
 ) -> None:
-    """Refuse guidance that the method cannot use.
+    """Refuse guidance and kernels that the method cannot use.
 
     Args:
         method: of the node.
@@ -116,6 +116,11 @@ def check_method(
         raise ValueError(
             f"Guidance does not move the method {method.name}: its steps are those of the ODE. "
             "Choose another method, or set guidance to none."
+        )
+    if getattr(search, "children", "") == "region" and sampler.kernel.inner:
+        raise ValueError(
+            "The sampler's kernel changes whole images: got children region, expected auto, kernel "
+            "or redraw."
         )
     if not (guidance.strength and search.needs_noise):
         return
@@ -136,14 +141,16 @@ def check_method(
 def check_kernel(plan: Plan) -> None:
     """Refuse a kernel that explodes on the search's own steps.
 
-    Nothing is checked for a method that follows the ODE, nor for a sampler without a kernel. A
-    replay is not checked either: it repeats steps of an earlier search.
+    Nothing is checked for a method that follows the ODE or redraws children, nor for a sampler
+    without a kernel. A replay is not checked either: it repeats steps of an earlier search.
     """
     inputs, times, end = plan.inputs, plan.inside, plan.times[-1]
-    takes_steps = plan.method.search.guided and isinstance(inputs.sampler, FlowSampler)
-    if inputs.replay or not takes_steps:
-        return
+    search = plan.method.search
+    takes_steps = search.guided and isinstance(inputs.sampler, FlowSampler)
     lands = end > 0.0 and not inputs.finish_steps  # then the kernel also takes the last step
+    redraws = getattr(search, "children", "") == "redraw" and not lands
+    if inputs.replay or redraws or not takes_steps:
+        return
     inputs.sampler.kernel_settings.check([*times, end] if lands else times)
 
 

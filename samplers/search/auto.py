@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from .best_of_n import BestOfN
-from .rbf import RolloverBudgetForcing
 from .regional import Regional
+from .regional_paths import RegionalPaths
 from .rounds import Choice, Facts, Method, Round, Search, minimum
 from .svdd import SVDD
 
-ALL = 1 << 30  # times: as many as there are
+HALF = 2  # of the schedule's steps, the ODE walks one in so many
+ALL = 1
 
 
 @dataclass(frozen=True)
@@ -21,40 +23,41 @@ class Line:
     Args:
         search: the method with its settings.
         sharp: of the first prediction; None: either, or not known.
-        least: evaluations that the budget has to buy, for each step of the schedule.
-        ode_steps: as in `Choice`.
+        thinned: the ODE walks one in so many of the schedule's steps. 0: the kernel walks all.
         whole: whether another sampler makes whole images.
     """
 
     search: Search
     sharp: bool | None = None
-    least: int = 0
-    ode_steps: int | None = None
+    thinned: int = 0
     whole: bool = False
 
     def holds(self, facts: Facts) -> bool:
         """Whether the facts call for this method, and the run can carry it."""
-        search, steps, prices = self.search, facts.steps, facts.prices
-        if self.ode_steps:
-            steps, prices = min(steps, self.ode_steps), replace(prices, child=1)
+        search, steps, prices = self.search, self.ode_steps(facts) or facts.steps, facts.prices
+        if self.thinned:
+            prices = replace(prices, child=1)
         branches = any(r.begin in ("parent", "survivors") for r in search.rounds(steps))
+        random = facts.draws() or facts.sharp  # then children are redrawn
         return (
             self.whole == facts.whole
             and self.sharp in (None, facts.sharp)
-            and facts.budget >= self.least * facts.steps
-            and (not branches or facts.draws())
-            and not (facts.guided and (self.ode_steps or not search.guided or search.needs_noise))
+            and (self.thinned or not branches or random)
+            and not (facts.guided and (self.thinned or not search.guided or search.needs_noise))
             and minimum(search, steps, prices) <= facts.left
         )
+
+    def ode_steps(self, facts: Facts) -> int | None:
+        """As in `Choice`."""
+        return math.ceil(facts.steps / self.thinned) if self.thinned else None
 
 
 RULE = (  # the first line that holds; the last one where none does
     Line(Regional(), whole=True),
-    Line(Regional(), sharp=True, ode_steps=2),
-    Line(RolloverBudgetForcing(), sharp=True),
-    Line(SVDD(), sharp=False, least=15),
-    Line(Regional(), sharp=False, ode_steps=ALL),
-    Line(BestOfN(), ode_steps=ALL),
+    Line(SVDD(), sharp=True),
+    Line(RegionalPaths(), sharp=False, thinned=HALF),
+    Line(SVDD(), sharp=False),
+    Line(BestOfN(), thinned=ALL),
     Line(BestOfN()),
 )
 
@@ -64,11 +67,10 @@ class Auto(Method):
     """The first line of RULE that holds:
 
     - If another sampler makes whole images, it is the regional search.
-    - A model whose first prediction is sharp gets the regional search, on 2 steps of the schedule.
-      With guidance, which moves no step of the ODE, it gets Rollover Budget Forcing.
-    - Any other model gets SVDD if the budget buys 15 evaluations for each step of the schedule,
-      3 children with a lookahead of 4. Else it gets the regional search, on all steps. SMC is as
-      good as SVDD, but its temperature is in the reward's units, which nobody knows here.
+    - A model whose first prediction is sharp gets SVDD, whose children are redrawn in one region.
+    - Any other model gets the regional search over paths. The ODE walks half of the schedule's
+      steps, since more images are worth more than finer steps (docs/tuning.md).
+    - With guidance, which moves no step of the ODE, it gets SVDD.
     - What is left gets best of N, by the ODE.
 
     Methods that branch are passed over where the kernel draws no noise, and so are those that the
@@ -90,4 +92,4 @@ class Auto(Method):
         line = next((line for line in RULE if line.holds(facts)), RULE[-1])
         share = facts.budget // facts.steps
         source = f"{facts.source}, with {share} evaluations a step"
-        return Choice(line.search.choice(facts).search, line.ode_steps, source)
+        return Choice(line.search.choice(facts).search, line.ode_steps(facts), source)

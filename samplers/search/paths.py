@@ -8,6 +8,7 @@ import torch
 
 from ..task import Task
 from ..types import Particles, SearchEvent
+from .children import draw_children
 from .rounds import Search, affordable_tries
 
 PATHS = {
@@ -24,7 +25,9 @@ class Choice(Protocol):
     def __call__(self, children: Particles, parents: Particles | None, task: Task) -> Particles: ...
 
 
-def best_of_blocks(search: Search, task: Task, choose: Choice) -> Iterator[SearchEvent]:
+def best_of_blocks(
+    search: Search, task: Task, choose: Choice, how: str = "kernel"
+) -> Iterator[SearchEvent]:
     """In each round, give every path as many descendants as the budget buys, and keep one of them.
 
     Descendants of one particle walk the steps of a round independently. Those of the first round
@@ -34,12 +37,16 @@ def best_of_blocks(search: Search, task: Task, choose: Choice) -> Iterator[Searc
         search: whose rounds.
         task: the image to find.
         choose: keeps one of each path.
+        how: children differ from their parents, as in `draw_children`.
     """
     parents: Particles | None = None
     rounds = search.rounds(len(task.times))
     for block, n in zip(rounds, affordable_tries(search, task), strict=True):
         single = block.bottom - block.top <= (0 if parents is None else 1)
-        children = brood(task, parents, n, search.paths, score=single)
+        if parents is None:
+            children = brood(task, n, search.paths, score=single)
+        else:
+            children = draw_children(task, parents, [n] * search.paths, how, score=single)
         if not single:
             *_, children = task.walk(children, last=block.bottom)
         yield SearchEvent("propose" if block.bottom else "born", children, task.purse.nfe)
@@ -47,21 +54,16 @@ def best_of_blocks(search: Search, task: Task, choose: Choice) -> Iterator[Searc
         yield SearchEvent("accept", parents, task.purse.nfe)
 
 
-def brood(
-    task: Task, parents: Particles | None, n: int, paths: int, score: bool = True
-) -> Particles:
-    """`n` children of each path's parent, or `n` new particles on each path.
+def brood(task: Task, n: int, paths: int, score: bool = True) -> Particles:
+    """`n` new particles on each path.
 
     Args:
         task: makes them.
-        parents: one row for each path, in order; None: there are none yet.
         n: how many on each path.
         paths: how many paths.
         score: whether they are scored.
     """
     rows = torch.arange(paths).repeat_interleave(n)
-    if parents is not None:
-        return task.propose(parents[rows], score=score)
     return replace(task.born(n * paths, score=score), paths=rows)
 
 

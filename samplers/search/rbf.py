@@ -8,6 +8,7 @@ import torch
 
 from ..task import Task
 from ..types import Particles, SearchEvent
+from .children import CHILDREN, settled
 from .paths import best_of_each, brood, by_path
 from .rounds import Choice, Facts, Method, Round, check_least, minimum, shared_rows
 from .tries import Path, draw
@@ -81,6 +82,8 @@ class RolloverBudgetForcing(Method):
         },
     )
 
+    children: str = field(default="auto", metadata=CHILDREN)
+
     def __post_init__(self) -> None:
         check_least(self, {"init_particles": 0, "paths": 1, "quota": 0, "speculation": 1})
 
@@ -90,23 +93,24 @@ class RolloverBudgetForcing(Method):
         return [Round(0, 0, "noise", self.init_particles or 1), *children]
 
     def choice(self, facts: Facts) -> Choice:
+        search = replace(self, children=settled(self.children, facts))
         if self.init_particles:
-            return Choice(self)
+            return Choice(search)
         share = BLURRED if facts.sharp is False else SHARP
         starts = facts.budget // (share * facts.prices.birth * self.paths)
         spare = facts.left - minimum(self, facts.steps, facts.prices)  # which has one start a path
         most = 1 + spare // (facts.prices.born * self.paths)
-        return Choice(replace(self, init_particles=max(1, min(starts, most))))
+        return Choice(replace(search, init_particles=max(1, min(starts, most))))
 
     def run(self, task: Task) -> Iterator[SearchEvent]:
         purse, quota = task.purse, self.quota or self._even_quota(task)
-        born = brood(task, None, self.init_particles, self.paths)
+        born = brood(task, self.init_particles, self.paths)
         yield SearchEvent("born", born, purse.nfe)
         paths = self._paths(best_of_each(born, self.paths), quota, task)
         for path in paths:
             yield SearchEvent("accept", path.parent, purse.nfe, quota)
         while any(path.share for path in paths):
-            children = draw(task, paths, self.speculation)
+            children = draw(task, paths, self.speculation, self.children)
             yield SearchEvent("propose", children, purse.nfe)
             for path, tries in zip(paths, by_path(children, self.paths), strict=True):
                 for child in path.hand_out(tries):

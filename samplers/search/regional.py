@@ -4,12 +4,12 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
-from ..regions import Box, Boxes, Regions, axes
+from ..regions import Boxes
 from ..task import Task
-from ..types import Blaming, Particles, SearchEvent
+from ..types import Particles, SearchEvent
+from .aim import LARGEST, SMALLEST, Aim
 from .best_of_n import WAVE
 from .rounds import Method, Round, check_least
 
@@ -49,7 +49,7 @@ class Regional(Method):
         },
     )
     smallest: float = field(
-        default=0.25,
+        default=SMALLEST,
         metadata={
             "min": 0.01,
             "max": 1.0,
@@ -58,7 +58,7 @@ class Regional(Method):
         },
     )
     largest: float = field(
-        default=0.75,
+        default=LARGEST,
         metadata={
             "min": 0.01,
             "max": 1.0,
@@ -105,6 +105,10 @@ class Regional(Method):
     def rounds(self, steps: int) -> list[Round]:
         return [Round(0, steps - 1, "noise", ode=True)]
 
+    def aim(self, task: Task, particle: Particles) -> Aim:
+        """What draws the rectangles of a search that stands at `particle`."""
+        return Aim(task, particle, self.smallest, self.largest, self.follow_blame)
+
     def run(self, task: Task) -> Iterator[SearchEvent]:
         (only,) = self.rounds(len(task.times))
         price = only.price(task.prices)
@@ -123,7 +127,7 @@ class Regional(Method):
             if best is None or ends.reward[row] > best.reward:
                 best, pivot = ends[row], noise[row : row + 1]
                 yield SearchEvent("accept", best, task.purse.nfe)
-        vain, aim = 0, Aim(self, task, best)
+        vain, aim = 0, self.aim(task, best)
         while (n := min(self.at_once, task.purse.buys(price))) and not 0 < self.patience <= vain:
             boxes = aim.boxes(n)
             ids, noise = task.starts(n, around=pivot, boxes=boxes)
@@ -149,47 +153,3 @@ class Regional(Method):
         *_, ends = task.walk(born, kernel=task.flow.ode)
         yield SearchEvent("propose" if task.last_step else "born", ends, task.purse.nfe)
         return noise, ends
-
-
-class Aim:
-    """Draws the regions of a search, by the blame of the particle that it stands at.
-
-    Args:
-        settings: of the search.
-        task: its flow and objective.
-        particle: where it stands.
-    """
-
-    def __init__(self, settings: Regional, task: Task, particle: Particles) -> None:
-        self.settings, self.task = settings, task
-        changing = task.flow.changing
-        if changing is None:
-            changing = torch.ones(axes(particle.x.shape[1:]), dtype=torch.bool)
-        self.law = Regions(settings.smallest, settings.largest, changing)
-        self.look_at(particle)
-
-    def look_at(self, particle: Particles) -> None:
-        """The search stands at `particle` from now on."""
-        self.particle, self.blame, self.is_new = particle, None, True
-
-    def boxes(self, n: int) -> list[Box]:
-        """n regions; without a draw where each is everything."""
-        if self.settings.smallest == 1.0:
-            return [()] * n
-        if self.is_new and self.settings.follow_blame:  # it costs, so not before it is needed
-            self.blame = blame_of(self.task, self.particle)
-        self.is_new = False
-        uniforms = self.task.uniforms(n * self.law.uniforms).view(n, -1)
-        return [self.law.draw(row, self.blame) for row in uniforms]
-
-
-def blame_of(task: Task, particle: Particles) -> Tensor | None:
-    """(*S) in [0, 1] on the CPU: where the objective says that a particle is wrong.
-
-    None where it does not say.
-    """
-    objective = task.objective
-    if not isinstance(objective, Blaming) or not particle.clean.isfinite().all():
-        return None
-    blame = objective.blame(particle.clean)
-    return None if blame is None else blame[0].detach().cpu().double()

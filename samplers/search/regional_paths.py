@@ -8,7 +8,7 @@ from ..regions import Box
 from ..task import Task
 from ..types import Particles, SearchEvent
 from .best_of_n import WAVE
-from .regional import QUARTER, Aim, Regional
+from .regional import QUARTER, Regional
 from .rounds import Round, check_least
 
 LATE = 0.75  # of the steps: back in time far enough to change what is there, not only how it looks
@@ -82,7 +82,7 @@ class RegionalPaths(Regional):
                 yield SearchEvent("accept", best[-1], task.purse.nfe)
         if not task.last_step:
             return
-        vain, aim = 0, Aim(self, task, best[-1])
+        vain, aim = 0, self.aim(task, best[-1])
         while n := min(self.at_once, task.purse.buys(prices[1])):
             if 0 < self.patience <= vain and task.left >= sum(prices):
                 return

@@ -58,6 +58,7 @@ class Facts:
             method that chooses early.
         guided: whether guidance moves the kernel's steps.
         draws: tells whether the kernel draws noise.
+        calls_network: whether a step of the kernel calls the network.
         whole: whether another sampler carries each particle from start to end.
     """
 
@@ -70,6 +71,7 @@ class Facts:
     guided: bool
     draws: Callable[[], bool]
     whole: bool = False
+    calls_network: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """SVDD: the best of K children at every step."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isfinite
 from typing import ClassVar
 
@@ -9,8 +9,9 @@ import torch
 
 from ..task import Task
 from ..types import Particles, SearchEvent
+from .children import CHILDREN, settled
 from .paths import PATHS, best_of_blocks, best_of_each, by_path
-from .rounds import Method, Round, check_least
+from .rounds import Choice, Facts, Method, Round, check_least
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class SVDD(Method):
         },
     )
 
+    children: str = field(default="auto", metadata=CHILDREN)
+
     def __post_init__(self) -> None:
         check_least(self, {"paths": 1, "alpha": 0.0})
         if not isfinite(self.alpha):
@@ -47,8 +50,11 @@ class SVDD(Method):
     def rounds(self, steps: int) -> list[Round]:
         return [Round(0, 0, "noise"), *(Round(i, i + 1, "parent") for i in range(steps - 1))]
 
+    def choice(self, facts: Facts) -> Choice:
+        return Choice(replace(self, children=settled(self.children, facts)))
+
     def run(self, task: Task) -> Iterator[SearchEvent]:
-        yield from best_of_blocks(self, task, self._choose)
+        yield from best_of_blocks(self, task, self._choose, self.children)
 
     def _choose(self, children: Particles, parents: Particles | None, task: Task) -> Particles:
         best = best_of_each(children, self.paths, parents)

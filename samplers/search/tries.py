@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-import torch
-
 from ..task import Task
 from ..types import Particles
+from .aim import Aim
+from .children import draw_children
 
 
 @dataclass
@@ -21,6 +21,7 @@ class Path:
         tried: children of this parent so far.
         record: r*, the highest reward that it has moved to or, at the last step, tried.
         best: the best of the children tried that can have children.
+        aim: draws regions for children of this parent; None: not needed so far.
     """
 
     parent: Particles
@@ -30,6 +31,7 @@ class Path:
     tried: int = 0
     record: float = field(init=False)
     best: Particles | None = None
+    aim: Aim | None = None
 
     def __post_init__(self) -> None:
         self.record = float(self.parent.reward)
@@ -56,7 +58,13 @@ class Path:
     def move(self, child: Particles, allowed: int) -> None:
         """Go on from a child, which may try `allowed` children; at the last step, stay."""
         if not self.at_the_end:
-            self.parent, self.allowed, self.tried, self.best = child, allowed, 0, None
+            self.parent, self.allowed, self.tried = child, allowed, 0
+            self.best = self.aim = None
+
+    def aimed(self, task: Task) -> Aim:
+        """What draws regions for children of its parent."""
+        self.aim = self.aim or Aim(task, self.parent)
+        return self.aim
 
     def hand_out(self, children: Particles) -> Iterator[Particles]:
         """Children one by one, up to the first that the path moves to.
@@ -76,14 +84,15 @@ class Path:
                 return
 
 
-def draw(task: Task, paths: Sequence[Path], at_once: int) -> Particles:
+def draw(task: Task, paths: Sequence[Path], at_once: int, how: str) -> Particles:
     """The next children of all paths, in one step of the task.
 
     Args:
         task: proposes them.
         paths: whose parents.
         at_once: children of one path, at most.
+        how: they differ, as in `draw_children`.
     """
-    counts = torch.tensor([path.room(at_once) for path in paths])
+    counts = [path.room(at_once) for path in paths]
     parents = Particles.cat([path.parent for path in paths])
-    return task.propose(parents[torch.arange(len(paths)).repeat_interleave(counts)])
+    return draw_children(task, parents, counts, how, [path.aimed(task) for path in paths])

@@ -108,6 +108,8 @@ def test_plain_samples_are_exact_where_the_denoiser_is():
 
 @pytest.mark.parametrize("weights", ["fast", "base"])
 def test_plans_have_every_method(weights):
-    names = {"RBF", "SVDD", "CoDe", "SMC", "zero-order", "search over paths"}
-    assert set(methods(weights, 100)) == names | {"regional", "auto"}
+    names = {"RBF", "SVDD", "RBF, kernel", "SVDD, kernel", "CoDe", "SMC", "zero-order"}
+    names |= {"search over paths", "regional", "auto"}
+    names |= {"regional paths"} if weights == "base" else set()
+    assert set(methods(weights, 100)) == names
     assert len({flux.name for flux in FLUX_PRICES}) == len(FLUX_PRICES)

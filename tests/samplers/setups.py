@@ -1,7 +1,7 @@
 """Every search under any settings, on the mixture of world.py: what its property tests share."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -42,6 +42,7 @@ KERNELS = {
     "glass": Glass(2),
     "long glass": Glass(3),
 }
+CHILDREN = st.sampled_from(["kernel", "kernel", "region", "redraw"])
 ANY = {
     "rbf": st.builds(
         RolloverBudgetForcing,
@@ -49,6 +50,7 @@ ANY = {
         paths=st.integers(1, 3),
         quota=st.integers(0, 3),
         speculation=st.integers(1, 4),
+        children=CHILDREN,
     ),
     "smc": st.builds(
         SMC,
@@ -57,7 +59,12 @@ ANY = {
         ess_threshold=st.sampled_from([0.0, 0.5, 1.0]),
         resampling=st.sampled_from(sorted(RESAMPLERS)),
     ),
-    "svdd": st.builds(SVDD, paths=st.integers(1, 3), alpha=st.sampled_from([0.0, 0.01, 1.0])),
+    "svdd": st.builds(
+        SVDD,
+        paths=st.integers(1, 3),
+        alpha=st.sampled_from([0.0, 0.01, 1.0]),
+        children=CHILDREN,
+    ),
     "code": st.builds(CoDe, block=st.integers(1, 4), paths=st.integers(1, 3)),
     "sop": st.integers(1, 3).flatmap(
         lambda forward: st.builds(
@@ -175,7 +182,10 @@ def setups(draw, name: str, **fixed: Any) -> Setup:
         micro_batch=st.sampled_from([0, 0, 1, 3]),
         seed=st.integers(0, 99),
     )
-    return Setup(**{n: draw(s) for n, s in fields.items() if n not in fixed}, **fixed)
+    setup = Setup(**{n: draw(s) for n, s in fields.items() if n not in fixed}, **fixed)
+    if KERNELS[setup.kernel].inner and getattr(setup.search, "children", "kernel") != "kernel":
+        return replace(setup, search=replace(setup.search, children="kernel"))  # it needs that
+    return setup
 
 
 def root(task: Kept, particle: int) -> int:

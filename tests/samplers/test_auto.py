@@ -14,10 +14,11 @@ from pack.samplers.purse import Prices
 from pack.samplers.replay import Replay
 from pack.samplers.rules import Finish, Outcome, StopRules
 from pack.samplers.run import check_budget, run
-from pack.samplers.search.auto import ALL, Auto
+from pack.samplers.search.auto import Auto
 from pack.samplers.search.best_of_n import BestOfN
 from pack.samplers.search.rbf import RolloverBudgetForcing
 from pack.samplers.search.regional import Regional
+from pack.samplers.search.regional_paths import RegionalPaths
 from pack.samplers.search.rounds import Facts, minimum
 from pack.samplers.search.svdd import SVDD
 from pack.samplers.steering import Steering
@@ -36,19 +37,22 @@ GUIDED = Steering(AtX0(0.2), torch_gradients())
 @pytest.mark.parametrize(
     ("facts", "search", "ode_steps"),
     [
-        ({}, Regional(), 2),
+        ({}, SVDD(children="redraw"), None),
         ({"sharp": None, "whole": True, "steps": 1}, Regional(), None),
-        ({"steps": 1}, Regional(), 2),
-        ({"guided": True}, RolloverBudgetForcing(25), None),
-        ({"guided": True, "draws": lambda: False}, BestOfN(), None),
-        ({"guided": True, "left": 9}, BestOfN(), None),
-        (BLUR | {"budget": 149}, Regional(), ALL),
-        (BLUR | {"budget": 150, "left": 140}, SVDD(), None),
-        (BLUR | {"budget": 150, "left": 49}, Regional(), ALL),
-        (BLUR | {"budget": 150, "guided": True}, SVDD(), None),
-        (BLUR | {"budget": 149, "guided": True}, BestOfN(), None),
-        (BLUR | {"budget": 999, "draws": lambda: False}, Regional(), ALL),
-        ({"sharp": None, "budget": 999}, BestOfN(), ALL),
+        ({"steps": 1}, SVDD(children="redraw"), None),
+        ({"guided": True}, SVDD(children="redraw"), None),
+        ({"draws": lambda: False}, SVDD(children="redraw"), None),
+        ({"calls_network": True}, SVDD(children="kernel"), None),
+        ({"left": 9}, BestOfN(), None),
+        (BLUR, RegionalPaths(), 5),
+        (BLUR | {"steps": 11}, RegionalPaths(), 6),
+        (BLUR | {"draws": lambda: False}, RegionalPaths(), 5),
+        (BLUR | {"left": 17}, RegionalPaths(), 5),
+        (BLUR | {"left": 16}, BestOfN(), 10),
+        (BLUR | {"guided": True}, SVDD(children="kernel"), None),
+        (BLUR | {"guided": True, "left": 49}, BestOfN(), None),
+        (BLUR | {"guided": True, "draws": lambda: False}, BestOfN(), None),
+        ({"sharp": None, "budget": 999}, BestOfN(), 10),
         ({"sharp": None, "budget": 999, "guided": True}, BestOfN(), None),
     ],
 )
@@ -74,10 +78,27 @@ def test_the_rule(facts, search, ode_steps):
 )
 def test_the_automatic_starts(facts, starts):
     facts = replace(FACTS, **facts)
-    assert RolloverBudgetForcing().choice(facts).search == RolloverBudgetForcing(starts)
-    both = RolloverBudgetForcing(paths=2, quota=1).choice(facts).search
+    search = RolloverBudgetForcing(children="region")
+    assert search.choice(facts).search == replace(search, init_particles=starts)
+    both = replace(search, paths=2, quota=1).choice(facts).search
     assert both.init_particles <= starts and both.paths == 2
-    assert RolloverBudgetForcing(7).choice(facts).search == RolloverBudgetForcing(7)
+    fixed = replace(search, init_particles=7)
+    assert fixed.choice(facts).search == fixed
+
+
+@pytest.mark.parametrize("method", [RolloverBudgetForcing(5), SVDD()])
+def test_the_children_of_sharp_predictions_are_redrawn(method):
+    for facts, how in (
+        ({}, "redraw"),
+        ({"calls_network": True}, "kernel"),
+        ({"sharp": None}, "kernel"),
+        (BLUR, "kernel"),
+    ):
+        facts = replace(FACTS, **facts)
+        assert method.choice(facts).search == replace(method, children=how)
+        for fixed in ("kernel", "region", "redraw"):
+            search = replace(method, children=fixed)
+            assert search.choice(facts).search == search
 
 
 @pinned(40)
@@ -135,12 +156,11 @@ def test_it_runs_what_it_chose(data):
 @pytest.mark.parametrize(
     ("model", "budget", "steering", "chosen"),
     [
-        ("sharp", 60, None, {"method": "regional", "ode_steps": 2, "lookahead": 0}),
-        ("sharp", 60, GUIDED, {"method": "rbf", "init_particles": 15, "lookahead": 0}),
-        ("blurred", 60, None, {"method": "regional", "ode_steps": 6, "lookahead": 0}),
-        ("blurred", 60, GUIDED, {"method": "best_of_n", "lookahead": 0}),
-        ("blurred", 90, None, {"method": "svdd", "lookahead": 4}),
-        ("sharp", 14, None, {"method": "best_of_n", "ode_steps": 6, "lookahead": 0}),
+        ("sharp", 60, None, {"method": "svdd", "children": "redraw", "lookahead": 0}),
+        ("blurred", 60, None, {"method": "regional_paths", "ode_steps": 3, "lookahead": 0}),
+        ("blurred", 60, GUIDED, {"method": "svdd", "children": "kernel", "lookahead": 4}),
+        ("blurred", 16, GUIDED, {"method": "best_of_n", "lookahead": 0}),
+        ("sharp", 9, None, {"method": "best_of_n", "ode_steps": 6, "lookahead": 0}),
     ],
 )
 def test_it_says_what_it_chose_and_why(model, budget, steering, chosen):
@@ -150,14 +170,14 @@ def test_it_says_what_it_chose_and_why(model, budget, steering, chosen):
     settled = settle(Auto(), task, Finish())
     why = settled.chosen.pop("why")
     assert settled.chosen == chosen
-    assert task.purse.nfe == (0 if budget == 14 else 1 + LOOK)
-    look = f"first prediction is {model}" if budget > 14 else "too small for a look"
+    assert task.purse.nfe == (0 if budget < 10 else 1 + LOOK)
+    look = f"first prediction is {model}" if budget >= 10 else "too small for a look"
     assert look in why and f", with {budget // 6} evaluations a step: method " in why
     assert len(why.split()) <= 25 and why.endswith(f"lookahead {chosen['lookahead']}.")
 
 
 def test_a_lookahead_that_is_set_says_what_the_model_is():
-    for ahead, method in ((0, "regional"), (2, "svdd")):
+    for ahead, method in ((0, "svdd"), (2, "regional_paths")):
         task = Setup(Auto(), 6).task(budget=120, lookahead=ahead)
         settled = settle(Auto(), task, Finish(3))
         assert settled.chosen["method"] == method and task.purse.nfe == 0
@@ -166,11 +186,13 @@ def test_a_lookahead_that_is_set_says_what_the_model_is():
 
 
 def test_a_search_that_leaves_nothing_open_says_nothing():
-    for search in (BestOfN(), RolloverBudgetForcing(3), Regional()):
+    fixed = RolloverBudgetForcing(3, children="kernel")
+    for search in (BestOfN(), fixed, Regional()):
         assert settle(search, Setup(search).task(budget=99, lookahead=0), Finish()).chosen == {}
-    task = Setup(SVDD(), 6).task(budget=99, lookahead=AUTOMATIC, denoiser=blurred, shape=(4,))
+    search = SVDD(children="kernel")
+    task = Setup(search, 6).task(budget=99, lookahead=AUTOMATIC, denoiser=blurred, shape=(4,))
     told = {"lookahead": 4, "why": "The first prediction is blurred: lookahead 4."}
-    assert settle(SVDD(), task, Finish()).chosen == told
+    assert settle(search, task, Finish()).chosen == told
 
 
 @pinned(40)

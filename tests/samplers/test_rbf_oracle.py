@@ -109,7 +109,7 @@ def task_for(case, budget, cost=1):
 
 
 def search_of(case, quota=0):
-    return RolloverBudgetForcing(init_particles=case.init, paths=case.paths, quota=quota)
+    return RolloverBudgetForcing(case.init, case.paths, quota, children="kernel")
 
 
 def ours(case, budget, quota=0, cost=1, finish=NO_FINISH):

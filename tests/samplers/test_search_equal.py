@@ -27,14 +27,14 @@ from .setups import (
 
 OF_WIDTH_ONE = {
     "best_of_n": BestOfN(),
-    "svdd": SVDD(),
-    "svdd by chance": SVDD(alpha=1.0),
+    "svdd": SVDD(children="kernel"),
+    "svdd by chance": SVDD(alpha=1.0, children="kernel"),
     "code": CoDe(block=1),
     "code in blocks": CoDe(block=3),
     "code in one block": CoDe(block=99),
     "smc": SMC(ess_threshold=1.0),
-    "rbf": RolloverBudgetForcing(init_particles=1, quota=1),
-    "rbf in chunks": RolloverBudgetForcing(init_particles=1, quota=1, speculation=4),
+    "rbf": RolloverBudgetForcing(1, quota=1, children="kernel"),
+    "rbf in chunks": RolloverBudgetForcing(1, quota=1, speculation=4, children="kernel"),
     "threshold": VerifierThreshold(9.0),
     "threshold reached": VerifierThreshold(-9.0),
     "zero_order": ZeroOrder(),
@@ -98,7 +98,7 @@ def test_search_over_paths_keeps_something_of_every_parent(data, forward, furthe
 @pinned(25)
 @given(st.data(), st.integers(1, 3))
 def test_blocks_of_one_step_are_svdd(data, paths):
-    one = data.draw(setups("svdd", search=SVDD(paths), fixed=IEEE))
+    one = data.draw(setups("svdd", search=SVDD(paths, children="kernel"), fixed=IEEE))
     other = Setup(**vars(one) | {"search": CoDe(1, paths)})
     assert one.minimum == other.minimum
     assert_same_run(one.run(), other.run())

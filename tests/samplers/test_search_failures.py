@@ -108,7 +108,11 @@ def test_nothing_is_spent_on_children_of_what_the_network_made_nan_of(name, data
 
 
 @pytest.mark.parametrize(
-    ("search", "extra"), [(RolloverBudgetForcing(1, quota=1), 3), (VerifierThreshold(NEVER), 2)]
+    ("search", "extra"),
+    [
+        (RolloverBudgetForcing(1, quota=1, children="kernel"), 3),
+        (VerifierThreshold(NEVER), 2),
+    ],
 )
 def test_a_step_whose_only_try_failed_is_tried_again(search, extra):
     """Each step may try one child: the first is NaN, the second sound and the next's parent."""

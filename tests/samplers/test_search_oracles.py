@@ -109,7 +109,7 @@ def test_zero_order(world, extra, neighbours, radius):
 @pinned(100)
 @given(worlds, extras, st.integers(1, 4), st.sampled_from([0.0, 0.0, 0.1, 2.0]))
 def test_svdd(world, extra, paths, alpha):
-    assert_decides_as(oracles.svdd, SVDD(paths, alpha), world, extra, paths, alpha)
+    assert_decides_as(oracles.svdd, SVDD(paths, alpha, "kernel"), world, extra, paths, alpha)
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ class Extreme(World):
 @given(st.integers(2, 5), st.integers(0, 60), st.integers(1, 3), st.integers(0, 99))
 def test_svdd_never_follows_a_child_without_weight(steps, extra, paths, seed):
     world = Extreme(steps, 0, 0, 0, 1, "mostly failures", seed)
-    assert_decides_as(oracles.svdd, SVDD(paths, 2.0), world, extra, paths, 2.0)
+    assert_decides_as(oracles.svdd, SVDD(paths, 2.0, "kernel"), world, extra, paths, 2.0)
 
 
 @pinned(100)
@@ -170,5 +170,5 @@ def test_smc(world, extra, lam, linear, share, scheme):
     st.sampled_from([1, 2, 3, 5, 64]),
 )
 def test_rollover_budget_forcing_in_chunks(world, extra, init, paths, quota, chunk):
-    search = RolloverBudgetForcing(init, paths, quota, chunk)
+    search = RolloverBudgetForcing(init, paths, quota, chunk, "kernel")
     assert_decides_as(oracles.rbf, search, world, extra, init, paths, quota, chunk)

@@ -147,7 +147,8 @@ def test_the_time_limit_keeps_seconds_for_the_finish(name, data, seconds):
         assert spent == first or spent + reserve < seconds + widest
     else:
         assert searched[-1].spent + reserve < seconds
-    assert sum(e.kind == "finish" for e in events) == (len(outcome.top) if reserve else 0)
+    finished = sum(e.kind == "finish" for e in events)
+    assert finished >= len(outcome.top) if reserve else not finished
 
 
 def test_the_finish_is_foreseen_at_the_pace_of_network_and_pictures():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..demo_runs import BUDGET, PROMPTS, STARTS
+from ..demo_runs import BUDGET, PROMPTS
 from .graph import Graph, Output
 from .parts import few_steps, prompt, search, shown
 
@@ -19,7 +19,7 @@ def flow_search_demo(g: Graph) -> None:
     reward = g.add("set", "FlowSearchRewardLoader", reward="shape_count")
     result = search(
         g, noise=noise, guider=guider, sampler=sampler, sigmas=sigmas, latent_image=latent,
-        vae=vae, reward=reward, prompt=words, budget=BUDGET, init_particles=BUDGET // STARTS,
+        vae=vae, reward=reward, prompt=words, budget=BUDGET,
         finish_steps=2, top_k=3, lookahead=0,
     )  # fmt: skip
     shown(g, result, "flow_search")

@@ -50,7 +50,7 @@ def schnell(
     sampler, sigmas = few_steps(g)
     result = search(
         g, noise=noise, guider=guider, sampler=sampler, sigmas=sigmas, latent_image=latent,
-        vae=vae, reward=reward(), prompt=words, budget=budget, init_particles=budget // 4,
+        vae=vae, reward=reward(), prompt=words, budget=budget,
         finish_steps=2, top_k=3,
     )  # fmt: skip
     shown(g, result, name)
