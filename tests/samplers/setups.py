@@ -68,7 +68,9 @@ ANY = {
         )
     ),
     "threshold": st.builds(VerifierThreshold, st.sampled_from([-9.0, 0.5, 1.5, NEVER])),
-    "zero_order": st.builds(ZeroOrder, st.integers(1, 5), st.sampled_from([0.1, 0.5, 1.0])),
+    "zero_order": st.builds(
+        ZeroOrder, st.integers(1, 5), st.sampled_from([0.1, 0.5, 1.0]), st.integers(0, 6)
+    ),
     "regional": st.builds(
         Regional,
         starts=st.integers(0, 3),
