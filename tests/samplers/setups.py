@@ -162,21 +162,23 @@ class Setup:
         return list(events), outcome, task
 
 
+FIELDS = dict(  # made once: hypothesis takes as long to make a strategy as to draw from it
+    steps=st.integers(1, 6),
+    extra=st.integers(0, 40),
+    kernel=st.sampled_from(sorted(KERNELS)),
+    lead=st.sampled_from([0, 0, 1, 3]),
+    lookahead=st.sampled_from([0, 0, 1, 2]),
+    finish=st.builds(Finish, st.integers(0, 3), st.integers(1, 4)),
+    cost=st.integers(1, 2),
+    micro_batch=st.sampled_from([0, 0, 1, 3]),
+    seed=st.integers(0, 99),
+)
+
+
 @st.composite
 def setups(draw, name: str, **fixed: Any) -> Setup:
     """Any setup of the method `name`; a field is drawn unless `fixed`."""
-    fields = dict(
-        search=any_search(name),
-        steps=st.integers(1, 6),
-        extra=st.integers(0, 40),
-        kernel=st.sampled_from(sorted(KERNELS)),
-        lead=st.sampled_from([0, 0, 1, 3]),
-        lookahead=st.sampled_from([0, 0, 1, 2]),
-        finish=st.builds(Finish, st.integers(0, 3), st.integers(1, 4)),
-        cost=st.integers(1, 2),
-        micro_batch=st.sampled_from([0, 0, 1, 3]),
-        seed=st.integers(0, 99),
-    )
+    fields = {"search": any_search(name)} | FIELDS
     return Setup(**{n: draw(s) for n, s in fields.items() if n not in fixed}, **fixed)
 
 
