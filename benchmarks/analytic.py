@@ -60,7 +60,7 @@ def rows_of(part: Part, clock: str) -> dict[str, Setting]:
         "RBF, lookahead 2 (5 steps)": by("rbf", replace(short, lookahead=2), init_particles=2),
         "RBF, GLASS 4 (4 steps)": by("rbf", replace(base, steps=4, kernel="glass")),
         "search over paths": by("sop", forward=2, backward=4),
-        "zero-order": by("zero_order", replace(base, norm=0.0)),
+        "zero-order": by("zero_order", replace(base, norm=0.0), starts=4),
         "threshold": by("threshold", threshold=part.threshold),
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from . import prompt_sets
+from . import lever_page, prompt_sets
 from .multiplier_plan import BUDGETS, REGIONAL_STEPS, plan
 from .multiplier_sections import section, sheet, table
 from .multiplier_tables import RESAMPLES, Measured, measured
@@ -43,6 +43,10 @@ SETS_NOTE = """\
 Each pool has captions with a (count, colour, shape) that no training scene has, drawn by a seed.
 How many of some plain samples are right decides the class. Nothing else uses these samples. A set
 is the first 60 prompts of its class."""
+LEFT_OUT_NOTE = """\
+Settings that are off, and methods that are not in the pack, since no gain was found that is clear
+of its error. Numbers are mean paired differences in right results, with their standard errors. They
+were measured on other prompts: [levers.md](levers.md)."""
 
 
 def write(folder: Path) -> None:
@@ -71,6 +75,7 @@ def page(folder: Path, accuracy: dict) -> tuple[str, dict[str, str]]:
         name = f"multiplier-{result.weights}-{result.name}.svg"
         charts[name] = sheet(result)
         parts += section(result, name)
+    parts += ["## Left out", LEFT_OUT_NOTE, lever_page.left_out(lever_page.FOLDER)]
     return "\n\n".join([*parts, *still_to_run(results)]) + "\n", charts
 
 

@@ -82,7 +82,8 @@ def searches(weights: str, budget: int) -> dict[str, Setting]:
     rows |= {f"{m}, VP-SDE": sde(m, budget, weights) for m in PARTICLE_METHODS}
     options = (("threshold", RIGHT),)
     rows["threshold, VP-SDE"] = sde("threshold", budget, weights, options=options)
-    rows["zero_order"] = ode("zero_order", steps, budget)
+    options = (("starts", 4),)  # as many as neighbours: the paper's
+    rows["zero_order"] = ode("zero_order", steps, budget, options=options)
     options = (("paths", 1), ("backward", down), ("forward", up))
     rows["sop"] = ode("sop", steps, budget, options=options)
     return {name: setting for name, setting in rows.items() if affordable(setting)}

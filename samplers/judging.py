@@ -29,19 +29,20 @@ def judge(
     Raises:
         ValueError: the objective does not answer with one score for each row.
     """
-    reward = torch.full((len(ids),), -torch.inf, dtype=torch.float64)
-    cause = ["network"] * len(ids)
-    finite = clean.flatten(1).isfinite().all(1).cpu()
-    if finite.any():
-        scores = objective(clean[finite.to(clean.device)]).detach().cpu().double()
-        if scores.shape != (int(finite.sum()),):
+    rewards = [-math.inf] * len(ids)
+    causes = ["network"] * len(ids)
+    finite = clean.flatten(1).isfinite().all(1).nonzero().flatten().tolist()
+    if finite:
+        scores = objective(clean[finite]).detach().cpu().double()
+        if scores.shape != (len(finite),):
             raise ValueError(
                 "The objective returned scores of the wrong shape: got "
-                f"{tuple(scores.shape)}, expected ({int(finite.sum())},)."
+                f"{tuple(scores.shape)}, expected ({len(finite)},)."
             )
-        reward[finite] = torch.where(scores.isfinite(), scores, -torch.inf)
-        for i, value in zip(finite.nonzero().flatten().tolist(), scores.tolist(), strict=True):
-            cause[i] = "decode" if value == -math.inf else "reward"
-    for i in (reward == -torch.inf).nonzero().flatten().tolist():
-        failed.setdefault(ids[i], cause[i])
-    return reward
+        for i, score in zip(finite, scores.tolist(), strict=True):
+            rewards[i] = score if math.isfinite(score) else -math.inf
+            causes[i] = "decode" if score == -math.inf else "reward"
+    for particle, reward, cause in zip(ids, rewards, causes, strict=True):
+        if reward == -math.inf:
+            failed.setdefault(particle, cause)
+    return torch.tensor(rewards, dtype=torch.float64)

@@ -6,19 +6,12 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import torch
-
 from .types import Particles
 
 SPARES = 4  # more than `count`: the next best are finished where a finish is worse than its score
 
 
-Rank = tuple[float, int, int]
-
-
-def rank(particle: Particles) -> Rank:
-    """Sorts by reward, of equal rewards the later step, then the lower id."""
-    return -float(particle.reward), -int(particle.steps), int(particle.ids)
+Rank = tuple[float, int, int]  # -reward, -step, id: of equal rewards the later step is better
 
 
 @dataclass
@@ -31,24 +24,31 @@ class Leaders:
     Args:
         count: how many to return.
         root: id of a particle -> id of the start that it descends from.
-        rows: leaders, spares and those that may replace them, one row each, best first.
+        rows: leaders, spares and those that may replace them, best first: the rank of each, and its
+            one row.
     """
 
     count: int
     root: Callable[[int], int]
-    rows: list[Particles] = field(default_factory=list)
+    rows: list[tuple[Rank, Particles]] = field(default_factory=list)
 
     def add(self, particles: Particles) -> None:
         """Consider the scored rows of `particles`."""
-        columns = (-particles.reward, -particles.steps, particles.ids, torch.arange(len(particles)))
-        order = sorted(zip(*(column.tolist() for column in columns), strict=True))
-        chosen = self._chosen([place[:3] for place in order])
-        rows = sorted(self.rows + [particles[order[i][3]] for i in chosen], key=rank)
-        self.rows = [rows[i] for i in sorted(self._chosen([rank(row) for row in rows]))]
+        columns = (-particles.reward, -particles.steps, particles.ids)
+        ranks = list(zip(*(column.tolist() for column in columns), strict=True))
+        order = sorted(range(len(ranks)), key=ranks.__getitem__)
+        numbers = [order[i] for i in self._chosen([ranks[number] for number in order])]
+        rows = sorted(
+            [*self.rows, *((ranks[number], number) for number in numbers)], key=lambda row: row[0]
+        )
+        chosen = [rows[i] for i in sorted(self._chosen([rank for rank, _ in rows]))]
+        self.rows = [
+            (rank, particles[row] if isinstance(row, int) else row) for rank, row in chosen
+        ]
 
     def drop(self, particle: Particles) -> None:
         """Consider a particle no more."""
-        self.rows = [row for row in self.rows if int(row.ids) != int(particle.ids)]
+        self.rows = [row for row in self.rows if row[0][2] != int(particle.ids)]
 
     def _chosen(self, ranks: list[Rank]) -> list[int]:
         """Places in the sorted `ranks` that can still lead: the best of each start, then the rest.
@@ -65,8 +65,8 @@ class Leaders:
         return [*firsts.values()][:kept] + rest[:kept]
 
     def _sorted(self, part: slice) -> list[Particles]:
-        places = self._chosen([rank(row) for row in self.rows])
-        return [self.rows[i] for i in sorted(places[part])]
+        places = self._chosen([rank for rank, _ in self.rows])
+        return [self.rows[i][1] for i in sorted(places[part])]
 
     @property
     def best(self) -> list[Particles]:

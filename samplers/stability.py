@@ -16,8 +16,6 @@ import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
-import torch
-
 from .interpolants.linear import Linear
 from .types import Kernel
 
@@ -30,11 +28,10 @@ GRID = 0.05  # distance between the norms that are tried: the step of the node's
 
 def noise_levels(kernel: Kernel, times: Sequence[float]) -> list[float]:
     """N at each of the falling model `times`, all above 0, for a kernel with a Gaussian law."""
-    unit = torch.ones(1, dtype=torch.float64)
     levels = [times[0]]
     for t, s in pairwise(times):
-        step = kernel(unit, 0.0 * unit, t, s)
-        levels.append(math.hypot(float(step.mean) * levels[-1], step.std))
+        step = kernel(1.0, 0.0, t, s)  # numbers, since tensors of one number are slow
+        levels.append(math.hypot(step.mean * levels[-1], step.std))
     return levels
 
 

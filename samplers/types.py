@@ -7,7 +7,7 @@ for each particle, has meaning here. Scores are higher-is-better. A failed parti
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 import torch
@@ -105,16 +105,16 @@ class Particles:
     def __getitem__(self, index: int | slice | Sequence[int]) -> Particles:
         """The chosen rows. An int keeps the particle axis, and copies: one row outlives the rest
         without holding their memory."""
-        columns = {f.name: getattr(self, f.name) for f in fields(self)}
+        columns = vars(self).values()
         if isinstance(index, int):
-            return Particles(**{name: x[index, None].clone() for name, x in columns.items()})
-        return Particles(**{name: x[index] for name, x in columns.items()})
+            return Particles(*(column[index, None].clone() for column in columns))
+        return Particles(*(column[index] for column in columns))
 
     @staticmethod
     def cat(groups: Sequence[Particles]) -> Particles:
         """Rows of all groups, in order."""
-        names = [f.name for f in fields(Particles)]
-        return Particles(**{n: torch.cat([getattr(g, n) for g in groups]) for n in names})
+        columns = zip(*(vars(group).values() for group in groups), strict=True)
+        return Particles(*map(torch.cat, columns))
 
     def best(self) -> int:
         """The row with the highest reward, the first of equals."""

@@ -86,7 +86,7 @@ class SDE(ABC):
 
     @abstractmethod
     def __call__(self, x: Tensor, x0: Tensor, t: float, s: float) -> Transition:
-        """The law of x_s.
+        """The law of x_s, by arithmetic alone: the check of its stability calls it with numbers.
 
         Args:
             x, x0: latents at t and their predicted clean latents, (K,*D) each.

@@ -12,8 +12,7 @@ from ..types import Particles, SearchEvent
 from .aim import LARGEST, SMALLEST, Aim
 from .best_of_n import WAVE
 from .rounds import Method, Round, check_least
-
-QUARTER = 4  # of what the budget buys, one in so many is a random start
+from .starts import STARTS, random_starts
 
 
 @dataclass(frozen=True)
@@ -39,15 +38,7 @@ class Regional(Method):
     guided: ClassVar[bool] = False  # its steps are the ODE's
     whole_trajectories: ClassVar[bool] = True
 
-    starts: int = field(
-        default=0,
-        metadata={
-            "min": 0,
-            "max": 1000,
-            "tooltip": "Random noises tried first; the best one is kept. 0 is a quarter of what "
-            "the budget buys.",
-        },
-    )
+    starts: int = field(default=0, metadata=STARTS)
     smallest: float = field(
         default=SMALLEST,
         metadata={
@@ -112,7 +103,7 @@ class Regional(Method):
     def run(self, task: Task) -> Iterator[SearchEvent]:
         (only,) = self.rounds(len(task.times))
         price = only.price(task.prices)
-        starts = self.starts or max(1, task.purse.buys(price) // QUARTER)
+        starts = random_starts(self.starts, task.purse.buys(price))
         while task.purse.buys(price):
             yield from self._climb(task, price, starts)
 

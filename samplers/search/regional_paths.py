@@ -8,8 +8,9 @@ from ..regions import Box
 from ..task import Task
 from ..types import Particles, SearchEvent
 from .best_of_n import WAVE
-from .regional import QUARTER, Regional
+from .regional import Regional
 from .rounds import Round, check_least
+from .starts import random_starts
 
 LATE = 0.75  # of the steps: back in time far enough to change what is there, not only how it looks
 Levels = list[Particles]  # particles of the same paths from the step `top` down to the last
@@ -64,7 +65,7 @@ class RegionalPaths(Regional):
 
     def run(self, task: Task) -> Iterator[SearchEvent]:
         prices = [r.price(task.prices) for r in self.rounds(len(task.times))]
-        starts = self.starts or max(1, task.purse.buys(prices[0]) // QUARTER)
+        starts = random_starts(self.starts, task.purse.buys(prices[0]))
         while (room := task.left - sum(prices[1:])) >= prices[0]:
             most = int(room // prices[0])
             yield from self._descend(task, prices, min(starts, most) if prices[1:] else most)

@@ -8,16 +8,19 @@ from torch import Tensor
 
 from ..task import Task
 from ..types import Particles, SearchEvent
+from .best_of_n import WAVE
 from .rounds import Method, Round, check_least
+from .starts import STARTS, random_starts
 
 
 @dataclass(frozen=True)
 class ZeroOrder(Method):
     """Whole trajectories from neighbours of the best noise z so far, again and again.
 
-    Ma et al., arXiv 2501.09732, Sec. 3.1. The first `neighbours` noises are unrelated. A neighbour
-    is sqrt(1 - r^2) z + r z', with r the radius and z' a new noise. It is standard normal itself.
-    The best noise is never run twice.
+    Ma et al., arXiv 2501.09732, Sec. 3.1. The first `starts` noises are unrelated. A neighbour is
+    sqrt(1 - r^2) z + r z', with r the radius and z' a new noise. It is standard normal itself. The
+    best noise is never run twice. Departures from the paper: there are more starts than neighbours,
+    and the search also moves to an equal reward.
     """
 
     description: ClassVar[str] = (
@@ -44,8 +47,10 @@ class ZeroOrder(Method):
         },
     )
 
+    starts: int = field(default=0, metadata=STARTS)
+
     def __post_init__(self) -> None:
-        check_least(self, {"neighbours": 1})
+        check_least(self, {"neighbours": 1, "starts": 0})
         if not 0.0 < self.radius <= 1.0:
             raise ValueError(
                 f"radius is out of range: got {self.radius}, expected above 0 and at most 1."
@@ -56,15 +61,20 @@ class ZeroOrder(Method):
 
     def run(self, task: Task) -> Iterator[SearchEvent]:
         (walk,), purse = self.rounds(len(task.times)), task.purse
+        price = walk.price(task.prices)
+        starts = random_starts(self.starts, purse.buys(price))
         pivot: Tensor | None = None
         best: Particles | None = None
-        while n := min(self.neighbours, purse.buys(walk.price(task.prices))):
-            ids, starts = task.starts(n, around=pivot, radius=self.radius)
-            family, radius = ([], 1.0) if best is None else ([int(best.ids)] * n, self.radius)
-            born = task.born_from(ids, starts, family, score=not task.last_step, radius=radius)
+        while n := min(min(WAVE, starts) or self.neighbours, purse.buys(price)):
+            around, radius, parents = None, 1.0, []
+            if not starts:
+                around, radius, parents = pivot, self.radius, [int(best.ids)] * n
+            starts = max(0, starts - n)
+            ids, noise = task.starts(n, around, radius)
+            born = task.born_from(ids, noise, parents, score=not task.last_step, radius=radius)
             *_, ends = task.walk(born)
             yield SearchEvent("propose" if task.last_step else "born", ends, purse.nfe)
             row = ends.best()
-            if best is None or ends.reward[row] > best.reward:
-                best, pivot = ends[row], starts[row : row + 1]
+            if best is None or ends.reward[row] >= best.reward:
+                best, pivot = ends[row], noise[row : row + 1]
                 yield SearchEvent("accept", best, purse.nfe)

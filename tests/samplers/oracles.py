@@ -114,26 +114,29 @@ def best_of_n(book):
             book.tell("accept", [first_best(rows)])
 
 
-def zero_order(book, neighbours, radius):
+def zero_order(book, neighbours, radius, starts):
     price = book.birth + (book.steps - 1) * book.child + book.score
+    starts = starts or max(1, book.left // price // 4)
     best, pivot = None, 0.0
     while book.left >= price:
-        n, starts, rows = min(neighbours, book.left // price), [], []
+        first = starts > 0
+        n, noises, rows = min(min(8, starts) if first else neighbours, book.left // price), [], []
+        starts -= n
         for _ in range(n):
             own = float(book.next)
-            if best is not None:
+            if not first:
                 own = math.sqrt(1 - radius**2) * pivot + radius * own
             row = book.draw(None, scored=book.steps == 1, value=own)
-            if best is not None:
+            if not first:
                 row = Row(row.id, best.id, 0, 0, row.reward, own)
                 book.rows[-1] = row
-            starts.append(own)
+            noises.append(own)
             rows.append(row)
         rows = book.walk(rows, book.steps - 1)
         book.tell("born" if book.steps == 1 else "propose", rows)
         top = first_best(rows)
-        if best is None or top.reward > best.reward:
-            best, pivot = top, starts[rows.index(top)]
+        if best is None or top.reward >= best.reward:
+            best, pivot = top, noises[rows.index(top)]
             book.tell("accept", [best])
 
 

@@ -75,7 +75,9 @@ ANY = {
         )
     ),
     "threshold": st.builds(VerifierThreshold, st.sampled_from([-9.0, 0.5, 1.5, NEVER])),
-    "zero_order": st.builds(ZeroOrder, st.integers(1, 5), st.sampled_from([0.1, 0.5, 1.0])),
+    "zero_order": st.builds(
+        ZeroOrder, st.integers(1, 5), st.sampled_from([0.1, 0.5, 1.0]), st.integers(0, 6)
+    ),
     "regional": st.builds(
         Regional,
         starts=st.integers(0, 3),
@@ -167,21 +169,23 @@ class Setup:
         return list(events), outcome, task
 
 
+FIELDS = dict(  # made once: hypothesis takes as long to make a strategy as to draw from it
+    steps=st.integers(1, 6),
+    extra=st.integers(0, 40),
+    kernel=st.sampled_from(sorted(KERNELS)),
+    lead=st.sampled_from([0, 0, 1, 3]),
+    lookahead=st.sampled_from([0, 0, 1, 2]),
+    finish=st.builds(Finish, st.integers(0, 3), st.integers(1, 4)),
+    cost=st.integers(1, 2),
+    micro_batch=st.sampled_from([0, 0, 1, 3]),
+    seed=st.integers(0, 99),
+)
+
+
 @st.composite
 def setups(draw, name: str, **fixed: Any) -> Setup:
     """Any setup of the method `name`; a field is drawn unless `fixed`."""
-    fields = dict(
-        search=any_search(name),
-        steps=st.integers(1, 6),
-        extra=st.integers(0, 40),
-        kernel=st.sampled_from(sorted(KERNELS)),
-        lead=st.sampled_from([0, 0, 1, 3]),
-        lookahead=st.sampled_from([0, 0, 1, 2]),
-        finish=st.builds(Finish, st.integers(0, 3), st.integers(1, 4)),
-        cost=st.integers(1, 2),
-        micro_batch=st.sampled_from([0, 0, 1, 3]),
-        seed=st.integers(0, 99),
-    )
+    fields = {"search": any_search(name)} | FIELDS
     setup = Setup(**{n: draw(s) for n, s in fields.items() if n not in fixed}, **fixed)
     if KERNELS[setup.kernel].inner and getattr(setup.search, "children", "kernel") != "kernel":
         return replace(setup, search=replace(setup.search, children="kernel"))  # it needs that

@@ -167,7 +167,7 @@ def test_the_images_come_from_different_starts(name, top_k):
 def test_a_neighbour_of_a_start_is_no_other_start():
     """Field 28: zero-order's copies of one noise; at radius 1 each noise is its own."""
     for radius, starts in ((0.3, 4), (1.0, 12)):
-        setup = Setup(ZeroOrder(4, radius), 3, 3 * 11, finish=Finish(0, 4))
+        setup = Setup(ZeroOrder(4, radius, 4), 3, 3 * 11, finish=Finish(0, 4))
         events, outcome, task = setup.run()
         assert len({task.book.root(i) for i in scored(events)}) == starts
 

@@ -15,6 +15,7 @@ from pack.samplers.search.best_of_n import WAVE, BestOfN
 from pack.samplers.search.regional import Regional
 from pack.samplers.search.rounds import minimum
 from pack.samplers.search.zero_order import ZeroOrder
+from pack.samplers.types import Particles
 
 from .setups import SCORED, Setup, arithmetic, assert_same_run, pinned, setups
 from .world import MODES, denoise
@@ -44,16 +45,21 @@ class Blamer:
         return self.sees(x0)
 
 
+def everything_new(setup, starts, at_once):
+    """The setup with regions of everything, and with zero-order of radius 1."""
+    regional = Regional(starts=starts, smallest=1.0, largest=1.0, at_once=at_once)
+    zero_order = ZeroOrder(at_once, radius=1.0, starts=starts)
+    return [Setup(**vars(setup) | {"search": search}) for search in (regional, zero_order)]
+
+
 @pinned(15)
 @given(st.data(), st.integers(0, 200))
 def test_regions_of_everything_are_best_of_n(data, extra):
     """And zero-order of radius 1: the same noises from the same ids, wave by wave."""
     fixed = dict(extra=extra, kernel="ode", fixed=IEEE)
     one = data.draw(setups("best_of_n", search=BestOfN(), **fixed))
-    whole = Regional(starts=data.draw(st.sampled_from([WAVE, 1000])), smallest=1.0, largest=1.0,
-                     at_once=WAVE)  # fmt: skip
-    other = Setup(**vars(one) | {"search": whole})
-    third = Setup(**vars(one) | {"search": ZeroOrder(WAVE, radius=1.0)})
+    starts = data.draw(st.sampled_from([WAVE, 2 * WAVE, 1000]))
+    other, third = everything_new(one, starts, WAVE)
     assert one.minimum == other.minimum
     first, second = one.run(), other.run()
     if one.steps > 1:
@@ -65,17 +71,35 @@ def test_regions_of_everything_are_best_of_n(data, extra):
         assert a.particles.ids.tolist() == b.particles.ids.tolist() == c.particles.ids.tolist()
 
 
+@pinned(15)
+@given(st.data(), st.integers(0, 200), st.integers(0, 20), st.integers(1, 9), st.booleans())
+def test_they_are_in_waves_of_any_size(data, extra, starts, at_once, ties):
+    """Of several steps the ids, and so the noises, depend on the waves: best of N has others."""
+    reward = {"objective": lambda x0: x0.mean(1).round(decimals=0 if ties else 6).float()}
+    one = data.draw(setups("best_of_n", search=BestOfN(), extra=extra, kernel="ode",
+                           fixed=IEEE | reward))  # fmt: skip
+    runs = [setup.run() for setup in (*everything_new(one, starts, at_once), one)]
+    waves = [[e.particles for e in events if e.kind in SCORED] for events, *_ in runs]
+    assert [len(wave) for wave in waves[0]] == [len(wave) for wave in waves[1]]
+    compared = 3 if one.steps == 1 else 2
+    found = [[Particles.cat(wave), *run[1].top] for wave, run in zip(waves, runs, strict=True)]
+    for first, *others in zip(*found[:compared], strict=True):
+        for other in others:
+            assert torch.equal(first.ids, other.ids) and torch.equal(first.x, other.x)
+            assert torch.equal(first.reward, other.reward)
+
+
 def test_with_a_constant_reward_the_last_of_a_search_is_a_fresh_sample():
-    """Where the ODE carries its noise, it has the law of the plain sampler."""
-    constant = {"objective": lambda x0: torch.zeros(len(x0), dtype=torch.float64)}
-    search, n, last = Regional(starts=2), 250, []
-    for seed in range(n):
-        setup = Setup(search, 8, 8 * 5, seed=seed, fixed=constant)
+    """Where the ODE carries its noise, each cell has the law of the plain sampler."""
+    constant = {"objective": lambda x0: torch.zeros(len(x0)), "shape": (300,)}
+    last = []
+    for seed in range(4):
+        setup = Setup(Regional(starts=2), 8, 8 * 7, seed=seed, fixed=constant)
         events, _, task = setup.run()
         moves = [event.particles for event in events if event.kind == "accept"]
         assert int(moves[-1].ids) == max(int(e.particles.ids.max()) for e in events)  # to equals
         last.append(moves[-1].x0[0])
-    found = torch.stack(last).double().flatten()
+    found = torch.cat(last).double()
     noise = AddressedNoise(77, (len(found), 1))([0])[0].double()
     x = 0.95 * noise
     times = setup.task().times
@@ -84,10 +108,10 @@ def test_with_a_constant_reward_the_last_of_a_search_is_a_fresh_sample():
         x = x0 * (1 - s) + s * (x - (1 - t) * x0) / t
     plain = denoise(x, times[-1]).flatten()
     for power in (1, 2, 3):
-        error = math.sqrt((found**power).var() / n + (plain**power).var() / len(plain))
+        error = math.sqrt(((found**power).var() + (plain**power).var()) / len(found))
         assert abs(float((found**power).mean() - (plain**power).mean())) < 5 * error
     share = float((found < 0.5).double().mean())  # of the mode at -1; early steps are coarse
-    assert abs(share - MODES[0][1]) < 5 * math.sqrt(0.21 / n) + 0.03
+    assert abs(share - MODES[0][1]) < 5 * math.sqrt(0.21 / len(found)) + 0.03
 
 
 @pytest.mark.parametrize("shape", [PICTURE, CLIP, (3, 16, 16), (7,)])

@@ -116,11 +116,11 @@ def test_one_block_over_all_steps_is_best_of_n(data, n, longer):
 
 
 @pinned(25)
-@given(st.data(), st.integers(0, 400))
-def test_neighbours_at_radius_one_are_best_of_n(data, extra):
+@given(st.data(), st.integers(0, 400), st.sampled_from([WAVE, 2 * WAVE, 1000]))
+def test_neighbours_at_radius_one_are_best_of_n(data, extra, starts):
     """The same starts from the same ids, wave by wave; only born ones name the best as parent."""
     one = data.draw(setups("best_of_n", search=BestOfN(), extra=extra, fixed=IEEE))
-    other = Setup(**vars(one) | {"search": ZeroOrder(WAVE, radius=1.0)})
+    other = Setup(**vars(one) | {"search": ZeroOrder(WAVE, radius=1.0, starts=starts)})
     assert one.minimum == other.minimum
     first, second = one.run(), other.run()
     if one.steps > 1:

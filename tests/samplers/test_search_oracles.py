@@ -100,10 +100,10 @@ def test_best_of_n(world, extra):
 
 
 @pinned(100)
-@given(worlds, extras, st.integers(1, 6), st.sampled_from([0.1, 0.5, 1.0]))
-def test_zero_order(world, extra, neighbours, radius):
-    search = ZeroOrder(neighbours, radius)
-    assert_decides_as(oracles.zero_order, search, world, extra, neighbours, radius)
+@given(worlds, extras, st.integers(1, 6), st.sampled_from([0.1, 0.5, 1.0]), st.integers(0, 20))
+def test_zero_order(world, extra, neighbours, radius, starts):
+    search = ZeroOrder(neighbours, radius, starts)
+    assert_decides_as(oracles.zero_order, search, world, extra, neighbours, radius, starts)
 
 
 @pinned(100)

@@ -257,6 +257,7 @@ def test_a_ledger_without_end_is_never_spent():
         (SearchOverPaths, {"forward": 6}, "backward .* got 6, expected more than forward .6"),
         (VerifierThreshold, {"threshold": math.nan}, "threshold .* got nan, expected a finite"),
         (ZeroOrder, {"neighbours": 0}, "neighbours is too small: got 0, expected at least 1"),
+        (ZeroOrder, {"starts": -1}, "starts is too small: got -1, expected at least 0"),
         (ZeroOrder, {"radius": 0.0}, "radius .* got 0.0, expected above 0 and at most 1"),
         (ZeroOrder, {"radius": 1.01}, "radius .* got 1.01, expected above 0 and at most 1"),
         (Regional, {"starts": -1}, "starts is too small: got -1, expected at least 0"),
