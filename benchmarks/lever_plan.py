@@ -75,11 +75,12 @@ def automatic_starts() -> Lever:
     return Lever(name, "fast", search, auto, "8 starts", fixed, "default")
 
 
-def redrawn(method: str, weights: str, state: str) -> Lever:
+def redrawn(method: str, weights: str) -> Lever:
     """Children that are redrawn in one region, or drawn everywhere by the kernel."""
     plain = plans.sde(method, BUDGET, weights)
     redrawn = with_options(plain, **dict(plain.options) | {"children": "redraw"})
     name, search = "children redrawn in a region", f"{method.upper()}, 10 steps"
+    state = "default" if weights == "fast" else "off"
     return Lever(name, weights, search, redrawn, "children by the kernel", plain, state)
 
 
@@ -116,10 +117,10 @@ def pruned(steps: int) -> Lever:
 LEVERS = (
     random_share("fast", 2),
     random_share("fast", 4),
-    redrawn("rbf", "fast", "default"),
-    redrawn("svdd", "fast", "default"),
-    redrawn("rbf", "base", "off"),
-    redrawn("svdd", "base", "off"),
+    redrawn("rbf", "fast"),
+    redrawn("svdd", "fast"),
+    redrawn("rbf", "base"),
+    redrawn("svdd", "base"),
     in_region("svdd", "fast"),
     in_region("svdd", "base"),
     in_mid_trajectory(),
