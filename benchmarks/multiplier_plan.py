@@ -14,6 +14,7 @@ REGIONAL_STEPS = {"fast": 2, "base": 5}
 PATHS_STEPS = {"base": 5}
 # Steps of the schedule, chosen on other prompts: where children are redrawn, and of auto.
 STEPS = {"fast": {"children": 5, "auto": 5}, "base": {"children": 5, "auto": 10}}
+FINISH = {"fast": 2, "base": 0}  # of auto
 INIT = {"fast": 4, "base": 20}  # the budget divided by this is the number of RBF's random starts
 NAMES = {
     "rbf, VP-SDE": "RBF, kernel",
@@ -76,7 +77,7 @@ def methods(weights: str, budget: int) -> dict[str, Setting]:
     if weights in PATHS_STEPS:
         ours["regional paths"] = plans.ode("regional_paths", PATHS_STEPS[weights], budget)
     auto = plans.sde("auto", budget, weights, steps=steps["auto"])
-    ours["auto"] = replace(auto, lookahead=AUTOMATIC, finish=0, top_k=1)
+    ours["auto"] = replace(auto, lookahead=AUTOMATIC, finish=FINISH[weights], top_k=1)
     return ours | named
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from .best_of_n import BestOfN
+from .rbf import RolloverBudgetForcing
 from .regional import Regional
 from .regional_paths import RegionalPaths
 from .rounds import Choice, Facts, Method, Round, Search, minimum
@@ -24,12 +25,14 @@ class Line:
         search: the method with its settings.
         sharp: of the first prediction; None: either, or not known.
         thinned: the ODE walks one in so many of the schedule's steps. 0: the kernel walks all.
+        least: evaluations that the budget has to buy, for each step of the schedule.
         whole: whether another sampler makes whole images.
     """
 
     search: Search
     sharp: bool | None = None
     thinned: int = 0
+    least: int = 0
     whole: bool = False
 
     def holds(self, facts: Facts) -> bool:
@@ -42,6 +45,7 @@ class Line:
         return (
             self.whole == facts.whole
             and self.sharp in (None, facts.sharp)
+            and facts.budget >= self.least * facts.steps
             and (self.thinned or not branches or random)
             and not (facts.guided and (self.thinned or not search.guided or search.needs_noise))
             and minimum(search, steps, prices) <= facts.left
@@ -54,6 +58,7 @@ class Line:
 
 RULE = (  # the first line that holds; the last one where none does
     Line(Regional(), whole=True),
+    Line(RolloverBudgetForcing(), sharp=True, least=15),
     Line(SVDD(), sharp=True),
     Line(RegionalPaths(), sharp=False, thinned=HALF),
     Line(SVDD(), sharp=False),
@@ -67,7 +72,8 @@ class Auto(Method):
     """The first line of RULE that holds:
 
     - If another sampler makes whole images, it is the regional search.
-    - A model whose first prediction is sharp gets SVDD, whose children are redrawn in one region.
+    - A model whose first prediction is sharp gets Rollover Budget Forcing if the budget buys 15
+      evaluations for each step of the schedule, else SVDD. Children are redrawn in one region.
     - Any other model gets the regional search over paths. The ODE walks half of the schedule's
       steps, since more images are worth more than finer steps (docs/tuning.md).
     - With guidance, which moves no step of the ODE, it gets SVDD.

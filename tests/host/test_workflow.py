@@ -2,8 +2,10 @@
 
 import io
 import json
+from functools import cache
 from pathlib import Path
 
+import comfyui_workflow_templates
 import pytest
 from pack.benchmarks import plans
 from pack.tools import demo_runs as demo
@@ -83,6 +85,36 @@ def test_a_note_names_every_download_and_a_picture_shows_it(path):
         assert max(thumbnail.size) <= 640 and thumbnail.format == "JPEG"
 
 
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda p: p.stem)
+def test_the_page_offers_every_download(path):
+    """By `properties.models` of the node that loads the file, from where ComfyUI's own templates
+    have it."""
+    offered = set()
+    for node in json.loads(path.read_text("utf-8"))["nodes"]:
+        models = node["properties"].get("models", [])
+        offered |= {model["name"] for model in models}
+        assert all(model["name"] in node["widgets_values"] for model in models)
+        assert all(model in templates_models() for model in models)
+        if node["type"].endswith("Loader") and not node["type"].startswith("FlowSearch"):
+            files = [v for v in node["widgets_values"] if str(v).endswith(".safetensors")]
+            assert set(files) <= offered
+
+
+@cache
+def templates_models():
+    """What ComfyUI's own templates offer to download: name, url and directory of each."""
+    models, packages = [], Path(comfyui_workflow_templates.__file__).parents[1]
+    for file in packages.glob("comfyui_workflow_templates*/**/*.json"):
+        body = json.loads(file.read_text("utf-8"))
+        if isinstance(body, dict):
+            graphs = [body, *body.get("definitions", {}).get("subgraphs", [])]
+            nodes = [node for graph in graphs for node in graph.get("nodes", [])]
+            for model in (m for n in nodes for m in n.get("properties", {}).get("models", [])):
+                models.append({key: model.get(key) for key in ("name", "url", "directory")})
+                models[-1]["url"] = str(model.get("url")).removesuffix("?download=true")
+    return models
+
+
 def test_the_template_browser_shows_them(host):
     """Under the pack's folder: the list of names, and of each the file and its picture."""
     listed = host.client.get("/workflow_templates")
@@ -103,7 +135,7 @@ def test_the_demo_is_the_rbf_of_the_tables(host):
         "budget": setting.budget, "finish_steps": setting.finish, "top_k": setting.top_k,
         "lookahead": setting.lookahead,
     }  # fmt: skip
-    assert setting.options == (("init_particles", search["init_particles"]),)
+    assert search["init_particles"] == 0  # automatic: a quarter of the budget
     sampler, sigmas = kinds["FlowSearchVPSDESampler"], kinds["FlowSearchScheduler"]
     assert (sampler["kernel"], sampler["diffusion_norm"]) == (setting.kernel, setting.norm)
     assert (sampler["interpolant"], sampler["diffusion"]) == (setting.path, setting.shape)

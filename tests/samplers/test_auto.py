@@ -38,8 +38,15 @@ GUIDED = Steering(AtX0(0.2), torch_gradients())
     ("facts", "search", "ode_steps"),
     [
         ({}, SVDD(children="redraw"), None),
+        ({"budget": 149}, SVDD(children="redraw"), None),
+        ({"budget": 150}, RolloverBudgetForcing(37, children="redraw"), None),
+        (
+            {"budget": 150, "calls_network": True},
+            RolloverBudgetForcing(37, children="kernel"),
+            None,
+        ),
         ({"sharp": None, "whole": True, "steps": 1}, Regional(), None),
-        ({"steps": 1}, SVDD(children="redraw"), None),
+        ({"steps": 1}, RolloverBudgetForcing(25, children="redraw"), None),
         ({"guided": True}, SVDD(children="redraw"), None),
         ({"draws": lambda: False}, SVDD(children="redraw"), None),
         ({"calls_network": True}, SVDD(children="kernel"), None),
@@ -157,6 +164,12 @@ def test_it_runs_what_it_chose(data):
     ("model", "budget", "steering", "chosen"),
     [
         ("sharp", 60, None, {"method": "svdd", "children": "redraw", "lookahead": 0}),
+        (
+            "sharp",
+            90,
+            None,
+            {"method": "rbf", "init_particles": 22, "children": "redraw", "lookahead": 0},
+        ),
         ("blurred", 60, None, {"method": "regional_paths", "ode_steps": 3, "lookahead": 0}),
         ("blurred", 60, GUIDED, {"method": "svdd", "children": "kernel", "lookahead": 4}),
         ("blurred", 16, GUIDED, {"method": "best_of_n", "lookahead": 0}),
@@ -177,7 +190,7 @@ def test_it_says_what_it_chose_and_why(model, budget, steering, chosen):
 
 
 def test_a_lookahead_that_is_set_says_what_the_model_is():
-    for ahead, method in ((0, "svdd"), (2, "regional_paths")):
+    for ahead, method in ((0, "rbf"), (2, "regional_paths")):
         task = Setup(Auto(), 6).task(budget=120, lookahead=ahead)
         settled = settle(Auto(), task, Finish(3))
         assert settled.chosen["method"] == method and task.purse.nfe == 0

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .demo_examples import best_of_n_against_rbf, flow_search_demo
+from .downloads import HUB, listed
 from .graph import Graph, Output
-from .parts import COLUMNS, DEV, HUB, SCHNELL, few_steps, flux, flux_files, prompt, search, shown
+from .parts import COLUMNS, DEV, SCHNELL, few_steps, flux, flux_files, prompt, search, shown
 
 EXAMPLES: dict[str, Callable[[Graph], None]] = {
     fill.__name__: fill for fill in (flow_search_demo, best_of_n_against_rbf)
@@ -42,7 +43,7 @@ def schnell(
         note: what the note says, in Markdown.
         name: prefix of saved images.
     """
-    model, clip, vae = flux(g, "flux1-schnell.safetensors")
+    model, clip, vae = flux(g, SCHNELL)
     words, cond = prompt(g, clip, text)
     guider = g.add("text", "BasicGuider", model=model, conditioning=cond)
     noise = g.add("text", "RandomNoise", noise_seed=7)
@@ -115,7 +116,7 @@ def vlm_judge_over_http(g: Graph) -> None:
 
 @example
 def flux_dev_rbf_pickscore(g: Graph) -> None:
-    model, clip, vae = flux(g, "flux1-dev.safetensors")
+    model, clip, vae = flux(g, DEV)
     words, cond = prompt(g, clip, "portrait of an old sailor with a parrot, oil on canvas")
     strong = g.add("text", "FluxGuidance", conditioning=cond, guidance=3.5)
     guider = g.add("text", "BasicGuider", model=model, conditioning=strong)
@@ -143,7 +144,7 @@ def flux_dev_rbf_pickscore(g: Graph) -> None:
 
 @example
 def inpaint_search(g: Graph) -> None:
-    model, clip, vae = flux(g, "flux1-dev.safetensors")
+    model, clip, vae = flux(g, DEV)
     picture = g.add("load", "LoadImage", image="example.png", box=(320, 360))
     words, cond = prompt(g, clip, "a red paper boat on the water")
     strong = g.add("text", "FluxGuidance", conditioning=cond, guidance=3.5)
@@ -199,12 +200,11 @@ def kontext_edit_search(g: Graph) -> None:
         top_k=2,
     )  # fmt: skip
     shown(g, result, "kontext_edit_search")
-    link = f"[{file}]({HUB}/Comfy-Org/flux1-kontext-dev_ComfyUI)"
     g.note("load", (
         "## Search for an edit\n\nFLUX.1 Kontext follows an instruction. The reward needs another "
         "text: what the **result** should show. Load an image of a cat, or another image, and "
         "change both texts.\n\nDownload\n"
-        + flux_files(link)
+        + flux_files(file)
         + f"\n- models/rewards: the folder [clip-flant5-xl]({HUB}/zhiqiulin/clip-flant5-xl)"
     ), height=360)  # fmt: skip
 
@@ -242,13 +242,11 @@ def wan_video_frames(g: Graph) -> None:
           filename_prefix="video/flow_search")  # fmt: skip
     images, report = Output(result.node, 1), Output(result.node, 2)
     g.add("save", "FlowSearchReport", box=(420, 420), report=report, images=images)
-    repackaged = f"{HUB}/Comfy-Org/Wan_2.1_ComfyUI_repackaged"
     g.note("load", (
         "## The best of four videos\n\nWan 2.1 draws four videos of 20 steps. CFG doubles the cost "
         "of a step, so this takes 160 evaluations. PickScore scores eight frames of each video. "
         "For steadier videos, add `temporal_consistency` with Combine Rewards.\n\nDownload\n"
-        f"- models/diffusion_models: [wan2.1_t2v_1.3B_fp16.safetensors]({repackaged})\n"
-        f"- models/text_encoders: [umt5_xxl_fp8_e4m3fn_scaled.safetensors]({repackaged})\n"
-        f"- models/vae: [wan_2.1_vae.safetensors]({repackaged})\n"
+        + listed("wan2.1_t2v_1.3B_fp16.safetensors", "umt5_xxl_fp8_e4m3fn_scaled.safetensors",
+                 "wan_2.1_vae.safetensors") + "\n"
         f"- models/rewards: the folder [PickScore_v1]({HUB}/yuvalkirstain/PickScore_v1)"
     ), height=420)  # fmt: skip

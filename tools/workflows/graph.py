@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from .downloads import models_of
+
 DYNAMIC = "COMFY_DYNAMICCOMBO_V3"
 WIDGETS = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO", DYNAMIC}
 ROW, MULTILINE, HEAD, GAP, TOP = 24, 110, 46, 40, 40
@@ -58,7 +60,7 @@ class Graph:
             values: value of each input, or the Output that is linked to it.
         """
         values = {name.replace("__", "."): value for name, value in values.items()}
-        info = self.info[kind]
+        info, models = self.info[kind], models_of(values)
         node: dict[str, Any] = {"id": len(self.nodes) + 1, "type": kind}
         self.nodes.append(node)
         inputs, widgets, lines = self._inputs(node, info["input"], values)
@@ -74,7 +76,8 @@ class Graph:
         node |= {
             "pos": [self.x[column], self.y[column]], "size": size, "flags": {},
             "order": node["id"] - 1, "mode": 0, "inputs": inputs, "outputs": outputs,
-            "properties": {"Node name for S&R": kind}, "widgets_values": widgets,
+            "properties": {"Node name for S&R": kind} | ({"models": models} if models else {}),
+            "widgets_values": widgets,
         }  # fmt: skip
         if title:
             node["title"] = title

@@ -4,37 +4,31 @@ from __future__ import annotations
 
 from typing import Any
 
+from .downloads import listed
 from .graph import Graph, Output
 
 COLUMNS = {"load": 0, "text": 400, "set": 800, "search": 1200, "save": 1680}
 PANEL = 500
-HUB = "https://huggingface.co"
-CLIP_L = f"[clip_l.safetensors]({HUB}/comfyanonymous/flux_text_encoders)"
-T5 = f"[t5xxl_fp8_e4m3fn_scaled.safetensors]({HUB}/comfyanonymous/flux_text_encoders)"
-AE = f"[ae.safetensors]({HUB}/Comfy-Org/Lumina_Image_2.0_Repackaged)"
-SCHNELL = f"[flux1-schnell.safetensors]({HUB}/Comfy-Org/flux1-schnell)"
-DEV = f"[flux1-dev.safetensors]({HUB}/Comfy-Org/flux1-dev)"
+CLIP_L, T5 = "clip_l.safetensors", "t5xxl_fp8_e4m3fn_scaled.safetensors"
+AE = "ae.safetensors"
+SCHNELL, DEV = "flux1-schnell.safetensors", "flux1-dev.safetensors"
 
 
 def flux(g: Graph, file: str) -> tuple[Output, Output, Output]:
     """Model, CLIP and VAE of a FLUX.1."""
     model = g.add("load", "UNETLoader", unet_name=file, weight_dtype="default")
     clip = g.add(
-        "load", "DualCLIPLoader", clip_name1="clip_l.safetensors",
-        clip_name2="t5xxl_fp8_e4m3fn_scaled.safetensors", type="flux",
+        "load", "DualCLIPLoader", clip_name1=CLIP_L, clip_name2=T5, type="flux",
     )  # fmt: skip
-    return model, clip, g.add("load", "VAELoader", vae_name="ae.safetensors")
+    return model, clip, g.add("load", "VAELoader", vae_name=AE)
 
 
 def flux_files(model: str) -> str:
     """The lines of a note with the downloads of a FLUX.1."""
     small = ""
     if model in (SCHNELL, DEV):
-        small = " (with less than 24 GB: weight_dtype fp8_e4m3fn, or a GGUF)"
-    return (
-        f"- models/diffusion_models: {model}{small}\n- models/text_encoders: {CLIP_L}, {T5}\n"
-        f"- models/vae: {AE}"
-    )
+        small = "\n\nWith less than 24 GB choose weight_dtype fp8_e4m3fn, or a GGUF.\n"
+    return listed(model, CLIP_L, T5, AE) + small
 
 
 def prompt(g: Graph, clip: Output, text: str) -> tuple[Output, Output]:
