@@ -28,32 +28,38 @@ from .question.instructblip import InstructBlipScore
 from .question.vlm import VlmScore
 from .types import Files, Reward, Scorer, blames, images_at_once, maximum_of
 
-REWARDS: dict[str, type[Reward]] = {
-    "aesthetic_v2_5": AestheticV25,
+REWARDS: dict[str, type[Reward]] = {  # in the order of the menu
+    # what the image itself shows, without a model
     "brightness": Brightness,
-    "clip_reference": ClipReference,
-    "clip_score": ClipScore,
-    "colour_count": ColourCount,
     "colourfulness": Colourfulness,
-    "hps_v2": HpsV2,
-    "hps_v3": HpsV3,
-    "image_reward": ImageReward,
+    "sharpness": Sharpness,
     "jpeg_compressibility": JpegCompressibility,
     "jpeg_incompressibility": JpegIncompressibility,
-    "laion_aesthetic": LaionAesthetic,
-    "mps": Mps,
-    "object_count": ObjectCount,
-    "object_count_owl": OwlCount,
-    "shape_count": ShapeCount,
-    "sharpness": Sharpness,
-    "siglip_score": SiglipScore,
-    "temporal_consistency": TemporalConsistency,
-    "video": Video,
+    # agreement with the prompt, by a question to a model
     "vqascore": ClipFlanT5Score,
+    "vqascore_vlm": VlmScore,
     "vqascore_host": HostVlmScore,
     "vqascore_http": VqaHttp,
     "vqascore_instructblip": InstructBlipScore,
-    "vqascore_vlm": VlmScore,
+    # counts
+    "object_count": ObjectCount,
+    "object_count_owl": OwlCount,
+    "colour_count": ColourCount,
+    "shape_count": ShapeCount,
+    # looks
+    "image_reward": ImageReward,
+    "hps_v2": HpsV2,
+    "hps_v3": HpsV3,
+    "mps": Mps,
+    "laion_aesthetic": LaionAesthetic,
+    "aesthetic_v2_5": AestheticV25,
+    # likeness to the prompt or to an image
+    "clip_score": ClipScore,
+    "siglip_score": SiglipScore,
+    "clip_reference": ClipReference,
+    # clips
+    "video": Video,
+    "temporal_consistency": TemporalConsistency,
 }
 
 __all__ = [
