@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from . import lever_page, prompt_sets
-from .multiplier_plan import BUDGETS, REGIONAL_STEPS, plan
+from .multiplier_plan import BUDGETS, PATHS_STEPS, REGIONAL_STEPS, STEPS, plan
 from .multiplier_sections import section, sheet, table
 from .multiplier_tables import RESAMPLES, Measured, measured
 from .world import ROOT
@@ -33,10 +33,13 @@ is worth more than its evaluations.
   samples as were drawn. `>` means that no curve went so high.
 - `NFE until the reward is right` counts the whole spending where it never is.
 - Intervals hold 95 % of {RESAMPLES} resamples of the prompts, curve and method together.
-- Settings are those of [quality_fast.md](quality_fast.md) and [quality_base.md](quality_base.md),
-  which were chosen on other prompts. The regional search has {REGIONAL_STEPS["fast"]} steps on
-  `fast` and {REGIONAL_STEPS["base"]} on `base`. A search ends when a result has the highest score
-  there is, as it does by default in ComfyUI.
+- Settings were chosen on other prompts. "RBF, kernel" and "SVDD, kernel" are the published methods,
+  with the settings of [quality_fast.md](quality_fast.md) and [quality_base.md](quality_base.md), as
+  are CoDe, SMC, zero-order and search over paths. RBF and SVDD redraw their children in one region,
+  in {STEPS["fast"]["children"]} steps. The regional search has {REGIONAL_STEPS["fast"]} steps on
+  `fast` and {REGIONAL_STEPS["base"]} on `base`, regional paths has {PATHS_STEPS["base"]}. The
+  schedule of auto has {STEPS["fast"]["auto"]} steps on `fast` and {STEPS["base"]["auto"]} on `base`.
+- A search ends when a result has the highest score there is, as it does by default in ComfyUI.
 - `base` was trained on independent noise and data, and `fast` is its reflow (demo/README.md). No
   training coupled noise and image cell by cell, which could favour a search by regions."""
 SETS_NOTE = """\

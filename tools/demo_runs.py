@@ -27,6 +27,7 @@ BUDGET = 100  # NFE of each search: the largest of the tables' that takes less t
 PLAIN, BEST, RBF, AUTO = "plain", "best of N", "RBF", "auto"
 METHODS = (PLAIN, BEST, RBF, AUTO)
 PLAIN_STEPS, STEPS = 4, 2  # of the ODE: the plain sampler's, and those of best of N
+FINISH = 2  # steps that finish the result of auto
 
 
 def variants(prompt: Prompt) -> dict[str, Prompt]:
@@ -36,24 +37,25 @@ def variants(prompt: Prompt) -> dict[str, Prompt]:
         PLAIN: by_ode(prompt, "best_of_n", PLAIN_STEPS, PLAIN_STEPS),
         BEST: by_ode(prompt, "best_of_n", budget, STEPS),
         RBF: prompt,
-        AUTO: by_method(prompt, AUTO, budget),
+        AUTO: by_method(prompt, AUTO, budget, FINISH),
     }
 
 
-def by_method(prompt: Prompt, method: str, budget: int) -> Prompt:
+def by_method(prompt: Prompt, method: str, budget: int, finish: int = 0) -> Prompt:
     """The RBF prompt by a method of Particle Search.
 
     Args:
         prompt: the RBF prompt.
         method: of Particle Search.
         budget: network evaluations.
+        finish: steps that finish the best.
     """
     graph = copy.deepcopy(prompt)
     search = graph[find(prompt, "FlowSearchRBF")]
     search["class_type"] = "FlowSearchParticles"
     for rbf_setting in ("init_particles", "paths"):
         search["inputs"].pop(rbf_setting, None)
-    search["inputs"] |= {"method": method, "budget": budget, "finish_steps": 0, "top_k": 1}
+    search["inputs"] |= {"method": method, "budget": budget, "finish_steps": finish, "top_k": 1}
     return graph
 
 

@@ -46,7 +46,7 @@ def test_the_runs_differ_only_where_they_should():
         BEST: ("best_of_n", 100, 2),
     }
     auto = runs[AUTO]["5"]
-    changed = {"method": "auto", "finish_steps": 0, "top_k": 1}
+    changed = {"method": "auto", "finish_steps": 2, "top_k": 1}
     same = {k: v for k, v in SEARCH.items() if k not in ("init_particles", "paths")}
     assert auto == {"class_type": "FlowSearchParticles", "inputs": same | changed}
     for name, (method, budget, steps) in wanted.items():

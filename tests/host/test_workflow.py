@@ -7,7 +7,7 @@ from pathlib import Path
 
 import comfyui_workflow_templates
 import pytest
-from pack.benchmarks import plans
+from pack.benchmarks.multiplier_plan import redrawn
 from pack.tools import demo_runs as demo
 from pack.tools.saved_workflow import to_api
 from pack.tools.workflows.examples import EXAMPLES, build
@@ -126,10 +126,10 @@ def test_the_template_browser_shows_them(host):
 
 
 def test_the_demo_is_the_rbf_of_the_tables(host):
-    """Its workflow has the settings that benchmarks/plans.py has for the model."""
+    """Its workflow has the settings that docs/results.md has for the model."""
     _, prompt = loaded(host, FOLDER / "flow_search_demo.json")
     kinds = {each["class_type"]: each["inputs"] for each in prompt.values()}
-    search, setting = kinds["FlowSearchRBF"], plans.sde("rbf", demo.BUDGET, "fast")
+    search, setting = kinds["FlowSearchRBF"], redrawn("rbf", demo.BUDGET, "fast")
     shown = {name: search[name] for name in ("budget", "finish_steps", "top_k", "lookahead")}
     assert shown == {
         "budget": setting.budget, "finish_steps": setting.finish, "top_k": setting.top_k,

@@ -46,7 +46,7 @@ def prompt(g: Graph, clip: Output, text: str) -> tuple[Output, Output]:
 def few_steps(g: Graph) -> tuple[Output, Output]:
     """Sampler and sigmas for few-step models, from measurements on the demo model `fast`."""
     sampler = g.add("set", "FlowSearchVPSDESampler", diffusion_norm=1.0, kernel="eta")
-    return sampler, g.add("set", "FlowSearchScheduler", steps=10)
+    return sampler, g.add("set", "FlowSearchScheduler", steps=5)
 
 
 def search(g: Graph, kind: str = "FlowSearchRBF", **inputs: Any) -> Output:
