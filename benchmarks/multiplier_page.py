@@ -38,7 +38,8 @@ is worth more than its evaluations.
   are CoDe, SMC, zero-order and search over paths. RBF and SVDD redraw their children in one region,
   in {STEPS["fast"]["children"]} steps. The regional search has {REGIONAL_STEPS["fast"]} steps on
   `fast` and {REGIONAL_STEPS["base"]} on `base`, regional paths has {PATHS_STEPS["base"]}. The
-  schedule of auto has {STEPS["fast"]["auto"]} steps on `fast` and {STEPS["base"]["auto"]} on `base`.
+  schedule of auto has {STEPS["fast"]["auto"]} steps on `fast` and {STEPS["base"]["auto"]} on
+  `base`.
 - A search ends when a result has the highest score there is, as it does by default in ComfyUI.
 - `base` was trained on independent noise and data, and `fast` is its reflow (demo/README.md). No
   training coupled noise and image cell by cell, which could favour a search by regions."""
