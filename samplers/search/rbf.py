@@ -1,6 +1,6 @@
 """Rollover Budget Forcing."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
@@ -8,8 +8,9 @@ import torch
 
 from ..task import Task
 from ..types import Particles, SearchEvent
+from .best_of_n import WAVE
 from .children import CHILDREN, settled
-from .paths import best_of_each, brood, by_path
+from .paths import best_of_each, by_path
 from .rounds import Choice, Facts, Method, Round, check_least, minimum, shared_rows
 from .tries import Path, draw
 
@@ -104,8 +105,7 @@ class RolloverBudgetForcing(Method):
 
     def run(self, task: Task) -> Iterator[SearchEvent]:
         purse, quota = task.purse, self.quota or self._even_quota(task)
-        born = brood(task, self.init_particles, self.paths)
-        yield SearchEvent("born", born, purse.nfe)
+        born = yield from self._begin(task)
         paths = self._paths(best_of_each(born, self.paths), quota, task)
         for path in paths:
             yield SearchEvent("accept", path.parent, purse.nfe, quota)
@@ -125,6 +125,14 @@ class RolloverBudgetForcing(Method):
                     yield SearchEvent("exhaust", path.parent, purse.nfe, path.allowed)
         if not task.last_step:
             yield from self._more_starts(task)
+
+    def _begin(self, task: Task) -> Generator[SearchEvent, None, Particles]:
+        """The initial particles of all paths, some at a time: a stop keeps the best of them."""
+        waves = []
+        for paths in torch.arange(self.paths).repeat_interleave(self.init_particles).split(WAVE):
+            waves.append(replace(task.born(len(paths)), paths=paths))
+            yield SearchEvent("born", waves[-1], task.purse.nfe)
+        return Particles.cat(waves)
 
     def _even_quota(self, task: Task) -> int:
         """How many children per path and step the budget buys, if every step gets the same."""

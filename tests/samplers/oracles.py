@@ -310,9 +310,11 @@ def rbf(book, init, paths, quota, chunk):
     last, step_price = book.steps - 1, book.child + book.score
     free = book.budget - init * paths * (book.birth + book.score)
     fresh = quota or max(1, free // (book.steps * paths * step_price))
-    broods = [[book.draw(None, p) for _ in range(init)] for p in range(paths)]
-    book.tell("born", sum(broods, []))
-    here = [first_best(own) for own in broods]
+    of_paths, starts = [p for p in range(paths) for _ in range(init)], []
+    while wave := of_paths[len(starts) : len(starts) + 8]:
+        starts += (rows := [book.draw(None, p) for p in wave])
+        book.tell("born", rows)
+    here = [first_best(starts[p * init : (p + 1) * init]) for p in range(paths)]
     for row in here:
         book.tell("accept", [row], fresh)
     while not last and (n := min(init * paths, book.left // (book.birth + book.score))):
