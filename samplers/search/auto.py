@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from .best_of_n import BestOfN
+from .rbf import RolloverBudgetForcing
 from .regional import Regional
 from .regional_paths import RegionalPaths
 from .rounds import Choice, Facts, Method, Round, Search, minimum
@@ -25,12 +26,14 @@ class Line:
         sharp: of the first prediction; None: either, or not known.
         thinned: the ODE walks one in so many of the schedule's steps. 0: the kernel walks all.
         whole: whether another sampler makes whole images.
+        second: whether a second model has to show the clean image of a particle at once.
     """
 
     search: Search
     sharp: bool | None = None
     thinned: int = 0
     whole: bool = False
+    second: bool = False
 
     def holds(self, facts: Facts) -> bool:
         """Whether the facts call for this method, and the run can carry it."""
@@ -42,6 +45,7 @@ class Line:
         return (
             self.whole == facts.whole
             and self.sharp in (None, facts.sharp)
+            and (facts.second or not self.second)
             and (self.thinned or not branches or random)
             and not (facts.guided and (self.thinned or not search.guided or search.needs_noise))
             and minimum(search, steps, prices) <= facts.left
@@ -55,6 +59,7 @@ class Line:
 RULE = (  # the first line that holds; the last one where none does
     Line(Regional(), whole=True),
     Line(SVDD(), sharp=True),
+    Line(RolloverBudgetForcing(), second=True),
     Line(RegionalPaths(), sharp=False, thinned=HALF),
     Line(SVDD(), sharp=False),
     Line(BestOfN(), thinned=ALL),
@@ -68,6 +73,7 @@ class Auto(Method):
 
     - If another sampler makes whole images, it is the regional search.
     - A model whose first prediction is sharp gets SVDD, whose children are redrawn in one region.
+    - If a second model shows the image of a particle at once, it is Rollover Budget Forcing.
     - Any other model gets the regional search over paths. The ODE walks half of the schedule's
       steps, since more images are worth more than finer steps (docs/tuning.md).
     - With guidance, which moves no step of the ODE, it gets SVDD.
