@@ -8,6 +8,7 @@ from typing import Any
 
 from .lookahead import (
     AUTOMATIC,
+    HAZY,
     LOOK,
     SHARP,
     blur,
@@ -97,9 +98,10 @@ def _look(search: Search, task: Task) -> tuple[bool | None, str]:
     missed = blur(*task.look(LOOK))
     if math.isnan(missed):
         return None, "The first prediction is not finite"
-    second = f" of {MODELS['look_denoiser']}" if task.flow.look_denoiser else ""
-    quality = "sharp" if missed < SHARP else "blurred"
-    return missed < SHARP, f"The first prediction{second} is {quality}"
+    second = task.flow.look_denoiser is not None
+    sharp = missed < (HAZY if second else SHARP)
+    whose = f" of {MODELS['look_denoiser']}" if second else ""
+    return sharp, f"The first prediction{whose} is {'sharp' if sharp else 'blurred'}"
 
 
 def _facts(task: Task, sharp: bool | None, source: str) -> Facts:

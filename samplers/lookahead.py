@@ -5,7 +5,8 @@ little. One look tells the two apart: the first particle's x0 at the first time 
 `end` that it reaches after LOOK more evaluations, by blur = E[(x0 - end)^2] / Var[end]. Few-step
 models lie below SHARP, plain flow models above (docs/calibration.md, with rank correlations).
 
-A second model may look ahead. Then it is the one whose first prediction is compared.
+A second model may look ahead. Then it is the one whose first prediction is compared. It lies below
+HAZY if it is a few-step model.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ AUTOMATIC = -1
 SECOND = 1  # evaluations of a second model whose first prediction is sharp
 LOOK = 4  # evaluations from the first time to 0, after which no blur is left that matters
 SHARP = 0.06
+HAZY = 0.1  # in place of SHARP for a second model, which takes at least one evaluation anyway
 CLEAR = 0.75  # below this time plain models, too, predict well enough to choose by
 # Predictions less blurred than this are exactly right as often as their finish: those of few-step
 # models at any time, those of a plain model from t = 0.7 down (docs/calibration.md).

@@ -169,8 +169,8 @@ class SearchInputs:
     lookahead_model: Any = advanced(
         None,
         "A few-step model of the same family, such as FLUX.1-schnell for FLUX.1-dev. It predicts "
-        "the image of each particle for the reward, in 1 NFE with `lookahead` -1. The winner may "
-        "be its image.",
+        "the image of each particle for the reward. `lookahead` counts its steps: -1 is mostly 1. "
+        "The winner may be its image.",
         socket="model",
     )
     finish_model: Any = advanced(

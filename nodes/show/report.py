@@ -226,8 +226,9 @@ def unused(by_model: Mapping[str, int], names: Iterable[str]) -> list[str]:
         by_model: NFE by the name of the model.
         names: of the second models.
     """
+    parts = {"lookahead_model": "lookahead", "finish_model": "finish"}
     return [
-        f"{name} was not used: got 0 NFE of it. Is there a lookahead, or a finish?"
+        f"{name} was not used: got 0 NFE, expected more. The search needed no {parts[name]}."
         for name in names
         if not by_model.get(name)
     ]
