@@ -22,7 +22,7 @@ AUTOMATIC = -1
 SECOND = 1  # evaluations of a second model whose first prediction is sharp
 LOOK = 4  # evaluations from the first time to 0, after which no blur is left that matters
 SHARP = 0.06
-HAZY = 0.1  # in place of SHARP for a second model, which takes at least one evaluation anyway
+HAZY = 0.15  # in place of SHARP for a second model, which takes at least one evaluation anyway
 CLEAR = 0.75  # below this time plain models, too, predict well enough to choose by
 # Predictions less blurred than this are exactly right as often as their finish: those of few-step
 # models at any time, those of a plain model from t = 0.7 down (docs/calibration.md).
