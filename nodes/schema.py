@@ -15,6 +15,7 @@ PLAIN = (str, int, float, list, dict, type(None))  # what JSON can say
 FlowReward = io.Custom("FLOW_REWARD")
 SOCKETS: dict[str, Callable[..., io.Input]] = {
     "noise": io.Noise.Input,
+    "model": io.Model.Input,
     "guider": io.Guider.Input,
     "sampler": io.Sampler.Input,
     "sigmas": io.Sigmas.Input,

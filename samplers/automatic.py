@@ -6,10 +6,21 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .lookahead import AUTOMATIC, LOOK, SHARP, blur, chooses_early, may_look
+from .lookahead import (
+    AUTOMATIC,
+    HAZY,
+    LOOK,
+    SHARP,
+    blur,
+    carries,
+    chooses_early,
+    lengths,
+    may_look,
+)
+from .paid_network import MODELS
 from .rules import Finish
 from .search import SEARCHES
-from .search.rounds import Choice, Facts, Search, minimum
+from .search.rounds import Choice, Facts, Search
 from .task import Task
 from .trajectories import WholeTask
 
@@ -42,7 +53,8 @@ def settle(search: Search, task: Task, finish: Finish) -> Settled:
     A look costs a birth and LOOK evaluations. An automatic lookahead needs one, unless the method
     first chooses between nearly clean particles. None is taken if the budget cannot carry a search
     with a lookahead of LOOK. The same look serves an automatic method and its settings. If the
-    lookahead is set, that says what the model is: with 0 its first prediction is sharp.
+    lookahead is set, that says what the model is: with 0 its first prediction is sharp. If a second
+    model looks ahead, the look is at that one, and the search's own model is taken for blurred.
 
     Args:
         search: the method.
@@ -51,14 +63,16 @@ def settle(search: Search, task: Task, finish: Finish) -> Settled:
     """
     task.purse.reserve(finish.rows())
     automatic, ahead, clean = task.lookahead == AUTOMATIC, task.lookahead, task.lookahead > 0
-    facts = _facts(task, *_sharpness(search, task))
+    sharp, source = _sharpness(search, task)
+    facts = _facts(task, sharp, source)
     choice = search.choice(facts)
     if choice.ode_steps:
         task = replace(task, flow=task.flow.coarser(choice.ode_steps))
     if automatic:
-        ahead = LOOK if facts.sharp is False and _may_look_ahead(choice.search, task) else 0
+        able = (n for n in lengths(task, sharp) if carries(choice.search, task, n))
+        ahead = next(able, 0)
         clean = ahead > 0 or bool(facts.sharp)
-        finish = finish.after(ahead, task.flow.end)
+        finish = finish.after(ahead, task.flow.end, task.flow.finishes_apart)
         task.purse.reserve(finish.rows())
     task = replace(task, lookahead=ahead)
     return Settled(
@@ -84,13 +98,17 @@ def _look(search: Search, task: Task) -> tuple[bool | None, str]:
     missed = blur(*task.look(LOOK))
     if math.isnan(missed):
         return None, "The first prediction is not finite"
-    return missed < SHARP, f"The first prediction is {'sharp' if missed < SHARP else 'blurred'}"
+    second = task.flow.look_denoiser is not None
+    sharp = missed < (HAZY if second else SHARP)
+    whose = f" of {MODELS['look_denoiser']}" if second else ""
+    return sharp, f"The first prediction{whose} is {'sharp' if sharp else 'blurred'}"
 
 
 def _facts(task: Task, sharp: bool | None, source: str) -> Facts:
-    ahead = LOOK if task.lookahead == AUTOMATIC and sharp is False else task.prices.score
+    second = task.flow.look_denoiser is not None
+    ahead = lengths(task, sharp)[0] if task.lookahead == AUTOMATIC else task.lookahead
     return Facts(
-        sharp,
+        False if second else sharp,
         source,
         steps=len(task.times),
         budget=int(task.purse.total // task.purse.cost),
@@ -100,13 +118,8 @@ def _facts(task: Task, sharp: bool | None, source: str) -> Facts:
         draws=task.flow.draws,
         whole=isinstance(task, WholeTask),
         calls_network=task.flow.kernel.inner > 0,
+        second=second and (task.lookahead != AUTOMATIC or sharp is not False),
     )
-
-
-def _may_look_ahead(search: Search, task: Task) -> bool:
-    """Whether a lookahead of LOOK has a use, and the budget carries it."""
-    prices = replace(task.prices, score=LOOK)
-    return chooses_early(search, task) and task.left >= minimum(search, len(task.times), prices)
 
 
 def _chosen(

@@ -35,6 +35,9 @@ class Flow:
         path: the path of latents and times.
         changing: (*S) bool on the CPU, the cells of a latent that its noise reaches, S being its
             axes in space and time; None: all.
+        look_denoiser: a second model of the same latents, which carries particles on before they
+            are scored; None: `denoiser` does.
+        finish_denoiser: a second model, which finishes particles; None: `denoiser` does.
 
     Raises:
         ValueError: the times are empty or do not fall.
@@ -51,6 +54,8 @@ class Flow:
     centre: Tensor | float = 0.0
     path: Interpolant = Linear()
     changing: Tensor | None = None
+    look_denoiser: Denoiser | None = None
+    finish_denoiser: Denoiser | None = None
 
     def __post_init__(self) -> None:
         sigmas = [*self.lead, *self.times, self.end]
@@ -65,6 +70,11 @@ class Flow:
     def last_step(self) -> int:
         """The step of the last of `times`."""
         return len(self.times) - 1
+
+    @property
+    def finishes_apart(self) -> bool:
+        """Whether a second model finishes that does not look ahead."""
+        return self.finish_denoiser not in (None, self.look_denoiser)
 
     @property
     def ode(self) -> ODE:
@@ -184,8 +194,28 @@ class Flow:
             x0, t = self.denoiser(x, s), s
         return x, x0, t
 
+    def end_by(
+        self,
+        second: Denoiser | None,
+        x: Tensor,
+        x0: Tensor,
+        t: float,
+        nodes: int,
+        end: float = 0.0,
+    ) -> tuple[Tensor, Tensor, float]:
+        """Follow the ODE of a second model down, whose first evaluation is at t itself.
+
+        Args:
+            second: the model; None: `descend`, since x0 is known already.
+            x, x0, t, end: as of `descend`, which says what is returned.
+            nodes: evaluations, at least 1.
+        """
+        if second is None:
+            return self.descend(x, x0, t, nodes, end)
+        return replace(self, denoiser=second).descend(x, second(x, t), t, nodes - 1, end)
+
     def look_ahead(self, x: Tensor, x0: Tensor, steps: Sequence[int], nodes: int) -> Tensor:
-        """Clean latents (K,*D): each row's x0 after `nodes` more evaluations down from its time.
+        """Clean latents (K,*D): what each row's ODE predicts after `nodes` more evaluations.
 
         Args:
             x, x0: latents and their predicted clean latents, (K,*D) each.
@@ -197,7 +227,8 @@ class Flow:
         clean = torch.empty_like(x0)
         for step in sorted(set(steps)):  # rows of one network call share their time
             rows = [i for i, row_step in enumerate(steps) if row_step == step]
-            clean[rows] = self.descend(x[rows], x0[rows], self.times[step], nodes)[1]
+            start = x[rows], x0[rows], self.times[step]
+            clean[rows] = self.end_by(self.look_denoiser, *start, nodes)[1]
         return clean
 
 

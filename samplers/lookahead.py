@@ -4,6 +4,9 @@ A few-step model predicts the clean image at once. A plain model predicts a blur
 little. One look tells the two apart: the first particle's x0 at the first time is compared with the
 `end` that it reaches after LOOK more evaluations, by blur = E[(x0 - end)^2] / Var[end]. Few-step
 models lie below SHARP, plain flow models above (docs/calibration.md, with rank correlations).
+
+A second model may look ahead. Then it is the one whose first prediction is compared. It lies below
+HAZY if it is a few-step model.
 """
 
 from __future__ import annotations
@@ -16,8 +19,10 @@ from .search.rounds import Search, first_choice, minimum
 from .task import Task
 
 AUTOMATIC = -1
+SECOND = 1  # evaluations of a second model whose first prediction is sharp
 LOOK = 4  # evaluations from the first time to 0, after which no blur is left that matters
 SHARP = 0.06
+HAZY = 0.15  # in place of SHARP for a second model, which takes at least one evaluation anyway
 CLEAR = 0.75  # below this time plain models, too, predict well enough to choose by
 # Predictions less blurred than this are exactly right as often as their finish: those of few-step
 # models at any time, those of a plain model from t = 0.7 down (docs/calibration.md).
@@ -48,8 +53,40 @@ def chooses_early(search: Search, task: Task) -> bool:
     return first == 0 or task.times[first] >= CLEAR
 
 
+def carries(search: Search, task: Task, lookahead: int) -> bool:
+    """Whether a lookahead has a use, since the first choice is early, and the budget carries it.
+
+    Args:
+        search: the method.
+        task: the image to find.
+        lookahead: evaluations.
+    """
+    needed = minimum(search, len(task.times), replace(task.prices, score=lookahead))
+    return chooses_early(search, task) and task.left >= needed
+
+
 def may_look(search: Search, task: Task) -> bool:
     """Whether a look can change anything: the first choice is early, and the budget suffices."""
     prices = task.prices
     needed = minimum(search, len(task.times), replace(prices, score=LOOK)) + prices.birth + LOOK
     return chooses_early(search, task) and task.left >= needed
+
+
+def lengths(task: Task, sharp: bool | None) -> list[int]:
+    """What an automatic lookahead may come to, the best first, if a look found this.
+
+    A second model is taken for a few-step one unless the look has found it blurred.
+
+    Args:
+        task: the image to find.
+        sharp: whether the first prediction of the model that looks ahead is sharp; None: not known.
+    """
+    blurred = [LOOK] if sharp is False else []
+    return [*blurred, 0] if task.flow.look_denoiser is None else [*blurred, SECOND, 0]
+
+
+def longest(search: Search, task: Task) -> int:
+    """The longest lookahead that an automatic one may come to."""
+    if not chooses_early(search, task):
+        return 0
+    return lengths(task, False if may_look(search, task) else None)[0]

@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from .batching import MicroBatch
+from .flow import Flow
 from .purse import Purse
 from .steering import Steering
 from .types import Denoiser, Particles
+
+MODELS = {  # of a flow, and their names in a report
+    "denoiser": "model",
+    "look_denoiser": "lookahead_model",
+    "finish_denoiser": "finish_model",
+}
+
+
+def paid(flow: Flow, call: Callable[[str, Tensor, float], Tensor]) -> Flow:
+    """The flow with its models called by `call(key of MODELS, x, t)`."""
+    models = [key for key in MODELS if getattr(flow, key) is not None]
+    return replace(flow, **{key: partial(call, key) for key in models})
 
 
 @dataclass(frozen=True)
@@ -24,6 +38,7 @@ class PaidNetwork:
         batch: how many rows go through the network at once.
         charges_itself: the denoiser charges the purse, as the host's counter does.
         on_call: called after each network call.
+        model: which model it is, a value of MODELS.
 
     Raises:
         BudgetExceeded: the purse cannot pay the next call.
@@ -34,6 +49,7 @@ class PaidNetwork:
     batch: MicroBatch
     charges_itself: bool
     on_call: Callable[[], None]
+    model: str
 
     def __call__(self, x: Tensor, t: float) -> Tensor:
         """x0 (K,*D) predicted at latents x (K,*D)."""
@@ -46,9 +62,10 @@ class PaidNetwork:
     def pay(self, rows: int, call: Callable[[], Tensor]) -> Tensor:
         """The answer of one network call of `rows` rows, paid."""
         self.purse.require(rows)
-        with self.purse.timed("network"):
-            answer = call()
-        self._called(rows)
+        with self.purse.spent_by(self.model):
+            with self.purse.timed("network"):
+                answer = call()
+            self._called(rows)
         return answer
 
     def gradients(self, steering: Steering, parents: Particles, t: float) -> Tensor:

@@ -63,6 +63,8 @@ class Purse:
         total: NFE in all; infinite for the plain sampler.
         cost: NFE of one network row, 2 with classifier-free guidance.
         nfe: NFE spent so far.
+        spender: the model that is called at present.
+        by_model: NFE spent so far by each model.
         checked: the part of `nfe` that checked whether the guider remembers calls.
         network_calls: so far.
         reserved: rows kept for the finish.
@@ -76,6 +78,8 @@ class Purse:
     total: float = math.inf
     cost: int = 1
     nfe: int = 0
+    spender: str = "model"
+    by_model: Counter[str] = field(default_factory=Counter)
     checked: int = 0
     network_calls: int = 0
     reserved: int = 0
@@ -125,10 +129,12 @@ class Purse:
     def charge(self, nfe: int, calls: int) -> None:
         """Pay for what went through the network: NFE and calls."""
         self.nfe += nfe
+        self.by_model[self.spender] += nfe
         self.network_calls += calls
 
     def refund(self, nfe: int, calls: int) -> None:
         """Set NFE and calls back to an earlier count, because the call since then failed."""
+        self.by_model[self.spender] -= self.nfe - nfe
         self.nfe, self.network_calls = nfe, calls
 
     def raise_cost(self, cost: int) -> None:
@@ -142,6 +148,15 @@ class Purse:
     def end_check(self, nfe: int) -> None:
         """Note the NFE of a check that began at the count `nfe`."""
         self.checked += self.nfe - nfe
+
+    @contextmanager
+    def spent_by(self, model: str) -> Iterator[None]:
+        """Charge what is spent inside to `model`."""
+        before, self.spender = self.spender, model
+        try:
+            yield
+        finally:
+            self.spender = before
 
     @contextmanager
     def timed(self, part: str) -> Iterator[None]:

@@ -28,12 +28,16 @@ class Finish:
         """Network rows that it takes."""
         return self.steps * self.top_k
 
-    def after(self, lookahead: int, end: float = 0.0) -> Finish:
+    def after(self, lookahead: int, end: float = 0.0, apart: bool = False) -> Finish:
         """The finish that remains after a lookahead, which replaces it if it is as long.
 
-        If the sampler's `end` is above 0, no lookahead replaces it: the lookahead goes to 0.
+        Args:
+            lookahead: evaluations.
+            end: of the sampler. Above 0 no lookahead replaces the finish: it goes to 0.
+            apart: whether a second model finishes that does not look ahead. It is not replaced.
         """
-        return Finish(0, self.top_k) if lookahead >= self.steps and not end else self
+        replaced = lookahead >= self.steps and not end and not apart
+        return Finish(0, self.top_k) if replaced else self
 
     def seconds(self, purse: Purse) -> float:
         """How long it will take at the pace so far. Gradients count, as they do in the NFE."""

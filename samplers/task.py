@@ -15,7 +15,7 @@ from .batching import MicroBatch
 from .flow import Flow
 from .judging import judge
 from .ode import ODE, Redraw
-from .paid_network import PaidNetwork
+from .paid_network import MODELS, PaidNetwork, paid
 from .purse import BudgetExceeded, Prices, Purse
 from .regions import Boxes, patched
 from .steering import Steering, advance
@@ -27,7 +27,7 @@ class Task:
     """One image to find: a flow, a purse, and an objective.
 
     Args:
-        flow: the trajectory. Its denoiser is called in parts, by `batch`, and paid.
+        flow: the trajectory. Its models are called in parts, by `batch`, and paid.
         purse: what may be spent.
         objective: clean latents (K,*D) -> scores (K,), higher is better.
         final_objective: scores finished particles; None: `objective` does.
@@ -57,7 +57,7 @@ class Task:
     def __post_init__(self) -> None:
         self.final_objective = self.final_objective or self.objective
         task = proxy(self)  # the task must not keep itself
-        self._paid = replace(self.flow, denoiser=lambda x, t: task._network(x, t))
+        self._paid = paid(self.flow, lambda key, x, t: task._network(key)(x, t))
 
     @property
     def times(self) -> Sequence[float]:
@@ -153,14 +153,14 @@ class Task:
             rows = (steps == step).nonzero().flatten()
             row_ids = [ids[i] for i in rows]
             t, s = self.times[step - 1], self.times[step]
-            gradients = partial(self._network.gradients, steering, t=t)
+            gradients = partial(self._network().gradients, steering, t=t)
             guide = (steering, gradients) if steering else None
             x[rows], answer = advance(self._paid, kernel, parents[rows], row_ids, t, s, guide)
             row_boxes = [boxes[i] for i in rows] if boxes else ()
             if row_boxes:
                 plain = self.flow.ode(parents.x[rows], parents.x0[rows], t, s).mean
                 x[rows] = patched(plain, x[rows], row_boxes)
-            x0[rows] = self._network(x[rows], s) if answer is None else answer
+            x0[rows] = self._paid.denoiser(x[rows], s) if answer is None else answer
             places, parent_ids = self.batch.places(len(row_ids)), parents.ids[rows].tolist()
             self.on_made(Made(kind, row_ids, parent_ids, step, places, boxes=row_boxes))
         columns = (parents.ids.tolist(), parents.paths.tolist(), steps.tolist())
@@ -203,7 +203,7 @@ class Task:
         x = self.flow.renoise(particles.x, t, noisier, ids)
         if boxes:
             x = patched(ancestors.x, x, boxes)
-        x0 = self._network(x, noisier)
+        x0 = self._paid.denoiser(x, noisier)
         lineage = (particles.ids.tolist(), particles.paths.tolist())
         places = self.batch.places(len(ids))
         self.on_made(Made("renoise", ids, lineage[0], step, places, boxes=boxes))
@@ -222,14 +222,14 @@ class Task:
         self.purse.require(nodes)
         try:
             if nodes:
-                x, x0, t = flow.descend(x, x0, t, nodes, end)
+                x, x0, t = flow.end_by(flow.finish_denoiser, x, x0, t, nodes, end)
                 clean = clean if end and self.lookahead else x0
         except BudgetExceeded:  # the model costs more there than its price: keep what was scored
             nodes = 0
         self.on_made(Made("finish", ids, particle.ids.tolist(), last, [(1, 0)], nodes=nodes))
         if not end:
             x = x0 = clean
-        elif t == self.times[-1] and not flow.kernel.inner:  # the plain sampler's own last step
+        elif not (nodes or t > self.times[-1] or flow.kernel.inner):  # the plain sampler's step
             x = flow.step(flow.kernel, x, x0, t, end, ids)[0]
         else:
             x = flow.ode(x, x0, t, end).mean
@@ -246,11 +246,12 @@ class Task:
     def look(self, nodes: int) -> tuple[Tensor, Tensor]:
         """x0 of the first particle, and x0 after `nodes` more evaluations, (1,*D) each, paid.
 
-        This makes no particle. The search draws the same first particle afterwards.
+        The model that looks ahead makes both. The search draws the same particle afterwards.
         """
         self.purse.require(self.prices.birth + nodes)
-        x, x0 = self._paid.cross_lead(self.flow.start([0]))
-        return x0, self._paid.descend(x, x0, self.times[0], nodes)[1]
+        flow = replace(self._paid, denoiser=self._paid.look_denoiser or self._paid.denoiser)
+        x, x0 = flow.cross_lead(self.flow.start([0]))
+        return x0, flow.descend(x, x0, self.times[0], nodes)[1]
 
     def log_ratio(self, children: Particles) -> Tensor:
         """log p/q, (K,) float64, of the children that were proposed last.
@@ -269,10 +270,9 @@ class Task:
         """Give the next particle this id, and call the network by `batch` from now on."""
         self.ids, self.batch = count(particle), batch
 
-    @property
-    def _network(self) -> PaidNetwork:
-        denoiser, charges = self.flow.denoiser, self.counts_itself
-        return PaidNetwork(denoiser, self.purse, self.batch, charges, self.on_call)
+    def _network(self, key: str = "denoiser") -> PaidNetwork:
+        settings = self.purse, self.batch, self.counts_itself, self.on_call
+        return PaidNetwork(getattr(self.flow, key), *settings, MODELS[key])
 
     def _new_ids(self, n: int) -> list[int]:
         return [next(self.ids) for _ in range(n)]

@@ -122,6 +122,6 @@ class WholeTask(Task):
             return self.measured.pop(particle)
         purse.require(self.prices.birth)
         before = purse.nfe - purse.checked
-        clean = self.trajectory(start, self.root(particle), self._network.pay)
+        clean = self.trajectory(start, self.root(particle), self._network().pay)
         self.nfe = max(self.nfe, purse.nfe - purse.checked - before)
         return clean

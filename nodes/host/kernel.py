@@ -18,7 +18,8 @@ from ...samplers.steering import Steering
 from ...samplers.task import Task
 from .gradient import HostGradients, check_gradient
 from .guard import guard
-from .network import Network, check_sigmas, stop_if_interrupted
+from .input_checks import check_sigmas
+from .network import Network, stop_if_interrupted
 from .objective import HostObjective
 from .reward import HostReward
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import comfy.model_management as mm
@@ -48,6 +49,26 @@ def models_in_use() -> list[Any]:
     loaded = [patcher for patcher in mm.loaded_models(only_currently_used=True) if patcher]
     on_device = [patcher for patcher in loaded if not mm.is_device_cpu(patcher.load_device)]
     return on_device or loaded
+
+
+@dataclass
+class Turn:
+    """Which of the networks of a search was loaded last.
+
+    Args:
+        name: of that network.
+        patchers: of the networks so far.
+    """
+
+    name: str = ""
+    patchers: list[Any] = field(default_factory=list)
+
+    def take(self, name: str, patcher: Any) -> list[Any]:
+        """Note a network that the host has just loaded. Returns what is loaded for its calls."""
+        earlier = [before for before in self.patchers if before is not patcher]
+        self.name = name
+        self.patchers.append(patcher)
+        return [loaded for loaded in models_in_use() if loaded not in earlier]
 
 
 def make_room() -> None:

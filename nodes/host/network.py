@@ -1,4 +1,4 @@
-"""The host's flow models as a search sees them: x0 predictions, noise, NFE, checks of inputs."""
+"""The host's flow models as a search sees them: x0 predictions, noise, NFE."""
 
 from __future__ import annotations
 
@@ -17,68 +17,13 @@ from torch import Tensor
 
 from ...samplers.batching import OneAtATime, OutOfMemory
 from ...samplers.purse import BudgetExceeded, Purse
-from ..schema import brief
 from .caches import BlockWatch, Mixed, StepCache
-from .clock import Clock, clock_of
-from .memory import make_room, models_in_use, out_of_memory
+from .clock import clock_of
+from .memory import Turn, make_room, out_of_memory
 from .wrappers import WrapperWatch
 
 log = logging.getLogger("flow_search")
 NOISE_ROWS = 1024  # rows of noise between two checks for a cancel
-
-
-def check_not_audio(model: Any) -> None:
-    """Refuse the host's audio models: their latents may have the shape of an image's."""
-    if "audio_model" in model.model_config.unet_config:
-        raise ValueError(
-            "This model cannot be searched: got an audio model, expected a model of images or "
-            "videos."
-        )
-
-
-def check_sigmas(sigmas: Tensor, clock: Clock) -> list[float]:
-    """The sigmas as times t. Raises ValueError unless there are two or more, strictly falling.
-
-    A shifted schedule may start a float32 rounding above 1.
-    """
-    values = [1.0 if 1.0 < float(s) < 1.0 + 1e-5 else float(s) for s in sigmas]
-    if len(values) < 2:
-        raise ValueError(
-            f"There are too few sigmas: got {len(values)}, expected at least 2. Is the scheduler's "
-            "denoise 0, or its part of a split empty?"
-        )
-    falling = all(a > b for a, b in zip(values, values[1:], strict=False))
-    if not falling or values[0] > clock.max_sigma or values[-1] < 0.0:
-        raise ValueError(
-            f"The sigmas are not those of a flow model: got {[round(v, 4) for v in values]}, "
-            f"expected values falling strictly from at most {clock.max_sigma:g} to at least 0."
-        )
-    return [clock.time(v) for v in values]
-
-
-def check_latent(latent: dict[str, Any]) -> Tensor:
-    """The samples of a latent. Raises ValueError if they are packed or not finite."""
-    if not isinstance(latent, dict) or not hasattr(latent.get("samples"), "is_nested"):
-        raise ValueError(
-            f"latent_image is not connected: got {brief(latent)}, expected a connection."
-        )
-    samples = latent["samples"]
-    if samples.is_nested:
-        raise ValueError(
-            "latent_image cannot be searched: got a packed latent (such as audio and video), "
-            "expected that of one image or video."
-        )
-    if samples.ndim not in (4, 5):
-        raise ValueError(
-            f"latent_image has the wrong shape: got {tuple(samples.shape)}, expected 4 dimensions "
-            "(images) or 5 (videos)."
-        )
-    if bad := int((~torch.isfinite(samples)).sum()):
-        raise ValueError(
-            f"latent_image is not finite: got {bad} values that are NaN or infinite, expected "
-            "finite numbers."
-        )
-    return samples
 
 
 class Network:
@@ -92,19 +37,28 @@ class Network:
         purse: pays the evaluations.
         watched: refuse a call that the network itself did not answer. `on_changed_call` is then
             called once, when a wrapper changes a call.
+        name: of the model among those of a search.
+        turn: that networks share which may not fit the memory together.
     """
 
     def __init__(
-        self, model: Any, extra_args: dict[str, Any], purse: Purse, watched: bool = False
+        self,
+        model: Any,
+        extra_args: dict[str, Any],
+        purse: Purse,
+        watched: bool = False,
+        name: str = "model",
+        turn: Turn | None = None,
     ) -> None:
         self.model, self.extra_args, self.purse = model, extra_args, purse
+        self.name, self.turn = name, turn or Turn()
         self.blocks = BlockWatch() if watched else None
         self.wrappers = WrapperWatch(extra_args["model_options"]) if watched else None
         self.on_changed_call: Callable[[], None] | None = None
         self.evaluated_times: set[float] = set()
         self.base = model.inner_model.inner_model
         self.clock = clock_of(self.base.model_sampling)
-        self.loaded = models_in_use()
+        self.loaded = self.turn.take(name, model.inner_model.model_patcher)
         self.bytes_by_shape: dict[tuple[tuple[int, ...], int], float] = {}
         self.lock = threading.Lock()
         # A cycle through here would keep the guider, and free patches in an order that the host
@@ -150,6 +104,8 @@ class Network:
             x: the latents (K,*D) of the call.
             t: their time.
         """
+        if self.turn.name != self.name:
+            self.load(x, len(x))
         try:
             return self._answer(call, x, t)
         except OutOfMemory as error:
@@ -157,8 +113,24 @@ class Network:
                 raise
             log.warning("Out of memory for a single particle: %s", error)
         make_room()
-        mm.load_models_gpu(self.loaded, minimum_memory_required=self.memory(x.shape[1:]))
+        self.load(x, 1)
         return self._answer(call, x, t)
+
+    def load(self, x: Tensor, rows: int, times: int = 1) -> None:
+        """Load the network where something else took its place, with memory for a call.
+
+        Room for one row is the least: asking for more than the device has would make the host keep
+        part of the weights off it.
+
+        Args:
+            x: latents (K,*D).
+            rows: of the call.
+            times: how often the memory of a call is needed.
+        """
+        least = times * self.memory(x.shape[1:])
+        mm.load_models_gpu(self.loaded, memory_required=rows * least, minimum_memory_required=least)
+        self.base.current_patcher = self.model.inner_model.model_patcher  # clones share a model
+        self.turn.name = self.name
 
     def _answer(self, call: Callable[[], Tensor], x: Tensor, t: float) -> Tensor:
         purse = self.purse

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import comfy.model_management as mm
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
@@ -17,7 +16,6 @@ from ...samplers.purse import Purse
 from .decode import decode
 from .guard import guard
 from .image_bytes import shrink
-from .memory import models_in_use
 from .network import Network
 from .reward import HostReward
 
@@ -98,7 +96,6 @@ class HostObjective:
     ) -> None:
         self.vae, self.reward, self.prompt = vae, reward, prompt
         self.network, self.purse, self.batch = network, purse, batch
-        self.keep = models_in_use()
         self.remember = remember
         self.images = Images()
         self.latents = torch.empty(0)  # x0 of the last call, whose rows `images` are of
@@ -209,13 +206,8 @@ class HostObjective:
     def restore(self, x0: Tensor, times: int = 1) -> None:
         """Load the network again, with memory for a call on the rows of x0 that go together.
 
-        Room for one particle is the least: asking for more than the device has would make the host
-        keep part of the weights off it.
-
         Args:
             x0: (K,*D).
             times: how often the memory of a call is needed.
         """
-        least = times * self.network.memory(x0.shape[1:])
-        room = least * min(len(x0), self.batch.size)
-        mm.load_models_gpu(self.keep, memory_required=room, minimum_memory_required=least)
+        self.network.load(x0, min(len(x0), self.batch.size), times)

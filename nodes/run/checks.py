@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import torch
 
@@ -18,12 +19,13 @@ from ..host.any_sampler import FLOW_SAMPLER, AnySampler
 from ..host.clock import check_start, clock_of
 from ..host.gradient import check_gradient
 from ..host.guiders import LEAST, check_guider, check_kind, is_pure
+from ..host.input_checks import check_latent, check_not_audio, check_sigmas
 from ..host.kernel import FlowSampler
 from ..host.kernel_settings import names
-from ..host.network import check_latent, check_not_audio, check_sigmas
 from ..host.noise_mask import check_mask
+from ..host.second_model import second_guider
 from ..schema import check_wired
-from .inputs import SearchInputs
+from .inputs import SECOND_MODELS, SearchInputs
 from .plan import Job, MethodChoice, Plan
 
 
@@ -48,6 +50,11 @@ def check_sampler(inputs: SearchInputs, method: MethodChoice) -> SearchInputs:
     if not callable(getattr(sampler.sampler, "sample", None)):
         raise ValueError(
             f"sampler is no SAMPLER: got {sampler.name}, expected one with ComfyUI's sample."
+        )
+    if wired := [name for name in SECOND_MODELS if getattr(inputs, name) is not None]:
+        raise ValueError(
+            f"{wired[0]} would not be used: got the sampler {sampler.name}, expected the "
+            f"{FLOW_SAMPLER} node. Disconnect {wired[0]}, or change the sampler."
         )
     if not method.search.whole_trajectories:
         able = {name: cls for name, cls in SEARCHES.items() if cls.whole_trajectories}
@@ -99,6 +106,27 @@ def check_inputs(inputs: SearchInputs) -> list[float]:
     if inputs.watchdog is not None:
         inputs.watchdog.check(inputs.prompt)
     return times
+
+
+def second_guiders(inputs: SearchInputs) -> dict[str, Any]:
+    """A guider for each second model, by the name of its input; the same for the same model.
+
+    Raises:
+        ValueError: a second model cannot be used, or would do nothing.
+    """
+    guiders: dict[str, Any] = {}
+    for name, steps in zip(SECOND_MODELS, ("lookahead", "finish_steps"), strict=True):
+        model = getattr(inputs, name)
+        if model is None:
+            continue
+        if not getattr(inputs, steps):
+            raise ValueError(
+                f"{name} would not be used: got {steps} 0, expected at least 1. Disconnect {name} "
+                f"or change {steps}."
+            )
+        twins = [guider for guider in guiders.values() if guider.model_patcher is model]
+        guiders[name] = twins[0] if twins else second_guider(inputs.guider, model, name)
+    return guiders
 
 
 def check_method(
@@ -159,5 +187,6 @@ def check_job(job: Job, plan: Plan) -> None:
     inputs, steps, cost = plan.inputs, len(plan.inside), plan.cost
     prices = plan.prices(job)
     needed = minimum(job.search, steps, prices)
-    checked = 0 if job.replayed or is_pure(inputs.guider) else LEAST * cost  # a replay checks none
+    impure = {id(guider) for guider in plan.guiders.values() if not is_pure(guider)}
+    checked = 0 if job.replayed else LEAST * cost * len(impure)  # a replay checks none
     check_budget(needed, steps, job.finish, inputs.budget, cost, prices, checked)

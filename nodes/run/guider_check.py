@@ -16,7 +16,7 @@ search calls at no such sigma, s is the last of the schedule.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import comfy.model_management as mm
@@ -26,7 +26,7 @@ from torch import Tensor
 
 from ...samplers.batching import MicroBatch, OneAtATime, OutOfMemory
 from ...samplers.interpolants.linear import Linear
-from ...samplers.lookahead import AUTOMATIC, LOOK, may_look
+from ...samplers.lookahead import AUTOMATIC, longest
 from ...samplers.ode import ODE
 from ...samplers.purse import BudgetExceeded
 from ...samplers.run import check_budget
@@ -102,7 +102,7 @@ class GuiderCheck:
             )
         purse.begin_check()  # the rows show what one costs
         try:
-            with purse.timed("network"):
+            with purse.timed("network"), purse.spent_by(self.network.name):
                 self._ask_all(x, rows >= self.rows)
         finally:
             purse.end_check(before)
@@ -238,8 +238,10 @@ class GuiderCheck:
         return self.network.clock.sigma(t)
 
 
-def check_answers(plan: Plan, job: Job, network: Network, task: Task, x: Tensor) -> None:
-    """Before a search, refuse a guider that gives two answers to the same call.
+def check_answers(
+    plan: Plan, job: Job, networks: Mapping[str, Network], task: Task, x: Tensor
+) -> None:
+    """Before a search, refuse guiders that give two answers to the same call.
 
     A pure guider is not tested at once: the test runs if a wrapper changes one of its calls. A
     replay follows one particle, so it is not tested.
@@ -247,40 +249,52 @@ def check_answers(plan: Plan, job: Job, network: Network, task: Task, x: Tensor)
     Args:
         plan: the node's.
         job: the search.
-        network: of the guider's model.
-        task: what the search will do; the check is paid from its purse.
+        networks: of the guiders' models, by name.
+        task: what the search will do; the checks are paid from its purse.
         x: (1,*D) latent at the first sigma.
     """
-    guider, purse, batch = plan.inputs.guider, task.purse, task.batch
-    if mixes_rows(guider):
+    purse, batch, budget = task.purse, task.batch, plan.inputs.budget
+    if any(map(mixes_rows, plan.guiders.values())):
         batch.alone()
     if job.replayed:
         return
     purse.reserve(job.finish.rows())
     times, steps = [*task.flow.lead, *task.times], len(task.times)
-    check = GuiderCheck(network, batch, times, sigmas_between(job, task), task.on_call)
     needed = minimum(job.search, steps, task.prices)
-    if is_pure(guider):
-        network.on_changed_call = lambda: check(x, int(task.left))
-        return
-    check(x, int(task.left) - needed)
-    checked, budget = purse.nfe, plan.inputs.budget
-    check_budget(needed, steps, job.finish, budget, purse.cost, task.prices, checked)
+    for name in dict.fromkeys(network.name for network in networks.values()):
+        network = networks[name]
+        between = sigmas_between(job, task, network)
+        check = GuiderCheck(network, batch, times, between, task.on_call)
+        if is_pure(plan.guiders[name]):
+            network.on_changed_call = lambda check=check: check(x, int(task.left))
+        else:
+            check(x, int(task.left) - needed)
+            checked = purse.nfe
+            check_budget(needed, steps, job.finish, budget, purse.cost, task.prices, checked)
 
 
-def sigmas_between(job: Job, task: Task) -> list[float]:
-    """Sigmas between those of the schedule, at which finish, lookahead or kernel will call.
+def sigmas_between(job: Job, task: Task, network: Network) -> list[float]:
+    """Sigmas between those of the schedule, at which a network will be called.
 
     Only the first and the last sigma of the longest descent are returned.
+
+    Args:
+        job, task: the search.
+        network: one of its models.
     """
-    t, end, nodes = task.times[-1], 0.0, task.lookahead
-    if nodes == AUTOMATIC:
-        nodes = LOOK if may_look(job.search, task) else 0
-    if job.finish.rows() and job.finish.steps >= nodes:
-        nodes, end = job.finish.steps, task.flow.end
+    t, flow, ahead = task.times[-1], task.flow, task.lookahead
+    ahead = longest(job.search, task) if ahead == AUTOMATIC else ahead
+    steps = job.finish.steps if job.finish.rows() else 0
+    descents = [(flow.finish_denoiser, steps, flow.end), (flow.look_denoiser, ahead, 0.0)]
+    mine = [  # the first evaluation of a second model is at a sigma of the schedule
+        (nodes - (second is not None), end)
+        for second, nodes, end in descents
+        if (second or flow.denoiser) is network
+    ]
+    nodes, end = max(mine, key=lambda descent: descent[0], default=(0, 0.0))
     if nodes > 0:
         ends = dict.fromkeys((1, nodes))
         return [end + (t - end) * (1.0 - i / (nodes + 1)) for i in ends]
-    if task.flow.kernel.inner > 1 and len(task.times) > 1:
+    if network is flow.denoiser and flow.kernel.inner > 1 and len(task.times) > 1:
         return [0.5 * (task.times[0] + task.times[1])]
     return []

@@ -16,6 +16,7 @@ from ..host.reward import HostReward
 from ..schema import plain, widget
 
 METHOD_AFTER = "budget"  # the method's own inputs follow this one
+SECOND_MODELS = ("lookahead_model", "finish_model")
 
 
 def wire(socket: str, tooltip: str) -> Any:
@@ -164,6 +165,19 @@ class SearchInputs:
         True,
         "End the search once a finished image has the highest possible score, such as 0 for a "
         "counting reward. Other rewards have no such score.",
+    )
+    lookahead_model: Any = advanced(
+        None,
+        "A few-step model of the same family, such as FLUX.1-schnell for FLUX.1-dev. It predicts "
+        "the image of each particle for the reward. `lookahead` counts its steps: -1 is mostly 1. "
+        "The winner may be its image.",
+        socket="model",
+    )
+    finish_model: Any = advanced(
+        None,
+        "Another model of the same family that takes the finish_steps. It gets the guider's "
+        "conditioning and CFG.",
+        socket="model",
     )
 
     @classmethod

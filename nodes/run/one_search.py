@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import comfy.model_management as mm
 import torch
-from comfy.samplers import KSAMPLER
 from torch import Tensor
 
 from ...samplers.automatic import Settled
@@ -31,11 +29,12 @@ from ..host.network import Network, stop_if_interrupted
 from ..host.noise_mask import changing_cells
 from ..host.objective import HostObjective
 from ..host.reward import HostReward
+from ..host.second_model import Sampling
 from ..show.best import Best, finite
 from ..show.events import Sender
 from ..show.live import Live
 from ..show.progress import Bar, Progress
-from ..show.report import Trace, all_failed, decoded, unspent
+from ..show.report import Trace, all_failed, decoded, unspent, unused
 from .guider_check import check_answers
 from .plan import Job, Plan
 from .record import Record
@@ -100,17 +99,10 @@ class OneSearch:
         inputs = plan.inputs
         self.progress.begin(self.sender.image, self.sender.images)
         self.live.begin(plan.method.name, plan.times, record.maximum)
-        latent = inputs.guider.sample(
-            noise,
-            samples,
-            KSAMPLER(self._sample),
-            inputs.sigmas,
-            denoise_mask=mask,
-            callback=lambda *step: None,  # the bar is ours
-            disable_pbar=True,
-            seed=inputs.noise.seed,
-        )
+        settings = noise, samples, inputs.sigmas, mask, inputs.noise.seed
+        latent = Sampling(plan.guiders, record.purse, *settings).run(self._sample)
         record.warnings += unspent(record.outcome.stopped, record.purse.nfe, inputs.budget)
+        record.warnings += unused(record.purse.by_model, plan.second)
         with guard("compare the replay with its report"):
             record.warnings += compare(self.job.replayed, float(record.outcome.top[0].reward))
         return Result(latent, self.images, record.report())
@@ -130,30 +122,21 @@ class OneSearch:
             report["error"] = f"{type(error).__name__}: {error}"
         return [(frames(best.image), report)]
 
-    def _sample(
-        self,
-        model: Any,
-        x: Tensor,
-        sigmas: Tensor,
-        extra_args: dict[str, Any],
-        callback: Any = None,
-        disable: bool | None = None,
-    ) -> Tensor:
-        """The sampler function that the host calls with its model; returns the best latent."""
-        plan, job, record = self.plan, self.job, self.record
-        with closing(Network(model, extra_args, record.purse, watched=True)) as network:
-            scoring, final = self._objectives(network)
-            task = self._task(network, x, scoring, final)
-            start = network.clock.to_search(x, plan.times[0])
-            check_answers(plan, job, network, task, start)
-            record.trace.spent = record.purse.nfe
-            ending = job.finish, self._rules(), record.outcome, record.book.root
-            self._follow(run(job.search, task, *ending, self._settled), scoring, final)
-            self._end(final)
-            best, end = record.outcome.top[0], plan.times[-1]
-            if not end:
-                return best.clean
-            return network.clock.to_host(best.x, end)  # another sampler goes on from there
+    def _sample(self, x: Tensor, networks: Mapping[str, Network]) -> Tensor:
+        """The best latent. x (1,*D) is what the host gives the sampler of the guider."""
+        plan, job, record, network = self.plan, self.job, self.record, networks["model"]
+        scoring, final = self._objectives(network)
+        task = self._task(networks, x, scoring, final)
+        start = network.clock.to_search(x, plan.times[0])
+        check_answers(plan, job, networks, task, start)
+        record.trace.spent = record.purse.nfe
+        ending = job.finish, self._rules(), record.outcome, record.book.root
+        self._follow(run(job.search, task, *ending, self._settled), scoring, final)
+        self._end(final)
+        best, end = record.outcome.top[0], plan.times[-1]
+        if not end:
+            return best.clean
+        return network.clock.to_host(best.x, end)  # another sampler goes on from there
 
     def _settled(self, settled: Settled) -> None:
         """Note what is automatic, before the search begins."""
@@ -185,10 +168,14 @@ class OneSearch:
         return replace(self.job.rules, extra_seconds=self.watchdog.pace)
 
     def _task(
-        self, network: Network, x: Tensor, scoring: HostObjective, final: HostObjective
+        self,
+        networks: Mapping[str, Network],
+        x: Tensor,
+        scoring: HostObjective,
+        final: HostObjective,
     ) -> Task:
         """What the search may do. x (1,*D) is what the host gave the sampler."""
-        plan, job, record = self.plan, self.job, self.record
+        plan, job, record, network = self.plan, self.job, self.record, networks["model"]
         inputs, first = plan.inputs, plan.times[0]
         source = AddressedNoise(inputs.noise.seed, tuple(x.shape[1:]), x.device, job.image)
         flow = Flow(
@@ -202,6 +189,8 @@ class OneSearch:
             noise=network.noise(source),
             uniform=source.uniform,
             changing=changing_cells(network.extra_args.get("denoise_mask")),
+            look_denoiser=networks.get("lookahead_model"),
+            finish_denoiser=networks.get("finish_model"),
         )
         kind: Callable[..., Task] = Task
         if isinstance(inputs.sampler, AnySampler):

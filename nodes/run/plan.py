@@ -68,6 +68,7 @@ class Plan:
         cost: NFE of one network row.
         latent: the LATENT output, before its samples are replaced.
         samples: (B,*D) latents to start from, as the model takes them.
+        second: a guider for each second model, by the name of its input.
         jobs: one search for each of the B latents.
     """
 
@@ -80,7 +81,13 @@ class Plan:
     cost: int
     latent: dict[str, Any]
     samples: Tensor
+    second: Mapping[str, Any] = field(default_factory=dict)
     jobs: tuple[Job, ...] = ()
+
+    @property
+    def guiders(self) -> dict[str, Any]:
+        """The guiders by the name of their model, the search's own first."""
+        return {"model": self.inputs.guider, **self.second}
 
     @property
     def mask(self) -> Tensor | None:

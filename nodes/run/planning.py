@@ -26,9 +26,10 @@ from .checks import (
     check_sampler,
     check_values,
     search_times,
+    second_guiders,
 )
 from .fingerprint import identity
-from .inputs import SearchInputs
+from .inputs import SECOND_MODELS, SearchInputs
 from .plan import Job, MethodChoice, Plan
 from .replay import SAME, agree, differences, replays
 
@@ -62,6 +63,7 @@ def plan(inputs: SearchInputs, method: MethodChoice) -> Plan:
         cost=nfe_per_particle(inputs.guider),
         latent=latent,
         samples=samples,
+        second=second_guiders(inputs),
     )
     check_kernel(draft)
     jobs = replay_jobs(draft, entries) if inputs.replay else new_jobs(draft)
@@ -98,7 +100,9 @@ def connected_entries(inputs: SearchInputs, entries: Mapping[str, Any]) -> dict[
 def new_jobs(plan: Plan) -> list[Job]:
     """A new search for each latent."""
     inputs = plan.inputs
-    finish = Finish(inputs.finish_steps, inputs.top_k).after(inputs.lookahead, plan.times[-1])
+    apart = inputs.finish_model is not None and inputs.finish_model is not inputs.lookahead_model
+    finish = Finish(inputs.finish_steps, inputs.top_k)
+    finish = finish.after(inputs.lookahead, plan.times[-1], apart)
     maximum = maximum_of(inputs.reward) if inputs.stop_at_maximum else None
     rules = StopRules(inputs.target_reward, inputs.time_limit or None, maximum=maximum)
     search, images = plan.method.search, range(len(plan.samples))
@@ -108,7 +112,8 @@ def new_jobs(plan: Plan) -> list[Job]:
 def replay_jobs(plan: Plan, entries: Mapping[str, Any]) -> list[Job]:
     """Replays of the winners of an earlier search, one for each latent."""
     inputs = plan.inputs
-    settings = {name: entries[name] for name in ("prompt", "window_start", "window_end")}
+    names = ("prompt", "window_start", "window_end", *SECOND_MODELS)
+    settings = {name: entries[name] for name in names}
     settings |= {"sampler": FLOW_SAMPLER} | inputs.sampler.settings
     if inputs.sampler.guidance.strength:
         settings |= inputs.reward.settings

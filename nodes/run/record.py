@@ -72,6 +72,9 @@ class Record:
         made["spent"] |= {
             "micro_batch": self.batch.size, "lookahead": self.outcome.lookahead
         }  # fmt: skip
+        if plan.second:
+            by_model = {name: self.purse.by_model[name] for name in plan.guiders}
+            made["spent"]["nfe_by_model"] = by_model
         describe_winners(made, self.book.root)
         made |= {"chosen": self.chosen} if self.chosen else {}
         made |= {"image": self.job.image} if self.job.image else {}

@@ -17,12 +17,14 @@ from ..host.any_sampler import FLOW_SAMPLER
 from ..json_values import parse, short
 from ..show.metadata import KEY
 from ..show.report import read, reports_in
+from .inputs import SECOND_MODELS
 
 log = logging.getLogger("flow_search")
 ROUNDING = 1e-4  # relative: a reward may change a little with the rows that it is scored with
 NAME = 1024  # characters of a file name
 BYTES = 1 << 28  # of an image file
 IMAGE_NAME = re.compile(r"\.png(\s*\[\w+\])?\s*$", re.IGNORECASE)
+NOT_CONNECTED = dict.fromkeys(SECOND_MODELS, False)  # of reports that lack these entries
 SAME = ("shape", "cfg")  # entries that must be equal in a report and its replay, on any device
 
 
@@ -84,7 +86,7 @@ def agree(report: Mapping[str, Any], made_with: Mapping[str, Any]) -> None:
     Raises:
         ValueError: an entry that both have differs.
     """
-    reported = {"sampler": FLOW_SAMPLER} | report["settings"]
+    reported = NOT_CONNECTED | {"sampler": FLOW_SAMPLER} | report["settings"]
     reported |= {"seed": report["seed"], "sigmas": report["sigmas"]}
     reported |= {name: report[name] for name in SAME if name in report}
     for name, value in made_with.items():

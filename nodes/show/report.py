@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -216,6 +216,21 @@ def unspent(stopped: str, nfe: int, budget: int) -> list[str]:
     return [
         f"{budget - nfe} of {budget} NFE are left. They are too few for another particle at the "
         "highest price so far."
+    ]
+
+
+def unused(by_model: Mapping[str, int], names: Iterable[str]) -> list[str]:
+    """The warnings for second models that nothing was spent on.
+
+    Args:
+        by_model: NFE by the name of the model.
+        names: of the second models.
+    """
+    parts = {"lookahead_model": "lookahead", "finish_model": "finish"}
+    return [
+        f"{name} was not used: got 0 NFE, expected more. The search needed no {parts[name]}."
+        for name in names
+        if not by_model.get(name)
     ]
 
 

@@ -139,9 +139,12 @@ def headline(report: dict[str, Any]) -> str:
     perfect = maximum is not None and at_maximum(best["reward"], maximum)
     highest = maximum is not None and target is None and report["stopped"] == "target"
     stopped = "at the maximum" if highest else f"by {report['stopped']}"
+    counts = spent.get("nfe_by_model", {}).items()
+    second = ", ".join(f"{nfe} by {name}" for name, nfe in counts if name != "model")
     return (
         f"{report['method']}, seed {report['seed']}: reward {figure(best['reward'])}"
-        f"{' (perfect)' if perfect else ''} with {spent['nfe']} NFE in "
+        f"{' (perfect)' if perfect else ''} with {spent['nfe']} NFE"
+        f"{second and f' ({second})'} in "
         f"{spent['seconds']['total']:.1f} s, stopped {stopped}"
     )
 

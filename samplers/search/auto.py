@@ -27,6 +27,7 @@ class Line:
         thinned: the ODE walks one in so many of the schedule's steps. 0: the kernel walks all.
         least: evaluations that the budget has to buy, for each step of the schedule.
         whole: whether another sampler makes whole images.
+        second: whether a second model has to show the clean image of a particle at once.
     """
 
     search: Search
@@ -34,6 +35,7 @@ class Line:
     thinned: int = 0
     least: int = 0
     whole: bool = False
+    second: bool = False
 
     def holds(self, facts: Facts) -> bool:
         """Whether the facts call for this method, and the run can carry it."""
@@ -46,6 +48,7 @@ class Line:
             self.whole == facts.whole
             and self.sharp in (None, facts.sharp)
             and facts.budget >= self.least * facts.steps
+            and (facts.second or not self.second)
             and (self.thinned or not branches or random)
             and not (facts.guided and (self.thinned or not search.guided or search.needs_noise))
             and minimum(search, steps, prices) <= facts.left
@@ -60,6 +63,7 @@ RULE = (  # the first line that holds; the last one where none does
     Line(Regional(), whole=True),
     Line(RolloverBudgetForcing(), sharp=True, least=15),
     Line(SVDD(), sharp=True),
+    Line(RolloverBudgetForcing(), second=True),
     Line(RegionalPaths(), sharp=False, thinned=HALF),
     Line(SVDD(), sharp=False),
     Line(BestOfN(), thinned=ALL),
@@ -74,6 +78,7 @@ class Auto(Method):
     - If another sampler makes whole images, it is the regional search.
     - A model whose first prediction is sharp gets Rollover Budget Forcing if the budget buys 15
       evaluations for each step of the schedule, else SVDD. Children are redrawn in one region.
+    - If a second model shows the image of a particle at once, it is Rollover Budget Forcing.
     - Any other model gets the regional search over paths. The ODE walks half of the schedule's
       steps, since more images are worth more than finer steps (docs/tuning.md).
     - With guidance, which moves no step of the ODE, it gets SVDD.

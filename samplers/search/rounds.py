@@ -60,6 +60,7 @@ class Facts:
         draws: tells whether the kernel draws noise.
         calls_network: whether a step of the kernel calls the network.
         whole: whether another sampler carries each particle from start to end.
+        second: whether a second model shows the clean image of a particle at once.
     """
 
     sharp: bool | None
@@ -72,6 +73,7 @@ class Facts:
     draws: Callable[[], bool]
     whole: bool = False
     calls_network: bool = False
+    second: bool = False
 
 
 @dataclass(frozen=True)

@@ -79,6 +79,44 @@ def test_out_of_memory_for_good_ends_the_search_and_saves_the_best(swapping, pla
     assert saved.endswith(found["picture"]) and found["picture"].endswith(".png")
 
 
+def test_two_models_stay_where_they_fit(swapping):
+    large = swapping["second"]["large"]
+    assert (large["loads"], large["unloads"]) == (2, 0)
+    spent = large["spent"]
+    assert spent["lookahead"] == 1 and sum(spent["nfe_by_model"].values()) == spent["nfe"]
+
+
+@pytest.mark.parametrize("memory", ["small", "one at a time"])
+def test_two_models_that_do_not_fit_take_turns(swapping, memory):
+    large, found = swapping["second"]["large"], swapping["second"][memory]
+    assert (
+        found["unloads"] >= 2 and found["spent"]["nfe_by_model"] == large["spent"]["nfe_by_model"]
+    )
+    assert found["rewards"] == pytest.approx(large["rewards"], abs=1e-4)
+    assert found["best"] == large["best"]
+
+
+def test_a_twin_on_the_same_weights_has_its_patches_in_its_turn(swapping):
+    """As a turbo LoRA has; the first model has its own patches again when it is called."""
+    copy = swapping["second"]["a copy of the twin"]
+    for name in ("twin", "twin, small"):
+        found = swapping["second"][name]
+        assert found["rewards"] == pytest.approx(copy["rewards"], abs=1e-4)
+        assert found["best"] == copy["best"]
+    assert copy["rewards"] != pytest.approx(swapping["second"]["large"]["rewards"], abs=1e-2)
+
+
+def test_a_second_model_that_cannot_be_used_is_refused(swapping):
+    assert swapping["refused"] == {
+        "tied": "This guider cannot take lookahead_model: got Tied, which is tied to its model, "
+        "expected a guider of ComfyUI. Disconnect lookahead_model.",
+        "elsewhere": "finish_model is on another device: got meta, expected cpu:0, as the guider's "
+        "model.",
+        "partial": "The conditioning fits one model only: got a ControlNet for a part of the "
+        "steps, expected none with lookahead_model. Remove it, or disconnect lookahead_model.",
+    }
+
+
 def test_a_taesd_leaves_the_network_where_it_is(swapping):
     assert (swapping["small, TAESD"]["loads"], swapping["small, TAESD"]["unloads"]) == (1, 0)
     assert swapping["small, TAESD"]["rewards"] == pytest.approx(

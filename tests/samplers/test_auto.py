@@ -30,6 +30,8 @@ from .world import Counter
 
 FACTS = Facts(True, "It is known", 10, 100, 90, Prices(), guided=False, draws=lambda: True)
 BLUR = {"sharp": False, "prices": Prices(score=LOOK)}
+SECOND = {"sharp": False, "second": True, "prices": Prices(score=1)}
+RBF = RolloverBudgetForcing(8, children="kernel")
 MODELS = {"sharp": sharp, "blurred": blurred}
 GUIDED = Steering(AtX0(0.2), torch_gradients())
 
@@ -59,6 +61,10 @@ GUIDED = Steering(AtX0(0.2), torch_gradients())
         (BLUR | {"guided": True}, SVDD(children="kernel"), None),
         (BLUR | {"guided": True, "left": 49}, BestOfN(), None),
         (BLUR | {"guided": True, "draws": lambda: False}, BestOfN(), None),
+        (SECOND, RBF, None),
+        (SECOND | {"guided": True}, RBF, None),
+        (SECOND | {"draws": lambda: False}, RegionalPaths(), 5),
+        (SECOND | {"left": 18}, RegionalPaths(), 5),
         ({"sharp": None, "budget": 999}, BestOfN(), 10),
         ({"sharp": None, "budget": 999, "guided": True}, BestOfN(), None),
     ],

@@ -137,9 +137,11 @@ def flux_dev_rbf_pickscore(g: Graph) -> None:
         "## FLUX.1-dev, RBF, PickScore\n\nFLUX.1-dev needs many steps, and its early predictions "
         "are blurred. So every particle is scored after some plain steps ahead; **lookahead** -1 "
         "chooses how many. The two best particles are finished with **finish_steps** and scored "
-        "again. PickScore predicts what people prefer.\n\nDownload\n" + flux_files(DEV)
+        "again. PickScore predicts what people prefer.\n\nWith FLUX.1-schnell on "
+        "**lookahead_model** a look takes 1 evaluation in place of 4.\n\nDownload\n"
+        + flux_files(DEV)
         + f"\n- models/rewards: the folder [PickScore_v1]({HUB}/yuvalkirstain/PickScore_v1)"
-    ), height=380)  # fmt: skip
+    ), height=420)  # fmt: skip
 
 
 @example

@@ -31,6 +31,7 @@ from pack.tests.host.helpers.simulated import (
     mm,
     model,
     objective,
+    patched,
     run_search,
     searched,
     stock,
@@ -48,8 +49,8 @@ from pack.nodes.host.network import Network  # isort: skip
 from pack.samplers.batching import MicroBatch  # isort: skip
 from pack.samplers.purse import Purse  # isort: skip
 from pack.samplers.search.best_of_n import BestOfN  # isort: skip
-from pack.nodes import reward, sampler  # isort: skip
-from pack.nodes.host import decode, network as flow  # isort: skip
+from pack.nodes import demo, reward, sampler  # isort: skip
+from pack.nodes.host import decode, memory  # isort: skip
 from pack.nodes.host import reward as hosting  # isort: skip
 
 from pack.tests.host.helpers.allocator import Allocator  # isort: skip
@@ -123,7 +124,7 @@ def beside():
         assert leaked.model is None
         for check in (lambda device: device != DEVICE, lambda device: True):
             mm.is_device_cpu = check
-            seen.append([type(patcher.model).__name__ for patcher in flow.models_in_use()])
+            seen.append([type(patcher.model).__name__ for patcher in memory.models_in_use()])
         mm.is_device_cpu = own_check
         mm.current_loaded_models.remove(leaked)
         return x
@@ -198,10 +199,80 @@ def freed():
         "a search with a preview decoder": search(preview_vae=anything),
         "a search with another sampler": search(method=BestOfN(), sampler=sampler_object("er_sde")),
         "a search with guidance": search(sampler=steered()),
+        "a search with a second model": search(lookahead_model=BASE, budget=60),
+        "a search that looks ahead by its own model": lambda guider: search(
+            lookahead_model=guider.model_patcher, budget=60
+        )(guider),
         "guidance alone": alone(steered()),
         "a search that fails": broken,
     }
     return {name: patches_gone(run) for name, run in runs.items()}
+
+
+BASE = demo.DemoFlowModelLoader.execute("base").args[0]
+
+
+def twin(model):
+    """A clone with a LoRA-like weight patch of its own, as a turbo LoRA makes it."""
+    clone = model.clone()
+    weight = model.model.diffusion_model.txt_in.weight
+    lora = torch.randn(weight.shape, generator=torch.Generator().manual_seed(5)) / 4
+    clone.add_patches({"diffusion_model.txt_in.weight": ("diff", (lora,))})
+    return clone
+
+
+def with_second(memory, vae, second, **more):
+    """A search whose particles a second model carries on, and finishes."""
+    models = {"lookahead_model": second, "finish_model": second}
+    more = {"latent_image": LITTLE, "budget": 40, "finish_steps": 2} | more
+    return run_search(memory, vae, **models | more)
+
+
+def second_models():
+    """Searches with a second model that has its own weights, or shares those of the first."""
+    copy = twin(patched(demo.DemoFlowModelLoader.execute("fast").args[0]))
+    return {
+        "large": with_second(LARGE, anything, BASE),
+        "small": with_second(SMALL, anything, BASE),
+        "one at a time": with_second(TINY, vae, BASE),
+        "twin": with_second(LARGE, vae, twin(model)),
+        "twin, small": with_second(SMALL, anything, twin(model)),
+        "a copy of the twin": with_second(LARGE, vae, copy),
+    }
+
+
+class Tied(stock.Guider_Basic):
+    """A guider that keeps a model besides the host's."""
+
+    def __init__(self, model):
+        super().__init__(model)
+        self.networks = [model]
+
+
+def refusals():
+    """The sentence with which a second model is refused, by the reason."""
+    begin(LARGE)
+    tied, elsewhere = Tied(model), model.clone()
+    tied.set_conds(text)
+    elsewhere.load_device = torch.device("meta")
+    partial = stock.Guider_Basic(model)
+    control = SimpleNamespace(
+        timestep_percent_range=(0.0, 0.5), previous_controlnet=None, cond_hint_original=None,
+        get_extra_hooks=list,
+    )  # fmt: skip
+    partial.set_conds(conditioning_set_values(text, {"control": control}))
+    inputs = {
+        "tied": {"guider": tied, "lookahead_model": BASE},
+        "elsewhere": {"finish_model": elsewhere},
+        "partial": {"guider": partial, "lookahead_model": BASE},
+    }
+    sentences = {}
+    for reason, given in inputs.items():
+        try:
+            run_search(LARGE, vae, **given)
+        except ValueError as error:
+            sentences[reason] = str(error)
+    return sentences
 
 
 class Hungry:
@@ -362,6 +433,8 @@ with torch.inference_mode():
         "allocated": allocated(),
         "lasting": {place: lasting(place) for place in ("network", "decoder", "reward")},
         "after lasting": run_search(LARGE, vae, latent_image=LITTLE),
+        "second": second_models(),
+        "refused": refusals(),
         "weighty": [weighty(memory) for memory in (LARGE, 70 * MB)],
         "weighty, too little": {
             state.name: weighty(40 * MB, state)

@@ -1,0 +1,65 @@
+"""What is refused of a model, its sigmas and its latent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..schema import brief
+from .clock import Clock
+
+
+def check_not_audio(model: Any) -> None:
+    """Refuse the host's audio models: their latents may have the shape of an image's."""
+    if "audio_model" in model.model_config.unet_config:
+        raise ValueError(
+            "This model cannot be searched: got an audio model, expected a model of images or "
+            "videos."
+        )
+
+
+def check_sigmas(sigmas: Tensor, clock: Clock) -> list[float]:
+    """The sigmas as times t. Raises ValueError unless there are two or more, strictly falling.
+
+    A shifted schedule may start a float32 rounding above 1.
+    """
+    values = [1.0 if 1.0 < float(s) < 1.0 + 1e-5 else float(s) for s in sigmas]
+    if len(values) < 2:
+        raise ValueError(
+            f"There are too few sigmas: got {len(values)}, expected at least 2. Is the scheduler's "
+            "denoise 0, or its part of a split empty?"
+        )
+    falling = all(a > b for a, b in zip(values, values[1:], strict=False))
+    if not falling or values[0] > clock.max_sigma or values[-1] < 0.0:
+        raise ValueError(
+            f"The sigmas are not those of a flow model: got {[round(v, 4) for v in values]}, "
+            f"expected values falling strictly from at most {clock.max_sigma:g} to at least 0."
+        )
+    return [clock.time(v) for v in values]
+
+
+def check_latent(latent: dict[str, Any]) -> Tensor:
+    """The samples of a latent. Raises ValueError if they are packed or not finite."""
+    if not isinstance(latent, dict) or not hasattr(latent.get("samples"), "is_nested"):
+        raise ValueError(
+            f"latent_image is not connected: got {brief(latent)}, expected a connection."
+        )
+    samples = latent["samples"]
+    if samples.is_nested:
+        raise ValueError(
+            "latent_image cannot be searched: got a packed latent (such as audio and video), "
+            "expected that of one image or video."
+        )
+    if samples.ndim not in (4, 5):
+        raise ValueError(
+            f"latent_image has the wrong shape: got {tuple(samples.shape)}, expected 4 dimensions "
+            "(images) or 5 (videos)."
+        )
+    if bad := int((~torch.isfinite(samples)).sum()):
+        raise ValueError(
+            f"latent_image is not finite: got {bad} values that are NaN or infinite, expected "
+            "finite numbers."
+        )
+    return samples
