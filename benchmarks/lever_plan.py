@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 from . import plans
-from .world import Setting
+from .world import Helped, Setting
 
 BUDGET = 100  # NFE
 POOL = 77  # seed of the prompts; that of docs/results.md is 20
@@ -107,6 +107,16 @@ def blame() -> Lever:
     return Lever(name, "base", search, paths, "regions anywhere", blind, "default")
 
 
+def second_model() -> Lever:
+    """`fast` looks one step ahead for `base` and finishes, or `base` looks ahead for itself."""
+    plain = plans.sde("rbf", BUDGET, "base")
+    starts = {"init_particles": 0, "children": "kernel"}
+    helped = with_options(replace(plain, lookahead=1, finish=1), **starts)
+    helped = Helped(**{f.name: getattr(helped, f.name) for f in fields(helped)})
+    name, search = "another model looks ahead", "RBF, 10 steps"
+    return Lever(name, "base", search, helped, "no other model", plain, "by a wire")
+
+
 def pruned(steps: int) -> Lever:
     """Best of N that drops the worse half at 40 % and at 60 % of the steps."""
     setting, plain = plans.ode("pruned", steps, BUDGET), plans.ode("best_of_n", 5, BUDGET)
@@ -125,6 +135,7 @@ LEVERS = (
     in_region("svdd", "base"),
     in_mid_trajectory(),
     blame(),
+    second_model(),
     automatic_starts(),
     patience(20),
     random_share("base", 10),
@@ -132,7 +143,6 @@ LEVERS = (
     pruned(20),
 )
 NOT_MEASURED = {
-    "another model looks ahead or finishes": "not in the pack yet",
     "noise on the conditioning": "for distilled models that hardly vary with the seed, which the "
     "demo model is not",
     "prompt variants as arms": "not in the pack",

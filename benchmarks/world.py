@@ -15,7 +15,7 @@ from ..demo.data import load_decoder
 from ..demo.scenes import COLOURS, held_out_prompts
 from ..demo.taesd import narrowed
 from ..demo.text import encode, parse
-from ..demo.training.train_flux import load_flux
+from ..demo.training.train_flux import Flux, load_flux
 from ..rewards.count.colour_count import ColourCount
 from ..rewards.count.colour_shapes import colour_counts
 from ..samplers.flow import Flow
@@ -92,6 +92,11 @@ class Setting:
         return KERNELS[self.kernel](path, self.shape, self.norm).build()
 
 
+@dataclass(frozen=True)
+class Helped(Setting):
+    """A search in which `fast` looks ahead and finishes, whatever the model."""
+
+
 class World:
     """The demo model's networks in this process; `weights` is fast, base or a file."""
 
@@ -100,6 +105,7 @@ class World:
         torch.set_num_threads(1)
         named = ROOT / "demo" / f"flux_{weights}.safetensors"
         self.net = load_flux(named if named.exists() else Path(weights)).eval()
+        self.helper = load_flux(ROOT / "demo" / "flux_fast.safetensors").eval()
         self.decoder = narrowed(load_decoder()).to(memory_format=torch.channels_last)
 
     def decode(self, x0: torch.Tensor) -> torch.Tensor:
@@ -107,13 +113,14 @@ class World:
         rows = x0.to(memory_format=torch.channels_last)
         return self.decoder(rows).permute(0, 2, 3, 1).clamp(0, 1)
 
-    def denoiser(self, prompt: str) -> Denoiser:
-        """The denoiser (x (K,16,16,16), t) -> x0 of one prompt."""
+    def denoiser(self, prompt: str, net: Flux | None = None) -> Denoiser:
+        """The denoiser (x (K,16,16,16), t) -> x0 of one prompt, by the world's own net if none."""
         tokens, pooled = encode([prompt])
+        net = net or self.net
 
         def denoise(x: torch.Tensor, t: float) -> torch.Tensor:
             k = len(x)
-            v = self.net(x, torch.full((k,), t), tokens.expand(k, -1, -1), pooled.expand(k, -1))
+            v = net(x, torch.full((k,), t), tokens.expand(k, -1, -1), pooled.expand(k, -1))
             return x - t * v
 
         return denoise
@@ -127,7 +134,7 @@ class World:
             noise: by particle id.
         """
         lead, times = setting.times()
-        first = (lead or times)[0]
+        first, helped = (lead or times)[0], isinstance(setting, Helped)
         return Flow(
             self.denoiser(prompt),
             setting.transition(),
@@ -136,6 +143,8 @@ class World:
             start=lambda ids: first * noise(ids),
             noise=noise,
             uniform=noise.uniform,
+            look_denoiser=self.denoiser(prompt, self.helper) if helped else None,
+            finish_denoiser=self.denoiser(prompt, self.helper) if helped else None,
         )
 
     def find(self, prompt: str, setting: Setting, seed: int) -> tuple[torch.Tensor, dict]:
