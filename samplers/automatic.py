@@ -8,7 +8,6 @@ from typing import Any
 
 from .lookahead import (
     AUTOMATIC,
-    HAZY,
     LOOK,
     SHARP,
     blur,
@@ -99,7 +98,7 @@ def _look(search: Search, task: Task) -> tuple[bool | None, str]:
     if math.isnan(missed):
         return None, "The first prediction is not finite"
     second = task.flow.look_denoiser is not None
-    sharp = missed < (HAZY if second else SHARP)
+    sharp = missed < SHARP
     whose = f" of {MODELS['look_denoiser']}" if second else ""
     return sharp, f"The first prediction{whose} is {'sharp' if sharp else 'blurred'}"
 

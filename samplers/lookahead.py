@@ -5,8 +5,7 @@ little. One look tells the two apart: the first particle's x0 at the first time 
 `end` that it reaches after LOOK more evaluations, by blur = E[(x0 - end)^2] / Var[end]. Few-step
 models lie below SHARP, plain flow models above (docs/calibration.md, with rank correlations).
 
-A second model may look ahead. Then it is the one whose first prediction is compared. It lies below
-HAZY if it is a few-step model.
+A second model may look ahead. Then it is the one whose first prediction is compared.
 """
 
 from __future__ import annotations
@@ -21,8 +20,7 @@ from .task import Task
 AUTOMATIC = -1
 SECOND = 1  # evaluations of a second model whose first prediction is sharp
 LOOK = 4  # evaluations from the first time to 0, after which no blur is left that matters
-SHARP = 0.06
-HAZY = 0.15  # in place of SHARP for a second model, which takes at least one evaluation anyway
+SHARP = 0.13  # between the demo's two models (docs/calibration.md)
 CLEAR = 0.75  # below this time plain models, too, predict well enough to choose by
 # Predictions less blurred than this are exactly right as often as their finish: those of few-step
 # models at any time, those of a plain model from t = 0.7 down (docs/calibration.md).
