@@ -1,4 +1,4 @@
-"""How blurred first predictions are, and which border parts the models: python benchmarks/sharpness.py
+"""How blurred first predictions are: python benchmarks/sharpness.py
 
 The blur is what an automatic lookahead measures (samplers/lookahead.py). --write puts the table
 into docs/calibration.md.
@@ -52,9 +52,9 @@ def rows() -> list[tuple[str, ...]]:
         world = World(weights)
         for name, form in prompt_sets.FORMS.items():
             prompts = itertools.islice(prompt_sets.pool(form, POOL), PROMPTS)
-            found = torch.tensor([b for i, p in enumerate(prompts) for b in blurs(world, p, i)])
-            shares = (f"{(found >= border).float().mean():.3f}" for border in BORDERS)
-            ends = (found.min(), found.median(), found.max())
+            values = torch.tensor([b for i, p in enumerate(prompts) for b in blurs(world, p, i)])
+            shares = (f"{(values >= border).float().mean():.3f}" for border in BORDERS)
+            ends = (values.min(), values.median(), values.max())
             lines.append((weights, name, *(f"{value:.3f}" for value in ends), *shares))
     return lines
 
