@@ -7,6 +7,7 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..samplers.search import SEARCHES
+from .run.inputs import node_inputs
 from .run.plan import MethodChoice
 from .run.search_node import respond, schema
 from .schema import build, combo, described, flat, nested
@@ -20,7 +21,9 @@ class ParticleSearch(io.ComfyNode):
             "Particle Search",
             "Finds an image that scores higher on the reward, by the method of your choice. "
             "Replaces SamplerCustomAdvanced.",
-            [combo("method", SEARCHES, described("How the budget is spent.", SEARCHES))],
+            node_inputs(
+                [combo("method", SEARCHES, described("How the budget is spent.", SEARCHES))]
+            ),
         )
 
     @classmethod

@@ -8,6 +8,7 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..samplers.search.rbf import RolloverBudgetForcing
+from .run.inputs import node_inputs
 from .run.plan import MethodChoice
 from .run.search_node import respond, schema
 from .schema import widget
@@ -25,7 +26,7 @@ class RolloverBudgetForcingSearch(io.ComfyNode):
             "Finds an image that scores higher on the reward. It tries children of the best "
             "particle step by step, and gives unused tries to later steps (arXiv 2503.19385). "
             "Replaces SamplerCustomAdvanced.",
-            [widget(settings[name], optional=False) for name in WIDGETS],
+            node_inputs([widget(settings[name], optional=False) for name in WIDGETS]),
         )
 
     @classmethod

@@ -97,7 +97,8 @@ def alone() -> list[io.Input]:
             multiline=True,
             default="",
             optional=True,
-            tooltip="Prompt for the reward when this sampler runs alone with guidance.",
+            tooltip="Prompt for the reward when this sampler runs alone with guidance. A search "
+            "uses its own prompt.",
         ),
     ]
 

@@ -9,6 +9,8 @@ from comfy_api.latest import io
 from comfy_execution.utils import get_executing_context
 
 from .guard import guard
+from .signatures import signature_of
+from .upstream_prompt import Upstream, upstream_prompt
 
 NAMES = ("unique_id", "dynprompt", "extra_pnginfo")
 
@@ -21,11 +23,15 @@ class HiddenInputs:
         node_id: id of the node on the canvas; empty in a script.
         info: `extra_pnginfo`, the host's own dictionary if it gave one.
         index: position in the list that the node runs over.
+        graph: the host's `dynprompt`, the graph that it executes; None in a script.
+        graph_id: id of the node there.
     """
 
     node_id: str = ""
     info: dict[str, Any] = field(default_factory=dict)
     index: int = 0
+    graph: Any = None
+    graph_id: str = ""
 
     @classmethod
     def of(cls, node: type[io.ComfyNode], inputs: dict[str, Any]) -> HiddenInputs:
@@ -37,16 +43,31 @@ class HiddenInputs:
         hidden = getattr(node, "hidden", None)
         values = {name: getattr(hidden, name, None) for name in NAMES}
         values = {name: from_script[name] if v is None else v for name, v in values.items()}
-        node_id, info = values["unique_id"], values["extra_pnginfo"]
+        node_id, info, graph = (
+            values[name] for name in ("unique_id", "extra_pnginfo", "dynprompt")
+        )
+        graph_id = node_id
         with guard("find the node on the canvas"):  # a loop makes copies of a node with new ids
-            if values["dynprompt"] is not None:
-                node_id = values["dynprompt"].get_display_node_id(node_id)
+            if graph is not None:
+                node_id = graph.get_display_node_id(node_id)
         context = get_executing_context()
         return cls(
             "" if node_id is None else str(node_id),
             info if isinstance(info, dict) else {},
             (context and context.list_index) or 0,
+            graph,
+            "" if graph_id is None else str(graph_id),
         )
+
+    def upstream(self) -> Upstream:
+        """The prompts that the graph has for this node."""
+        with guard("find the prompt in the graph"):
+            if self.graph is not None:
+                return upstream_prompt(self.graph_id, self._node, signature_of)
+        return Upstream()
+
+    def _node(self, node_id: str) -> Any:
+        return self.graph.get_node(node_id) if self.graph.has_node(node_id) else None
 
     @property
     def workflow(self) -> str | None:

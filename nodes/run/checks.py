@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -24,6 +24,7 @@ from ..host.kernel import FlowSampler
 from ..host.kernel_settings import names
 from ..host.noise_mask import check_mask
 from ..host.second_model import second_guider
+from ..host.upstream_prompt import Upstream
 from ..schema import check_wired
 from .inputs import SECOND_MODELS, SearchInputs
 from .plan import Job, MethodChoice, Plan
@@ -63,6 +64,25 @@ def check_sampler(inputs: SearchInputs, method: MethodChoice) -> SearchInputs:
             f"expected the {FLOW_SAMPLER} node. Only {names(able)} take any sampler."
         )
     return replace(inputs, sampler=sampler, finish_steps=0, lookahead=0, micro_batch=1)
+
+
+def check_prompt(inputs: SearchInputs, upstream: Callable[[], Upstream]) -> SearchInputs:
+    """Fill an empty prompt in from the graph. Returns the inputs as the search takes them.
+
+    Refuses a graph without exactly one prompt, unless no reward reads it. Rewards that read the
+    prompt refuse an empty one.
+    """
+    if not isinstance(inputs.prompt, str) or inputs.prompt.strip():
+        return inputs
+    prompts = upstream()
+    if len(prompts.texts) == 1:
+        return replace(inputs, prompt=prompts.texts[0])
+    for reward in filter(None, (inputs.reward, inputs.watchdog)):
+        try:
+            reward.check("")
+        except ValueError as error:
+            raise ValueError(prompts.refusal) from error
+    return inputs
 
 
 def search_times(inputs: SearchInputs, times: Sequence[float]) -> tuple[list[float], list[float]]:

@@ -62,7 +62,8 @@ class SearchInputs:
     )
     prompt: str = needed(
         "",
-        "The text that the reward compares the image with, usually the guider's prompt.",
+        "The text that the reward compares the image with. Empty: the positive prompt of the "
+        "workflow.",
         multiline=True,
     )
     budget: int = needed(
@@ -228,6 +229,12 @@ def node_inputs(method: list[io.Input]) -> list[io.Input]:
         if each.name == METHOD_AFTER:
             inputs += method
     return inputs
+
+
+def shared_inputs(*names: str) -> list[io.Input]:
+    """Some inputs of a search node, for a node that sets the others itself."""
+    shared = {each.name: each for each in fields(SearchInputs)}
+    return [_node_input(shared[name]) for name in names]
 
 
 def _node_input(setting: Field) -> io.Input:

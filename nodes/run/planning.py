@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from ..host.any_sampler import FLOW_SAMPLER
 from ..host.guard import guard
 from ..host.guiders import nfe_per_particle
 from ..host.noise_mask import mask_of
+from ..host.upstream_prompt import Upstream
 from ..schema import under
 from ..show.writable import writable
 from .checks import (
@@ -23,6 +24,7 @@ from .checks import (
     check_job,
     check_kernel,
     check_method,
+    check_prompt,
     check_sampler,
     check_values,
     search_times,
@@ -36,18 +38,21 @@ from .replay import SAME, agree, differences, replays
 RATIOS = ("downscale_ratio_spacial", "downscale_ratio_temporal")  # spelt so by the host
 
 
-def plan(inputs: SearchInputs, method: MethodChoice) -> Plan:
+def plan(
+    inputs: SearchInputs, method: MethodChoice, upstream: Callable[[], Upstream] = Upstream
+) -> Plan:
     """Make the plan of a search node.
 
     Args:
         inputs: of the node.
         method: of the node.
+        upstream: returns the prompts that the graph has for the node.
 
     Raises:
         ValueError: the inputs cannot be searched. The message says why.
     """
     check_values(inputs)
-    inputs = check_sampler(inputs, method)
+    inputs = check_prompt(check_sampler(inputs, method), upstream)
     entries = inputs.entries(method.entries)
     times = check_inputs(inputs)
     lead, inside = search_times(inputs, times)

@@ -14,7 +14,7 @@ from ..show.metadata import keep
 from ..show.winners import thumbnails, winners
 from ..show.writable import writable
 from .batch import run_batch
-from .inputs import SearchInputs, node_inputs
+from .inputs import SearchInputs
 from .plan import MethodChoice
 from .planning import plan
 
@@ -24,14 +24,14 @@ PERSISTENT = {
 }
 
 
-def schema(node_id: str, name: str, description: str, method: list[io.Input]) -> io.Schema:
+def schema(node_id: str, name: str, description: str, inputs: list[io.Input]) -> io.Schema:
     """The schema of a search node.
 
     Args:
         node_id: fixed for all time.
         name: what a menu shows.
         description: what the node does.
-        method: inputs of its method.
+        inputs: of the node.
     """
     return io.Schema(
         node_id=node_id,
@@ -39,7 +39,7 @@ def schema(node_id: str, name: str, description: str, method: list[io.Input]) ->
         category=CATEGORY,
         description=description,
         search_aliases=["search", "best of n", "inference-time scaling", "reward", "particles"],
-        inputs=node_inputs(method),
+        inputs=inputs,
         outputs=[
             io.Latent.Output(display_name="latent", tooltip="The best latent."),
             io.Image.Output(display_name="images", tooltip="The top_k images, best first."),
@@ -59,7 +59,7 @@ def respond(cls: type[io.ComfyNode], method: MethodChoice, inputs: dict[str, Any
         inputs: its other inputs.
     """
     hidden = HiddenInputs.of(cls, inputs)
-    planned = plan(SearchInputs.of(inputs), method)
+    planned = plan(SearchInputs.of(inputs), method, hidden.upstream)
     latent, images, report = run_batch(planned, hidden.node_id, hidden.workflow)
     report, text = writable(report)
     with guard("keep the report for saved images"):
