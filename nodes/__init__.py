@@ -6,6 +6,7 @@ from .combine import CombineRewards
 from .demo import DemoFlowModelLoader
 from .host.guard import guard
 from .host.reward_files import register_reward_folder
+from .ksampler_search import SearchKSampler
 from .particle_search import ParticleSearch
 from .rbf_search import RolloverBudgetForcingSearch
 from .reward import RewardModelLoader
@@ -32,6 +33,7 @@ class FlowSearchExtension(ComfyExtension):
             RewardModelLoader,
             CombineRewards,
             ScoreImages,
+            SearchKSampler,
             RolloverBudgetForcingSearch,
             ParticleSearch,
             SearchReport,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .saved_workflow import ComfyError, Prompt
 
-SEARCHES = ("FlowSearchRBF", "FlowSearchParticles")
+SEARCHES = ("FlowSearchRBF", "FlowSearchParticles", "FlowSearchKSampler")
 # The first of benchmarks/prompt_sets.py's pool of hard prompts with this seed.
 POOL_SEED = 21
 PROMPTS = (

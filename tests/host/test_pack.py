@@ -20,6 +20,7 @@ NODES = {
     "FlowSearchRewardLoader": "Reward Model Loader",
     "FlowSearchRewardCombine": "Combine Rewards",
     "FlowSearchRewardScore": "Score Images",
+    "FlowSearchKSampler": "Search KSampler",
     "FlowSearchRBF": "Rollover Budget Forcing Search",
     "FlowSearchParticles": "Particle Search",
     "FlowSearchReport": "Search Report",

@@ -19,7 +19,7 @@ from .helpers.standins import small
 
 FOLDER = Path(__file__).resolve().parents[2] / "example_workflows"
 WORKFLOWS = sorted(FOLDER.glob("*.json"))
-WHOLE = ("flow_search_demo", "best_of_n_against_rbf")  # no downloads
+WHOLE = ("flow_search_demo", "ksampler_swap", "best_of_n_against_rbf")  # no downloads
 
 
 def loaded(host, path):

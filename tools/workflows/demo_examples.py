@@ -35,6 +35,35 @@ def flow_search_demo(g: Graph) -> None:
     ), height=420)  # fmt: skip
 
 
+def ksampler_swap(g: Graph) -> None:
+    """A stock text-to-image workflow whose KSampler was replaced."""
+    loader = g.add("load", "FlowSearchDemoLoader", checkpoint="fast")
+    model, clip, vae = (Output(loader.node, i) for i in range(3))
+    words = "six red circles, four blue squares and two green triangles"
+    positive = g.add(
+        "text", "CLIPTextEncode", title="Prompt", box=(340, 120), text=words, clip=clip
+    )
+    negative = g.add("text", "CLIPTextEncode", box=(340, 120), text="", clip=clip)
+    latent = g.add("text", "EmptySD3LatentImage", width=128, height=128)
+    reward = g.add("set", "FlowSearchRewardLoader", reward="shape_count")
+    result = search(
+        g, "FlowSearchKSampler", model=model, positive=positive, negative=negative, seed=3,
+        steps=4, cfg=1.0, sampler_name="euler", scheduler="simple", latent_image=latent, vae=vae,
+        reward=reward, effort=25,
+    )  # fmt: skip
+    image = g.add("save", "VAEDecode", samples=result, vae=vae)
+    g.add("save", "SaveImage", box=(420, 460), images=image, filename_prefix="ksampler_swap")
+    g.note("load", (
+        "## From KSampler to a search, no downloads\n\nThis was the usual text-to-image workflow. "
+        "**Search KSampler** is in the place of KSampler, with a VAE and a reward. The reward "
+        "counts the shapes of each colour. It reads the prompt of the workflow.\n\n1. Press "
+        "**Run**. **effort** 25 takes as long as 25 images.\n2. In your own workflow, right-click "
+        "the KSampler and choose **Replace with Search KSampler**. Its wires stay.\n3. Connect "
+        "the VAE, and a Reward Model Loader.\n\nA reward above -1 means that every count is "
+        "right."
+    ), height=380)  # fmt: skip
+
+
 def best_of_n_against_rbf(g: Graph) -> None:
     loader = g.add("load", "FlowSearchDemoLoader", checkpoint="fast")
     model, clip, vae = (Output(loader.node, i) for i in range(3))

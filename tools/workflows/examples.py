@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .demo_examples import best_of_n_against_rbf, flow_search_demo
+from .demo_examples import best_of_n_against_rbf, flow_search_demo, ksampler_swap
 from .downloads import HUB, listed
 from .graph import Graph, Output
 from .parts import COLUMNS, DEV, SCHNELL, few_steps, flux, flux_files, prompt, search, shown
 
 EXAMPLES: dict[str, Callable[[Graph], None]] = {
-    fill.__name__: fill for fill in (flow_search_demo, best_of_n_against_rbf)
+    fill.__name__: fill for fill in (flow_search_demo, ksampler_swap, best_of_n_against_rbf)
 }
 HARD_PROMPT = (
     "three ceramic owls on a shelf, the middle one wearing glasses, none of them blue, a cat "

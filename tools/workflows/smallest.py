@@ -179,6 +179,17 @@ def rbf(g: Graph) -> None:
     g.add("left", "PreviewImage", box=(230, 260), images=Output(result.node, 1))
 
 
+@of("FlowSearchKSampler")
+def ksampler(g: Graph) -> None:
+    model, vae, words = demo(g, HARDER)
+    empty, reward = latent(g), left(g, "FlowSearchRewardLoader", reward="shape_count")
+    result = right(
+        g, "FlowSearchKSampler", model=model, positive=words, negative=words, latent_image=empty,
+        seed=7, steps=4, cfg=1.0, scheduler="simple", vae=vae, reward=reward, effort=25,
+    )  # fmt: skip
+    g.add("left", "PreviewImage", box=(230, 260), images=Output(result.node, 1))
+
+
 @of("FlowSearchParticles")
 def particles(g: Graph) -> None:
     result = search(g, "FlowSearchParticles", method="smc")

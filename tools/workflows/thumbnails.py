@@ -25,6 +25,7 @@ CARDS = {
     "counting_grounding_dino": ("Correct counts", "RBF + Grounding DINO", "FLUX.1-schnell"),
     "inpaint_search": ("Inpaint search", "RBF + VQAScore", "FLUX.1-dev"),
     "kontext_edit_search": ("Edit search", "RBF + VQAScore", "FLUX.1 Kontext"),
+    "ksampler_swap": ("KSampler, searched", "one node replaced", "no downloads"),
     "best_of_n_against_rbf": ("Best of N or RBF", "side by side", "no downloads"),
     "vlm_judge_over_http": ("A VLM as judge", "over HTTP", "vLLM, llama.cpp, Ollama"),
     "wan_video_frames": ("Best of four videos", "frames scored", "Wan 2.1"),

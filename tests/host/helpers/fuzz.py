@@ -67,6 +67,18 @@ def again():
     return graph
 
 
+def swapped():
+    """Search KSampler in the place of sampler, sigmas and guider."""
+    graph = small(search(steps=3, name="fuzz"))
+    graph["search"] = node(
+        "FlowSearchKSampler", model=["count", 0], positive=["text", 0], negative=["empty", 0],
+        latent_image=["latent", 0], seed=7, steps=2, cfg=1.0, sampler_name="euler",
+        scheduler="simple", denoise=1.0, vae=["loader", 2], reward=["reward", 0], effort=6,
+        prompt="",
+    )  # fmt: skip
+    return graph
+
+
 def plain():
     graph = small(search(steps=3, name="fuzz"))
     own = ("noise", "guider", "sampler", "sigmas", "latent_image")
@@ -81,6 +93,7 @@ def bases(info):
     """Prompts to start from, each of which gives a result."""
     methods = options(info["FlowSearchParticles"]["input"]["required"]["method"])
     found = [small(search(steps=3, name="fuzz", budget=12)), everything(), plain(), again()]
+    found.append(swapped())
     for method in methods:
         found.append(small(particles(search(steps=3, name="fuzz", budget=24), method)))
     return found

@@ -1,0 +1,48 @@
+"""Search KSampler: a drop-in for KSampler, with one number for how long it may take."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+from typing import Any
+
+from comfy_api.latest import io
+
+from ..samplers.search.auto import Auto
+from .run.inputs import shared_inputs
+from .run.ksampler import KSamplerSettings, check_reward, ksampler_inputs
+from .run.plan import MethodChoice
+from .run.search_node import respond, schema
+
+
+class SearchKSampler(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        effort = io.Int.Input(
+            "effort",
+            default=25,
+            min=2,
+            max=100_000,
+            optional=True,
+            tooltip="Compute for each image of the batch: 25 takes as long as 25 images of "
+            "KSampler.",
+        )
+        vae, reward, prompt = shared_inputs("vae", "reward", "prompt")
+        reward.optional = prompt.optional = True  # a KSampler that was replaced has neither
+        return schema(
+            "FlowSearchKSampler",
+            "Search KSampler",
+            "Replaces KSampler: finds an image that scores higher on the reward. effort says how "
+            "long it may take.",
+            [*ksampler_inputs(), vae, reward, effort, prompt],
+        )
+
+    @classmethod
+    def execute(
+        cls, model: Any, positive: Any, negative: Any, seed: int = 0, **inputs: Any
+    ) -> io.NodeOutput:
+        check_reward(inputs.get("reward"))
+        names = {f.name for f in fields(KSamplerSettings)}
+        settings = KSamplerSettings(**{n: inputs.pop(n) for n in names & inputs.keys()})
+        inputs |= settings.search_inputs(model, positive, negative, seed)
+        entries = {"method": "auto"} | asdict(settings)
+        return respond(cls, MethodChoice("auto", Auto(), entries), inputs)
