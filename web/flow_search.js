@@ -4,18 +4,21 @@ import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
 import { chartView } from "./lib/chart_view.js";
 import { DroppedFile } from "./lib/dropped_file.js";
+import { showBudget } from "./lib/effort.js";
 import { filmView } from "./lib/film_view.js";
 import { panelView } from "./lib/panel_view.js";
 import { hasOneImage, pack, unpack, withResult } from "./lib/saved_search.js";
 import { sharesView } from "./lib/shares_view.js";
 import { Store, withPicturesOf } from "./lib/store.js";
+import { swap } from "./lib/swap.js";
 import { texts } from "./lib/texts.js";
 import { setTooltip, withTooltips } from "./lib/tooltips.js";
 
 /** @typedef {import("./lib/store.js").Model} Model @typedef {import("./lib/store.js").FileRef} FileRef */
 
 const PREFIX = "FlowSearch"; // of the ids of our nodes
-const SEARCHES = ["FlowSearchRBF", "FlowSearchParticles"];
+const SEARCHES = ["FlowSearchRBF", "FlowSearchParticles", "FlowSearchKSampler"];
+const [REPLACED, BY] = ["KSampler", "FlowSearchKSampler"]; // same inputs, same first output
 const SAVED_KEY = "flow_search"; // in a node of a saved workflow
 // Minimum heights of the panel: before a run, with an error alone, with a search.
 const [EMPTY, NOTE, FULL] = [36, 120, 520];
@@ -102,6 +105,9 @@ function restore(saved, node) {
 /** @param {?Model} model @returns {number} the minimum height of a panel that shows it */
 const heightFor = (model) => (!model ? EMPTY : model.searches.length ? FULL : NOTE);
 
+/** @returns {ReturnType<typeof texts>} the texts in the user's language */
+const words = () => texts(app.ui?.settings?.getSettingValue("Comfy.Locale") ?? "en");
+
 /** @returns {any} the node under the pointer; null in Nodes 2.0 */
 const hovered = () => (LiteGraph.vueNodesMode ? null : app.canvas?.node_over);
 
@@ -167,7 +173,7 @@ function extension() {
   function show(node, model) {
     const panel = panels.get(node);
     const grows = heightFor(model) > heightFor(panel.model);
-    panel.words = texts(app.ui?.settings?.getSettingValue("Comfy.Locale") ?? "en");
+    panel.words = words();
     panel.model = model;
     if (grows) grow(node);
   }
@@ -188,7 +194,7 @@ function extension() {
     node.addDOMWidget("search_panel", "FLOW_SEARCH_PANEL", panel, options).serialize = false;
     grow(node);
     panels.set(node, panel);
-    panel.words = texts(app.ui?.settings?.getSettingValue("Comfy.Locale") ?? "en");
+    panel.words = words();
   }
 
   /** @param {any} node */
@@ -266,8 +272,13 @@ function extension() {
         setTooltip(node, input);
       };
       if (!SEARCHES.includes(node.comfyClass)) return;
+      showBudget(node);
       addPanel(node);
       keepSaved(node);
+    },
+    getNodeMenuItems(/** @type {any} */ node) {
+      if (node.comfyClass !== REPLACED) return [];
+      return [{ content: words().swap, callback: () => swap(node, LiteGraph.createNode(BY)) }];
     },
     afterConfigureGraph() {
       for (const model of [...store.models.values()].filter((m) => m.running)) update(model);

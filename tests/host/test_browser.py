@@ -1,5 +1,6 @@
 """The panel in ComfyUI's front-end, in a headless Chromium."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 from pack.tools import chromium as finder
 from pack.tools.chromium import CHROME, PROGRAMS, chromium
+from pack.tools.workflows.graph import Graph, Output
 
 from .helpers.browser import browser_tools
 
@@ -74,3 +76,26 @@ def test_a_missing_chinese_text_is_shown_in_english(host, tools, tmp_path):
 
 def test_field_22_to_25_the_panel_shows_how_a_search_ended(host, tools, tmp_path):
     play(host, tools, tmp_path, "endings.mjs", DEMO, host.base / "output")
+
+
+def stock(object_info):
+    """The stock text-to-image workflow, with the demo model's loader."""
+    g = Graph(object_info, {"left": 0, "middle": 400, "right": 800})
+    loader = g.add("left", "FlowSearchDemoLoader", checkpoint="fast")
+    clip, vae = Output(loader.node, 1), Output(loader.node, 2)
+    positive = g.add("middle", "CLIPTextEncode", text="one red circle", clip=clip)
+    negative = g.add("middle", "CLIPTextEncode", text="", clip=clip)
+    latent = g.add("left", "EmptyLatentImage", width=64, height=64, batch_size=1)
+    drawn = g.add(
+        "right", "KSampler", model=loader, positive=positive, negative=negative, seed=7, steps=4,
+        cfg=1.0, sampler_name="euler", scheduler="simple", latent_image=latent,
+    )  # fmt: skip
+    images = g.add("right", "VAEDecode", samples=drawn, vae=vae)
+    g.add("right", "SaveImage", images=images, filename_prefix="swap")
+    return g.workflow()
+
+
+def test_a_ksampler_becomes_a_search_with_two_nodes_and_two_wires(host, tools, tmp_path):
+    file = tmp_path / "stock.json"
+    file.write_text(json.dumps(stock(host.client.get("/object_info"))), "utf-8")
+    play(host, tools, tmp_path, "swap.mjs", file)

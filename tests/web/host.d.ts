@@ -1,6 +1,10 @@
 /** What the pack uses of ComfyUI's front-end. */
 
-declare const LiteGraph: { registered_node_types: Record<string, any>; vueNodesMode?: boolean };
+declare const LiteGraph: {
+  registered_node_types: Record<string, any>;
+  vueNodesMode?: boolean;
+  createNode(type: string): any;
+};
 
 declare module "*/scripts/app.js" {
   export const app: {

@@ -4,6 +4,7 @@
 
 const EN = {
   empty: "Run the workflow to watch the search here.",
+  swap: "Replace with Search KSampler",
   searching: "Searching",
   lost: "Connection lost",
   stop: "Stop now",
@@ -56,6 +57,7 @@ const EN = {
 /** @type {Texts} */
 const ZH = {
   empty: "运行工作流后，可在此观看搜索过程。",
+  swap: "替换为搜索 K 采样器",
   searching: "搜索中",
   lost: "连接已断开",
   stop: "停止",

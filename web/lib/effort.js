@@ -1,0 +1,44 @@
+/** What the effort of Search KSampler comes to, beside its name: "effort (100 NFE)". */
+
+const PARTS = ["effort", "steps", "cfg"];
+
+/**
+ * NFE for one image, as nodes/run/ksampler.py counts them for one positive and one negative prompt.
+ * @param {number[]} parts effort, steps and cfg
+ */
+export const budget = ([effort, steps, cfg]) => effort * steps * (cfg === 1 ? 1 : 2);
+
+/**
+ * Keep the NFE beside the name of the effort. A value that comes over a link is not known here.
+ * @param {any} node
+ */
+export function showBudget(node) {
+  const widgets = PARTS.map((name) => node.widgets?.find((/** @type {any} */ w) => w.name === name));
+  if (!widgets.every(Boolean)) return;
+  const [effort] = widgets;
+  const label = effort.label ?? effort.name;
+  const isLinked = (/** @type {string} */ name) =>
+    node.inputs?.some((/** @type {any} */ input) => input.widget?.name === name && input.link != null);
+  const draw = () => {
+    const nfe = budget(widgets.map((widget) => Number(widget.value)));
+    effort.label = PARTS.some(isLinked) ? label : `${label} (${nfe} NFE)`;
+  };
+  for (const widget of widgets) after(widget, "callback", draw);
+  for (const hook of ["onConfigure", "onConnectionsChange"]) after(node, hook, draw);
+  draw();
+}
+
+/**
+ * Call something after each call of a method.
+ * @param {any} owner
+ * @param {string} name
+ * @param {() => void} call
+ */
+function after(owner, name, call) {
+  const method = owner[name];
+  owner[name] = function (/** @type {any[]} */ ...args) {
+    const result = method?.apply(this, args);
+    call();
+    return result;
+  };
+}
