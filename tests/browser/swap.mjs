@@ -15,16 +15,20 @@ const SEARCH = "FlowSearchKSampler";
 
 /** What the user does, each with what it counts as. Every function returns that. */
 const user = {
-  /** Choose an entry of a node's menu. */
+  /** Choose an entry of a node's menu, by the mouse. */
   async choose(page, type, entry) {
-    await page.evaluate(
-      ([type, entry]) => {
-        const node = app.graph.nodes.find((node) => node.type === type);
-        const items = app.collectNodeMenuItems(node);
-        items.find((item) => item?.content === entry).callback();
-      },
-      [type, entry],
-    );
+    await fit(page);
+    await page.waitForTimeout(500);
+    const [x, y] = await page.evaluate((type) => {
+      const node = app.graph.nodes.find((node) => node.type === type);
+      const { ds, canvas } = app.canvas;
+      const box = canvas.getBoundingClientRect();
+      const place = [node.pos[0] + 60, node.pos[1] - 15]; // in its title
+      return place.map((v, i) => (v + ds.offset[i]) * ds.scale + [box.x, box.y][i]);
+    }, type);
+    await page.mouse.click(x, y, { button: "right" });
+    await page.getByText(entry, { exact: true }).first().click();
+    await page.waitForFunction((type) => !app.graph.nodes.some((n) => n.type === type), type);
     return "nodes";
   },
   async add(page, type) {
