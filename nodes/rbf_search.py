@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any
 
 from comfy_api.latest import io
@@ -10,8 +9,7 @@ from comfy_api.latest import io
 from ..samplers.search.rbf import RolloverBudgetForcing
 from .run.inputs import node_inputs
 from .run.plan import MethodChoice
-from .run.search_node import respond, schema
-from .schema import widget
+from .run.search_node import method_inputs, respond, schema
 
 WIDGETS = ("init_particles", "paths")  # settings that this node shows; Particle Search has all
 
@@ -19,14 +17,13 @@ WIDGETS = ("init_particles", "paths")  # settings that this node shows; Particle
 class RolloverBudgetForcingSearch(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        settings = {f.name: f for f in fields(RolloverBudgetForcing)}
         return schema(
             "FlowSearchRBF",
             "Rollover Budget Forcing Search",
             "Finds an image that scores higher on the reward. It tries children of the best "
             "particle step by step, and gives unused tries to later steps (arXiv 2503.19385). "
             "Replaces SamplerCustomAdvanced.",
-            node_inputs([widget(settings[name], optional=False) for name in WIDGETS]),
+            node_inputs(method_inputs(RolloverBudgetForcing, WIDGETS)),
         )
 
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -9,7 +10,7 @@ from comfy_api.latest import io
 
 from ..host.guard import guard
 from ..host.hidden_inputs import HiddenInputs
-from ..schema import CATEGORY
+from ..schema import CATEGORY, widget
 from ..show.metadata import keep
 from ..show.winners import thumbnails, winners
 from ..show.writable import writable
@@ -48,6 +49,12 @@ def schema(node_id: str, name: str, description: str, inputs: list[io.Input]) ->
         hidden=[io.Hidden.unique_id, io.Hidden.dynprompt, io.Hidden.extra_pnginfo],
         **PERSISTENT,
     )
+
+
+def method_inputs(settings: type, names: Sequence[str]) -> list[io.Input]:
+    """Inputs of some settings of a method, in the order of their names."""
+    by_name = {f.name: f for f in fields(settings)}
+    return [widget(by_name[name], optional=False) for name in names]
 
 
 def respond(cls: type[io.ComfyNode], method: MethodChoice, inputs: dict[str, Any]) -> io.NodeOutput:
