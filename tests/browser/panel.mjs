@@ -163,10 +163,10 @@ async function previewsHidden(page) {
 }
 
 /** Run a long search, wait for some rows in the panel, and stop it by the keyboard. */
-async function search(page, seed, rows = 30) {
+async function search(page, seed, rows = 30, starts = 25) {
   await widget(page, "RandomNoise", "noise_seed", seed);
   await widget(page, SEARCH, "budget", LONG);
-  await widget(page, SEARCH, "init_particles", 25); // a quarter of LONG would take all day
+  await widget(page, SEARCH, "init_particles", starts); // a quarter of LONG would take all day
   await widget(page, SEARCH, "stop_at_maximum", false);
   const files = () => readdirSync(output, { withFileTypes: true }).filter((entry) => entry.isFile());
   const before = new Set(files().map((file) => file.name));
@@ -308,13 +308,11 @@ try {
   await enclose(page, SEARCH);
   await enter(page);
   await dress(page, true, "dark");
-  await widget(page, SEARCH, "init_particles", 7);
-  await search(page, Number(seed) + 3, 5);
+  await search(page, Number(seed) + 3, 10, 7);
   await readable(page, "subgraph_nodes2_dark");
   await dress(page, false, "light");
   await readable(page, "subgraph_classic_light");
-  await widget(page, SEARCH, "init_particles", 6);
-  const third = await search(page, Number(seed) + 2, 5);
+  const third = await search(page, Number(seed) + 2, 10, 6);
   await page.waitForTimeout(2000); // the front-end saves its draft a little later
   await page.reload();
   await ready(page);
