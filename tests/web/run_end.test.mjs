@@ -143,11 +143,11 @@ test("Field 23: after a restart the server does not know the run", async () => {
 
 test("Field 24: a score at the reward's maximum, up to rounding, is perfect", () => {
   const start = { ...MESSAGES[0], maximum: 0 };
-  const row = { ...MESSAGES[1].rows[0] };
+  const born = MESSAGES.find(({ kind }) => kind === "born");
   const perfect = (reward, maximum = 0) => {
     const model = reduce(reduce(null, { ...start, maximum }), {
-      ...MESSAGES[1],
-      rows: [{ ...row, reward }],
+      ...born,
+      rows: [{ ...born.rows[0], reward }],
     });
     const [search] = unpack(JSON.parse(JSON.stringify(pack({ ...model, running: false }))), RUN)
       .searches;

@@ -130,8 +130,10 @@ test("lineage goes from birth to the result", () => {
 });
 
 test("another prompt or another start begins a new model", () => {
-  const [start, born] = messages("rbf");
-  const model = reduced("rbf", 2);
+  const [start] = messages("rbf");
+  const first = messages("rbf").findIndex(({ kind }) => kind === "born");
+  const born = messages("rbf")[first];
+  const model = reduced("rbf", first + 1);
   assert.equal(model.searches[0].rows.length, 6);
   assert.equal(reduce(model, start).searches[0].rows.length, 0);
   const other = reduce(model, { ...born, prompt_id: "prompt-2", rows: born.rows.slice(0, 1) });
