@@ -50,7 +50,7 @@ async function explore(page) {
     return { x: place.x + to.x(row.nfe) * zoom, y: place.y + to.y(row.reward) * zoom };
   });
   await page.mouse.move(at.x, at.y);
-  await assertText(details, /particle \d+, reward/);
+  await assertText(details, /particle \d+, score/);
   await page.mouse.move(5, 500);
   await assertText(details, /^The .+: children redraw\.$/); // what was automatic, and why
   const chart = panel(page).locator("flow-search-chart [role=slider]");
@@ -80,7 +80,7 @@ async function look(page) {
     await page.keyboard.press("Escape");
     await picture.waitFor({ state: "hidden" });
   };
-  await opens("div.best > button", (best) => best.click(), /^particle \d+, reward (?!.*image)/);
+  await opens("div.best > button", (best) => best.click(), /^particle \d+, score (?!.*image)/);
   const first = "flow-search-film li:first-child button";
   await opens(first, (frame) => frame.click(), /^particle \d+, (?!.*image)/);
   const unkept = await page.evaluate(() => {

@@ -1,4 +1,4 @@
-/** The chart of reward against NFE: one dot per particle, coloured by path, and the best so far. */
+/** The chart of score over time, in NFE: one dot per particle, coloured by path, and the best so far. */
 
 import { bestLine, lineage, scored } from "./derive.js";
 import { svg, viewBase } from "./element.js";
@@ -195,7 +195,7 @@ export function chartView() {
       yield svg(
         "text",
         { x: width - MARGIN.right, y: height - 3, "text-anchor": "end" },
-        `${end} NFE`,
+        `${end} ${this._words?.nfe}`,
       );
     }
 

@@ -16,10 +16,11 @@ import { describe, figure, imageOf, noteOf, texts } from "./texts.js";
 
 const HTML = `<style>${PANEL_STYLE}</style>
   <header>
-    <span class="state" role="status"></span><span class="spent"></span><select hidden></select>
+    <span class="state" role="status"></span><select hidden></select>
     <button class="stop" type="button" disabled></button>
   </header>
   <progress hidden></progress>
+  <p class="full figures" hidden><span class="spent"></span></p>
   <p class="note" role="alert" hidden></p>
   <div class="full best" hidden>
     <button type="button"><span class="none"></span><img alt="" draggable="false" hidden></button>
