@@ -6,15 +6,16 @@ import { chartView } from "./lib/chart_view.js";
 import { DroppedFile } from "./lib/dropped_file.js";
 import { showBudget } from "./lib/effort.js";
 import { filmView } from "./lib/film_view.js";
+import { withPicturesOf } from "./lib/model.js";
 import { panelView } from "./lib/panel_view.js";
 import { hasOneImage, pack, unpack, withResult } from "./lib/saved_search.js";
 import { sharesView } from "./lib/shares_view.js";
-import { Store, withPicturesOf } from "./lib/store.js";
+import { Store } from "./lib/store.js";
 import { swap } from "./lib/swap.js";
 import { texts } from "./lib/texts.js";
 import { setTooltip, withTooltips } from "./lib/tooltips.js";
 
-/** @typedef {import("./lib/store.js").Model} Model @typedef {import("./lib/store.js").FileRef} FileRef */
+/** @typedef {import("./lib/model.js").Model} Model @typedef {import("./lib/model.js").FileRef} FileRef */
 
 const PREFIX = "FlowSearch"; // of the ids of our nodes
 const SEARCHES = ["FlowSearchRBF", "FlowSearchParticles", "FlowSearchKSampler"];

@@ -22,6 +22,8 @@ def test_a_client_hears_the_report_and_sees_the_pictures(host):
         assert [e["kind"] for e in own[:2]] == ["start", "born"] and own[-1]["kind"] == "done"
         assert own[0]["sigmas"] == one["sigmas"] and own[-1]["stopped"] == one["stopped"]
         assert own[-1]["spent"] == one["spent"]["nfe"]
+        seconds = [event["seconds"] for event in own]
+        assert seconds == sorted(seconds) and 0 < seconds[-1] <= one["spent"]["seconds"]["total"]
         rows = {row["id"]: row for event in own for row in event["rows"]}
         assert list(rows.values()) == one["trace"]
         pictures = {p["id"]: p for event in own for p in event.get("pictures", [])}
@@ -91,10 +93,11 @@ def test_field_23_a_failed_search_tells_what_was_saved_of_it(host, first, saved)
 def test_field_24_a_search_tells_the_maximum_of_its_reward(host):
     events, _ = asyncio.run(listen(host, "highest", search(name="highest", seed=46)))
     assert events[0]["kind"] == "start" and events[0]["maximum"] == 0.0
-    graph = search(name="open", seed=46)
+    assert "limit" not in events[0]
+    graph = search(name="open", seed=46, time_limit=600.0)
     graph["reward"] = node("FlowSearchRewardLoader", reward="sharpness")
     events, _ = asyncio.run(listen(host, "open", graph))
-    assert "maximum" not in events[0]
+    assert "maximum" not in events[0] and events[0]["limit"] == 600.0
 
 
 def test_field_25_the_console_says_which_image_of_a_batch_is_searched(host):

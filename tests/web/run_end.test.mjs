@@ -6,8 +6,9 @@ import { test } from "node:test";
 
 import { bestPicture, bestRow, isPerfect } from "../../web/lib/derive.js";
 import { contains, DroppedFile } from "../../web/lib/dropped_file.js";
+import { fromReport, reduce } from "../../web/lib/model.js";
 import { hasOneImage, pack, unpack, withResult } from "../../web/lib/saved_search.js";
-import { fromReport, reduce, Store } from "../../web/lib/store.js";
+import { Store } from "../../web/lib/store.js";
 import { imageOf, noteOf, texts } from "../../web/lib/texts.js";
 
 const GOLDEN = JSON.parse(readFileSync(new URL("golden_events.json", import.meta.url), "utf-8"));

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { lastNFE, range, scale } from "../../web/lib/chart_view.js";
-import { emptySearch } from "../../web/lib/store.js";
+import { emptySearch } from "../../web/lib/model.js";
 import { COLOURS } from "../../web/lib/style.js";
 import { describe, figure, texts } from "../../web/lib/texts.js";
 

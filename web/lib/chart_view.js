@@ -5,7 +5,7 @@ import { svg, viewBase } from "./element.js";
 import { COLOURS, STYLE } from "./style.js";
 import { describe, figure } from "./texts.js";
 
-/** @typedef {import("./store.js").Row} Row @typedef {import("./store.js").Search} Search */
+/** @typedef {import("./model.js").Row} Row @typedef {import("./model.js").Search} Search */
 /** @typedef {{x: (nfe: number) => number, y: (reward: number) => number}} Scale */
 /** @typedef {{low: number, high: number, cut: boolean}} Range cut: some rewards are below low */
 

@@ -1,7 +1,7 @@
 /** Facts derived from a search: best particle, best line, shares of the budget, film. No DOM. */
 
-/** @typedef {import("./store.js").Row} Row @typedef {import("./store.js").Search} Search */
-/** @typedef {import("./store.js").Share} Share @typedef {import("./store.js").Picture} Picture */
+/** @typedef {import("./model.js").Row} Row @typedef {import("./model.js").Search} Search */
+/** @typedef {import("./model.js").Share} Share @typedef {import("./model.js").Picture} Picture */
 
 const STEPS = 10000; // the host's longest schedule; more steps are not drawn
 

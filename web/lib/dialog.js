@@ -4,8 +4,8 @@ import { lineage, nearest } from "./derive.js";
 import { source } from "./element.js";
 import { describe } from "./texts.js";
 
-/** @typedef {import("./store.js").Picture} Picture @typedef {import("./store.js").Search} Search */
-/** @typedef {(file: import("./store.js").FileRef) => string} Href */
+/** @typedef {import("./model.js").Picture} Picture @typedef {import("./model.js").Search} Search */
+/** @typedef {(file: import("./model.js").FileRef) => string} Href */
 
 export const DIALOG = `<dialog aria-labelledby="caption">
     <img alt="">

@@ -5,14 +5,15 @@
  * The extension sets `model`, `words` and `href` (FileRef -> URL). The panel dispatches "stop".
  */
 
-import { bestPicture, bestRow, film, isPerfect, isUnspent, lineage, lowerFinish, shares } from "./derive.js";
+import { bestPicture, bestRow, film, isPerfect, lineage, shares } from "./derive.js";
 import { DIALOG, fill, openPicture, wireDialog } from "./dialog.js";
 import { drawer, heading } from "./element.js";
+import { doing, ending, facts, timeOf } from "./facts.js";
 import { legend } from "./shares_view.js";
 import { PANEL_STYLE } from "./style.js";
-import { describe, figure, imageOf, noteOf, texts } from "./texts.js";
+import { describe, noteOf, texts } from "./texts.js";
 
-/** @typedef {import("./store.js").Model} Model @typedef {import("./store.js").Search} Search */
+/** @typedef {import("./model.js").Model} Model @typedef {import("./model.js").Search} Search */
 
 const HTML = `<style>${PANEL_STYLE}</style>
   <header>
@@ -20,7 +21,7 @@ const HTML = `<style>${PANEL_STYLE}</style>
     <button class="stop" type="button" disabled></button>
   </header>
   <progress hidden></progress>
-  <p class="full figures" hidden><span class="spent"></span></p>
+  <p class="full figures" hidden><span class="spent"></span><span class="time"></span></p>
   <p class="note" role="alert" hidden></p>
   <div class="full best" hidden>
     <button type="button"><span class="none"></span><img alt="" draggable="false" hidden></button>
@@ -45,7 +46,10 @@ export function panelView() {
       this._model = null;
       this.image = 0; // of the batch: the one shown
       this.stopping = false;
-      /** @type {(file: import("./store.js").FileRef) => string} */
+      this.arrived = 0; // ms: when the model came
+      /** @type {ReturnType<typeof setInterval> | undefined} of the time of a running search */
+      this.ticker = undefined;
+      /** @type {(file: import("./model.js").FileRef) => string} */
       this.href = () => "";
       /** @type {string} key of the best image shown */
       this.bestKey = "";
@@ -71,6 +75,7 @@ export function panelView() {
       const otherRun = !model?.running || this._model?.run.prompt !== model.run.prompt;
       if (otherRun) this.stopping = false;
       if (model && (otherRun || model.current !== this._model?.current)) this.image = model.current;
+      if (model !== this._model) this.arrived = performance.now();
       this._model = model;
       this.redraw();
     }
@@ -82,6 +87,10 @@ export function panelView() {
 
     connectedCallback() {
       this.redraw();
+    }
+
+    disconnectedCallback() {
+      this.endTicks();
     }
 
     /** The server did not stop the search: enable the button again. */
@@ -163,7 +172,9 @@ export function panelView() {
       const { words } = this;
       const busy = model?.running ?? false;
       const state = this.get(".state");
-      const text = (model && (busy ? this.doing(model) : this.why(model, search))) ?? words.empty;
+      const said = (/** @type {Model} */ model) =>
+        busy ? doing(model, this.stopping, words) : ending(model, search, words);
+      const text = model ? said(model) : words.empty;
       if (state.textContent !== text) state.textContent = state.title = text;
       const spent = this.get(".spent"); // apart: a screen reader reads each change of the state
       spent.textContent = search ? `${search.spent} / ${search.budget} ${words.nfe}` : "";
@@ -178,24 +189,25 @@ export function panelView() {
       bar.hidden = !busy;
       if (search) Object.assign(bar, { max: search.budget, value: search.spent });
       bar.setAttribute("aria-label", words.nfe);
+      this.time();
       this.chooser(model?.searches.length ?? 0);
     }
 
-    /** @param {Model} model that runs @returns {string} what it is doing */
-    doing({ lost, current, images }) {
-      const { words } = this;
-      const doing = this.stopping ? words.stopping : lost ? words.lost : words.searching;
-      return images > 1 ? `${doing}, ${imageOf(words, current, images)}` : doing;
+    /** Write the time. While a search runs, it goes on between messages. */
+    time() {
+      const { _model: model, words } = this;
+      const ticks = (model?.running && !model.lost) ?? false;
+      if (ticks) this.ticker ??= setInterval(() => this.time(), 1000);
+      else this.endTicks();
+      const since = ticks ? (performance.now() - this.arrived) / 1000 : 0;
+      const time = this.get(".time");
+      time.textContent = model ? timeOf(model, since, words) : "";
+      time.title = model?.running ? words.leftHint : "";
     }
 
-    /** @param {Model} model that has ended @param {?Search} search @returns {string} why */
-    why(model, search) {
-      const words = /** @type {Record<string, string>} */ (/** @type {unknown} */ (this.words));
-      const perfect = search?.rows.some((row) => isPerfect(search, row));
-      const highest = perfect && search?.stopped === "target";
-      const stopped = search && isUnspent(search) ? "unspent" : search?.stopped;
-      const why = model.error ? "error" : (model.ended ?? stopped ?? "unknown");
-      return highest && !model.ended ? words.highest : (words[why] ?? words.unknown);
+    endTicks() {
+      clearInterval(this.ticker);
+      this.ticker = undefined;
     }
 
     /** @param {?Model} model: show its error, and links to its unfinished images */
@@ -269,26 +281,4 @@ export function panelView() {
       this.bestKey = key;
     }
   };
-}
-
-/**
- * What the panel says of the best particle: pairs of name and value, the reward first.
- * @param {Search} search
- * @param {import("./store.js").Row} row
- * @param {import("./texts.js").Texts} words
- * @returns {string[][]}
- */
-function facts(search, row, words) {
-  const isResult = row.kind === "finish" || row.id === search.best;
-  const lower = lowerFinish(search);
-  const tried = shares(search).reduce((sum, share) => sum + share.tries, 0);
-  return [
-    [isResult ? words.winner : words.best, figure(row.reward), "reward"],
-    ...(lower === null ? [] : [[words.lower, figure(lower)]]),
-    ...(row.watchdog != null ? [[words.watchdog, figure(row.watchdog)]] : []),
-    [words.particle, String(row.id)],
-    ...(search.start === null ? [] : [[words.start, String(search.start)]]),
-    [words.path, String(row.path)],
-    [words.tried, String(tried)],
-  ];
 }

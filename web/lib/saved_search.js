@@ -8,10 +8,10 @@
 import { checkReports, checkSaved } from "./saved_checks.js";
 import { bestLine, bestRow, film, lineage, shares } from "./derive.js";
 import { emptyModel } from "./run_end.js";
-import { emptySearch, fromReport } from "./store.js";
+import { emptySearch, fromReport } from "./model.js";
 
-/** @typedef {import("./store.js").Model} Model @typedef {import("./store.js").Search} Search */
-/** @typedef {import("./store.js").Row} Row @typedef {import("./store.js").Run} Run */
+/** @typedef {import("./model.js").Model} Model @typedef {import("./model.js").Search} Search */
+/** @typedef {import("./model.js").Row} Row @typedef {import("./model.js").Run} Run */
 
 export const VERSION = 1; // of the saved form
 export const ROWS = 1000; // of all searches together
@@ -69,6 +69,7 @@ function packSearch(search, rows, pictures) {
     sigmas: search.sigmas.map(short),
     budget: search.budget,
     spent: search.spent,
+    seconds: short(search.seconds),
     stopped: search.stopped,
     columns: COLUMNS.map((name) =>
       kept.map((r) => (name === "reward" ? short(r.reward) : r[name])),
@@ -118,6 +119,7 @@ function unpackSearch(saved) {
   return {
     ...emptySearch(saved.budget, saved.method, saved.sigmas, saved.maximum ?? null),
     spent: saved.spent,
+    seconds: saved.seconds ?? 0, // older files have none
     stopped: saved.stopped,
     best: saved.best ?? null, // older files have none
     start: saved.start ?? null,

@@ -31,8 +31,8 @@ export const PANEL_STYLE = `
     overflow: hidden; user-select: text; }
   header { display: flex; align-items: center; gap: 6px; min-height: 26px; }
   header .state { flex: 1; min-width: 0; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
-  .figures { flex: none; margin: 0; display: flex; gap: 8px; justify-content: space-between; white-space: nowrap;
-    color: var(--fs-dim); font-variant-numeric: tabular-nums; }
+  .figures { flex: none; margin: 0; display: flex; flex-wrap: wrap; gap: 0 8px; justify-content: space-between;
+    white-space: nowrap; color: var(--fs-dim); font-variant-numeric: tabular-nums; }
   header select { font: inherit; color: inherit; background: var(--fs-box); border: 1px solid var(--fs-line);
     border-radius: 6px; max-width: 90px; }
   .stop { padding: 3px 8px; white-space: nowrap; }

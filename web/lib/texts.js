@@ -30,6 +30,11 @@ const EN = {
   perfect: "perfect",
   tried: "tried",
   nfe: "evaluations",
+  left: "about {0} left",
+  leftHint: "The time left is for the whole budget, at the speed so far.",
+  second: "s",
+  minute: "min",
+  hour: "h",
   particle: "particle",
   path: "path",
   step: "step",
@@ -83,6 +88,11 @@ const ZH = {
   perfect: "满分",
   tried: "已尝试",
   nfe: "次评估",
+  left: "约剩 {0}",
+  leftHint: "剩余时间按目前的速度计算，假定用完全部预算。",
+  second: "秒",
+  minute: "分",
+  hour: "小时",
   particle: "粒子",
   path: "路径",
   step: "步",
@@ -125,6 +135,22 @@ export function figure(value) {
 }
 
 /**
+ * "45 s", "2 min 05 s" or "1 h 05 min".
+ * @param {number} seconds
+ * @param {Texts} words
+ */
+export function duration(seconds, words) {
+  const whole = Math.max(1, Math.round(seconds));
+  if (whole < 60) return `${whole} ${words.second}`;
+  const hours = whole >= 3600;
+  const [size, large, small] = hours
+    ? [3600, words.hour, words.minute]
+    : [60, words.minute, words.second];
+  const rest = Math.floor((whole % size) / (hours ? 60 : 1));
+  return `${Math.floor(whole / size)} ${large} ${String(rest).padStart(2, "0")} ${small}`;
+}
+
+/**
  * "image 2 of 4".
  * @param {Texts} words
  * @param {number} index from 0
@@ -136,7 +162,7 @@ export function imageOf(words, index, count) {
 
 /**
  * The note of a run that ended without a result: its error, or why there is none.
- * @param {import("./store.js").Model} model
+ * @param {import("./model.js").Model} model
  * @param {Texts} words
  */
 export function noteOf(model, words) {
@@ -145,8 +171,8 @@ export function noteOf(model, words) {
 
 /**
  * A particle in words: its reward, path, step and ancestors.
- * @param {import("./store.js").Row} row
- * @param {import("./store.js").Row[]} line its ancestors, then the particle itself
+ * @param {import("./model.js").Row} row
+ * @param {import("./model.js").Row[]} line its ancestors, then the particle itself
  * @param {Texts} words
  */
 export function describe(row, line, words) {
