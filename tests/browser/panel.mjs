@@ -103,7 +103,7 @@ async function narrow(page) {
     page.evaluate(() => {
       const { shadowRoot: root } = document.querySelector("flow-search-panel");
       const inside = root.host.getBoundingClientRect();
-      const heads = [...root.querySelectorAll("section:not([hidden]) h4 > *, .stop, dd, dt")];
+      const heads = [...root.querySelectorAll("section:not([hidden]) h4 > *, header button, .figures *, dd, dt")];
       return heads
         .filter((part) => part.offsetParent)
         .filter(
@@ -175,6 +175,7 @@ async function search(page, seed, rows = 30) {
   await model(page, `model.running && model.searches[0].rows.length > ${rows}`);
   await loaded(page);
   assert.equal((await shown(page)).stops, 1);
+  await assertText(panel(page).locator(".time"), /^\d+ s, about .+ left$/);
   await previewsHidden(page);
   await page.screenshot({ path: join(shots, `running_${seed}.png`) });
   const stop = panel(page).locator(".stop");
@@ -187,6 +188,7 @@ async function search(page, seed, rows = 30) {
   const state = { ...(await full(page)), file: picture };
   assert.equal(state.stops, 0);
   assert.match(state.state, /Stopped by you/);
+  await assertText(panel(page).locator(".time"), /^(\d+ min )?\d+ s$/);
   return state;
 }
 
@@ -196,6 +198,29 @@ async function again(page) {
   await run(page);
   await page.waitForTimeout(500); // the panel draws
   assert.equal((await full(page)).frames.length, before);
+}
+
+/** Replay fills the node's input: the next run makes the result again. Then it empties the input. */
+async function replayed(page) {
+  const button = panel(page).locator(".replay");
+  const state = () =>
+    page.evaluate(() => {
+      const { model, replay } = document.querySelector("flow-search-panel");
+      const [{ rows, best, spent }] = model.searches;
+      return { reward: rows.find((row) => row.id === best).reward, spent, filled: replay() };
+    });
+  const before = await state();
+  await button.click();
+  await page.waitForFunction(() => document.querySelector("flow-search-panel").replay());
+  assert.equal(await button.getAttribute("aria-pressed"), "true");
+  await run(page);
+  await model(page, `!model.running && model.report && model.searches[0].spent < ${before.spent}`);
+  const { reward, filled } = await state();
+  assert.ok(Math.abs(reward - before.reward) <= 1e-4 * Math.abs(before.reward));
+  assert.equal(JSON.parse(filled).spent.nfe, before.spent);
+  await page.screenshot({ path: join(shots, `replayed_${before.spent}.png`) });
+  await button.click();
+  await page.waitForFunction(() => document.querySelector("flow-search-panel").replay() === "");
 }
 
 /** The search is restored with the workflow. */
@@ -304,6 +329,7 @@ try {
   await look(page);
   await page.screenshot({ path: join(shots, "nodes2_light.png") });
   await again(page);
+  await replayed(page);
 
   await enclose(page, SEARCH);
   await enter(page);
@@ -313,6 +339,7 @@ try {
   await readable(page, "subgraph_nodes2_dark");
   await dress(page, false, "light");
   await readable(page, "subgraph_classic_light");
+  await replayed(page);
   await widget(page, SEARCH, "init_particles", 6);
   const third = await search(page, Number(seed) + 2, 5);
   await page.waitForTimeout(2000); // the front-end saves its draft a little later

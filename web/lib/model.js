@@ -28,8 +28,9 @@ export const VERSION = 1;
  *   seconds: so far; limit: of seconds, or null; first: the first message after an evaluation
  * @typedef {{node: string, prompt: ?string, workflow: ?string}} Run
  * @typedef {{run: Run, running: boolean, current: number, images: number, searches: Search[],
- *   ended: ?string, error: ?string, saved: FileRef[], lost: boolean}} Model images: in the
- *   batch; ended: why a run without a report ended; saved: unfinished images; lost: no connection
+ *   ended: ?string, error: ?string, saved: FileRef[], lost: boolean, report: ?string}} Model
+ *   images: in the batch; ended: why a run without a report ended; saved: unfinished images;
+ *   lost: no connection; report: its JSON, if the page has it
  * @typedef {{version: number, node_id: string, prompt_id?: ?string, workflow?: ?string,
  *   kind: string, image?: number, images?: number, rows: Row[], spent: number, budget: number,
  *   seconds: number, limit?: number, method?: string, sigmas?: number[], maximum?: ?number, stopped?: string, best?: number,
@@ -170,6 +171,31 @@ export function fromReport(report, run, before = null, files = []) {
 }
 
 /**
+ * Whether two searches are the same one. Saved rewards have six digits.
+ * @param {Search} search
+ * @param {Search | undefined} other
+ */
+function isSame(search, other) {
+  const [a, b] = [search.rows.at(-1), other?.rows.at(-1)];
+  if (search.spent !== other?.spent || a?.id !== b?.id) return false;
+  return Math.abs((a?.reward ?? 0) - (b?.reward ?? 0)) <= 1e-4 * Math.abs(a?.reward ?? 0);
+}
+
+/**
+ * A restored model with the report of another one, if both are of the same run.
+ * @param {Model} model
+ * @param {Model} other
+ * @returns {Model}
+ */
+export function withReportOf(model, other) {
+  const same = model.searches.length === other.searches.length;
+  const { report } = other;
+  return same && model.searches.every((search, i) => isSame(search, other.searches[i]))
+    ? { ...model, report }
+    : model;
+}
+
+/**
  * A model with the images of the one before it, for each search that is the same in both. The host
  * sends the report of an unchanged node again with each later run, without images.
  * @param {Model} model
@@ -179,10 +205,7 @@ export function fromReport(report, run, before = null, files = []) {
 export function withPicturesOf(model, before) {
   const searches = model.searches.map((search, i) => {
     const old = before?.searches[i];
-    const [a, b] = [search.rows.at(-1), old?.rows.at(-1)];
-    const difference = (a?.reward ?? 0) - (b?.reward ?? 0); // saved rewards have six digits
-    const same = old && search.spent === old.spent && a?.id === b?.id;
-    if (!same || Math.abs(difference) > 1e-4 * Math.abs(a?.reward ?? 0)) return search;
+    if (!old || !isSame(search, old)) return search;
     const more = [...search.pictures.values()].map((picture) => ({
       ...picture,
       jpeg: picture.jpeg ?? old.pictures.get(picture.id)?.jpeg ?? null,

@@ -2,16 +2,18 @@
  * The panel: state, stop button, best so far, chart, budget per step, film. Knows nothing of the
  * host.
  *
- * The extension sets `model`, `words` and `href` (FileRef -> URL). The panel dispatches "stop".
+ * The extension sets `model`, `words` and `href` (FileRef -> URL). `replay` gives
+ * the text in the node's input of that name, or null. The panel dispatches "stop" and "replay".
  */
 
 import { bestPicture, bestRow, film, isPerfect, lineage, shares } from "./derive.js";
 import { DIALOG, fill, openPicture, wireDialog } from "./dialog.js";
 import { drawer, heading } from "./element.js";
 import { doing, ending, facts, timeOf } from "./facts.js";
+import { drawNote } from "./note.js";
 import { legend } from "./shares_view.js";
 import { PANEL_STYLE } from "./style.js";
-import { describe, noteOf, texts } from "./texts.js";
+import { describe, texts } from "./texts.js";
 
 /** @typedef {import("./model.js").Model} Model @typedef {import("./model.js").Search} Search */
 
@@ -19,6 +21,7 @@ const HTML = `<style>${PANEL_STYLE}</style>
   <header>
     <span class="state" role="status"></span><select hidden></select>
     <button class="stop" type="button" disabled></button>
+    <button class="replay" type="button" hidden></button>
   </header>
   <progress hidden></progress>
   <p class="full figures" hidden><span class="spent"></span><span class="time"></span></p>
@@ -51,6 +54,8 @@ export function panelView() {
       this.ticker = undefined;
       /** @type {(file: import("./model.js").FileRef) => string} */
       this.href = () => "";
+      /** @type {() => ?string} */
+      this.replay = () => null;
       /** @type {string} key of the best image shown */
       this.bestKey = "";
       this.redraw = drawer(this, () => this.draw(), INTERVAL);
@@ -105,6 +110,9 @@ export function panelView() {
         this.redraw();
         this.dispatchEvent(new CustomEvent("stop"));
       });
+      this.get(".replay").addEventListener("click", () =>
+        this.dispatchEvent(new CustomEvent("replay")),
+      );
       this.get("select").addEventListener("change", (/** @type {any} */ event) => {
         this.image = Number(event.target.value);
         this.redraw();
@@ -149,7 +157,7 @@ export function panelView() {
       for (const part of this.root.querySelectorAll(".full"))
         /** @type {HTMLElement} */ (part).hidden = !search;
       this.head(model, search);
-      this.note(model);
+      drawNote(this.get(".note"), model, words, this.href);
       if (!search) return;
       this.best(search);
       this.get(".film").hidden = !film(search).length;
@@ -185,12 +193,25 @@ export function panelView() {
       stop.textContent = words.stop;
       stop.title = words.stopHint;
       stop.setAttribute("aria-label", words.stopHint);
+      this.replayButton(busy);
       const bar = this.get("progress");
       bar.hidden = !busy;
       if (search) Object.assign(bar, { max: search.budget, value: search.spent });
       bar.setAttribute("aria-label", words.nfe);
       this.time();
       this.chooser(model?.searches.length ?? 0);
+    }
+
+    /** @param {boolean} busy whether a search runs */
+    replayButton(busy) {
+      const { words, _model: model } = this;
+      const [button, input] = [this.get(".replay"), this.replay()];
+      const [filled, report] = [Boolean(input), Boolean(model?.report)];
+      button.hidden = busy || input === null || !(filled || model?.searches.length);
+      button.disabled = !filled && !report;
+      button.textContent = words.replay;
+      button.title = filled ? words.replayOn : report ? words.replayHint : words.replayOff;
+      button.setAttribute("aria-pressed", String(filled));
     }
 
     /** Write the time. While a search runs, it goes on between messages. */
@@ -208,24 +229,6 @@ export function panelView() {
     endTicks() {
       clearInterval(this.ticker);
       this.ticker = undefined;
-    }
-
-    /** @param {?Model} model: show its error, and links to its unfinished images */
-    note(model) {
-      const box = this.get(".note");
-      const text = model ? noteOf(model, this.words) : "";
-      const files = model?.saved ?? [];
-      box.hidden = !text && !files.length;
-      const written = JSON.stringify([text, files]);
-      if (box.dataset.written === written) return;
-      box.dataset.written = written;
-      box.replaceChildren(text);
-      for (const file of files) {
-        const link = Object.assign(document.createElement("a"), { target: "_blank", rel: "noopener" });
-        link.href = this.href(file);
-        link.textContent = [file.type, file.subfolder, file.filename].filter(Boolean).join("/");
-        box.append(text || box.childNodes.length > 1 ? "\n" : "", `${this.words.unfinished} `, link);
-      }
     }
 
     /** @param {number} count of images in the batch */

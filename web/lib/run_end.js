@@ -25,7 +25,7 @@ export function errorText(detail) {
 /** @param {Run} run @returns {Model} the model of a run before its first search */
 export function emptyModel(run) {
   const searches = /** @type {import("./model.js").Search[]} */ ([]);
-  const ends = { ended: null, error: null, saved: [], lost: false };
+  const ends = { ended: null, error: null, saved: [], lost: false, report: null };
   return { run, running: false, current: 0, images: 1, searches, ...ends };
 }
 

@@ -154,10 +154,28 @@ export function unpack(saved, run) {
     console.warn(`Flow Search: ${/** @type {Error} */ (error).message}`);
     return null;
   }
-  if (report) return (saved.pictures ?? []).reduce(withResult, fromReport(report, run));
+  if (report) {
+    const model = { ...fromReport(report, run), report: JSON.stringify(report) };
+    return (saved.pictures ?? []).reduce(withResult, model);
+  }
   const { ended = null, error = null, saved: files = [] } = saved;
   const searches = saved.searches.map(unpackSearch);
   return { ...emptyModel(run), images: searches.length, searches, ended, error, saved: files };
+}
+
+/**
+ * The model of a search saved with a workflow; null if it cannot be read, so that the workflow
+ * opens.
+ * @param {any} saved
+ * @param {string} node
+ */
+export function restore(saved, node) {
+  try {
+    return unpack(saved, { node, prompt: null, workflow: null });
+  } catch (error) {
+    console.warn(`Flow Search: the search saved in node ${node} cannot be read.`, error);
+    return null;
+  }
 }
 
 /**

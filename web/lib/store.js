@@ -65,16 +65,14 @@ export class Store {
   finish({ node: copy, display_node: node = copy, prompt_id: prompt, output }) {
     const text = output?.flow_search_report?.at(-1);
     if (typeof text !== "string") return;
-    const before = [...this.models.values()].find(
-      (m) => m.run.node === node && m.run.prompt === prompt,
-    );
+    const before =
+      [...this.models.values()].find((m) => m.run.node === node && m.run.prompt === prompt) ?? null;
     const report = JSON.parse(text);
     const images = output.flow_search_images?.slice(-(report.batch ?? [report]).length);
-    if (before) this.keep(fromReport(report, before.run, before, images));
-    else {
-      const run = { node: String(node), prompt, workflow: null };
-      this.keepAgain(fromReport(report, run, null, images));
-    }
+    const run = before?.run ?? { node: String(node), prompt, workflow: null };
+    const model = { ...fromReport(report, run, before, images), report: text };
+    if (before) this.keep(model);
+    else this.keepAgain(model);
   }
 
   /**

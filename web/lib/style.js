@@ -35,7 +35,8 @@ export const PANEL_STYLE = `
     white-space: nowrap; color: var(--fs-dim); font-variant-numeric: tabular-nums; }
   header select { font: inherit; color: inherit; background: var(--fs-box); border: 1px solid var(--fs-line);
     border-radius: 6px; max-width: 90px; }
-  .stop { padding: 3px 8px; white-space: nowrap; }
+  header button { padding: 3px 8px; white-space: nowrap; }
+  .replay[aria-pressed=true] { border-color: ${COLOURS[0]}; box-shadow: inset 0 0 0 1px ${COLOURS[0]}; }
   .stop:not(:disabled) { background: #b3261e; border-color: #b3261e; color: #fff; }
   progress { width: 100%; height: 3px; border: 0; border-radius: 2px; flex: none; appearance: none;
     background: var(--fs-box); accent-color: ${COLOURS[0]}; }
