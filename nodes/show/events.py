@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,9 +58,9 @@ class Events:
     folder.
 
     The first kind is "start", with the reward's `maximum` and the time `limit` in seconds if there
-    is one. If settings were automatic, "choose" follows, with what they came to as `chosen`. Then come the kinds of
-    SearchEvent. The last is "done", with `stopped`, `best` and `start`. A search that was cancelled
-    or failed sends "unfinished" with the files `saved`.
+    is one. If settings were automatic, "choose" follows, with what they came to as `chosen`. Then
+    come the kinds of SearchEvent. The last is "done", with `stopped`, `best`, `start` and `top`. A
+    search that was cancelled or failed sends "unfinished" with the files `saved`.
 
     Args:
         sender: of the messages.
@@ -100,11 +100,19 @@ class Events:
         """Send what automatic settings came to: the report's entry."""
         self._flush("choose", chosen=chosen)
 
-    def show(self, particle: int, make: Callable[[], dict[str, Any]]) -> None:
-        """Send an image with one of the next messages. `make` makes it then, or is never called."""
+    def show(
+        self, particle: int, make: Callable[[], dict[str, Any]], waiting: int = WAITING
+    ) -> None:
+        """Send an image with one of the next messages.
+
+        Args:
+            particle: its id.
+            make: called when that message is sent, or never if too many images wait.
+            waiting: images that may wait.
+        """
         self.pictures.pop(particle, None)
         self.pictures[particle] = make
-        while len(self.pictures) > WAITING:
+        while len(self.pictures) > waiting:
             del self.pictures[next(iter(self.pictures))]
 
     def send(self, kind: str, rows: list[dict[str, Any]]) -> None:
@@ -119,7 +127,9 @@ class Events:
             return
         self._flush(kind)
 
-    def done(self, rows: list[dict[str, Any]], stopped: str, best: int, start: int) -> None:
+    def done(
+        self, rows: list[dict[str, Any]], stopped: str, best: int, start: int, top: Sequence[int]
+    ) -> None:
         """Send the last message, with everything that waits.
 
         Args:
@@ -127,10 +137,11 @@ class Events:
             stopped: why the search ended.
             best: id of the particle that is the result.
             start: id of the start of that particle.
+            top: ids of all particles that are returned, best first.
         """
         self.rows += [dict(row) for row in rows]
         self.pictured = -math.inf
-        self._flush("done", stopped=stopped, best=best, start=start)
+        self._flush("done", stopped=stopped, best=best, start=start, top=list(top))
 
     def unfinished(self, saved: list[dict[str, str]]) -> None:
         """Send that the search was cancelled or failed, and the files of its saved images."""

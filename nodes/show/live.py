@@ -14,7 +14,7 @@ from ..host.guard import guard
 from ..host.image_bytes import shrink
 from ..host.objective import Images
 from .best import Best
-from .events import Events, Sender
+from .events import WAITING, Events, Sender
 from .gallery import RESULT, THUMBNAIL, Gallery
 from .output import output_file
 
@@ -94,8 +94,8 @@ class Live:
                 size = RESULT if particle == best else THUMBNAIL
                 small = shrink(winners[particle][0])
                 show = partial(self.gallery.message, particle, small, size)
-                self.events.show(particle, show)
-        self.events.done(rows, stopped, best, start)
+                self.events.show(particle, show, max(WAITING, len(winners)))
+        self.events.done(rows, stopped, best, start, list(winners))
 
     def unfinished(self, paths: Sequence[str]) -> None:
         """Images of this search, or of those before it, were saved as it ended early."""

@@ -69,7 +69,7 @@ async function assertText(locator, expected) {
 
 /** Images open at full size from the best, the film and a dot. Escape closes them. */
 async function look(page) {
-  const picture = panel(page).locator("dialog[open] img");
+  const picture = panel(page).locator("dialog[open] > img");
   const caption = panel(page).locator("dialog #caption");
   const loaded = (image) => image.decode().then(() => image.naturalWidth);
   const opens = async (selector, press, expected) => {
@@ -83,6 +83,7 @@ async function look(page) {
   await opens("div.best > button", (best) => best.click(), /^particle \d+, score (?!.*image)/);
   const first = "flow-search-film li:first-child button";
   await opens(first, (frame) => frame.click(), /^particle \d+, (?!.*image)/);
+  await sheet(page);
   const unkept = await page.evaluate(() => {
     const { searches } = document.querySelector("flow-search-panel").model;
     const { rows, pictures } = searches[0];
@@ -97,13 +98,34 @@ async function look(page) {
   await opens(chart, walk, /^particle \d+,.*\. Its image was not kept\. This is particle \d+$/);
 }
 
+/** All results stand side by side with their scores. Each opens at full size. */
+async function sheet(page) {
+  await panel(page).locator(".sheet").click();
+  const frames = panel(page).locator("dialog[open] ol button");
+  const rewards = await page.evaluate(() => {
+    const { rows, places, top } = document.querySelector("flow-search-panel").model.searches[0];
+    return top.map((id) => rows[places.get(id)].reward);
+  });
+  assert.ok(rewards.length > 1);
+  assert.deepEqual(rewards, rewards.toSorted((a, b) => b - a));
+  const said = await frames.allTextContents();
+  said.forEach((text, i) => assert.ok(Math.abs(Number(text) - rewards[i]) < 1e-3, text));
+  assert.equal(said.length, rewards.length);
+  await page.screenshot({ path: join(shots, `sheet_${rewards.length}.png`) });
+  await frames.nth(1).click();
+  await assertText(panel(page).locator("dialog #caption"), /^particle \d+, score/);
+  assert.ok(await frames.first().isHidden());
+  await page.keyboard.press("Escape");
+  await panel(page).locator("dialog").waitFor({ state: "hidden" });
+}
+
 /** At a width of 300 px nothing is cut off, in both languages. */
 async function narrow(page) {
   const measure = () =>
     page.evaluate(() => {
       const { shadowRoot: root } = document.querySelector("flow-search-panel");
       const inside = root.host.getBoundingClientRect();
-      const heads = [...root.querySelectorAll("section:not([hidden]) h4 > *, header button, .figures *, dd, dt")];
+      const heads = [...root.querySelectorAll("section:not([hidden]) h4 > *, header button, .sheet, .figures *, dd, dt")];
       return heads
         .filter((part) => part.offsetParent)
         .filter(

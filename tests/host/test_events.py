@@ -24,9 +24,13 @@ def test_a_client_hears_the_report_and_sees_the_pictures(host):
         assert own[0]["sigmas"] == one["sigmas"] and own[-1]["stopped"] == one["stopped"]
         assert own[-1]["spent"] == one["spent"]["nfe"]
         seconds = [event["seconds"] for event in own]
-        assert seconds == sorted(seconds) and 0 < seconds[-1] <= one["spent"]["seconds"]["total"] + 0.01
+        assert (
+            seconds == sorted(seconds)
+            and 0 < seconds[-1] <= one["spent"]["seconds"]["total"] + 0.01
+        )
         rows = {row["id"]: row for event in own for row in event["rows"]}
         assert list(rows.values()) == one["trace"]
+        assert own[-1]["top"] == [p["id"] for p in one["top"]]
         pictures = {p["id"]: p for event in own for p in event.get("pictures", [])}
         assert {p["id"] for p in one["top"]} <= pictures.keys()
         for picture in pictures.values():

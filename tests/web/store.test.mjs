@@ -85,6 +85,7 @@ for (const name of Object.keys(GOLDEN)) {
       assert.ok(row.reward === reward || Math.abs(row.reward - reward) <= 1e-5 * Math.abs(reward));
     });
     assert.deepEqual(shares(after), shares(before));
+    assert.deepEqual(after.top, report.top.map(({ id }) => id));
     assert.deepEqual([after.why, after.seconds], [before.why, report.spent.seconds.total]);
     const ids = (search) => film(search).map((frame) => frame.row.id);
     assert.deepEqual(ids(after), ids(before));

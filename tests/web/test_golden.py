@@ -95,7 +95,8 @@ def messages_and_report(parts, name):
         out.send(event.kind, rows)
     best, root = int(outcome.top[0].ids), book.root
     out.show(best, lambda: {"id": best, "jpeg": "/9j/2Q==", "file": None})
-    out.done([], outcome.stopped, best, root(best))
+    top = [int(particle.ids) for particle in outcome.top]
+    out.done([], outcome.stopped, best, root(best), top)
     limits = {"nfe": budget, "seconds": None, "target_reward": None}
     made = reports.report(name, 7, {}, limits, task.purse, trace, outcome)
     reports.describe_winners(made, root)
@@ -128,7 +129,7 @@ def test_messages_bundle_proposals_and_images(parts):
         out.show(i, lambda i=i: made.append(i) or {"id": i})
         purse.nfe = i
         out.send("propose", [{"id": i}])
-    out.done([], "budget", 999, 0)
+    out.done([], "budget", 999, 0, [999])
     messages = [message["data"] for message in sent]
     assert len(messages) == 11
     assert [row["id"] for m in messages for row in m["rows"]] == list(range(1000))

@@ -161,6 +161,16 @@ export function film(search) {
 }
 
 /**
+ * The results of a search that have an image, best first.
+ * @param {Search} search
+ * @returns {{row: Row, picture: Picture}[]}
+ */
+export function topPictures(search) {
+  const frames = new Map(film(search).map((frame) => [frame.row.id, frame]));
+  return search.top.flatMap((id) => frames.get(id) ?? []);
+}
+
+/**
  * The best particle that has an image.
  * @param {Search} search
  * @returns {?{row: Row, picture: Picture}}

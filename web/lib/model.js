@@ -21,11 +21,12 @@ export const VERSION = 1;
  * @typedef {{method: string, sigmas: number[], budget: number, spent: number, rows: Row[],
  *   places: Map<number, number>, pictures: Map<number, Picture>, stopped: ?string,
  *   shares: ?Share[], maximum: ?number, best: ?number, start: ?number, why: ?string,
- *   seconds: number, limit: ?number, first: ?{spent: number, seconds: number}}} Search
+ *   top: number[], seconds: number, limit: ?number,
+ *   first: ?{spent: number, seconds: number}}} Search
  *   places: index in rows by id; why: what automatic settings came to, in one sentence;
  *   shares: saved ones, if rows were left out; maximum: highest reward or null;
  *   best: id of the result, null before the end; start: id of the start of the result;
- *   seconds: so far; limit: of seconds, or null; first: the first message after an evaluation
+ *   top: ids of all results, best first; seconds: so far; limit: of seconds, or null; first: the first message after an evaluation
  * @typedef {{node: string, prompt: ?string, workflow: ?string}} Run
  * @typedef {{run: Run, running: boolean, current: number, images: number, searches: Search[],
  *   ended: ?string, error: ?string, saved: FileRef[], lost: boolean, report: ?string}} Model
@@ -34,7 +35,7 @@ export const VERSION = 1;
  * @typedef {{version: number, node_id: string, prompt_id?: ?string, workflow?: ?string,
  *   kind: string, image?: number, images?: number, rows: Row[], spent: number, budget: number,
  *   seconds: number, limit?: number, method?: string, sigmas?: number[], maximum?: ?number, stopped?: string, best?: number,
- *   start?: number, chosen?: {why: string}, pictures?: Picture[],
+ *   start?: number, top?: number[], chosen?: {why: string}, pictures?: Picture[],
  *   saved?: FileRef[]}} Message
  */
 
@@ -59,6 +60,7 @@ export function emptySearch(
     best: null,
     start: null,
     why: null,
+    top: [],
     seconds: 0,
     limit: null,
     first: null,
@@ -131,6 +133,7 @@ export function reduce(model, message) {
     stopped: message.stopped ?? before.stopped,
     best: message.best ?? before.best,
     start: message.start ?? before.start,
+    top: message.top ?? before.top,
     why: message.chosen?.why ?? before.why,
   };
   const running = message.stopped === undefined || image + 1 < images;
@@ -164,6 +167,7 @@ export function fromReport(report, run, before = null, files = []) {
       stopped: entry.stopped,
       best: id,
       start: entry.best.start ?? null,
+      top: entry.top.map((/** @type {any} */ row) => row.id),
       why: entry.chosen?.why ?? null,
     };
   });

@@ -6,8 +6,8 @@
  * the text in the node's input of that name, or null. The panel dispatches "stop" and "replay".
  */
 
-import { bestPicture, bestRow, film, isPerfect, lineage, shares } from "./derive.js";
-import { DIALOG, fill, openPicture, wireDialog } from "./dialog.js";
+import { bestPicture, bestRow, film, isPerfect, lineage, shares, topPictures } from "./derive.js";
+import { DIALOG, fill, openPicture, openSheet, wireDialog } from "./dialog.js";
 import { drawer, heading } from "./element.js";
 import { doing, ending, facts, timeOf } from "./facts.js";
 import { drawNote } from "./note.js";
@@ -32,7 +32,8 @@ const HTML = `<style>${PANEL_STYLE}</style>
   </div>
   <section class="full chart" hidden><h4></h4><flow-search-chart></flow-search-chart></section>
   <section class="full shares" hidden><h4></h4><flow-search-shares></flow-search-shares></section>
-  <section class="full film" hidden><h4></h4><flow-search-film></flow-search-film></section>
+  <section class="full film" hidden>
+    <div><h4></h4><button class="sheet" type="button" hidden></button></div><flow-search-film></flow-search-film></section>
   <output class="full" aria-live="polite" hidden></output>
   ${DIALOG}`;
 
@@ -127,6 +128,9 @@ export function panelView() {
       }
       const best = () => (this.search ? bestPicture(this.search) : null);
       this.get(".best button").addEventListener("click", () => this.open(best()?.row.id ?? null));
+      this.get(".sheet").addEventListener("click", () => {
+        if (this.search) openSheet(this.get("dialog"), this.search, this.words, this.href);
+      });
       wireDialog(this.get("dialog"));
     }
 
@@ -165,6 +169,8 @@ export function panelView() {
       heading(this.get(".chart h4"), words.chart);
       heading(this.get(".shares h4"), words.shares, legend(search, words));
       heading(this.get(".film h4"), words.film);
+      this.get(".sheet").hidden = topPictures(search).length < 2;
+      this.get(".sheet").textContent = words.sheet;
       for (const view of this.views) {
         view.href = this.href;
         view.show(search, words);

@@ -13,6 +13,7 @@ const SEARCHES = 4096; // the host's largest batch
 const PICTURES = 64; // per search
 const JPEG = 1 << 20; // characters
 const WHY = 1000; // characters
+const TOP = 64; // results of a search; the node's largest top_k
 const KINDS = ["born", "propose", "finish"];
 
 /**
@@ -103,6 +104,7 @@ const SEARCH = record({
   maximum: maybe(finite),
   best: maybe(COUNT),
   start: maybe(COUNT),
+  top: maybe(each(COUNT, TOP)),
   why: maybe(text(WHY)),
   columns: tuple(...Object.values(ROW).map((check) => each(check, ROWS))),
   accepted: each(tuple(COUNT, maybe(COUNT)), ROWS),
@@ -120,6 +122,7 @@ const REPORT = record({
   spent: record({ nfe: COUNT, seconds: maybe(record({ total: finite })) }),
   stopped: maybe(text(64)),
   best: record({ id: COUNT, start: maybe(COUNT) }),
+  top: each(record({ id: COUNT }), TOP),
   chosen: maybe(record({ why: text(WHY) })),
   trace: each(
     record({

@@ -6,7 +6,7 @@
  */
 
 import { checkReports, checkSaved } from "./saved_checks.js";
-import { bestLine, bestRow, film, lineage, shares } from "./derive.js";
+import { bestLine, bestRow, film, lineage, shares, topPictures } from "./derive.js";
 import { emptyModel } from "./run_end.js";
 import { emptySearch, fromReport } from "./model.js";
 
@@ -33,7 +33,8 @@ const watchdogOf = ({ id, watchdog }) => (watchdog === undefined ? [] : [[id, sh
 export function thin(search, limit) {
   if (search.rows.length <= limit) return search.rows;
   const best = bestRow(search);
-  const ids = new Set(best ? lineage(search, best.id).map((row) => row.id) : []);
+  const line = best ? lineage(search, best.id).map((row) => row.id) : [];
+  const ids = new Set([...line, ...search.top]);
   const records = new Set(bestLine(search).map((point) => point.nfe));
   const rank = (/** @type {Row} */ row) => {
     if (ids.has(row.id) || row.kind === "finish") return 0;
@@ -60,9 +61,11 @@ function packSearch(search, rows, pictures) {
   const best = bestRow(search);
   const line = new Set(best ? lineage(search, best.id).map((row) => row.id) : []);
   const frames = film(search).reverse();
+  const results = topPictures(search).slice(0, pictures >> 1);
   const order = [
-    ...frames.filter((f) => line.has(f.row.id)),
-    ...frames.filter((f) => !line.has(f.row.id)),
+    ...results,
+    ...[...frames.filter((f) => line.has(f.row.id)), ...frames.filter((f) => !line.has(f.row.id))]
+      .filter(({ picture }) => !results.some((result) => result.picture === picture)),
   ];
   return {
     method: search.method,
@@ -81,7 +84,7 @@ function packSearch(search, rows, pictures) {
     pictures: order.slice(0, pictures).map(({ picture: { id, jpeg, file } }) => ({ id, jpeg, file })),
     ...(search.maximum !== null && { maximum: search.maximum }),
     ...(search.why !== null && { why: search.why }),
-    ...(search.best !== null && { best: search.best, start: search.start }),
+    ...(search.best !== null && { best: search.best, start: search.start, top: search.top }),
   };
 }
 
@@ -123,6 +126,7 @@ function unpackSearch(saved) {
     stopped: saved.stopped,
     best: saved.best ?? null, // older files have none
     start: saved.start ?? null,
+    top: saved.top ?? [],
     why: saved.why ?? null,
     rows,
     places: new Map(rows.map((/** @type {Row} */ row, /** @type {number} */ i) => [row.id, i])),
