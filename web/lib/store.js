@@ -1,11 +1,13 @@
 /** Listens to ComfyUI's events and keeps the newest model of each node. No DOM. */
 
 import { fromReport, reduce } from "./model.js";
-import { endedPrompts, workflowOf } from "./queue.js";
+import { dependants, endedPrompts, promptOf } from "./queue.js";
 import { emptyModel, endModel, ENDS, errorText } from "./run_end.js";
 
 /** @typedef {import("./model.js").Model} Model @typedef {import("./model.js").Run} Run */
 /** @typedef {import("./model.js").Message} Message */
+
+const OURS = /^FlowSearch/; // ids of the pack's nodes
 
 /**
  * Listens to runs and keeps the newest model of each node. Nothing else reads the pack's events.
@@ -81,14 +83,15 @@ export class Store {
    * @param {Model} model
    */
   async keepAgain(model) {
-    const workflow = await workflowOf(this.ask, model.run.prompt ?? "");
+    const { workflow } = await promptOf(this.ask, model.run.prompt ?? "");
     const run = { ...model.run, workflow };
     if (!this.models.get(Store.key(run))?.running) this.keep({ ...model, run });
   }
 
   /**
    * End the runs of a prompt. An error shows on its search node even before the first message of
-   * the search and after its last.
+   * the search and after its last. An error of another node of the pack shows on the searches that
+   * take something from it.
    * @param {any} detail of the event; `node_id` and `node_type` name the node that ended the prompt
    * @param {string} why
    */
@@ -99,9 +102,25 @@ export class Store {
     const ofNode = isSearch ? models.filter(({ run }) => run.node === String(node)) : [];
     const affected = new Set([...models.filter((model) => model.running), ...ofNode]);
     for (const model of affected) this.keep(endModel(model, why, error));
-    if (!isSearch || affected.size || !(why === "error" || this.prompts.has(prompt))) return;
+    if (affected.size || !(why === "error" || this.prompts.has(prompt))) return;
     const run = { node: String(node), prompt, workflow: null };
-    this.keepAgain(endModel(emptyModel(run), why, error));
+    if (isSearch) this.keepAgain(endModel(emptyModel(run), why, error));
+    else if (why === "error" && OURS.test(type)) this.endDependants(run, errorText(more) ?? type);
+  }
+
+  /**
+   * Another node of the pack was refused: show its name and its error on the searches that need it.
+   * @param {Run} run of that node
+   * @param {string} error
+   */
+  async endDependants({ node, prompt }, error) {
+    const { graph, workflow } = await promptOf(this.ask, prompt ?? "");
+    const { class_type: type, _meta: meta } = graph[node] ?? {};
+    const text = `${meta?.title ?? type}: ${error}`;
+    for (const id of dependants(graph, node)) {
+      if (!this.types.includes(graph[id].class_type)) continue;
+      this.keep(endModel(emptyModel({ node: id, prompt, workflow }), "error", text));
+    }
   }
 
   /** @param {boolean} lost whether the connection to the server is lost */
