@@ -97,7 +97,7 @@ async function refused(page, name) {
 
 /** A cancel shows a link that opens the unfinished image. */
 async function cancelled(page, name) {
-  await begin(page, { budget: 100000, stop_at_maximum: false });
+  await begin(page, { budget: 100000, init_particles: 25, stop_at_maximum: false });
   await model(page, "model.running && model.searches[0].rows.length > 20");
   await page.evaluate(() => app.api.interrupt(null));
   const panel = await says(page, "state", /Cancelled/);
@@ -110,7 +110,7 @@ async function cancelled(page, name) {
 /** A batch shows its current image, then its end. */
 async function batch(page, name) {
   await widget(page, "EmptySD3LatentImage", "batch_size", 2);
-  await begin(page, { budget: 40, stop_at_maximum: true });
+  await begin(page, { budget: 40, init_particles: 0, stop_at_maximum: true });
   const panel = await says(page, "state", /image 2 of 2/);
   assert.match(panel.state, /^Searching, image 2 of 2$/);
   await shot(page, `batch_${name}`);

@@ -233,8 +233,7 @@ async function replayed(page) {
     });
   const before = await state();
   await button.click();
-  await page.waitForFunction(() => document.querySelector("flow-search-panel").replay());
-  assert.equal(await button.getAttribute("aria-pressed"), "true");
+  await panel(page).locator(".replay[aria-pressed=true]").waitFor();
   await run(page);
   await model(page, `!model.running && model.report && model.searches[0].spent < ${before.spent}`);
   const { reward, filled } = await state();
@@ -242,7 +241,8 @@ async function replayed(page) {
   assert.equal(JSON.parse(filled).spent.nfe, before.spent);
   await page.screenshot({ path: join(shots, `replayed_${before.spent}.png`) });
   await button.click();
-  await page.waitForFunction(() => document.querySelector("flow-search-panel").replay() === "");
+  await panel(page).locator(".replay[aria-pressed=false]").waitFor();
+  assert.equal((await state()).filled, "");
 }
 
 /** The search is restored with the workflow. */
