@@ -223,6 +223,7 @@ class OneSearch:
     def _after_call(self) -> None:
         stop_if_interrupted()
         self.bar.advance()
+        self.live.advance()
         self.safe.tick()
 
     def _follow(

@@ -16,6 +16,7 @@ from ..host.guard import guard
 EVENT = "flow_search.event"
 VERSION = 1
 INTERVAL = 0.1  # seconds between messages that have proposals only
+PROGRESS = 1.0  # seconds without a message, after which one says what is spent
 PICTURES = 0.25  # seconds between messages with images
 WAITING = 4  # images that may wait for the next such message; older ones are dropped
 
@@ -59,8 +60,9 @@ class Events:
 
     The first kind is "start", with the reward's `maximum` and the time `limit` in seconds if there
     is one. If settings were automatic, "choose" follows, with what they came to as `chosen`. Then
-    come the kinds of SearchEvent. The last is "done", with `stopped`, `best`, `start` and `top`. A
-    search that was cancelled or failed sends "unfinished" with the files `saved`.
+    come the kinds of SearchEvent, and "progress" during a long round. The last is "done", with
+    `stopped`, `best`, `start` and `top`. A search that was cancelled or failed sends "unfinished"
+    with the files `saved`.
 
     Args:
         sender: of the messages.
@@ -126,6 +128,11 @@ class Events:
         if kind == "propose" and self.clock() - self.sent < INTERVAL:
             return
         self._flush(kind)
+
+    def advance(self) -> None:
+        """Send what is spent and everything that waits, if the last message is a second old."""
+        if self.clock() - self.sent >= PROGRESS:
+            self._flush("progress")
 
     def done(
         self, rows: list[dict[str, Any]], stopped: str, best: int, start: int, top: Sequence[int]

@@ -71,6 +71,10 @@ class Live:
                 self.events.show(particle, partial(self.gallery.message, particle, image))
         self.events.send(event.kind, rows)
 
+    def advance(self) -> None:
+        """The network was called: send what is spent, at most once a second."""
+        self.events.advance()
+
     def _to_show(self, event: SearchEvent, rows: Rows, images: Images) -> list[int]:
         if event.kind not in SCORED:
             return self.gallery.moved(rows)

@@ -137,3 +137,18 @@ def test_messages_bundle_proposals_and_images(parts):
     assert len(with_pictures) <= 5
     assert all(len(m["pictures"]) <= events.WAITING for m in with_pictures)
     assert made[-1] == 999 and len(made) <= 20
+
+
+def test_a_long_round_says_once_a_second_what_is_spent(parts):
+    events, _, sent = parts
+    now = [0.0]
+    purse = Purse(100)
+    out = events.Events(events.Sender("1"), purse, clock=lambda: now[0])
+    out.start("rbf", [1.0, 0.0])
+    for i in range(1, 36):
+        now[0], purse.nfe = i / 10, i
+        out.advance()
+    progress = [message["data"] for message in sent[1:]]
+    assert [(m["kind"], m["spent"], m["rows"]) for m in progress] == [
+        ("progress", nfe, []) for nfe in (10, 20, 30)
+    ]
