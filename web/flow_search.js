@@ -10,6 +10,7 @@ import { withPicturesOf, withReportOf } from "./lib/model.js";
 import { panelView } from "./lib/panel_view.js";
 import { replayOf, toggleReplay, watchReplay } from "./lib/replay.js";
 import { hasOneImage, pack, restore, withResult } from "./lib/saved_search.js";
+import { HOSTS } from "./lib/settings.js";
 import { sharesView } from "./lib/shares_view.js";
 import { Store } from "./lib/store.js";
 import { swap } from "./lib/swap.js";
@@ -30,20 +31,6 @@ const ELEMENTS = {
   "flow-search-shares": sharesView,
   "flow-search-film": filmView,
   "flow-search-panel": panelView,
-};
-
-/**
- * The setting of the hosts that may get images. nodes/host/http_hosts.py reads it; a workflow
- * cannot change it.
- */
-const HOSTS = {
-  id: "FlowSearch.HTTPHosts",
-  category: ["Flow Search", "Servers", "HTTPHosts"],
-  name: "Servers that may get images",
-  tooltip:
-    "vqascore_http sends images to this computer and to the hosts listed here. Separate them by commas: gpu-box, 192.168.1.5:8000",
-  type: "text",
-  defaultValue: "",
 };
 
 /** @returns {?string} */

@@ -1,5 +1,7 @@
 /** The input `replay` of a search node, which the panel's button fills and empties. No DOM. */
 
+import { after } from "./effort.js";
+
 const INPUT = "replay";
 
 /**
@@ -39,10 +41,5 @@ export function toggleReplay(node, report) {
  */
 export function watchReplay(node, then) {
   const widget = node.widgets?.find((/** @type {any} */ widget) => widget.name === INPUT);
-  if (!widget) return;
-  const { callback } = widget;
-  widget.callback = function (/** @type {any[]} */ ...values) {
-    callback?.apply(this, values);
-    then();
-  };
+  if (widget) after(widget, "callback", then);
 }
