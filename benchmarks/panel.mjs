@@ -70,6 +70,7 @@ async function fed(page, devtools, count, seconds) {
           ...base,
           budget: count,
           spent: 0,
+          seconds: 0,
           rows: [],
           ...more,
         });
@@ -90,10 +91,10 @@ async function fed(page, devtools, count, seconds) {
         }));
         id += rows.length;
         const pictures = tick % 3 ? [] : [{ id: id - 1, jpeg, file: null }];
-        send({ kind: "propose", rows, spent: id, pictures });
+        send({ kind: "propose", rows, spent: id, seconds: tick / 10, pictures });
         await new Promise((then) => setTimeout(then, 1000 / 10));
       }
-      send({ kind: "done", spent: count, stopped: "budget" });
+      send({ kind: "done", spent: count, seconds, stopped: "budget" });
     },
     [count, seconds],
   );

@@ -6,15 +6,18 @@ import { chartView } from "./lib/chart_view.js";
 import { DroppedFile } from "./lib/dropped_file.js";
 import { showBudget } from "./lib/effort.js";
 import { filmView } from "./lib/film_view.js";
+import { withPicturesOf, withReportOf } from "./lib/model.js";
 import { panelView } from "./lib/panel_view.js";
-import { hasOneImage, pack, unpack, withResult } from "./lib/saved_search.js";
+import { replayOf, toggleReplay, watchReplay } from "./lib/replay.js";
+import { hasOneImage, pack, restore, withResult } from "./lib/saved_search.js";
+import { HOSTS } from "./lib/settings.js";
 import { sharesView } from "./lib/shares_view.js";
-import { Store, withPicturesOf } from "./lib/store.js";
+import { Store } from "./lib/store.js";
 import { swap } from "./lib/swap.js";
 import { texts } from "./lib/texts.js";
 import { setTooltip, withTooltips } from "./lib/tooltips.js";
 
-/** @typedef {import("./lib/store.js").Model} Model @typedef {import("./lib/store.js").FileRef} FileRef */
+/** @typedef {import("./lib/model.js").Model} Model @typedef {import("./lib/model.js").FileRef} FileRef */
 
 const PREFIX = "FlowSearch"; // of the ids of our nodes
 const SEARCHES = ["FlowSearchRBF", "FlowSearchParticles", "FlowSearchKSampler"];
@@ -28,20 +31,6 @@ const ELEMENTS = {
   "flow-search-shares": sharesView,
   "flow-search-film": filmView,
   "flow-search-panel": panelView,
-};
-
-/**
- * The setting of the hosts that may get images. nodes/host/http_hosts.py reads it; a workflow
- * cannot change it.
- */
-const HOSTS = {
-  id: "FlowSearch.HTTPHosts",
-  category: ["Flow Search", "Servers", "HTTPHosts"],
-  name: "Servers that may get images",
-  tooltip:
-    "vqascore_http sends images to this computer and to the hosts listed here. Separate them by commas: gpu-box, 192.168.1.5:8000",
-  type: "text",
-  defaultValue: "",
 };
 
 /** @returns {?string} */
@@ -87,21 +76,6 @@ function post(route, body) {
   return ask(route, { method: "POST", headers, body: JSON.stringify(body) });
 }
 
-/**
- * The model of a search saved with a workflow; null if it cannot be read, so that the workflow
- * opens.
- * @param {any} saved
- * @param {string} node
- */
-function restore(saved, node) {
-  try {
-    return unpack(saved, { node, prompt: null, workflow: null });
-  } catch (error) {
-    console.warn(`Flow Search: the search saved in node ${node} cannot be read.`, error);
-    return null;
-  }
-}
-
 /** @param {?Model} model @returns {number} the minimum height of a panel that shows it */
 const heightFor = (model) => (!model ? EMPTY : model.searches.length ? FULL : NOTE);
 
@@ -113,6 +87,12 @@ const hovered = () => (LiteGraph.vueNodesMode ? null : app.canvas?.node_over);
 
 /** @param {FileRef} file */
 const href = (file) => api.apiURL(`/view?${new URLSearchParams({ ...file })}`);
+
+/** Keep the graph's state, as after a change by the user. */
+function capture() {
+  const tracker = app.extensionManager?.workflow?.activeWorkflow?.changeTracker;
+  (tracker?.captureCanvasState ?? tracker?.checkState)?.call(tracker); // new and old front-ends
+}
 
 /**
  * Make a node large enough for its panel.
@@ -138,17 +118,22 @@ function extension() {
    */
   const startedIn = new Map();
 
+  /** @param {Model} model @returns {any} its node, if it is on the canvas */
+  function shownOn({ run: { workflow, node: id, prompt } }) {
+    const isOpen = (workflow ?? startedIn.get(prompt)) === graphId();
+    const node = isOpen ? nodeOf(id) : null;
+    return node && panels.has(node) ? node : null;
+  }
+
   /**
    * Show a model on its node if the node is on the canvas. After the run, save it with the node.
    * @param {Model} model
-   * @param {boolean} capture false while a graph loads: the previous tab may still be active
+   * @param {boolean} captures false while a graph loads: the previous tab may still be active
    */
-  function update(model, capture = true) {
-    const { workflow, node: id, prompt } = model.run;
-    const isOpen = (workflow ?? startedIn.get(prompt)) === graphId();
-    const node = isOpen ? nodeOf(id) : null;
+  function update(model, captures = true) {
+    const node = shownOn(model);
     const key = Store.key(model.run);
-    if (!node || !panels.has(node)) {
+    if (!node) {
       offCanvas.set(key, model);
       return;
     }
@@ -157,9 +142,14 @@ function extension() {
     show(node, full);
     if (model.running || !model.searches.length) return; // without a search, keep the saved one
     saved.set(node, pack(full));
-    if (!capture) return;
-    const tracker = app.extensionManager?.workflow?.activeWorkflow?.changeTracker;
-    (tracker?.captureCanvasState ?? tracker?.checkState)?.call(tracker); // new and old front-ends
+    if (captures) capture();
+  }
+
+  /** @param {Model} model of a node whose search may have been restored without its report */
+  function recall(model) {
+    const node = shownOn(model);
+    const before = node && panels.get(node).model;
+    if (before && !before.report) show(node, withReportOf(before, model));
   }
 
   const store = new Store(api, update, ask, SEARCHES);
@@ -188,6 +178,12 @@ function extension() {
       panel.stopFailed();
       store.settle();
     });
+    panel.replay = () => replayOf(node);
+    panel.addEventListener("replay", () => {
+      toggleReplay(node, panel.model?.report ?? null);
+      capture();
+    });
+    watchReplay(node, () => panel.redraw());
     const getMinHeight = () => heightFor(panel.model);
     // hideInPanel: else the host also shows it in its side panel and gives it that panel's width.
     const options = { serialize: false, hideOnZoom: false, hideInPanel: true, getMinHeight };
@@ -281,7 +277,10 @@ function extension() {
       return [{ content: words().swap, callback: () => swap(node, LiteGraph.createNode(BY)) }];
     },
     afterConfigureGraph() {
-      for (const model of [...store.models.values()].filter((m) => m.running)) update(model);
+      for (const model of [...store.models.values()]) {
+        if (model.running) update(model);
+        else if (model.report) recall(model);
+      }
       for (const model of [...offCanvas.values()]) update(model, false);
     },
   };

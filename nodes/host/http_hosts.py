@@ -16,7 +16,7 @@ import folder_paths
 
 log = logging.getLogger("flow_search")
 
-SETTING = "FlowSearch.HTTPHosts"  # web/flow_search.js declares it
+SETTING = "FlowSearch.HTTPHosts"  # web/lib/settings.js declares it
 
 
 def allowed_hosts() -> str:

@@ -98,7 +98,8 @@ class OneSearch:
         plan, record = self.plan, self.record
         inputs = plan.inputs
         self.progress.begin(self.sender.image, self.sender.images)
-        self.live.begin(plan.method.name, plan.times, record.maximum)
+        limit = self.job.rules.seconds
+        self.live.begin(plan.method.name, plan.times, record.maximum, limit)
         settings = noise, samples, inputs.sigmas, mask, inputs.noise.seed
         latent = Sampling(plan.guiders, record.purse, *settings).run(self._sample)
         record.warnings += unspent(record.outcome.stopped, record.purse.nfe, inputs.budget)
@@ -222,6 +223,7 @@ class OneSearch:
     def _after_call(self) -> None:
         stop_if_interrupted()
         self.bar.advance()
+        self.live.advance()
         self.safe.tick()
 
     def _follow(

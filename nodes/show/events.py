@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from server import PromptServer
 
+from ...samplers.purse import Purse
 from ..host.guard import guard
 
 EVENT = "flow_search.event"
 VERSION = 1
 INTERVAL = 0.1  # seconds between messages that have proposals only
+PROGRESS = 1.0  # seconds without a message, after which one says what is spent
 PICTURES = 0.25  # seconds between messages with images
 WAITING = 4  # images that may wait for the next such message; older ones are dropped
 
@@ -51,102 +53,113 @@ class Sender:
 class Events:
     """Sends report rows of one search to the client that runs the prompt. Proposals are bundled.
 
-    Each message has `version`, the fields of Sender, `kind`, `spent`, `budget`, and the `rows` of
-    the trace that are new or changed. It may have `pictures`: a list of {"id", "jpeg", "file"},
-    with a small JPEG in base64 and a larger file in the temp folder.
+    Each message has `version`, the fields of Sender, `kind`, `spent` and `budget` in NFE, and
+    `seconds` so far. `rows` are those of the trace that are new or changed. It may have `pictures`:
+    a list of {"id", "jpeg", "file"}, with a small JPEG in base64 and a larger file in the temp
+    folder.
 
-    The first kind is "start", with the reward's `maximum` if it has one. If settings were
-    automatic, "choose" follows, with what they came to as `chosen`. Then come the kinds of
-    SearchEvent. The last is "done", with `stopped`, `best` and `start`. A search that was cancelled
-    or failed sends "unfinished" with the files `saved`.
+    The first kind is "start", with the reward's `maximum` and the time `limit` in seconds if there
+    is one. If settings were automatic, "choose" follows, with what they came to as `chosen`. Then
+    come the kinds of SearchEvent, and "progress" during a long round. The last is "done", with
+    `stopped`, `best`, `start` and `top`. A search that was cancelled or failed sends "unfinished"
+    with the files `saved`.
+
+    Args:
+        sender: of the messages.
+        purse: of the search.
+        clock: seconds, to bundle messages.
     """
 
-    def __init__(self, sender: Sender, clock: Callable[[], float] = time.monotonic) -> None:
-        self.sender, self.clock = sender, clock
+    def __init__(
+        self, sender: Sender, purse: Purse, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.sender, self.purse, self.clock = sender, purse, clock
         self.rows: list[dict[str, Any]] = []
         self.pictures: dict[int, Callable[[], dict[str, Any]]] = {}
         self.sent = self.pictured = -math.inf  # times of the last message, and with images
         self.logged: set[str] = set()
-        self.budget = 0
 
     def start(
-        self, method: str, sigmas: list[float], budget: int, maximum: float | None = None
+        self,
+        method: str,
+        sigmas: list[float],
+        maximum: float | None = None,
+        limit: float | None = None,
     ) -> None:
         """Announce a search. The client drops its earlier search of this node.
 
         Args:
             method: name of the search.
             sigmas: times of the trajectory, falling.
-            budget: NFE.
             maximum: highest value of the reward, if it has one.
+            limit: seconds after which the search ends, if it has such a limit.
         """
-        self.budget = budget
-        limit = {} if maximum is None else {"maximum": maximum}
-        self._flush("start", 0, budget, method=method, sigmas=sigmas, **limit)
+        entries = {"maximum": maximum, "limit": limit}
+        optional = {name: value for name, value in entries.items() if value is not None}
+        self._flush("start", method=method, sigmas=sigmas, **optional)
 
-    def choose(self, chosen: Mapping[str, Any], spent: int, budget: int) -> None:
-        """Send what automatic settings came to.
+    def choose(self, chosen: Mapping[str, Any]) -> None:
+        """Send what automatic settings came to: the report's entry."""
+        self._flush("choose", chosen=chosen)
+
+    def show(
+        self, particle: int, make: Callable[[], dict[str, Any]], waiting: int = WAITING
+    ) -> None:
+        """Send an image with one of the next messages.
 
         Args:
-            chosen: the report's entry.
-            spent: NFE so far.
-            budget: NFE.
+            particle: its id.
+            make: called when that message is sent, or never if too many images wait.
+            waiting: images that may wait.
         """
-        self._flush("choose", spent, budget, chosen=chosen)
-
-    def show(self, particle: int, make: Callable[[], dict[str, Any]]) -> None:
-        """Send an image with one of the next messages. `make` makes it then, or is never called."""
         self.pictures.pop(particle, None)
         self.pictures[particle] = make
-        while len(self.pictures) > WAITING:
+        while len(self.pictures) > waiting:
             del self.pictures[next(iter(self.pictures))]
 
-    def send(self, kind: str, rows: list[dict[str, Any]], spent: int, budget: int) -> None:
+    def send(self, kind: str, rows: list[dict[str, Any]]) -> None:
         """Queue copies of rows. All kinds but "propose" send at once everything that waits.
 
         Args:
             kind: of the SearchEvent.
             rows: of the trace.
-            spent: NFE so far.
-            budget: NFE.
         """
         self.rows += [dict(row) for row in rows]
         if kind == "propose" and self.clock() - self.sent < INTERVAL:
             return
-        self._flush(kind, spent, budget)
+        self._flush(kind)
+
+    def advance(self) -> None:
+        """Send what is spent and everything that waits, if the last message is a second old."""
+        if self.clock() - self.sent >= PROGRESS:
+            self._flush("progress")
 
     def done(
-        self,
-        rows: list[dict[str, Any]],
-        spent: int,
-        budget: int,
-        stopped: str,
-        best: int,
-        start: int,
+        self, rows: list[dict[str, Any]], stopped: str, best: int, start: int, top: Sequence[int]
     ) -> None:
         """Send the last message, with everything that waits.
 
         Args:
             rows: of the trace, new or changed.
-            spent: NFE in all.
-            budget: NFE.
             stopped: why the search ended.
             best: id of the particle that is the result.
             start: id of the start of that particle.
+            top: ids of all particles that are returned, best first.
         """
         self.rows += [dict(row) for row in rows]
         self.pictured = -math.inf
-        self._flush("done", spent, budget, stopped=stopped, best=best, start=start)
+        self._flush("done", stopped=stopped, best=best, start=start, top=list(top))
 
-    def unfinished(self, saved: list[dict[str, str]], spent: int) -> None:
+    def unfinished(self, saved: list[dict[str, str]]) -> None:
         """Send that the search was cancelled or failed, and the files of its saved images."""
         self.pictures = {}
-        self._flush("unfinished", spent, self.budget, saved=saved)
+        self._flush("unfinished", saved=saved)
 
-    def _flush(self, kind: str, spent: int, budget: int, **more: Any) -> None:
-        now = self.clock()
+    def _flush(self, kind: str, **more: Any) -> None:
+        now, purse = self.clock(), self.purse
         message = {"version": VERSION, **vars(self.sender), "kind": kind, **more}
-        message |= {"rows": self.rows, "spent": spent, "budget": budget}
+        message |= {"rows": self.rows, "spent": purse.nfe, "budget": int(purse.total)}
+        message["seconds"] = round(purse.elapsed, 2)
         self.rows, self.sent = [], now
         if server() is None:
             return

@@ -14,7 +14,7 @@ from ..host.guard import guard
 from ..host.image_bytes import shrink
 from ..host.objective import Images
 from .best import Best
-from .events import Events, Sender
+from .events import WAITING, Events, Sender
 from .gallery import RESULT, THUMBNAIL, Gallery
 from .output import output_file
 
@@ -32,28 +32,30 @@ class Live:
     """
 
     def __init__(self, sender: Sender, best: Best, purse: Purse, logged: set[str]) -> None:
-        self.best, self.purse, self.logged = best, purse, logged
-        self.events, self.gallery = Events(sender), Gallery(sender.node_id)
+        self.best, self.logged = best, logged
+        self.events, self.gallery = Events(sender, purse), Gallery(sender.node_id)
 
-    @property
-    def budget(self) -> int:
-        """NFE of the search."""
-        return int(self.purse.total)
-
-    def begin(self, method: str, sigmas: list[float], maximum: float | None) -> None:
+    def begin(
+        self,
+        method: str,
+        sigmas: list[float],
+        maximum: float | None = None,
+        limit: float | None = None,
+    ) -> None:
         """Announce that the search begins.
 
         Args:
             method: its key in the registry.
             sigmas: its times.
             maximum: the highest score there is, if the reward has one.
+            limit: seconds after which the search ends, if it has such a limit.
         """
-        self.events.start(method, sigmas, self.budget, maximum)
+        self.events.start(method, sigmas, maximum, limit)
 
     def chosen(self, chosen: Mapping[str, Any]) -> None:
         """Send what automatic settings came to, if any were."""
         if chosen:
-            self.events.choose(chosen, self.purse.nfe, self.budget)
+            self.events.choose(chosen)
 
     def see(self, event: SearchEvent, rows: Rows, images: Images) -> None:
         """Send an event, with the image of a new best or of what the search moves to.
@@ -67,7 +69,11 @@ class Live:
             for particle in self._to_show(event, rows, images):
                 image = self.gallery.find(particle)
                 self.events.show(particle, partial(self.gallery.message, particle, image))
-        self.events.send(event.kind, rows, self.purse.nfe, self.budget)
+        self.events.send(event.kind, rows)
+
+    def advance(self) -> None:
+        """The network was called: send what is spent, at most once a second."""
+        self.events.advance()
 
     def _to_show(self, event: SearchEvent, rows: Rows, images: Images) -> list[int]:
         if event.kind not in SCORED:
@@ -92,10 +98,10 @@ class Live:
                 size = RESULT if particle == best else THUMBNAIL
                 small = shrink(winners[particle][0])
                 show = partial(self.gallery.message, particle, small, size)
-                self.events.show(particle, show)
-        self.events.done(rows, self.purse.nfe, self.budget, stopped, best, start)
+                self.events.show(particle, show, max(WAITING, len(winners)))
+        self.events.done(rows, stopped, best, start, list(winners))
 
     def unfinished(self, paths: Sequence[str]) -> None:
         """Images of this search, or of those before it, were saved as it ended early."""
         files = [file for file in map(output_file, paths) if file is not None]
-        self.events.unfinished(files, self.purse.nfe)
+        self.events.unfinished(files)

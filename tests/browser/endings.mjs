@@ -78,9 +78,26 @@ async function failed(page, name) {
   await shot(page, `error_${name}`);
 }
 
+/** An error of the reward's loader shows on the panel of the search that needs the reward. */
+async function refused(page, name) {
+  const choose = (reward) =>
+    page.evaluate((reward) => {
+      const loader = app.graph.nodes.find((node) => node.type === "FlowSearchRewardLoader");
+      const widget = loader.widgets.find((widget) => widget.name === "reward");
+      widget.value = reward;
+      widget.callback?.(reward);
+    }, reward);
+  await choose("clip_score"); // it needs a file
+  await begin(page, { budget: 40 });
+  const panel = await says(page, "note", /^Reward Model Loader: .*expected/);
+  assert.match(panel.state, /Ended by an error/);
+  await shot(page, `refused_${name}`);
+  await choose("shape_count");
+}
+
 /** A cancel shows a link that opens the unfinished image. */
 async function cancelled(page, name) {
-  await begin(page, { budget: 100000, stop_at_maximum: false });
+  await begin(page, { budget: 100000, init_particles: 25, stop_at_maximum: false });
   await model(page, "model.running && model.searches[0].rows.length > 20");
   await page.evaluate(() => app.api.interrupt(null));
   const panel = await says(page, "state", /Cancelled/);
@@ -93,7 +110,7 @@ async function cancelled(page, name) {
 /** A batch shows its current image, then its end. */
 async function batch(page, name) {
   await widget(page, "EmptySD3LatentImage", "batch_size", 2);
-  await begin(page, { budget: 40, stop_at_maximum: true });
+  await begin(page, { budget: 40, init_particles: 0, stop_at_maximum: true });
   const panel = await says(page, "state", /image 2 of 2/);
   assert.match(panel.state, /^Searching, image 2 of 2$/);
   await shot(page, `batch_${name}`);
@@ -145,6 +162,8 @@ try {
     await fit(page);
     await failed(page, name);
     await page.keyboard.press("Escape"); // the host's dialog
+    await refused(page, name);
+    await page.keyboard.press("Escape");
     await cancelled(page, name);
     if (!vue) await batch(page, name); // the same texts in both
     await dropped(page, await perfect(page, name), name);

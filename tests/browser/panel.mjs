@@ -50,7 +50,7 @@ async function explore(page) {
     return { x: place.x + to.x(row.nfe) * zoom, y: place.y + to.y(row.reward) * zoom };
   });
   await page.mouse.move(at.x, at.y);
-  await assertText(details, /particle \d+, reward/);
+  await assertText(details, /particle \d+, score/);
   await page.mouse.move(5, 500);
   await assertText(details, /^The .+: children redraw\.$/); // what was automatic, and why
   const chart = panel(page).locator("flow-search-chart [role=slider]");
@@ -69,7 +69,7 @@ async function assertText(locator, expected) {
 
 /** Images open at full size from the best, the film and a dot. Escape closes them. */
 async function look(page) {
-  const picture = panel(page).locator("dialog[open] img");
+  const picture = panel(page).locator("dialog[open] > img");
   const caption = panel(page).locator("dialog #caption");
   const loaded = (image) => image.decode().then(() => image.naturalWidth);
   const opens = async (selector, press, expected) => {
@@ -80,9 +80,10 @@ async function look(page) {
     await page.keyboard.press("Escape");
     await picture.waitFor({ state: "hidden" });
   };
-  await opens("div.best > button", (best) => best.click(), /^particle \d+, reward (?!.*image)/);
+  await opens("div.best > button", (best) => best.click(), /^particle \d+, score (?!.*image)/);
   const first = "flow-search-film li:first-child button";
   await opens(first, (frame) => frame.click(), /^particle \d+, (?!.*image)/);
+  await sheet(page);
   const unkept = await page.evaluate(() => {
     const { searches } = document.querySelector("flow-search-panel").model;
     const { rows, pictures } = searches[0];
@@ -97,13 +98,34 @@ async function look(page) {
   await opens(chart, walk, /^particle \d+,.*\. Its image was not kept\. This is particle \d+$/);
 }
 
+/** All results stand side by side with their scores. Each opens at full size. */
+async function sheet(page) {
+  await panel(page).locator(".sheet").click();
+  const frames = panel(page).locator("dialog[open] ol button");
+  const rewards = await page.evaluate(() => {
+    const { rows, places, top } = document.querySelector("flow-search-panel").model.searches[0];
+    return top.map((id) => rows[places.get(id)].reward);
+  });
+  assert.ok(rewards.length > 1);
+  assert.deepEqual(rewards, rewards.toSorted((a, b) => b - a));
+  const said = await frames.allTextContents();
+  said.forEach((text, i) => assert.ok(Math.abs(Number(text) - rewards[i]) < 1e-3, text));
+  assert.equal(said.length, rewards.length);
+  await page.screenshot({ path: join(shots, `sheet_${rewards.length}.png`) });
+  await frames.nth(1).click();
+  await assertText(panel(page).locator("dialog #caption"), /^particle \d+, score/);
+  assert.ok(await frames.first().isHidden());
+  await page.keyboard.press("Escape");
+  await panel(page).locator("dialog").waitFor({ state: "hidden" });
+}
+
 /** At a width of 300 px nothing is cut off, in both languages. */
 async function narrow(page) {
   const measure = () =>
     page.evaluate(() => {
       const { shadowRoot: root } = document.querySelector("flow-search-panel");
       const inside = root.host.getBoundingClientRect();
-      const heads = [...root.querySelectorAll("section:not([hidden]) h4 > *, .stop, dd, dt")];
+      const heads = [...root.querySelectorAll("section:not([hidden]) h4 > *, header button, .sheet, .figures *, dd, dt")];
       return heads
         .filter((part) => part.offsetParent)
         .filter(
@@ -175,6 +197,7 @@ async function search(page, seed, rows = 30, starts = 25) {
   await model(page, `model.running && model.searches[0].rows.length > ${rows}`);
   await loaded(page);
   assert.equal((await shown(page)).stops, 1);
+  await assertText(panel(page).locator(".time"), /^\d+ s, about .+ left$/);
   await previewsHidden(page);
   await page.screenshot({ path: join(shots, `running_${seed}.png`) });
   const stop = panel(page).locator(".stop");
@@ -187,6 +210,7 @@ async function search(page, seed, rows = 30, starts = 25) {
   const state = { ...(await full(page)), file: picture };
   assert.equal(state.stops, 0);
   assert.match(state.state, /Stopped by you/);
+  await assertText(panel(page).locator(".time"), /^(\d+ min )?\d+ s$/);
   return state;
 }
 
@@ -196,6 +220,29 @@ async function again(page) {
   await run(page);
   await page.waitForTimeout(500); // the panel draws
   assert.equal((await full(page)).frames.length, before);
+}
+
+/** Replay fills the node's input: the next run makes the result again. Then it empties the input. */
+async function replayed(page) {
+  const button = panel(page).locator(".replay");
+  const state = () =>
+    page.evaluate(() => {
+      const { model, replay } = document.querySelector("flow-search-panel");
+      const [{ rows, best, spent }] = model.searches;
+      return { reward: rows.find((row) => row.id === best).reward, spent, filled: replay() };
+    });
+  const before = await state();
+  await button.click();
+  await panel(page).locator(".replay[aria-pressed=true]").waitFor();
+  await run(page);
+  await model(page, `!model.running && model.report && model.searches[0].spent < ${before.spent}`);
+  const { reward, filled } = await state();
+  assert.ok(Math.abs(reward - before.reward) <= 1e-4 * Math.abs(before.reward));
+  assert.equal(JSON.parse(filled).spent.nfe, before.spent);
+  await page.screenshot({ path: join(shots, `replayed_${before.spent}.png`) });
+  await button.click();
+  await panel(page).locator(".replay[aria-pressed=false]").waitFor();
+  assert.equal((await state()).filled, "");
 }
 
 /** The search is restored with the workflow. */
@@ -304,6 +351,7 @@ try {
   await look(page);
   await page.screenshot({ path: join(shots, "nodes2_light.png") });
   await again(page);
+  await replayed(page);
 
   await enclose(page, SEARCH);
   await enter(page);
@@ -312,6 +360,7 @@ try {
   await readable(page, "subgraph_nodes2_dark");
   await dress(page, false, "light");
   await readable(page, "subgraph_classic_light");
+  await replayed(page);
   const third = await search(page, Number(seed) + 2, 10, 6);
   await page.waitForTimeout(2000); // the front-end saves its draft a little later
   await page.reload();

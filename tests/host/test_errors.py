@@ -1,8 +1,11 @@
 """Bad input gives one clear sentence, before compute where it can, and the server goes on."""
 
+import asyncio
+
 import pytest
 from pack.tools.client import ComfyError
 
+from .helpers.events import listen
 from .helpers.graphs import node, search, with_input
 
 
@@ -102,6 +105,21 @@ def test_one_clear_sentence(host, case):
     text = str(caught.value)
     assert sentence in text
     assert "Traceback" not in text and "\n" not in text.strip()
+
+
+BY_THE_HOST = "no such file"  # it refuses the prompt before it runs, and marks the input
+NODES = ("FlowSearchRBF", "FlowSearchScheduler", "FlowSearchRewardLoader")
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case != BY_THE_HOST])
+def test_the_panel_hears_why_a_run_is_refused(host, case):
+    """A search shows its own error, and that of a node of the pack before it."""
+    make, sentence = CASES[case]
+    events, _ = asyncio.run(listen(host, f"refused {case}", make()))
+    refusal = events[-1]
+    assert refusal["kind"] == "execution_error" and refusal["node_type"] in NODES
+    assert sentence in refusal["exception_message"]
+    assert refusal["exception_message"].strip().count("\n") == 0
 
 
 def test_unreadable_reward_file(host):

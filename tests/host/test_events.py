@@ -19,11 +19,18 @@ def test_a_client_hears_the_report_and_sees_the_pictures(host):
     report = host.probe(graph)["report"]  # from the host's cache
     for image, one in enumerate(report["batch"]):
         own = [event for event in events if event["image"] == image]
-        assert [e["kind"] for e in own[:2]] == ["start", "born"] and own[-1]["kind"] == "done"
+        kinds = [event["kind"] for event in own if event["kind"] != "progress"]
+        assert kinds[:3] == ["start", "choose", "born"] and kinds[-1] == "done"
         assert own[0]["sigmas"] == one["sigmas"] and own[-1]["stopped"] == one["stopped"]
         assert own[-1]["spent"] == one["spent"]["nfe"]
+        seconds = [event["seconds"] for event in own]
+        assert (
+            seconds == sorted(seconds)
+            and 0 < seconds[-1] <= one["spent"]["seconds"]["total"] + 0.01
+        )
         rows = {row["id"]: row for event in own for row in event["rows"]}
         assert list(rows.values()) == one["trace"]
+        assert own[-1]["top"] == [p["id"] for p in one["top"]]
         pictures = {p["id"]: p for event in own for p in event.get("pictures", [])}
         assert {p["id"] for p in one["top"]} <= pictures.keys()
         for picture in pictures.values():
@@ -38,6 +45,7 @@ def test_a_client_hears_what_was_automatic(host):
     graph = search(name="chosen", seed=46, init_particles=0, lookahead=-1)
     events, _ = asyncio.run(listen(host, "automatic", graph))
     report = host.probe(graph)["report"]
+    events = [event for event in events if event["kind"] != "progress"]
     assert [e["kind"] for e in events[:3]] == ["start", "choose", "born"]
     assert events[1]["chosen"] == report["chosen"] and events[1]["chosen"]["init_particles"] > 0
 
@@ -91,10 +99,11 @@ def test_field_23_a_failed_search_tells_what_was_saved_of_it(host, first, saved)
 def test_field_24_a_search_tells_the_maximum_of_its_reward(host):
     events, _ = asyncio.run(listen(host, "highest", search(name="highest", seed=46)))
     assert events[0]["kind"] == "start" and events[0]["maximum"] == 0.0
-    graph = search(name="open", seed=46)
+    assert "limit" not in events[0]
+    graph = search(name="open", seed=46, time_limit=600.0)
     graph["reward"] = node("FlowSearchRewardLoader", reward="sharpness")
     events, _ = asyncio.run(listen(host, "open", graph))
-    assert "maximum" not in events[0]
+    assert "maximum" not in events[0] and events[0]["limit"] == 600.0
 
 
 def test_field_25_the_console_says_which_image_of_a_batch_is_searched(host):

@@ -95,8 +95,8 @@ def test_the_host_serves_chinese(host):
 
 
 def test_the_settings_are_in_chinese():
-    """What web/flow_search.js declares is English; the front-end looks for `.` written as `_`."""
-    entry = (ROOT / "web" / "flow_search.js").read_text("utf-8")
+    """What web/lib/settings.js declares is English; the front-end looks for `.` written as `_`."""
+    entry = (ROOT / "web" / "lib" / "settings.js").read_text("utf-8")
     declared = {key.replace(".", "_") for key in re.findall(r'\bid: "(FlowSearch.+)"', entry)}
     shown = {(key, text) for key in declared for text in ("name", "tooltip")}
     translated = dict(leaves(read("settings")))

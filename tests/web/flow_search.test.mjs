@@ -13,7 +13,8 @@ const MESSAGES = GOLDEN.rbf.messages.map((message) => ({ ...message.data, node_i
 
 /** A search node as the front-end makes it; `panel` is the element that the extension adds. */
 function searchNode(id) {
-  const node = { id, comfyClass: "FlowSearchRBF", size: [300, 100], panel: null };
+  const widgets = [{ name: "replay", value: "" }];
+  const node = { id, comfyClass: "FlowSearchRBF", size: [300, 100], panel: null, widgets };
   const addDOMWidget = (name, type, panel) => (node.panel = panel) && {};
   return Object.assign(node, { addDOMWidget, computeSize: () => [300, 100], setSize() {} });
 }
@@ -37,10 +38,13 @@ async function page(t, answers = {}) {
   };
   const fetchApi = async (route) => ({ ok: route in answers, json: async () => answers[route] });
   host.api = Object.assign(new EventTarget(), { clientId: "me", apiURL: String, fetchApi });
-  host.open = (id, ...ids) => {
-    const nodes = new Map(ids.map((node) => [node, searchNode(node)]));
+  host.open = (id, node, configure = () => {}) => {
+    const nodes = (host.nodes = new Map([[node, searchNode(node)]]));
     host.app.rootGraph = { id, getNodeById: (node) => nodes.get(node) };
-    nodes.forEach((node) => host.extension.nodeCreated(node));
+    nodes.forEach((node) => {
+      host.extension.nodeCreated(node);
+      configure(node);
+    });
     host.extension.afterConfigureGraph();
     return [...nodes.values()].map((node) => node.panel);
   };
@@ -48,7 +52,11 @@ async function page(t, answers = {}) {
     host.api.dispatchEvent(Object.assign(new Event(type), { detail }));
   host.settled = () => new Promise((then) => setTimeout(then, 20));
   const createElement = () =>
-    Object.assign(new EventTarget(), { model: null, stopFailed: () => (host.stopFailed = true) });
+    Object.assign(new EventTarget(), {
+      model: null,
+      stopFailed: () => (host.stopFailed = true),
+      redraw: () => (host.drawn = (host.drawn ?? 0) + 1),
+    });
   const elements = { get: () => true };
   Object.assign(globalThis, { comfy: host, document: { createElement }, customElements: elements });
   await import(pathToFileURL(join(home, "extensions", "pack", "flow_search.js")));
@@ -117,6 +125,45 @@ test("Stop ends a search whose end the page missed", async (t) => {
   answers["/queue"].queue_running = [];
   await stop();
   assert.deepEqual([panel.model.running, panel.model.searches[0].stopped], [false, "unknown"]);
+});
+
+test("Replay fills the node's input with the report, and empties it", async (t) => {
+  const host = await page(t);
+  const [panel] = host.open("workflow-1", 9);
+  const [replay] = host.nodes.get(9).widgets;
+  const press = () => panel.dispatchEvent(new Event("replay"));
+  for (const message of MESSAGES) host.say("flow_search.event", message);
+  assert.equal(panel.model.report, null, "events have no report");
+  press();
+  assert.deepEqual([panel.replay(), replay.value], ["", ""]);
+  host.say("executed", { node: "9", prompt_id: "prompt-1", output: OUTPUT });
+  const [captured, drawn] = [host.captured, host.drawn];
+  press();
+  assert.deepEqual(JSON.parse(panel.replay()), GOLDEN.rbf.report);
+  assert.equal(panel.replay(), replay.value);
+  assert.deepEqual([host.captured, host.drawn], [captured + 1, drawn + 1]);
+  press();
+  assert.equal(panel.replay(), "");
+  host.nodes.get(9).inputs = [{ name: "replay", link: 3 }];
+  press();
+  assert.deepEqual([panel.replay(), replay.value], [null, ""], "a link gives the value");
+});
+
+test("Replay has its report again when the workflow is opened again", async (t) => {
+  const host = await page(t);
+  host.open("workflow-1", 9);
+  for (const message of MESSAGES) host.say("flow_search.event", message);
+  host.say("executed", { node: "9", prompt_id: "prompt-1", output: OUTPUT });
+  const info = {};
+  host.nodes.get(9).onSerialize(info);
+  const restored = JSON.parse(JSON.stringify(info));
+  const configure = (node) => node.onConfigure(restored);
+  const [other] = host.open("workflow-2", 9, configure);
+  assert.equal(other.model.report, null);
+  const [panel] = host.open("workflow-1", 9, configure);
+  assert.deepEqual(JSON.parse(panel.model.report), GOLDEN.rbf.report);
+  restored.flow_search.searches[0].spent += 1;
+  assert.equal(host.open("workflow-1", 9, configure)[0].model.report, null, "another search");
 });
 
 test("the host draws no preview of a search that the panel shows", async (t) => {

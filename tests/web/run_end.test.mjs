@@ -6,8 +6,9 @@ import { test } from "node:test";
 
 import { bestPicture, bestRow, isPerfect } from "../../web/lib/derive.js";
 import { contains, DroppedFile } from "../../web/lib/dropped_file.js";
+import { fromReport, reduce } from "../../web/lib/model.js";
 import { hasOneImage, pack, unpack, withResult } from "../../web/lib/saved_search.js";
-import { fromReport, reduce, Store } from "../../web/lib/store.js";
+import { Store } from "../../web/lib/store.js";
 import { imageOf, noteOf, texts } from "../../web/lib/texts.js";
 
 const GOLDEN = JSON.parse(readFileSync(new URL("golden_events.json", import.meta.url), "utf-8"));
@@ -83,6 +84,33 @@ test("Field 23: an error of another node is not shown as the search's error", as
   assert.deepEqual([running.last.ended, running.last.error], ["error", null]);
 });
 
+test("an error of another node of the pack shows on the searches that take something from it", async () => {
+  const loader = { class_type: "FlowSearchRewardLoader", _meta: { title: "My reward" } };
+  const search = (...rewards) => ({
+    class_type: "FlowSearchRBF",
+    inputs: Object.fromEntries(rewards.map((id, i) => [`input ${i}`, [id, 0]])),
+  });
+  const graph = {
+    3: loader,
+    4: { class_type: "FlowSearchRewardCombine", inputs: { first: ["3", 0], weight: 1, names: ["3"] } },
+    "22:9": search("4", "3"),
+    5: search("6"),
+    6: { ...loader, inputs: { after: ["5", 0] } }, // a cycle ends
+  };
+  const workflow = { id: "workflow-1" };
+  const ask = async (route) =>
+    route === "/queue"
+      ? { queue_running: [[0, "prompt-1", graph, { extra_pnginfo: { workflow } }]] }
+      : null;
+  const page = listening([], ask);
+  page.say("execution_error", failure({ node_type: "FlowSearchRewardLoader", node_id: "3" }));
+  await page.settled();
+  assert.deepEqual([...page.store.models.values()].map(({ run }) => run), [RUN]);
+  const sentence = "The budget is too small: got 1 NFE, expected at least 9.";
+  assert.equal(noteOf(page.last, words), `My reward: ${sentence}`);
+  assert.deepEqual([page.last.ended, page.last.running], ["error", false]);
+});
+
 test("Field 23: a cancel shows where the unfinished image is", () => {
   const page = listening(MESSAGES.slice(0, 3));
   page.say("flow_search.event", { ...MESSAGES[2], kind: "unfinished", rows: [], saved: [FILE] });
@@ -143,11 +171,11 @@ test("Field 23: after a restart the server does not know the run", async () => {
 
 test("Field 24: a score at the reward's maximum, up to rounding, is perfect", () => {
   const start = { ...MESSAGES[0], maximum: 0 };
-  const row = { ...MESSAGES[1].rows[0] };
+  const born = MESSAGES.find(({ kind }) => kind === "born");
   const perfect = (reward, maximum = 0) => {
     const model = reduce(reduce(null, { ...start, maximum }), {
-      ...MESSAGES[1],
-      rows: [{ ...row, reward }],
+      ...born,
+      rows: [{ ...born.rows[0], reward }],
     });
     const [search] = unpack(JSON.parse(JSON.stringify(pack({ ...model, running: false }))), RUN)
       .searches;

@@ -6,7 +6,7 @@ import { test } from "node:test";
 
 import { bestLine, bestPicture, bestRow, film, lineage, nearest, shares } from "../../web/lib/derive.js";
 import { pack, unpack } from "../../web/lib/saved_search.js";
-import { emptySearch, fromReport } from "../../web/lib/store.js";
+import { emptySearch, fromReport } from "../../web/lib/model.js";
 import { describe, figure, texts } from "../../web/lib/texts.js";
 
 const GOLDEN = JSON.parse(readFileSync(new URL("golden_events.json", import.meta.url), "utf-8"));

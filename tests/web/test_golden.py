@@ -12,6 +12,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 from pack.samplers.lineage import Book
+from pack.samplers.purse import Purse
 from pack.samplers.rules import Finish, Outcome, StopRules
 from pack.samplers.run import run
 from pack.samplers.search.best_of_n import BestOfN
@@ -32,6 +33,17 @@ SEARCHES = {  # method, world, budget
 
 
 NAMES = ("events", "report")
+PACE = 0.25  # seconds that one evaluation takes
+
+
+class Paced:
+    """A purse whose seconds are those of its evaluations."""
+
+    def __init__(self, purse):
+        self.purse, self.total = purse, purse.total
+
+    nfe = property(lambda self: self.purse.nfe)
+    elapsed = property(lambda self: PACE * self.nfe)
 
 
 @pytest.fixture
@@ -63,32 +75,33 @@ def messages_and_report(parts, name):
     search, world, budget = SEARCHES[name]
     ticks = itertools.count(1)
     sender = events.Sender("22:9", "prompt-1", "workflow-1")
-    out = events.Events(sender, clock=lambda: 0.04 * next(ticks))
     task, outcome = world.task(budget), Outcome()
+    out = events.Events(sender, Paced(task.purse), clock=lambda: 0.04 * next(ticks))
     book = Book()
     task.on_made = book.add
     trace = reports.Trace([*world.times, 0.0], failed=task.failed)
-    out.start(name, trace.times, budget)
+    out.start(name, trace.times)
     chosen = {}
 
     def settled(settled):
         chosen.update(settled.chosen)
         if chosen:
-            out.choose(chosen, task.purse.nfe, budget)
+            out.choose(chosen)
 
     for event in run(search, task, Finish(2, 2), StopRules(), outcome, book.root, settled):
         rows = trace.add(event)
         for row in rows if event.kind in ("accept", "exhaust", "finish") else []:
             out.show(row["id"], lambda i=row["id"]: {"id": i, "jpeg": "/9j/2Q==", "file": None})
-        out.send(event.kind, rows, task.purse.nfe, budget)
+        out.send(event.kind, rows)
     best, root = int(outcome.top[0].ids), book.root
     out.show(best, lambda: {"id": best, "jpeg": "/9j/2Q==", "file": None})
-    out.done([], task.purse.nfe, budget, outcome.stopped, best, root(best))
+    top = [int(particle.ids) for particle in outcome.top]
+    out.done([], outcome.stopped, best, root(best), top)
     limits = {"nfe": budget, "seconds": None, "target_reward": None}
     made = reports.report(name, 7, {}, limits, task.purse, trace, outcome)
     reports.describe_winners(made, root)
     made |= {"chosen": chosen} if chosen else {}
-    made["spent"]["seconds"] = {part: 0.0 for part in made["spent"]["seconds"]}
+    made["spent"]["seconds"] = {"total": PACE * task.purse.nfe}
     messages, sent[:] = list(sent), []
     return {"messages": messages, "report": made}
 
@@ -108,13 +121,15 @@ def test_messages_bundle_proposals_and_images(parts):
     """Proposals at most once per 0.1 s, images at most once per 0.25 s, and no row is lost."""
     events, _, sent = parts
     now = [0.0]
-    out = events.Events(events.Sender("1"), clock=lambda: now[0])
+    purse = Purse(1000)
+    out = events.Events(events.Sender("1"), purse, clock=lambda: now[0])
     made = []
     for i in range(1000):
         now[0] = 10 + i / 1000
         out.show(i, lambda i=i: made.append(i) or {"id": i})
-        out.send("propose", [{"id": i}], i, 1000)
-    out.done([], 1000, 1000, "budget", 999, 0)
+        purse.nfe = i
+        out.send("propose", [{"id": i}])
+    out.done([], "budget", 999, 0, [999])
     messages = [message["data"] for message in sent]
     assert len(messages) == 11
     assert [row["id"] for m in messages for row in m["rows"]] == list(range(1000))
@@ -122,3 +137,18 @@ def test_messages_bundle_proposals_and_images(parts):
     assert len(with_pictures) <= 5
     assert all(len(m["pictures"]) <= events.WAITING for m in with_pictures)
     assert made[-1] == 999 and len(made) <= 20
+
+
+def test_a_long_round_says_once_a_second_what_is_spent(parts):
+    events, _, sent = parts
+    now = [0.0]
+    purse = Purse(100)
+    out = events.Events(events.Sender("1"), purse, clock=lambda: now[0])
+    out.start("rbf", [1.0, 0.0])
+    for i in range(1, 36):
+        now[0], purse.nfe = i / 10, i
+        out.advance()
+    progress = [message["data"] for message in sent[1:]]
+    assert [(m["kind"], m["spent"], m["rows"]) for m in progress] == [
+        ("progress", nfe, []) for nfe in (10, 20, 30)
+    ]

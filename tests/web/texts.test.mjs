@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { lastNFE, range, scale } from "../../web/lib/chart_view.js";
-import { emptySearch } from "../../web/lib/store.js";
+import { emptySearch } from "../../web/lib/model.js";
 import { COLOURS } from "../../web/lib/style.js";
 import { describe, figure, texts } from "../../web/lib/texts.js";
 
@@ -36,7 +36,7 @@ test("numbers are short", () => {
 test("a description has the ancestors, but only the nearest and the oldest", () => {
   const line = Array.from({ length: 9 }, (_, id) => row(id, id));
   const text = describe(line[8], line, texts("en"));
-  assert.equal(text, "particle 8, reward 8, path 0, step 0, 9 NFE, from 0 → 1 → … → 5 → 6 → 7");
+  assert.equal(text, "particle 8, score 8, path 0, step 0, 9 evaluations, from 0 → 1 → … → 5 → 6 → 7");
   assert.match(describe(row(1, null, { failed: "decode" }), [], texts("en")), /1, failed, path/);
   assert.match(describe(row(1, 2, { watchdog: 0.5 }), [], texts("en")), /watchdog 0.5/);
 });

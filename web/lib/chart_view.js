@@ -1,11 +1,11 @@
-/** The chart of reward against NFE: one dot per particle, coloured by path, and the best so far. */
+/** The chart of score over time, in NFE: one dot per particle, coloured by path, and the best so far. */
 
 import { bestLine, lineage, scored } from "./derive.js";
 import { svg, viewBase } from "./element.js";
 import { COLOURS, STYLE } from "./style.js";
 import { describe, figure } from "./texts.js";
 
-/** @typedef {import("./store.js").Row} Row @typedef {import("./store.js").Search} Search */
+/** @typedef {import("./model.js").Row} Row @typedef {import("./model.js").Search} Search */
 /** @typedef {{x: (nfe: number) => number, y: (reward: number) => number}} Scale */
 /** @typedef {{low: number, high: number, cut: boolean}} Range cut: some rewards are below low */
 
@@ -195,7 +195,7 @@ export function chartView() {
       yield svg(
         "text",
         { x: width - MARGIN.right, y: height - 3, "text-anchor": "end" },
-        `${end} NFE`,
+        `${end} ${this._words?.nfe}`,
       );
     }
 

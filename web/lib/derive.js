@@ -1,7 +1,7 @@
 /** Facts derived from a search: best particle, best line, shares of the budget, film. No DOM. */
 
-/** @typedef {import("./store.js").Row} Row @typedef {import("./store.js").Search} Search */
-/** @typedef {import("./store.js").Share} Share @typedef {import("./store.js").Picture} Picture */
+/** @typedef {import("./model.js").Row} Row @typedef {import("./model.js").Search} Search */
+/** @typedef {import("./model.js").Share} Share @typedef {import("./model.js").Picture} Picture */
 
 const STEPS = 10000; // the host's longest schedule; more steps are not drawn
 
@@ -158,6 +158,16 @@ export function film(search) {
     if (place !== undefined) frames.push({ place, row: search.rows[place], picture });
   }
   return frames.sort((a, b) => a.place - b.place).map(({ row, picture }) => ({ row, picture }));
+}
+
+/**
+ * The results of a search that have an image, best first.
+ * @param {Search} search
+ * @returns {{row: Row, picture: Picture}[]}
+ */
+export function topPictures(search) {
+  const frames = new Map(film(search).map((frame) => [frame.row.id, frame]));
+  return search.top.flatMap((id) => frames.get(id) ?? []);
 }
 
 /**

@@ -1,25 +1,64 @@
-/** The dialog of the panel that shows one image at full size. Knows nothing of the host. */
+/** The dialog of the panel: one image at full size, or all results side by side. Knows nothing of the host. */
 
-import { lineage, nearest } from "./derive.js";
+import { lineage, nearest, topPictures } from "./derive.js";
 import { source } from "./element.js";
-import { describe } from "./texts.js";
+import { describe, figure } from "./texts.js";
 
-/** @typedef {import("./store.js").Picture} Picture @typedef {import("./store.js").Search} Search */
-/** @typedef {(file: import("./store.js").FileRef) => string} Href */
+/** @typedef {import("./model.js").Picture} Picture @typedef {import("./model.js").Search} Search */
+/** @typedef {(file: import("./model.js").FileRef) => string} Href */
 
 export const DIALOG = `<dialog aria-labelledby="caption">
-    <img alt="">
+    <img alt=""><ol hidden></ol>
     <footer><span id="caption"></span><a target="_blank" rel="noopener"></a><button type="button"></button></footer>
   </dialog>`;
 
 /** @param {any} dialog */
 export function wireDialog(dialog) {
-  dialog.querySelector("button").addEventListener("click", () => dialog.close());
+  dialog.querySelector("footer button").addEventListener("click", () => dialog.close());
   dialog.addEventListener(
     "click",
     (/** @type {Event} */ event) => event.target === dialog && dialog.close(),
   );
   dialog.addEventListener("keydown", (/** @type {Event} */ event) => event.stopPropagation());
+}
+
+/**
+ * Show the dialog, with one image or with the sheet.
+ * @param {any} dialog
+ * @param {string} text the caption
+ * @param {boolean} isSheet
+ * @param {import("./texts.js").Texts} words
+ */
+function open(dialog, text, isSheet, words) {
+  dialog.querySelector("span").textContent = text;
+  dialog.querySelector("ol").hidden = !isSheet;
+  const close = dialog.querySelector("footer button");
+  close.textContent = words.close;
+  if (dialog.open) close.focus(); // the button of the sheet that had the focus is hidden
+  else dialog.showModal();
+}
+
+/**
+ * Open all results side by side, with their scores. A click on one opens it at full size.
+ * @param {any} dialog
+ * @param {Search} search
+ * @param {import("./texts.js").Texts} words
+ * @param {Href} href
+ */
+export function openSheet(dialog, search, words, href) {
+  const items = topPictures(search).map(({ row, picture }) => {
+    const [item, button, image] = ["li", "button", "img"].map((tag) => document.createElement(tag));
+    /** @type {any} */ (button).type = "button";
+    button.setAttribute("aria-label", describe(row, lineage(search, row.id), words));
+    button.addEventListener("click", () => openPicture(dialog, search, row.id, words, href));
+    fill(/** @type {HTMLImageElement} */ (image), picture, href);
+    button.append(image, figure(row.reward));
+    item.append(button);
+    return item;
+  });
+  dialog.querySelector("ol").replaceChildren(...items);
+  for (const tag of ["img", "a"]) dialog.querySelector(tag).hidden = true;
+  open(dialog, words.sheet, true, words);
 }
 
 /**
@@ -55,16 +94,15 @@ export function openPicture(dialog, search, id, words, href) {
   const row = line.at(-1);
   if (!row) return;
   const picture = nearest(search, row.id);
-  const [image, caption, link] = ["img", "span", "a"].map((tag) => dialog.querySelector(tag));
+  const [image, link] = ["img", "a"].map((tag) => dialog.querySelector(tag));
   const parts = [describe(row, line, words)];
   if (picture?.id !== row.id) parts.push(words.notKept);
   if (picture && picture.id !== row.id) parts.push(`${words.instead} ${picture.id}`);
-  caption.textContent = image.alt = parts.join(". ");
+  image.alt = parts.join(". ");
   image.hidden = !picture;
   link.hidden = !picture || !large(picture, href);
   if (picture) fill(image, picture, href, () => (link.hidden = true));
   link.href = picture ? large(picture, href) : "";
   link.textContent = words.newTab;
-  dialog.querySelector("button").textContent = words.close;
-  dialog.showModal();
+  open(dialog, image.alt, false, words);
 }

@@ -34,7 +34,7 @@ export function showBudget(node) {
  * @param {string} name
  * @param {() => void} call
  */
-function after(owner, name, call) {
+export function after(owner, name, call) {
   const method = owner[name];
   owner[name] = function (/** @type {any[]} */ ...args) {
     const result = method?.apply(this, args);

@@ -42,8 +42,8 @@ export function drawer(element, draw, interval = 0) {
 
 /**
  * Address of the small version of an image, or of its file if there is none.
- * @param {import("./store.js").Picture} picture
- * @param {(file: import("./store.js").FileRef) => string} href
+ * @param {import("./model.js").Picture} picture
+ * @param {(file: import("./model.js").FileRef) => string} href
  */
 export function source({ jpeg, file }, href) {
   if (jpeg) return `data:image/jpeg;base64,${jpeg}`;
@@ -79,11 +79,11 @@ export function viewBase() {
     constructor() {
       super();
       this.root = this.attachShadow({ mode: "open" });
-      /** @type {?import("./store.js").Search} */
+      /** @type {?import("./model.js").Search} */
       this._search = null;
       /** @type {import("./texts.js").Texts | null} */
       this._words = null;
-      /** @type {(file: import("./store.js").FileRef) => string} */
+      /** @type {(file: import("./model.js").FileRef) => string} */
       this.href = () => "";
       this.redraw = drawer(
         this,
@@ -102,7 +102,7 @@ export function viewBase() {
     }
 
     /**
-     * @param {?import("./store.js").Search} search
+     * @param {?import("./model.js").Search} search
      * @param {import("./texts.js").Texts} words
      */
     show(search, words) {
@@ -112,7 +112,7 @@ export function viewBase() {
     }
 
     /**
-     * @param {import("./store.js").Search} _search
+     * @param {import("./model.js").Search} _search
      * @param {import("./texts.js").Texts} _words
      */
     draw(_search, _words) {

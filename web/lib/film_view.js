@@ -5,7 +5,7 @@ import { source, viewBase } from "./element.js";
 import { COLOURS, STYLE } from "./style.js";
 import { describe } from "./texts.js";
 
-/** @typedef {import("./store.js").Row} Row @typedef {import("./store.js").Picture} Picture */
+/** @typedef {import("./model.js").Row} Row @typedef {import("./model.js").Picture} Picture */
 
 const SHOWN = 40; // the latest images
 
@@ -26,7 +26,7 @@ export function filmView() {
     }
 
     /**
-     * @param {import("./store.js").Search} search
+     * @param {import("./model.js").Search} search
      * @param {import("./texts.js").Texts} words
      */
     draw(search, words) {

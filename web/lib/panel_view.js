@@ -2,24 +2,29 @@
  * The panel: state, stop button, best so far, chart, budget per step, film. Knows nothing of the
  * host.
  *
- * The extension sets `model`, `words` and `href` (FileRef -> URL). The panel dispatches "stop".
+ * The extension sets `model`, `words` and `href` (FileRef -> URL). `replay` gives
+ * the text in the node's input of that name, or null. The panel dispatches "stop" and "replay".
  */
 
-import { bestPicture, bestRow, film, isPerfect, isUnspent, lineage, lowerFinish, shares } from "./derive.js";
-import { DIALOG, fill, openPicture, wireDialog } from "./dialog.js";
+import { bestPicture, bestRow, film, isPerfect, lineage, shares, topPictures } from "./derive.js";
+import { DIALOG, fill, openPicture, openSheet, wireDialog } from "./dialog.js";
 import { drawer, heading } from "./element.js";
+import { doing, ending, facts, timeOf } from "./facts.js";
+import { drawNote } from "./note.js";
 import { legend } from "./shares_view.js";
 import { PANEL_STYLE } from "./style.js";
-import { describe, figure, imageOf, noteOf, texts } from "./texts.js";
+import { describe, texts } from "./texts.js";
 
-/** @typedef {import("./store.js").Model} Model @typedef {import("./store.js").Search} Search */
+/** @typedef {import("./model.js").Model} Model @typedef {import("./model.js").Search} Search */
 
 const HTML = `<style>${PANEL_STYLE}</style>
   <header>
-    <span class="state" role="status"></span><span class="spent"></span><select hidden></select>
+    <span class="state" role="status"></span><select hidden></select>
     <button class="stop" type="button" disabled></button>
+    <button class="replay" type="button" hidden></button>
   </header>
   <progress hidden></progress>
+  <p class="full figures" hidden><span class="spent"></span><span class="time"></span></p>
   <p class="note" role="alert" hidden></p>
   <div class="full best" hidden>
     <button type="button"><span class="none"></span><img alt="" draggable="false" hidden></button>
@@ -27,7 +32,8 @@ const HTML = `<style>${PANEL_STYLE}</style>
   </div>
   <section class="full chart" hidden><h4></h4><flow-search-chart></flow-search-chart></section>
   <section class="full shares" hidden><h4></h4><flow-search-shares></flow-search-shares></section>
-  <section class="full film" hidden><h4></h4><flow-search-film></flow-search-film></section>
+  <section class="full film" hidden>
+    <div><h4></h4><button class="sheet" type="button" hidden></button></div><flow-search-film></flow-search-film></section>
   <output class="full" aria-live="polite" hidden></output>
   ${DIALOG}`;
 
@@ -44,8 +50,13 @@ export function panelView() {
       this._model = null;
       this.image = 0; // of the batch: the one shown
       this.stopping = false;
-      /** @type {(file: import("./store.js").FileRef) => string} */
+      this.arrived = 0; // ms: when the model came
+      /** @type {ReturnType<typeof setInterval> | undefined} of the time of a running search */
+      this.ticker = undefined;
+      /** @type {(file: import("./model.js").FileRef) => string} */
       this.href = () => "";
+      /** @type {() => ?string} */
+      this.replay = () => null;
       /** @type {string} key of the best image shown */
       this.bestKey = "";
       this.redraw = drawer(this, () => this.draw(), INTERVAL);
@@ -70,6 +81,7 @@ export function panelView() {
       const otherRun = !model?.running || this._model?.run.prompt !== model.run.prompt;
       if (otherRun) this.stopping = false;
       if (model && (otherRun || model.current !== this._model?.current)) this.image = model.current;
+      if (model !== this._model) this.arrived = performance.now();
       this._model = model;
       this.redraw();
     }
@@ -81,6 +93,10 @@ export function panelView() {
 
     connectedCallback() {
       this.redraw();
+    }
+
+    disconnectedCallback() {
+      this.endTicks();
     }
 
     /** The server did not stop the search: enable the button again. */
@@ -95,6 +111,9 @@ export function panelView() {
         this.redraw();
         this.dispatchEvent(new CustomEvent("stop"));
       });
+      this.get(".replay").addEventListener("click", () =>
+        this.dispatchEvent(new CustomEvent("replay")),
+      );
       this.get("select").addEventListener("change", (/** @type {any} */ event) => {
         this.image = Number(event.target.value);
         this.redraw();
@@ -109,6 +128,9 @@ export function panelView() {
       }
       const best = () => (this.search ? bestPicture(this.search) : null);
       this.get(".best button").addEventListener("click", () => this.open(best()?.row.id ?? null));
+      this.get(".sheet").addEventListener("click", () => {
+        if (this.search) openSheet(this.get("dialog"), this.search, this.words, this.href);
+      });
       wireDialog(this.get("dialog"));
     }
 
@@ -139,7 +161,7 @@ export function panelView() {
       for (const part of this.root.querySelectorAll(".full"))
         /** @type {HTMLElement} */ (part).hidden = !search;
       this.head(model, search);
-      this.note(model);
+      drawNote(this.get(".note"), model, words, this.href);
       if (!search) return;
       this.best(search);
       this.get(".film").hidden = !film(search).length;
@@ -147,6 +169,8 @@ export function panelView() {
       heading(this.get(".chart h4"), words.chart);
       heading(this.get(".shares h4"), words.shares, legend(search, words));
       heading(this.get(".film h4"), words.film);
+      this.get(".sheet").hidden = topPictures(search).length < 2;
+      this.get(".sheet").textContent = words.sheet;
       for (const view of this.views) {
         view.href = this.href;
         view.show(search, words);
@@ -162,7 +186,9 @@ export function panelView() {
       const { words } = this;
       const busy = model?.running ?? false;
       const state = this.get(".state");
-      const text = (model && (busy ? this.doing(model) : this.why(model, search))) ?? words.empty;
+      const said = (/** @type {Model} */ model) =>
+        busy ? doing(model, this.stopping, words) : ending(model, search, words);
+      const text = model ? said(model) : words.empty;
       if (state.textContent !== text) state.textContent = state.title = text;
       const spent = this.get(".spent"); // apart: a screen reader reads each change of the state
       spent.textContent = search ? `${search.spent} / ${search.budget} ${words.nfe}` : "";
@@ -173,46 +199,42 @@ export function panelView() {
       stop.textContent = words.stop;
       stop.title = words.stopHint;
       stop.setAttribute("aria-label", words.stopHint);
+      this.replayButton(busy);
       const bar = this.get("progress");
       bar.hidden = !busy;
       if (search) Object.assign(bar, { max: search.budget, value: search.spent });
       bar.setAttribute("aria-label", words.nfe);
+      this.time();
       this.chooser(model?.searches.length ?? 0);
     }
 
-    /** @param {Model} model that runs @returns {string} what it is doing */
-    doing({ lost, current, images }) {
-      const { words } = this;
-      const doing = this.stopping ? words.stopping : lost ? words.lost : words.searching;
-      return images > 1 ? `${doing}, ${imageOf(words, current, images)}` : doing;
+    /** @param {boolean} busy whether a search runs */
+    replayButton(busy) {
+      const { words, _model: model } = this;
+      const [button, input] = [this.get(".replay"), this.replay()];
+      const [filled, report] = [Boolean(input), Boolean(model?.report)];
+      button.hidden = busy || input === null || !(filled || model?.searches.length);
+      button.disabled = !filled && !report;
+      button.textContent = words.replay;
+      button.title = filled ? words.replayOn : report ? words.replayHint : words.replayOff;
+      button.setAttribute("aria-pressed", String(filled));
     }
 
-    /** @param {Model} model that has ended @param {?Search} search @returns {string} why */
-    why(model, search) {
-      const words = /** @type {Record<string, string>} */ (/** @type {unknown} */ (this.words));
-      const perfect = search?.rows.some((row) => isPerfect(search, row));
-      const highest = perfect && search?.stopped === "target";
-      const stopped = search && isUnspent(search) ? "unspent" : search?.stopped;
-      const why = model.error ? "error" : (model.ended ?? stopped ?? "unknown");
-      return highest && !model.ended ? words.highest : (words[why] ?? words.unknown);
+    /** Write the time. While a search runs, it goes on between messages. */
+    time() {
+      const { _model: model, words } = this;
+      const ticks = (model?.running && !model.lost) ?? false;
+      if (ticks) this.ticker ??= setInterval(() => this.time(), 1000);
+      else this.endTicks();
+      const since = ticks ? (performance.now() - this.arrived) / 1000 : 0;
+      const time = this.get(".time");
+      time.textContent = model ? timeOf(model, since, words) : "";
+      time.title = model?.running ? words.leftHint : "";
     }
 
-    /** @param {?Model} model: show its error, and links to its unfinished images */
-    note(model) {
-      const box = this.get(".note");
-      const text = model ? noteOf(model, this.words) : "";
-      const files = model?.saved ?? [];
-      box.hidden = !text && !files.length;
-      const written = JSON.stringify([text, files]);
-      if (box.dataset.written === written) return;
-      box.dataset.written = written;
-      box.replaceChildren(text);
-      for (const file of files) {
-        const link = Object.assign(document.createElement("a"), { target: "_blank", rel: "noopener" });
-        link.href = this.href(file);
-        link.textContent = [file.type, file.subfolder, file.filename].filter(Boolean).join("/");
-        box.append(text || box.childNodes.length > 1 ? "\n" : "", `${this.words.unfinished} `, link);
-      }
+    endTicks() {
+      clearInterval(this.ticker);
+      this.ticker = undefined;
     }
 
     /** @param {number} count of images in the batch */
@@ -268,26 +290,4 @@ export function panelView() {
       this.bestKey = key;
     }
   };
-}
-
-/**
- * What the panel says of the best particle: pairs of name and value, the reward first.
- * @param {Search} search
- * @param {import("./store.js").Row} row
- * @param {import("./texts.js").Texts} words
- * @returns {string[][]}
- */
-function facts(search, row, words) {
-  const isResult = row.kind === "finish" || row.id === search.best;
-  const lower = lowerFinish(search);
-  const tried = shares(search).reduce((sum, share) => sum + share.tries, 0);
-  return [
-    [isResult ? words.winner : words.best, figure(row.reward), "reward"],
-    ...(lower === null ? [] : [[words.lower, figure(lower)]]),
-    ...(row.watchdog != null ? [[words.watchdog, figure(row.watchdog)]] : []),
-    [words.particle, String(row.id)],
-    ...(search.start === null ? [] : [[words.start, String(search.start)]]),
-    [words.path, String(row.path)],
-    [words.tried, String(tried)],
-  ];
 }

@@ -2,17 +2,37 @@
 
 /** @typedef {(route: string) => Promise<any>} Ask the answer of a GET; null if there is none */
 
+/** @typedef {Record<string, {class_type: string, inputs?: object, _meta?: {title?: string}}>} Graph */
+
 /**
- * Id of the workflow that a prompt comes from; null if it has none.
+ * The nodes of a prompt by execution id, and the id of the workflow that it comes from, or null.
  * @param {Ask} ask
  * @param {string} prompt
- * @returns {Promise<?string>}
+ * @returns {Promise<{graph: Graph, workflow: ?string}>}
  */
-export async function workflowOf(ask, prompt) {
+export async function promptOf(ask, prompt) {
   const running = (await ask("/queue"))?.queue_running ?? [];
   const queued = running.find((/** @type {any[]} */ [, id]) => id === prompt);
   const item = queued ?? (await ask(`/history/${prompt}`))?.[prompt]?.prompt;
-  return item?.[3]?.extra_pnginfo?.workflow?.id ?? null;
+  return { graph: item?.[2] ?? {}, workflow: item?.[3]?.extra_pnginfo?.workflow?.id ?? null };
+}
+
+/**
+ * Ids of the nodes that take something from a node, directly or through others.
+ * @param {Graph} graph
+ * @param {string} source
+ * @returns {string[]}
+ */
+export function dependants(graph, source) {
+  const found = new Set([source]);
+  for (const id of found) {
+    for (const [user, { inputs = {} }] of Object.entries(graph)) {
+      if (Object.values(inputs).some((value) => Array.isArray(value) && value.length === 2 && value[0] === id))
+        found.add(user); // the loop goes on with it
+    }
+  }
+  found.delete(source);
+  return [...found];
 }
 
 /**

@@ -1,6 +1,6 @@
 /** How a run ends without a report: an error, a cancel, or an end that the page missed. No DOM. */
 
-/** @typedef {import("./store.js").Model} Model @typedef {import("./store.js").Run} Run */
+/** @typedef {import("./model.js").Model} Model @typedef {import("./model.js").Run} Run */
 
 /** Event types of ComfyUI that end a run, and the word for why. */
 export const ENDS = /** @type {Record<string, string>} */ ({
@@ -24,8 +24,8 @@ export function errorText(detail) {
 
 /** @param {Run} run @returns {Model} the model of a run before its first search */
 export function emptyModel(run) {
-  const searches = /** @type {import("./store.js").Search[]} */ ([]);
-  const ends = { ended: null, error: null, saved: [], lost: false };
+  const searches = /** @type {import("./model.js").Search[]} */ ([]);
+  const ends = { ended: null, error: null, saved: [], lost: false, report: null };
   return { run, running: false, current: 0, images: 1, searches, ...ends };
 }
 

@@ -13,6 +13,7 @@ const SEARCHES = 4096; // the host's largest batch
 const PICTURES = 64; // per search
 const JPEG = 1 << 20; // characters
 const WHY = 1000; // characters
+const TOP = 64; // results of a search; the node's largest top_k
 const KINDS = ["born", "propose", "finish"];
 
 /**
@@ -98,10 +99,12 @@ const SEARCH = record({
   sigmas: SIGMAS,
   budget: COUNT,
   spent: COUNT,
+  seconds: maybe(finite),
   stopped: maybe(text(64)),
   maximum: maybe(finite),
   best: maybe(COUNT),
   start: maybe(COUNT),
+  top: maybe(each(COUNT, TOP)),
   why: maybe(text(WHY)),
   columns: tuple(...Object.values(ROW).map((check) => each(check, ROWS))),
   accepted: each(tuple(COUNT, maybe(COUNT)), ROWS),
@@ -116,9 +119,10 @@ const REPORT = record({
   sigmas: SIGMAS,
   maximum: maybe(finite),
   budget: record({ nfe: COUNT }),
-  spent: record({ nfe: COUNT }),
+  spent: record({ nfe: COUNT, seconds: maybe(record({ total: finite })) }),
   stopped: maybe(text(64)),
   best: record({ id: COUNT, start: maybe(COUNT) }),
+  top: each(record({ id: COUNT }), TOP),
   chosen: maybe(record({ why: text(WHY) })),
   trace: each(
     record({

@@ -6,12 +6,12 @@
  */
 
 import { checkReports, checkSaved } from "./saved_checks.js";
-import { bestLine, bestRow, film, lineage, shares } from "./derive.js";
+import { bestLine, bestRow, film, lineage, shares, topPictures } from "./derive.js";
 import { emptyModel } from "./run_end.js";
-import { emptySearch, fromReport } from "./store.js";
+import { emptySearch, fromReport } from "./model.js";
 
-/** @typedef {import("./store.js").Model} Model @typedef {import("./store.js").Search} Search */
-/** @typedef {import("./store.js").Row} Row @typedef {import("./store.js").Run} Run */
+/** @typedef {import("./model.js").Model} Model @typedef {import("./model.js").Search} Search */
+/** @typedef {import("./model.js").Row} Row @typedef {import("./model.js").Run} Run */
 
 export const VERSION = 1; // of the saved form
 export const ROWS = 1000; // of all searches together
@@ -33,7 +33,8 @@ const watchdogOf = ({ id, watchdog }) => (watchdog === undefined ? [] : [[id, sh
 export function thin(search, limit) {
   if (search.rows.length <= limit) return search.rows;
   const best = bestRow(search);
-  const ids = new Set(best ? lineage(search, best.id).map((row) => row.id) : []);
+  const line = best ? lineage(search, best.id).map((row) => row.id) : [];
+  const ids = new Set([...line, ...search.top]);
   const records = new Set(bestLine(search).map((point) => point.nfe));
   const rank = (/** @type {Row} */ row) => {
     if (ids.has(row.id) || row.kind === "finish") return 0;
@@ -60,15 +61,18 @@ function packSearch(search, rows, pictures) {
   const best = bestRow(search);
   const line = new Set(best ? lineage(search, best.id).map((row) => row.id) : []);
   const frames = film(search).reverse();
+  const results = topPictures(search).slice(0, pictures >> 1);
   const order = [
-    ...frames.filter((f) => line.has(f.row.id)),
-    ...frames.filter((f) => !line.has(f.row.id)),
+    ...results,
+    ...[...frames.filter((f) => line.has(f.row.id)), ...frames.filter((f) => !line.has(f.row.id))]
+      .filter(({ picture }) => !results.some((result) => result.picture === picture)),
   ];
   return {
     method: search.method,
     sigmas: search.sigmas.map(short),
     budget: search.budget,
     spent: search.spent,
+    seconds: short(search.seconds),
     stopped: search.stopped,
     columns: COLUMNS.map((name) =>
       kept.map((r) => (name === "reward" ? short(r.reward) : r[name])),
@@ -80,7 +84,7 @@ function packSearch(search, rows, pictures) {
     pictures: order.slice(0, pictures).map(({ picture: { id, jpeg, file } }) => ({ id, jpeg, file })),
     ...(search.maximum !== null && { maximum: search.maximum }),
     ...(search.why !== null && { why: search.why }),
-    ...(search.best !== null && { best: search.best, start: search.start }),
+    ...(search.best !== null && { best: search.best, start: search.start, top: search.top }),
   };
 }
 
@@ -118,9 +122,11 @@ function unpackSearch(saved) {
   return {
     ...emptySearch(saved.budget, saved.method, saved.sigmas, saved.maximum ?? null),
     spent: saved.spent,
+    seconds: saved.seconds ?? 0, // older files have none
     stopped: saved.stopped,
     best: saved.best ?? null, // older files have none
     start: saved.start ?? null,
+    top: saved.top ?? [],
     why: saved.why ?? null,
     rows,
     places: new Map(rows.map((/** @type {Row} */ row, /** @type {number} */ i) => [row.id, i])),
@@ -152,10 +158,28 @@ export function unpack(saved, run) {
     console.warn(`Flow Search: ${/** @type {Error} */ (error).message}`);
     return null;
   }
-  if (report) return (saved.pictures ?? []).reduce(withResult, fromReport(report, run));
+  if (report) {
+    const model = { ...fromReport(report, run), report: JSON.stringify(report) };
+    return (saved.pictures ?? []).reduce(withResult, model);
+  }
   const { ended = null, error = null, saved: files = [] } = saved;
   const searches = saved.searches.map(unpackSearch);
   return { ...emptyModel(run), images: searches.length, searches, ended, error, saved: files };
+}
+
+/**
+ * The model of a search saved with a workflow; null if it cannot be read, so that the workflow
+ * opens.
+ * @param {any} saved
+ * @param {string} node
+ */
+export function restore(saved, node) {
+  try {
+    return unpack(saved, { node, prompt: null, workflow: null });
+  } catch (error) {
+    console.warn(`Flow Search: the search saved in node ${node} cannot be read.`, error);
+    return null;
+  }
 }
 
 /**

@@ -4,7 +4,7 @@ import { shares } from "./derive.js";
 import { svg, viewBase } from "./element.js";
 import { COLOURS, STYLE } from "./style.js";
 
-/** @typedef {import("./store.js").Share} Share @typedef {import("./texts.js").Texts} Texts */
+/** @typedef {import("./model.js").Share} Share @typedef {import("./texts.js").Texts} Texts */
 
 /** @param {Share} share @param {Texts} words @returns {string} the share in words */
 function describe({ step, tries, base, rolled }, words) {
@@ -23,7 +23,7 @@ export function sharesView() {
     }
 
     /**
-     * @param {import("./store.js").Search} search
+     * @param {import("./model.js").Search} search
      * @param {Texts} words
      */
     draw(search, words) {
@@ -93,7 +93,7 @@ export function sharesView() {
 
 /**
  * The legend of the chart: colour and word.
- * @param {import("./store.js").Search} search
+ * @param {import("./model.js").Search} search
  * @param {Texts} words
  * @returns {string[][]}
  */

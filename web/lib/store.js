@@ -1,184 +1,13 @@
-/**
- * The models of searches: a pure reducer turns events and reports into one model per node. No DOM.
- *
- * A model is the run of one node, with one search per image of the batch. Models never change: each
- * event gives a new one.
- */
+/** Listens to ComfyUI's events and keeps the newest model of each node. No DOM. */
 
+import { fromReport, reduce } from "./model.js";
+import { dependants, endedPrompts, promptOf } from "./queue.js";
 import { emptyModel, endModel, ENDS, errorText } from "./run_end.js";
-import { endedPrompts, workflowOf } from "./queue.js";
 
-export const VERSION = 1;
+/** @typedef {import("./model.js").Model} Model @typedef {import("./model.js").Run} Run */
+/** @typedef {import("./model.js").Message} Message */
 
-/**
- * @typedef {{id: number, parent: ?number, path: number, step: number, t: number, kind: string,
- *   reward: ?number, accepted: boolean, nfe: number, quota?: number, watchdog?: ?number,
- *   failed?: string}} Row one scored particle, as in the report's trace
- * @typedef {{filename: string, subfolder: string, type: string}} FileRef a file, as /view takes it
- * @typedef {{id: number, jpeg: ?string, file: ?FileRef, url?: string}} Picture a particle's image.
- *   jpeg: small, in base64; url: of a dropped file, valid while the page is open
- * @typedef {{step: number, tries: number, base: number, rolled: number}} Share of the budget.
- *   tries: particles tried at the step; base: quota of its paths, or 0; rolled: rolled over to it
- * @typedef {{method: string, sigmas: number[], budget: number, spent: number, rows: Row[],
- *   places: Map<number, number>, pictures: Map<number, Picture>, stopped: ?string,
- *   shares: ?Share[], maximum: ?number, best: ?number, start: ?number, why: ?string}} Search
- *   places: index in rows by id; why: what automatic settings came to, in one sentence; shares: saved ones, if rows were left out; maximum: highest reward or null;
- *   best: id of the result, null before the end; start: id of the start of the result
- * @typedef {{node: string, prompt: ?string, workflow: ?string}} Run
- * @typedef {{run: Run, running: boolean, current: number, images: number, searches: Search[],
- *   ended: ?string, error: ?string, saved: FileRef[], lost: boolean}} Model images: in the
- *   batch; ended: why a run without a report ended; saved: unfinished images; lost: no connection
- * @typedef {{version: number, node_id: string, prompt_id?: ?string, workflow?: ?string,
- *   kind: string, image?: number, images?: number, rows: Row[], spent: number, budget: number,
- *   method?: string, sigmas?: number[], maximum?: ?number, stopped?: string, best?: number,
- *   start?: number, chosen?: {why: string}, pictures?: Picture[],
- *   saved?: FileRef[]}} Message
- */
-
-/** @returns {Search} */
-export function emptySearch(
-  budget = 0,
-  method = "",
-  sigmas = /** @type {number[]} */ ([]),
-  maximum = /** @type {?number} */ (null),
-) {
-  return {
-    method,
-    sigmas,
-    budget,
-    spent: 0,
-    rows: [],
-    places: new Map(),
-    pictures: new Map(),
-    stopped: null,
-    shares: null,
-    maximum,
-    best: null,
-    start: null,
-    why: null,
-  };
-}
-
-/**
- * The rows of a search after a change: new rows at the end, changed rows in their places.
- * @param {Search} search
- * @param {Row[]} changed
- * @returns {Pick<Search, "rows" | "places">}
- */
-function mergeRows(search, changed) {
-  if (!changed.length) return search;
-  const rows = search.rows.slice();
-  const places = new Map(search.places);
-  for (const row of changed) {
-    const place = places.get(row.id) ?? rows.length;
-    places.set(row.id, place);
-    rows[place] = row;
-  }
-  return { rows, places };
-}
-
-/**
- * @param {Map<number, Picture>} pictures by particle id
- * @param {Picture[]} more
- */
-function withPictures(pictures, more) {
-  return more.length
-    ? new Map([...pictures, ...more.map((p) => /** @type {const} */ ([p.id, p]))])
-    : pictures;
-}
-
-/**
- * The model after a message. A message of another version changes nothing.
- * @param {?Model} model
- * @param {Message} message
- * @returns {?Model}
- */
-export function reduce(model, message) {
-  if (message.version !== VERSION) return model;
-  const { image = 0, images = 1, kind } = message;
-  const run = {
-    node: message.node_id,
-    prompt: message.prompt_id ?? null,
-    workflow: message.workflow ?? null,
-  };
-  const sameRun = model !== null && model.run.prompt === run.prompt;
-  const continues = sameRun && model.running;
-  const { saved = [] } = message;
-  if (kind === "unfinished" && !continues) return sameRun ? { ...model, saved } : model;
-  const restarts = !continues || (kind === "start" && image === 0);
-  const searches = restarts ? [] : model.searches.slice();
-  while (searches.length <= image) searches.push(emptySearch(message.budget));
-  const before =
-    kind === "start"
-      ? emptySearch(message.budget, message.method, message.sigmas, message.maximum ?? null)
-      : searches[image];
-  searches[image] = {
-    ...before,
-    ...mergeRows(before, message.rows),
-    budget: message.budget,
-    spent: message.spent,
-    pictures: withPictures(before.pictures, message.pictures ?? []),
-    stopped: message.stopped ?? before.stopped,
-    best: message.best ?? before.best,
-    start: message.start ?? before.start,
-    why: message.chosen?.why ?? before.why,
-  };
-  const running = message.stopped === undefined || image + 1 < images;
-  return { ...emptyModel(run), running, current: image, images, searches, saved };
-}
-
-/**
- * The model of a finished run. It takes over the images of the previous model of the same run.
- * @param {any} report
- * @param {Run} run
- * @param {?Model} before
- * @param {FileRef[]} files of the results, one per image of the batch
- * @returns {Model}
- */
-export function fromReport(report, run, before = null, files = []) {
-  const live = before !== null && before.run.prompt === run.prompt ? before.searches : [];
-  const reports = report.batch ?? [report];
-  const searches = reports.map((/** @type {any} */ entry, /** @type {number} */ i) => {
-    const search = emptySearch(entry.budget.nfe, entry.method, entry.sigmas, entry.maximum ?? null);
-    const pictures = live[i]?.pictures ?? new Map();
-    const id = entry.best.id;
-    const best = files[i] ? [{ id, jpeg: pictures.get(id)?.jpeg ?? null, file: files[i] }] : [];
-    return {
-      ...search,
-      ...mergeRows(search, entry.trace),
-      spent: entry.spent.nfe,
-      pictures: withPictures(pictures, best),
-      stopped: entry.stopped,
-      best: id,
-      start: entry.best.start ?? null,
-      why: entry.chosen?.why ?? null,
-    };
-  });
-  return { ...emptyModel(run), images: reports.length, searches, error: report.error ?? null };
-}
-
-/**
- * A model with the images of the one before it, for each search that is the same in both. The host
- * sends the report of an unchanged node again with each later run, without images.
- * @param {Model} model
- * @param {?Model} before
- * @returns {Model}
- */
-export function withPicturesOf(model, before) {
-  const searches = model.searches.map((search, i) => {
-    const old = before?.searches[i];
-    const [a, b] = [search.rows.at(-1), old?.rows.at(-1)];
-    const difference = (a?.reward ?? 0) - (b?.reward ?? 0); // saved rewards have six digits
-    const same = old && search.spent === old.spent && a?.id === b?.id;
-    if (!same || Math.abs(difference) > 1e-4 * Math.abs(a?.reward ?? 0)) return search;
-    const more = [...search.pictures.values()].map((picture) => ({
-      ...picture,
-      jpeg: picture.jpeg ?? old.pictures.get(picture.id)?.jpeg ?? null,
-    }));
-    return { ...search, pictures: withPictures(old.pictures, more) };
-  });
-  return { ...model, searches };
-}
+const OURS = /^FlowSearch/; // ids of the pack's nodes
 
 /**
  * Listens to runs and keeps the newest model of each node. Nothing else reads the pack's events.
@@ -238,16 +67,14 @@ export class Store {
   finish({ node: copy, display_node: node = copy, prompt_id: prompt, output }) {
     const text = output?.flow_search_report?.at(-1);
     if (typeof text !== "string") return;
-    const before = [...this.models.values()].find(
-      (m) => m.run.node === node && m.run.prompt === prompt,
-    );
+    const before =
+      [...this.models.values()].find((m) => m.run.node === node && m.run.prompt === prompt) ?? null;
     const report = JSON.parse(text);
     const images = output.flow_search_images?.slice(-(report.batch ?? [report]).length);
-    if (before) this.keep(fromReport(report, before.run, before, images));
-    else {
-      const run = { node: String(node), prompt, workflow: null };
-      this.keepAgain(fromReport(report, run, null, images));
-    }
+    const run = before?.run ?? { node: String(node), prompt, workflow: null };
+    const model = { ...fromReport(report, run, before, images), report: text };
+    if (before) this.keep(model);
+    else this.keepAgain(model);
   }
 
   /**
@@ -256,14 +83,15 @@ export class Store {
    * @param {Model} model
    */
   async keepAgain(model) {
-    const workflow = await workflowOf(this.ask, model.run.prompt ?? "");
+    const { workflow } = await promptOf(this.ask, model.run.prompt ?? "");
     const run = { ...model.run, workflow };
     if (!this.models.get(Store.key(run))?.running) this.keep({ ...model, run });
   }
 
   /**
    * End the runs of a prompt. An error shows on its search node even before the first message of
-   * the search and after its last.
+   * the search and after its last. An error of another node of the pack shows on the searches that
+   * take something from it.
    * @param {any} detail of the event; `node_id` and `node_type` name the node that ended the prompt
    * @param {string} why
    */
@@ -274,9 +102,25 @@ export class Store {
     const ofNode = isSearch ? models.filter(({ run }) => run.node === String(node)) : [];
     const affected = new Set([...models.filter((model) => model.running), ...ofNode]);
     for (const model of affected) this.keep(endModel(model, why, error));
-    if (!isSearch || affected.size || !(why === "error" || this.prompts.has(prompt))) return;
+    if (affected.size || !(why === "error" || this.prompts.has(prompt))) return;
     const run = { node: String(node), prompt, workflow: null };
-    this.keepAgain(endModel(emptyModel(run), why, error));
+    if (isSearch) this.keepAgain(endModel(emptyModel(run), why, error));
+    else if (why === "error" && OURS.test(type)) this.endDependants(run, errorText(more) ?? type);
+  }
+
+  /**
+   * Another node of the pack was refused: show its name and its error on the searches that need it.
+   * @param {Run} run of that node
+   * @param {string} error
+   */
+  async endDependants({ node, prompt }, error) {
+    const { graph, workflow } = await promptOf(this.ask, prompt ?? "");
+    const { class_type: type, _meta: meta } = graph[node] ?? {};
+    const text = `${meta?.title ?? type}: ${error}`;
+    for (const id of dependants(graph, node)) {
+      if (!this.types.includes(graph[id].class_type)) continue;
+      this.keep(endModel(emptyModel({ node: id, prompt, workflow }), "error", text));
+    }
   }
 
   /** @param {boolean} lost whether the connection to the server is lost */

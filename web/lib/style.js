@@ -30,11 +30,13 @@ export const PANEL_STYLE = `
   :host { display: flex; flex-direction: column; gap: 6px; height: 100%; min-width: 0; padding: 2px 4px 4px;
     overflow: hidden; user-select: text; }
   header { display: flex; align-items: center; gap: 6px; min-height: 26px; }
-  header .state { min-width: 0; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
-  header .spent { flex: 1; white-space: nowrap; color: var(--fs-dim); font-variant-numeric: tabular-nums; }
+  header .state { flex: 1; min-width: 0; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+  .figures { flex: none; margin: 0; display: flex; flex-wrap: wrap; gap: 0 8px; justify-content: space-between;
+    white-space: nowrap; color: var(--fs-dim); font-variant-numeric: tabular-nums; }
   header select { font: inherit; color: inherit; background: var(--fs-box); border: 1px solid var(--fs-line);
     border-radius: 6px; max-width: 90px; }
-  .stop { padding: 3px 8px; white-space: nowrap; }
+  header button { padding: 3px 8px; white-space: nowrap; }
+  .replay[aria-pressed=true] { border-color: ${COLOURS[0]}; box-shadow: inset 0 0 0 1px ${COLOURS[0]}; }
   .stop:not(:disabled) { background: #b3261e; border-color: #b3261e; color: #fff; }
   progress { width: 100%; height: 3px; border: 0; border-radius: 2px; flex: none; appearance: none;
     background: var(--fs-box); accent-color: ${COLOURS[0]}; }
@@ -60,6 +62,8 @@ export const PANEL_STYLE = `
   h4 i { font-style: normal; font-size: 11px; } h4 i::before { content: ""; display: inline-block; width: 8px; height: 8px;
     margin-right: 3px; border-radius: 2px; background: var(--key); }
   section { flex: none; min-width: 0; }
+  section.film div { display: flex; align-items: center; justify-content: space-between; gap: 8px; }
+  .sheet { padding: 1px 6px; font-size: 11px; white-space: nowrap; }
   section.chart { flex: 1 1 130px; min-height: 110px; display: flex; flex-direction: column; }
   flow-search-chart { flex: 1; min-height: 0; }
   flow-search-shares { height: 58px; }
@@ -68,6 +72,10 @@ export const PANEL_STYLE = `
     color: var(--fs-text); max-width: 94vw; max-height: 94vh; }
   dialog::backdrop { background: rgb(0 0 0 / .6); }
   dialog img { display: block; max-width: 88vw; max-height: 80vh; min-width: min(384px, 80vw); object-fit: contain; }
+  dialog ol { display: flex; flex-wrap: wrap; gap: 8px; margin: 0; padding: 2px; list-style: none; max-height: 80vh;
+    max-width: 88vw; overflow: auto; justify-content: center; }
+  dialog ol button { padding: 4px; font-size: 14px; font-variant-numeric: tabular-nums; }
+  dialog ol img { width: min(256px, 40vw); min-width: 0; aspect-ratio: 1; margin-bottom: 4px; }
   dialog footer { display: flex; gap: 10px; align-items: center; justify-content: space-between; margin-top: 8px; }
   dialog a { color: inherit; } dialog button { padding: 4px 12px; }
 `;

@@ -10,6 +10,10 @@ const EN = {
   stop: "Stop now",
   stopHint: "Stop now: finishes the best particle so far, then continues the workflow.",
   stopping: "Stopping…",
+  replay: "Replay",
+  replayHint: "The next run makes this result again.",
+  replayOn: "The next run makes an earlier result again. Press to search anew.",
+  replayOff: "Run the search once more to replay it.",
   budget: "Budget used up",
   unspent: "Ended with budget left",
   target: "Target reached",
@@ -26,22 +30,28 @@ const EN = {
   winner: "Result",
   lower: "dropped finish",
   start: "from start",
-  reward: "reward",
+  reward: "score",
   perfect: "perfect",
   tried: "tried",
-  nfe: "NFE",
+  nfe: "evaluations",
+  left: "about {0} left",
+  leftHint: "The time left is for the whole budget, at the speed so far.",
+  second: "s",
+  minute: "min",
+  hour: "h",
   particle: "particle",
   path: "path",
   step: "step",
   from: "from",
   failed: "failed",
   watchdog: "watchdog",
-  chart: "Reward against NFE",
+  chart: "Score over time",
   shares: "Budget per step",
   tries: "tries",
   quota: "quota",
   rolled: "rolled over",
-  film: "Accepted particles",
+  film: "Improvements so far",
+  sheet: "Best images",
   image: "Image",
   imageOf: "image {0} of {1}",
   perImage: "Each image of the batch has this budget.",
@@ -63,6 +73,10 @@ const ZH = {
   stop: "停止",
   stopHint: "立即停止：完成目前最佳的粒子，然后继续执行工作流。",
   stopping: "正在停止…",
+  replay: "重放",
+  replayHint: "下次运行重做这个结果。",
+  replayOn: "下次运行重做先前的结果。再按一次则重新搜索。",
+  replayOff: "再运行一次搜索后才能重放。",
   budget: "预算已用完",
   unspent: "已结束，预算有剩余",
   target: "已达到目标",
@@ -79,22 +93,28 @@ const ZH = {
   winner: "结果",
   lower: "弃用的完成图",
   start: "来自起点",
-  reward: "奖励",
+  reward: "得分",
   perfect: "满分",
   tried: "已尝试",
-  nfe: "NFE",
+  nfe: "次评估",
+  left: "约剩 {0}",
+  leftHint: "剩余时间按目前的速度计算，假定用完全部预算。",
+  second: "秒",
+  minute: "分",
+  hour: "小时",
   particle: "粒子",
   path: "路径",
   step: "步",
   from: "来自",
   failed: "失败",
   watchdog: "监督奖励",
-  chart: "奖励随 NFE 的变化",
+  chart: "得分随时间的变化",
   shares: "每步的预算",
   tries: "次尝试",
   quota: "配额",
   rolled: "结转",
-  film: "已采纳的粒子",
+  film: "至今的改进",
+  sheet: "最佳图像",
   image: "图像",
   imageOf: "第 {0} / {1} 张",
   perImage: "批次中的每张图像各有这么多预算。",
@@ -125,6 +145,22 @@ export function figure(value) {
 }
 
 /**
+ * "45 s", "2 min 05 s" or "1 h 05 min".
+ * @param {number} seconds
+ * @param {Texts} words
+ */
+export function duration(seconds, words) {
+  const whole = Math.max(1, Math.round(seconds));
+  if (whole < 60) return `${whole} ${words.second}`;
+  const hours = whole >= 3600;
+  const [size, large, small] = hours
+    ? [3600, words.hour, words.minute]
+    : [60, words.minute, words.second];
+  const rest = Math.floor((whole % size) / (hours ? 60 : 1));
+  return `${Math.floor(whole / size)} ${large} ${String(rest).padStart(2, "0")} ${small}`;
+}
+
+/**
  * "image 2 of 4".
  * @param {Texts} words
  * @param {number} index from 0
@@ -136,7 +172,7 @@ export function imageOf(words, index, count) {
 
 /**
  * The note of a run that ended without a result: its error, or why there is none.
- * @param {import("./store.js").Model} model
+ * @param {import("./model.js").Model} model
  * @param {Texts} words
  */
 export function noteOf(model, words) {
@@ -145,8 +181,8 @@ export function noteOf(model, words) {
 
 /**
  * A particle in words: its reward, path, step and ancestors.
- * @param {import("./store.js").Row} row
- * @param {import("./store.js").Row[]} line its ancestors, then the particle itself
+ * @param {import("./model.js").Row} row
+ * @param {import("./model.js").Row[]} line its ancestors, then the particle itself
  * @param {Texts} words
  */
 export function describe(row, line, words) {

@@ -36,6 +36,10 @@ class TroubledReward:
         return self.reward.at_once
 
     @property
+    def blames(self):
+        return False
+
+    @property
     def gradient(self):
         return self.reward.gradient
 
