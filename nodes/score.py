@@ -65,9 +65,17 @@ def score_report(reward: HostReward, prompts: list[str], culling: Culling) -> di
     return report if culling.kept else report | {"warnings": [culling.nothing_kept]}
 
 
-def images_or_block(images: ImageRows, positions: list[int]) -> list[Tensor] | ExecutionBlocker:
-    """These images. Without any, the host skips the nodes that would use them, without an error."""
-    return images.picked(positions) if positions else ExecutionBlocker(None)
+def images_or_block(images: ImageRows, positions: list[int], in_list: bool) -> Any:
+    """These images as an output. Without any, the host skips the nodes that would use them.
+
+    Args:
+        images: all of them.
+        positions: which to return.
+        in_list: whether the host called, which wants a list; a script gets the batch alone.
+    """
+    if not positions:
+        return ExecutionBlocker(None)
+    return images.picked(positions) if in_list else images.picked(positions)[0]
 
 
 def cells(images: ImageRows, culling: Culling) -> list[Cell]:
@@ -167,6 +175,7 @@ class ScoreImages(io.ComfyNode):
         threshold: list[float] | float = NO_THRESHOLD,
         **unknown: Any,
     ) -> io.NodeOutput:
+        in_list = isinstance(images, list)
         images, prompts = listed("images", images), listed("prompt", prompt)
         reward = single("reward", reward)
         for batch in images:
@@ -179,8 +188,8 @@ class ScoreImages(io.ComfyNode):
         report = score_report(reward, prompts, culling)
         return io.NodeOutput(
             report["scores"][report["best"]],
-            images_or_block(rows, culling.kept),
+            images_or_block(rows, culling.kept, in_list),
             writable(report, "scores")[1],
-            images_or_block(rows, culling.rejected),
+            images_or_block(rows, culling.rejected, in_list),
             contact_sheet(cells(rows, culling), culling.note),
         )
