@@ -1,67 +1,87 @@
-"""Score Images: scores images outside a search."""
+"""Score Images: scores images outside a search, and keeps the best."""
 
 from __future__ import annotations
 
+import logging
 import math
 from typing import Any
 
 from comfy_api.latest import io
+from comfy_execution.graph_utils import ExecutionBlocker
 from torch import Tensor
 
-from .host.decode import to_rgb
+from .host.image_rows import ImageRows, SizeGroups, listed, single
 from .host.reward import HostReward
 from .schema import CATEGORY, FlowReward, check_wired
+from .show.contact_sheet import Cell, contact_sheet
+from .show.culling import NO_THRESHOLD, Culling, limits
 from .show.report import number
 from .show.writable import writable
 
+log = logging.getLogger("flow_search")
 VERSION = 1
 
 
-def ranking(scores: list[float]) -> list[int]:
-    """Indices, best first. Equal scores keep their order; scores that are not finite come last."""
-    keys = [score if math.isfinite(score) else -math.inf for score in scores]
-    return sorted(range(len(scores)), key=lambda i: -keys[i])
+def scores_of(reward: HostReward, images: ImageRows) -> list[float]:
+    """The score of each row. Outside a run, a combination standardises over all of them.
 
-
-def clips_of(images: Tensor, length: int) -> Tensor:
-    """Images (B,H,W,C) as videos (B / length, length, H, W, C); as they are if `length` is 1."""
-    if length == 1:
-        return images
-    length = length or len(images)
-    if len(images) % length:
-        raise ValueError(
-            f"The images do not fill whole videos: got {len(images)} images, expected a multiple "
-            f"of clip_length {length}."
-        )
-    return images.unflatten(0, (-1, length))
-
-
-def score_report(reward: HostReward, images: Tensor, prompt: str) -> dict[str, Any]:
-    """The scores and their order, ready for JSON.
-
-    Args:
-        reward: what scores.
-        images: images (B,H,W,C) or videos (B,T,H,W,C).
-        prompt: what they are scored against.
+    Raises:
+        ValueError: the reward cannot use a prompt, or no score is finite.
     """
-    rgb = to_rgb(images, "Score Images: the images have")
-    reward.check(prompt)
-    scores = reward.score(rgb, prompt).tolist()  # outside a run: a combination uses all of them
+    for prompt in dict.fromkeys(images.prompts):
+        reward.check(prompt)
+    groups = SizeGroups(images, reward.at_once)
+    by_row = dict(zip(groups.positions, reward.score_groups(groups).tolist(), strict=True))
+    scores = [by_row[row] for row in range(len(by_row))]
     if not any(map(math.isfinite, scores)):
-        kind = "videos" if images.ndim == 5 else "images"
+        kind = "videos" if images.are_videos else "images"
         raise ValueError(
             f"All {len(scores)} {kind} failed: got no finite score, expected at least one. Check "
             f"that the {kind} are not NaN."
         )
-    order = ranking(scores)
-    return {
+    return scores
+
+
+def score_report(reward: HostReward, prompts: list[str], culling: Culling) -> dict[str, Any]:
+    """The scores, their order and what was kept, ready for JSON.
+
+    Args:
+        reward: what scored.
+        prompts: of the images, or one for all.
+        culling: scores, and which of them are kept.
+    """
+    report = {
         "version": VERSION,
-        "prompt": prompt,
-        "scores": [number(score) for score in scores],
-        "order": order,
-        "best": order[0],
+        "prompt": prompts[0] if len(prompts) == 1 else prompts,
+        "scores": [number(score) for score in culling.scores],
+        "order": culling.order,
+        "best": culling.order[0],
         "settings": reward.settings,
+        "keep": culling.keep,
+        "threshold": culling.threshold,
+        "kept": culling.kept,
+        "rejected": culling.rejected,
     }
+    return report if culling.kept else report | {"warnings": [culling.nothing_kept]}
+
+
+def images_or_block(images: ImageRows, positions: list[int], in_list: bool) -> Any:
+    """These images as an output. Without any, the host skips the nodes that would use them.
+
+    Args:
+        images: all of them.
+        positions: which to return.
+        in_list: whether the host called, which wants a list; a script gets the batch alone.
+    """
+    if not positions:
+        return ExecutionBlocker(None)
+    return images.picked(positions) if in_list else images.picked(positions)[0]
+
+
+def cells(images: ImageRows, culling: Culling) -> list[Cell]:
+    """What the contact sheet shows of the images, best first."""
+    rows, kept = images.rows, set(culling.kept)
+    return [Cell(rows[i], i, culling.scores[i], i in kept) for i in culling.order]
 
 
 class ScoreImages(io.ComfyNode):
@@ -71,13 +91,18 @@ class ScoreImages(io.ComfyNode):
             node_id="FlowSearchRewardScore",
             display_name="Score Images",
             category=CATEGORY,
-            description="Scores images against the prompt and puts the best first. Works on any "
-            "images, with or without a search.",
-            search_aliases=["reward", "score", "rank", "sort images", "best of batch", "pick best"],
+            description="Scores images against the prompt, puts the best first and keeps as many "
+            "as you like. Works on any images, with or without a search.",
+            search_aliases=[
+                "reward", "score", "rank", "sort images", "best of batch", "pick best", "filter",
+                "keep best", "threshold", "contact sheet", "cull",
+            ],
+            is_input_list=True,
             inputs=[
                 io.Image.Input(
                     "images",
-                    tooltip="Images to score, a batch of any size. Transparency becomes white.",
+                    tooltip="A batch, or a list of images of any sizes, such as a folder. "
+                    "Transparency becomes white.",
                 ),
                 FlowReward.Input(
                     "reward", tooltip="From the Reward Model Loader or Combine Rewards."
@@ -94,8 +119,26 @@ class ScoreImages(io.ComfyNode):
                     min=0,
                     max=100_000,
                     optional=True,
-                    tooltip="For videos: how many images in a row are the frames of one video. "
-                    "1 scores each image by itself, 0 takes all images as one video.",
+                    tooltip="Images per video. 1 scores each image by itself, 0 takes each batch "
+                    "as one video.",
+                ),
+                io.Int.Input(
+                    "keep",
+                    default=0,
+                    min=0,
+                    max=100_000,
+                    optional=True,
+                    tooltip="How many images to keep, best first. 0 keeps all that reach the "
+                    "threshold.",
+                ),
+                io.Float.Input(
+                    "threshold",
+                    default=NO_THRESHOLD,
+                    min=NO_THRESHOLD,
+                    max=-NO_THRESHOLD,
+                    step=0.01,
+                    optional=True,
+                    tooltip="Lowest score to keep. The default, -1000000, keeps all.",
                 ),
             ],
             outputs=[
@@ -104,19 +147,49 @@ class ScoreImages(io.ComfyNode):
                 ),
                 io.Image.Output(
                     display_name="images",
-                    tooltip="All images, best first. For videos, all their frames.",
+                    is_output_list=True,
+                    tooltip="Kept images, best first. For videos, all their frames.",
                 ),
                 io.String.Output(display_name="scores", tooltip="JSON of all scores."),
+                io.Image.Output(
+                    display_name="rejected",
+                    is_output_list=True,
+                    tooltip="All other images, best first. Without any, connected nodes are "
+                    "skipped.",
+                ),
+                io.Image.Output(
+                    display_name="contact_sheet",
+                    tooltip="All images with their scores, best first.",
+                ),
             ],
-        )
+        )  # fmt: skip
 
     @classmethod
     def execute(
-        cls, images: Tensor, reward: HostReward, prompt: str, clip_length: int = 1, **unknown: Any
+        cls,
+        images: list[Tensor],
+        reward: list[HostReward],
+        prompt: list[str],
+        clip_length: list[int] | int = 1,
+        keep: list[int] | int = 0,
+        threshold: list[float] | float = NO_THRESHOLD,
+        **unknown: Any,
     ) -> io.NodeOutput:
-        check_wired(images=images, reward=reward)
-        rows = clips_of(images, clip_length)
-        report = score_report(reward, rows, prompt)
-        best_score, best_first = report["scores"][report["best"]], rows[report["order"]]
-        ordered = best_first.flatten(0, 1) if rows.ndim == 5 else best_first
-        return io.NodeOutput(best_score, ordered, writable(report, "scores")[1])
+        in_list = isinstance(images, list)
+        images, prompts = listed("images", images), listed("prompt", prompt)
+        reward = single("reward", reward)
+        for batch in images:
+            check_wired(images=batch, reward=reward)
+        keep, threshold = limits(single("keep", keep), single("threshold", threshold))
+        rows = ImageRows.of(images, prompts, single("clip_length", clip_length))
+        culling = Culling(scores_of(reward, rows), keep, threshold)
+        if not culling.kept:
+            log.warning("Score Images: %s", culling.nothing_kept)
+        report = score_report(reward, prompts, culling)
+        return io.NodeOutput(
+            report["scores"][report["best"]],
+            images_or_block(rows, culling.kept, in_list),
+            writable(report, "scores")[1],
+            images_or_block(rows, culling.rejected, in_list),
+            contact_sheet(cells(rows, culling), culling.note),
+        )

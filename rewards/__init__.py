@@ -1,7 +1,7 @@
 """Rewards: images and prompts -> scores, higher is better. Importing it imports no model class."""
 
 from .channels import KINDS, rgb
-from .clips.frames import blame_any, reads_clips, score_any
+from .clips.frames import blame_any, reads_clips, score_any, score_groups
 from .clips.temporal import TemporalConsistency
 from .clips.video import Video
 from .combine import MODES, CombinedScorer, fresh
@@ -79,4 +79,5 @@ __all__ = [
     "reads_clips",
     "rgb",
     "score_any",
+    "score_groups",
 ]

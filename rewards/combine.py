@@ -11,13 +11,14 @@ instead of r_k. In every mode, an image that any part scores with NaN or an infi
 
 import logging
 import math
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import torch
 
-from .clips.frames import as_clips, blame_any, reads_clips, score_any
-from .types import CombineMode, Learns, Scorer, blames, images_at_once, maximum_of
+from .clips.frames import as_clips, blame_any, reads_clips, score_groups
+from .types import CombineMode, Group, Learns, Scorer, blames, images_at_once, maximum_of
 
 log = logging.getLogger("flow_search")
 FAR = 100.0  # standard deviations: a score further from those of the warm-up is worth a warning
@@ -231,8 +232,13 @@ class CombinedScorer:
 
     def score(self, images: torch.Tensor, prompts: list[str]) -> torch.Tensor:
         """As `Scorer.score`, but float64 on the CPU: a combination needs the digits."""
-        as_clips(images, prompts)
-        parts = {k: score_any(part, images, prompts) for k, part in self.parts.items()}
+        return self.score_groups([(images, prompts)])
+
+    def score_groups(self, groups: Collection[Group]) -> torch.Tensor:
+        """As `score`, for images of several sizes: the groups are one call."""
+        for images, prompts in groups:
+            as_clips(images, prompts)
+        parts = {k: score_groups(part, groups) for k, part in self.parts.items()}
         scores = {k: r.cpu().double() for k, r in parts.items()}
         finite = torch.stack(list(scores.values())).isfinite().all(0)
         if self.mode.standardise:

@@ -13,12 +13,14 @@ The `metadata` of a settings field says how a node shows it:
                  and is None without one
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
+
+Group = tuple[torch.Tensor, list[str]]  # images or videos of one size, and their prompts
 
 
 @runtime_checkable
@@ -42,6 +44,14 @@ class ReadsClips(Protocol):
     """
 
     clips: bool
+
+
+@runtime_checkable
+class ScoresGroups(Protocol):
+    """A scorer whose scores depend on the call: it takes images of several sizes in one."""
+
+    def score_groups(self, groups: Collection[Group]) -> torch.Tensor:
+        """Scores of all groups, one after the other. It may read `groups` more than once."""
 
 
 @runtime_checkable

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import logging
 from typing import Any
 
 import comfy.model_management as mm
@@ -13,11 +11,10 @@ from comfy.taesd.taesd import TAESD
 from PIL import Image
 from torch import Tensor
 
-from ...rewards import KINDS, rgb
+from .channels import to_rgb
 from .image_bytes import pil_image
 from .memory import free_frames, out_of_memory, run_in_parts
 
-log = logging.getLogger("flow_search")
 # Floats per pixel in TAESD's last blocks: 64 channels of input, convolution and activation.
 TAESD_FLOATS = 4 * 64
 TILE, TILE_FRAMES = 128, 4  # pixels; latent frames
@@ -36,21 +33,6 @@ def decode(vae: Any, base: Any, x0: Tensor) -> Tensor:
         x0: clean latents in the model's space, (K,C,H,W) or (K,C,T,H,W).
     """
     return to_rgb(decode_all_channels(vae, base, x0), "The decoder's images have")
-
-
-def to_rgb(images: Tensor, subject: str) -> Tensor:
-    """Images (…,C) as (…,3). The log says once what happens to other channels.
-
-    `subject` begins that sentence in the log.
-    """
-    if images.shape[-1] in KINDS:
-        log_once(f"{subject} {KINDS[images.shape[-1]]}")
-    return rgb(images)
-
-
-@functools.lru_cache(maxsize=64)
-def log_once(sentence: str) -> None:
-    log.info("%s.", sentence)
 
 
 def decode_all_channels(vae: Any, base: Any, x0: Tensor) -> Tensor:

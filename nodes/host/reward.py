@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -22,7 +23,9 @@ from ...rewards import (
     maximum_of,
     reads_clips,
     score_any,
+    score_groups,
 )
+from ...rewards.types import Group
 from .http_hosts import allowed_hosts
 from .memory import load, run_in_parts
 from .reward_files import resolve
@@ -127,6 +130,10 @@ class HostReward:
     def score(self, images: Tensor, prompt: str) -> Tensor:
         """Images (B,H,W,3) or videos (B,T,H,W,3) in [0,1] -> scores (B,), higher is better."""
         return score_any(self.scorer, images, [prompt] * len(images))
+
+    def score_groups(self, groups: Collection[Group]) -> Tensor:
+        """Scores of images or videos of several sizes, comparable as those of one call."""
+        return score_groups(self.scorer, groups)
 
     @property
     def blames(self) -> bool:

@@ -1,10 +1,11 @@
 """Videos (B, T, H, W, 3) in [0, 1]: their frames, and how a reward for images scores them."""
 
+from collections.abc import Collection
 from dataclasses import field
 
 import torch
 
-from ..types import ReadsClips, Scorer, check_batch
+from ..types import Group, ReadsClips, Scorer, ScoresGroups, check_batch
 
 
 def frames_setting() -> int:
@@ -45,19 +46,22 @@ def evenly_spaced(videos: torch.Tensor, count: int) -> torch.Tensor:
     return videos[:, [round(i * (length - 1) / (count - 1)) for i in range(count)]]
 
 
-def frame_scores(scorer: Scorer, videos: torch.Tensor, prompts: list[str]) -> torch.Tensor:
+def frame_scores(scorer: Scorer, groups: Collection[Group]) -> list[torch.Tensor]:
     """Score each frame as an image.
 
     Args:
         scorer: a scorer of images.
-        videos: (B, T, H, W, 3) in [0, 1].
-        prompts: B prompts.
+        groups: videos (B, T, H, W, 3) in [0, 1] and their B prompts.
 
-    Returns: scores (B, T).
+    Returns: scores (B, T) of each group.
     """
-    count, length = videos.shape[:2]
-    repeated = [prompt for prompt in prompts for _ in range(length)]
-    return scorer.score(videos.flatten(0, 1), repeated).view(count, length)
+    shapes = [videos.shape[:2] for videos, _ in groups]
+    frames = [
+        (videos.flatten(0, 1), [prompt for prompt in prompts for _ in range(videos.shape[1])])
+        for videos, prompts in groups
+    ]
+    scores = score_groups(scorer, frames).split([count * length for count, length in shapes])
+    return [rows.view(shape) for rows, shape in zip(scores, shapes, strict=True)]
 
 
 def score_any(scorer: Scorer, images: torch.Tensor, prompts: list[str]) -> torch.Tensor:
@@ -70,9 +74,24 @@ def score_any(scorer: Scorer, images: torch.Tensor, prompts: list[str]) -> torch
 
     Returns: scores (B,).
     """
-    if images.ndim == 5 and not reads_clips(scorer):
-        return frame_scores(scorer, as_clips(images, prompts), prompts).mean(1)
-    return scorer.score(images, prompts)
+    return score_groups(scorer, [(images, prompts)])
+
+
+def score_groups(scorer: Scorer, groups: Collection[Group]) -> torch.Tensor:
+    """Score images or videos of several sizes. Their scores compare as those of one call do.
+
+    Args:
+        scorer: a scorer of images or videos.
+        groups: images (B, H, W, 3) with their B prompts, or videos (B, T, H, W, 3) in every group.
+
+    Returns: scores of all groups, one after the other.
+    """
+    if not reads_clips(scorer) and any(images.ndim == 5 for images, _ in groups):
+        videos = [(as_clips(images, prompts), prompts) for images, prompts in groups]
+        return torch.cat([scores.mean(1) for scores in frame_scores(scorer, videos)])
+    if isinstance(scorer, ScoresGroups):
+        return scorer.score_groups(groups)
+    return torch.cat([scorer.score(images, prompts) for images, prompts in groups])
 
 
 def blame_any(scorer: Scorer, images: torch.Tensor, prompts: list[str]) -> torch.Tensor:

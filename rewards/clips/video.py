@@ -9,13 +9,14 @@ are those of that reward; only steady can fall below its lowest score. An image 
 frame. Differentiable in the frames where the connected reward is.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import torch
 
 from ..combine import fresh
-from ..types import Files, Scorer, blames, maximum_of
+from ..types import Files, Group, Scorer, blames, maximum_of
 from .frames import as_clips, blame_any, evenly_spaced, frame_scores, frames_setting, reads_clips
 
 MEAN, MINIMUM, STEADY = "mean", "minimum", "steady"
@@ -75,12 +76,20 @@ class VideoScorer:
 
     def score(self, images: torch.Tensor, prompts: list[str]) -> torch.Tensor:
         """Videos (B, T, H, W, 3) or images (B, H, W, 3) -> (B,)."""
-        videos = as_clips(images, prompts)
-        frames = evenly_spaced(videos, self.frames)
-        scores = pooled(frame_scores(self.scorer, frames, prompts), self.pooling, self.weight)
-        # A NaN in a frame that is not scored must still give NaN.
-        finite = torch.isfinite(videos).flatten(1).all(1)
-        return scores.masked_fill(~finite.to(scores.device), float("nan"))
+        return self.score_groups([(images, prompts)])
+
+    def score_groups(self, groups: Collection[Group]) -> torch.Tensor:
+        """As `score`, for videos of several sizes: the groups are one call."""
+        videos = [(as_clips(images, prompts), prompts) for images, prompts in groups]
+        frames = [(evenly_spaced(clips, self.frames), prompts) for clips, prompts in videos]
+        scores = [
+            # A NaN in a frame that is not scored must still give NaN.
+            pooled(rows, self.pooling, self.weight).masked_fill(
+                ~torch.isfinite(clips).flatten(1).all(1).to(rows.device), float("nan")
+            )
+            for rows, (clips, _) in zip(frame_scores(self.scorer, frames), videos, strict=True)
+        ]
+        return torch.cat(scores)
 
     def blame(self, images: torch.Tensor, prompts: list[str]) -> torch.Tensor:
         """Where the frames of videos, or images, are wrong by the connected reward."""

@@ -167,6 +167,7 @@ def demo_prompt(host):
     graph["104"] = node(
         "FlowSearchRewardScore", images=["102", 1], reward=reward, prompt="three red circles"
     )
+    graph["105"] = node("PreviewImage", images=["104", 1])
     return graph
 
 
@@ -181,6 +182,7 @@ def test_an_exported_script_runs(host, comfyui, tmp_path, kind):
     assert settings["method.paths"] == 2 and settings["reward_1.reward"] == "shape_count"
     assert shown["FlowSearchRewardScore"] and shown["FlowSearchReport"]
     assert list(tmp_path.glob("output/flow_search/report_*.csv"))
+    assert list(tmp_path.glob("temp/ComfyUI_temp_*.png"))
     assert not list(tmp_path.glob("output/flow_search/journal*"))
     picture, *_ = tmp_path.glob("output/**/*.png")
     pixels = np.asarray(Image.open(picture).convert("RGB"))

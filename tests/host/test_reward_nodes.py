@@ -11,7 +11,8 @@ from .helpers.reward_graphs import brightness, combine, greys, loader, scoring
 def test_best_first(host):
     shown = host.probe(scoring(greys(51, 204, 102) | brightness()))
     found = shown["scores"]
-    assert set(found) == {"version", "prompt", "scores", "order", "best", "settings"}
+    keys = {"version", "prompt", "scores", "order", "best", "settings"}
+    assert set(found) == keys | {"keep", "threshold", "kept", "rejected"}
     assert (found["version"], found["prompt"]) == (1, "anything")
     assert found["scores"] == pytest.approx([-0.8, -0.2, -0.6])
     assert (found["order"], found["best"]) == ([1, 2, 0], 1)

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 OWN = (
     "run.fingerprint", "json_values", "show.report", "show.report_chart", "show.report_format",
     "schema", "search_report", "host.kernel_settings", "host.caches",
-    "host.upstream_prompt",
+    "host.upstream_prompt", "host.image_rows", "show.culling", "show.contact_sheet",
 )  # fmt: skip
 
 

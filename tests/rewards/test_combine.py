@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pack.rewards import MODES, REWARDS, CombinedScorer, Scorer, fresh
+from pack.rewards import MODES, REWARDS, CombinedScorer, Scorer, fresh, score_groups
 from pack.rewards.combine import WARMUP, Constraint, Minimum, Product, Statistics, WeightedSum
 from pack.rewards.types import CombineMode
 
@@ -292,3 +292,13 @@ def test_a_gradient_goes_through():
     images = random_pictures(4, 10).requires_grad_()
     score(fresh(combined(WeightedSum())), images).sum().backward()
     assert (images.grad[:, 0, 0, :2] > 0).all()
+
+
+@pytest.mark.parametrize("mode", [WeightedSum(weight_2=0.3), Minimum(), Product()])
+def test_groups_of_images_are_one_call(mode):
+    """They are standardised together, whatever their sizes; so are combinations of combinations."""
+    images, prompts = random_pictures(7, 4), ["a prompt"] * 7
+    outer = CombinedScorer(mode, {1: combined(mode), 2: Channel(2)})
+    wide = images[3:].repeat(1, 1, 2, 1)
+    groups = [(images[:3], prompts[:3]), (wide, prompts[3:])]
+    assert torch.equal(score_groups(outer, groups), score(outer, images))

@@ -6,7 +6,16 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
-from pack.rewards import MODES, REWARDS, CombinedScorer, Scorer, fresh, reads_clips, score_any
+from pack.rewards import (
+    MODES,
+    REWARDS,
+    CombinedScorer,
+    Scorer,
+    fresh,
+    reads_clips,
+    score_any,
+    score_groups,
+)
 from pack.rewards.clips.frames import evenly_spaced
 from pack.rewards.combine import WARMUP
 
@@ -276,3 +285,18 @@ def test_a_run_goes_on_within_a_video():
     assert score(running, alone)[0] > 1.0
     score(base, clips([0.1 * i for i in range(WARMUP)]))
     assert score(base, alone) == [0.0]
+
+
+def test_groups_of_clips_are_one_call():
+    """Clips of several lengths and sizes; what scores their frames standardises over all."""
+    wide, prompts = clips(*ROWS)[:1, :2].repeat(1, 1, 1, 2, 1), ["0"] * 3
+    groups = [(wide, prompts[:1]), (clips(*ROWS)[1:, :3], prompts[1:])]
+    found = score_groups(Red(), groups)
+    wanted = [np.mean(ROWS[0][:2]), *(np.mean(row[:3]) for row in ROWS[1:])]
+    assert found.tolist() == pytest.approx(wanted)
+    frames = CombinedScorer(MODES["weighted_sum"](), {1: Red(), 2: Red()})
+    for scorer in (frames, video(frames, frames=0)):
+        scores = score_groups(scorer, groups)
+        assert scores.shape == (3,) and scores.unique().numel() == 3
+        # Each reward's standard scores of all 8 frames have the sum 0.
+        assert float(scores @ torch.tensor([2.0, 3.0, 3.0]).double()) == pytest.approx(0, abs=1e-5)

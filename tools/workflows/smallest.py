@@ -156,9 +156,9 @@ def reward_loader(g: Graph) -> None:
 def reward_score(g: Graph) -> None:
     images = plain(g, 4)
     reward = folded(g, "FlowSearchRewardLoader", reward="colour_count")
-    scored = right(g, "FlowSearchRewardScore", images=images, reward=reward, prompt=WORDS)
+    scored = right(g, "FlowSearchRewardScore", images=images, reward=reward, prompt=WORDS, keep=2)
     right(g, "PreviewImage", 300, images=Output(scored.node, 1))
-    g.add("left", "PreviewAny", box=(230, 300), source=Output(scored.node, 2))
+    g.add("left", "PreviewImage", box=(230, 300), images=Output(scored.node, 4))
 
 
 @of("FlowSearchRewardCombine")

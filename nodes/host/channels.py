@@ -1,0 +1,27 @@
+"""Images with other channels than RGB. Knows nothing of the host."""
+
+from __future__ import annotations
+
+import functools
+import logging
+
+from torch import Tensor
+
+from ...rewards import KINDS, rgb
+
+log = logging.getLogger("flow_search")
+
+
+def to_rgb(images: Tensor, subject: str) -> Tensor:
+    """Images (…,C) as (…,3). The log says once what happens to other channels.
+
+    `subject` begins that sentence in the log.
+    """
+    if images.shape[-1] in KINDS:
+        log_once(f"{subject} {KINDS[images.shape[-1]]}")
+    return rgb(images)
+
+
+@functools.lru_cache(maxsize=64)
+def log_once(sentence: str) -> None:
+    log.info("%s.", sentence)
