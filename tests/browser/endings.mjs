@@ -85,9 +85,8 @@ async function refused(page, name) {
       const loader = app.graph.nodes.find((node) => node.type === "FlowSearchRewardLoader");
       const widget = loader.widgets.find((widget) => widget.name === "reward");
       widget.value = reward;
-      widget.callback?.(reward);
     }, reward);
-  await choose("clip_score"); // it needs a file
+  await choose("no such reward"); // the host lets it pass
   await begin(page, { budget: 40 });
   const panel = await says(page, "note", /^Reward Model Loader: .*expected/);
   assert.match(panel.state, /Ended by an error/);

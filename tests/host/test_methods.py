@@ -68,9 +68,9 @@ def test_the_automatic_lookahead_follows_the_model(host, method, checkpoint, ahe
 @pytest.mark.parametrize(
     ("checkpoint", "budget", "chosen"),
     [
-        ("fast", 40, {"method": "regional", "ode_steps": 2, "lookahead": 0}),
-        ("base", 50, {"method": "regional", "ode_steps": 4}),
-        ("base", 70, {"method": "svdd", "lookahead": 4}),
+        ("fast", 40, {"method": "svdd", "children": "redraw", "lookahead": 0}),
+        ("fast", 70, {"method": "rbf", "children": "redraw", "lookahead": 0}),
+        ("base", 50, {"method": "regional_paths", "ode_steps": 2, "lookahead": 0}),
     ],
 )
 def test_auto_says_what_it_chose(host, checkpoint, budget, chosen):
@@ -85,8 +85,7 @@ def test_auto_says_what_it_chose(host, checkpoint, budget, chosen):
     assert report["chosen"]["why"].startswith(why + chosen["method"].replace("_", " "))
     assert report["spent"]["nfe"] == shown["counts"]["rows"] <= budget
     steps = {row["step"] for row in report["trace"] if row["kind"] != "finish"}
-    wanted = {"regional": {3}, "svdd": {0, 1, 2, 3}}
-    assert steps == wanted[chosen["method"]]
+    assert steps == ({3} if "ode_steps" in chosen else {0, 1, 2, 3})
     assert all(row["t"] == report["sigmas"][row["step"]] for row in report["trace"])
 
 
@@ -100,8 +99,9 @@ def test_automatic_starts_are_reported(host):
     graph = renamed(search(init_particles=0, budget=30), "automatic starts")
     report = host.probe(graph)["report"]
     assert report["settings"]["init_particles"] == 0
-    why = "The lookahead is set to 0: init particles 7."
-    assert report["chosen"] == {"init_particles": 7, "why": why}
+    why = "The lookahead is set to 0: init particles 7, children redraw."
+    chosen = {"init_particles": 7, "children": "redraw"}
+    assert report["chosen"] == chosen | {"why": why}
     born = [row for row in report["trace"] if row["kind"] == "born"]
     assert len(born) == 7
 
@@ -146,7 +146,7 @@ def glass(graph, steps=2):
 
 
 def test_glass_transitions_are_charged(host):
-    shown = host.probe(glass(by("svdd", budget=40), 3))
+    shown = host.probe(glass(by("svdd", budget=40, **{"method.children": "kernel"}), 3))
     report = shown["report"]
     assert report["settings"]["glass_steps"] == 3
     assert report["spent"]["nfe"] == shown["counts"]["rows"] <= 40

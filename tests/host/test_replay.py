@@ -83,7 +83,7 @@ MOST = {
     "rbf, paths, CFG": 2 * (2 * 3 + 3 * 2 + 1),  # twice for CFG; a child of each path
     "svdd, lookahead": 14 + 3 + 1,  # all candidates, and the last three's lookahead
     "automatic lookahead": 4 * 3 + 3 * 4,  # which is the finish
-    "auto, sharp": 2 * 8 + 1,  # one wave of starts on two steps, or a proposal
+    "auto, sharp": 9 + 9 + 8 + 8 + 1,  # all candidates
     "auto, blurred": 4 * 8 + 1,  # one wave by the ODE
     "smc, window": 4 * 7 + 1,  # all
     "sop": 6 * 3 + 6 * 3 + 1,  # all: two paths, three tries of each, twice

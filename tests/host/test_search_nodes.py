@@ -102,7 +102,8 @@ def test_width_one_is_the_plain_sampler(host, kernel):
     }
     graph = with_input(graph, "sampler", "kernel", kernel)
     stock = host.probe(plain(graph))
-    assert host.probe(graph)["latent"] == stock["latent"]
+    one = {"method.init_particles": 1, "method.children": "kernel"}
+    assert host.probe(particles(graph, "rbf", **one))["latent"] == stock["latent"]
     assert host.probe(particles(graph))["latent"] == stock["latent"]
 
 

@@ -11,7 +11,7 @@ from pack.rewards import REWARDS
 from pack.tools.client import ComfyError
 from PIL import Image
 
-from .helpers.graphs import CAPTION, SIZE, node, search, with_input
+from .helpers.graphs import CAPTION, SIZE, node, particles, search, with_input
 from .helpers.prompts import LONG, ended, post, rewards, seen, stop, trouble
 
 
@@ -99,6 +99,9 @@ def test_nothing_is_saved_before_anything_was_scored(host):
 def test_a_finished_picture_is_preferred(host):
     """An unfinished one scores more; the second of two finishes raises."""
     graph = trouble("raise", "finish", first=19, count=1, top_k=2, seed=8)
+    starts = graph["search"]["inputs"]["init_particles"]
+    kernel = {"method.init_particles": starts, "method.children": "kernel"}
+    graph = particles(graph, "rbf", **kernel)
     graph["reward"] = node("FlowSearchRewardLoader", reward="jpeg_compressibility")
     with saved(host) as files, pytest.raises(ComfyError):
         host.run(graph)
@@ -160,7 +163,7 @@ def test_stop_now_ends_a_whole_batch_in_a_subgraph(host):
 def test_a_reward_that_is_no_number_fails_its_candidates_only(host):
     shown = host.probe(trouble("nan", "some", first=2, count=3))
     rows = shown["report"]["trace"]
-    assert [row["id"] for row in rows if "failed" in row] == [2, 3, 4]
+    assert [row["id"] for row in rows if "failed" in row] == [2, 4, 6]
     for row in rows:
         assert row.get("failed") == ("reward" if row["reward"] is None else None)
     assert shown["report"]["spent"]["nfe"] == 20
@@ -170,7 +173,7 @@ def test_a_reward_that_is_no_number_fails_its_candidates_only(host):
 def test_a_picture_that_is_not_finite_is_not_scored(host):
     report = host.probe(spoiled_decoder("decode", first=1, count=4))["report"]
     failed = [row for row in report["trace"] if row.get("failed") == "decode"]
-    assert [row["id"] for row in failed] == [1, 2, 3, 4]
+    assert [row["id"] for row in failed] == [1, 2, 4, 6]
     assert report["spent"]["decodes"] == len(report["trace"])
     assert report["spent"]["rewards"] == len(report["trace"]) - 4
 

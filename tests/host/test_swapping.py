@@ -36,9 +36,9 @@ def test_with_enough_memory_the_network_is_loaded_once(swapping):
 
 
 def test_with_too_little_it_moves_once_a_round(swapping):
-    """The first round scores 12 candidates, in two parts."""
+    """The first round scores 8 candidates, in two parts."""
     small = swapping["small"]
-    assert small["rounds"][0] == 12 and sum(small["rounds"]) == 20
+    assert small["rounds"][0] == 8 and sum(small["rounds"]) == 20
     assert small["unloads"] == len(small["rounds"])
     assert small["loads"] == small["unloads"] + 1
 

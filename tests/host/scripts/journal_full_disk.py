@@ -23,7 +23,7 @@ from pack.nodes.show import output
 import nodes
 
 PLACE, full = Path(process.ARGUMENTS[0]), process.ARGUMENTS[1]
-CAPTION = "three red circles"
+CAPTION = "six red circles, four blue squares and two green triangles"
 folder_paths.set_output_directory(str(PLACE / "output"))
 folder_paths.set_temp_directory(str(PLACE / "temp"))
 tempfile.tempdir = str(PLACE)
