@@ -23,7 +23,7 @@ PROMPTS = (
     "two orange circles, six blue triangles and three yellow squares",
     "three blue triangles, two purple squares and six yellow circles",
 )
-BUDGET = 100  # NFE of each search: the largest of the tables' that takes less than two minutes
+BUDGET = 100  # NFE of each search: of the tables
 PLAIN, BEST, RBF, AUTO = "plain", "best of N", "RBF", "auto"
 METHODS = (PLAIN, BEST, RBF, AUTO)
 PLAIN_STEPS, STEPS = 4, 2  # of the ODE: the plain sampler's, and those of best of N
