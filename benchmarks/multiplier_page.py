@@ -40,8 +40,8 @@ is worth more than its evaluations.
   `fast` and {REGIONAL_STEPS["base"]} on `base`, regional paths has {PATHS_STEPS["base"]}. The
   schedule of auto has {STEPS["fast"]["auto"]} steps on `fast` and {STEPS["base"]["auto"]} on
   `base`.
-- Two choices of auto on `fast` were made when 24 of these hard prompts had been seen: RBF or SVDD,
-  and its finish. The ranking on the other prompts was the same.
+- Two choices of auto on `fast` were made when 24 of these hard prompts had been seen: RBF in place
+  of SVDD, which was also ahead on other prompts, and a finish of 2 steps.
 - A search ends when a result has the highest score there is, as it does by default in ComfyUI.
 - `base` was trained on independent noise and data, and `fast` is its reflow (demo/README.md). No
   training coupled noise and image cell by cell, which could favour a search by regions."""
