@@ -153,8 +153,9 @@ class Task:
             rows = (steps == step).nonzero().flatten()
             row_ids = [ids[i] for i in rows]
             t, s = self.times[step - 1], self.times[step]
-            gradients = partial(self._network().gradients, steering, t=t)
-            guide = (steering, gradients) if steering else None
+            guide = None
+            if steering:
+                guide = steering, partial(self._network().gradients, steering, t=t)
             x[rows], answer = advance(self._paid, kernel, parents[rows], row_ids, t, s, guide)
             row_boxes = [boxes[i] for i in rows] if boxes else ()
             if row_boxes:

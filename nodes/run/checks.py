@@ -165,7 +165,7 @@ def check_method(
             f"Guidance does not move the method {method.name}: its steps are those of the ODE. "
             "Choose another method, or set guidance to none."
         )
-    if getattr(search, "children", "") == "region" and sampler.kernel.inner:
+    if search.children == "region" and sampler.kernel.inner:
         raise ValueError(
             "The sampler's kernel changes whole images: got children region, expected auto, kernel "
             "or redraw."
@@ -196,7 +196,7 @@ def check_kernel(plan: Plan) -> None:
     search = plan.method.search
     takes_steps = search.guided and isinstance(inputs.sampler, FlowSampler)
     lands = end > 0.0 and not inputs.finish_steps  # then the kernel also takes the last step
-    redraws = getattr(search, "children", "") == "redraw" and not lands
+    redraws = search.children == "redraw" and not lands
     if inputs.replay or redraws or not takes_steps:
         return
     inputs.sampler.kernel_settings.check([*times, end] if lands else times)

@@ -80,7 +80,7 @@ class Auto(Method):
       evaluations for each step of the schedule, else SVDD. Children are redrawn in one region.
     - If a second model shows the image of a particle at once, it is Rollover Budget Forcing.
     - Any other model gets the regional search over paths. The ODE walks half of the schedule's
-      steps, since more images are worth more than finer steps (docs/tuning.md).
+      steps, which leaves more images to try.
     - With guidance, which moves no step of the ODE, it gets SVDD.
     - What is left gets best of N, by the ODE.
 

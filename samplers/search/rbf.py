@@ -30,8 +30,8 @@ class RolloverBudgetForcing(Method):
 
     init_particles 0 is automatic: a quarter of the evaluations, or a twelfth on a model whose first
     prediction is blurred. quota 0 is automatic: (F - I B) // (N B), at least 1. The budget is F
-    particles, I are the initial particles of a path, B the paths and N the times. Departures from
-    the released code:
+    particles, I are the initial particles of a path, B the paths and N the times. With `children`
+    kernel this is the paper's method. Departures from the released code:
     - The whole budget is used, in equal shares. The code stops at F - 1.
     - A schedule of a single time gets more initial particles.
     - The driver keeps the best particle of all steps.

@@ -105,6 +105,7 @@ class Search(Protocol):
             those of a random draw.
         is_replay: whether it makes a particle of an earlier search again and tries nothing new.
         whole_trajectories: whether it only needs whole trajectories, so that any sampler will do.
+        children: how its children differ from their parent, as in children.py.
     """
 
     guided: ClassVar[bool]
@@ -114,6 +115,8 @@ class Search(Protocol):
 
     @property
     def paths(self) -> int: ...
+    @property
+    def children(self) -> str: ...
     def rounds(self, steps: int) -> list[Round]:
         """Its rounds over `steps` times, in order."""
 
@@ -132,6 +135,7 @@ class Method:
 
     description: ClassVar[str]
     paths: ClassVar[int] = 1
+    children: ClassVar[str] = "kernel"
     guided: ClassVar[bool] = True
     needs_noise: ClassVar[bool] = False
     is_replay: ClassVar[bool] = False

@@ -20,8 +20,9 @@ class SVDD(Method):
 
     Li et al., arXiv 2408.08252, Algorithm 1 (SVDD-PM). A child with reward r goes on with
     probability exp(r/alpha)/sum exp(r/alpha). With alpha 0 the best child goes on. K follows from
-    the budget. Departure from the paper, and from the released code of arXiv 2503.19385: the first
-    K particles start from K noises, not from one noise K times.
+    the budget. With `children` kernel this is the paper's method. Departure from it, and from the
+    released code of arXiv 2503.19385: the first K particles start from K noises, not from one
+    noise K times.
     """
 
     description: ClassVar[str] = (

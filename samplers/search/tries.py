@@ -95,4 +95,5 @@ def draw(task: Task, paths: Sequence[Path], at_once: int, how: str) -> Particles
     """
     counts = [path.room(at_once) for path in paths]
     parents = Particles.cat([path.parent for path in paths])
-    return draw_children(task, parents, counts, how, [path.aimed(task) for path in paths])
+    aims = [] if how == "kernel" else [path.aimed(task) for path in paths]
+    return draw_children(task, parents, counts, how, aims)
