@@ -39,8 +39,8 @@ Each row compares a search with the same search without the lever, at {BUDGET} N
   ± is a standard error over prompts. A gain below twice its error may be chance.
 - A result is right if `benchmarks/shape_reader.py` reads exactly what the prompt names. Searches
   follow `shape_count`, and end when a result has its highest score ([results.md](results.md)).
-- The prompts are the first of the pool of {SET} prompts with seed {POOL}.
-  No other page uses them."""
+- Prompts come from the pool of {SET} prompts with seed {POOL}, in its order. No other page uses
+  them."""
 LEFT_OUT = """\
 ## Left out, or off unless set
 
