@@ -1,4 +1,4 @@
-"""Images with other channels than RGB. Knows nothing of the host."""
+"""Images of any number of channels as RGB, with a line in the log."""
 
 from __future__ import annotations
 
