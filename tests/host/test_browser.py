@@ -12,6 +12,7 @@ from pack.tools.chromium import CHROME, PROGRAMS, chromium
 from pack.tools.workflows.graph import Graph, Output
 
 from .helpers.browser import browser_tools
+from .helpers.prompts import post
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "example_workflows" / "flow_search_demo.json"
@@ -53,8 +54,13 @@ def test_a_missing_browser_skips_or_fails(bare, monkeypatch):
 
 
 def play(host, tools, tmp_path, script, *words):
-    """Run a script of tests/browser. FLOW_SEARCH_SHOTS is a folder for its screenshots."""
+    """Run a script of tests/browser. FLOW_SEARCH_SHOTS is a folder for its screenshots.
+
+    The host's history is emptied first. It may hold a NaN of another test, which no page can read.
+    """
     node, modules, browser = tools
+    status, _ = post(host, "/history", {"clear": True})
+    assert status == 200
     shots = Path(os.environ.get("FLOW_SEARCH_SHOTS", tmp_path))
     command = [node, ROOT / "tests" / "browser" / script, host.client.url, *words, shots]
     words = [*map(str, command), modules, browser]
