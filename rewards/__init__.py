@@ -1,6 +1,5 @@
 """Rewards: images and prompts -> scores, higher is better. Importing it imports no model class."""
 
-from .channels import KINDS, rgb
 from .clips.frames import blame_any, reads_clips, score_any, score_groups
 from .clips.temporal import TemporalConsistency
 from .clips.video import Video
@@ -12,7 +11,7 @@ from .count.shape_count import ShapeCount
 from .likeness.clip import ClipScore
 from .likeness.clip_reference import ClipReference
 from .likeness.siglip import SiglipScore
-from .loading import load_scorer
+from .pixels.channels import KINDS, rgb
 from .pixels.image_statistics import Brightness, Colourfulness, Sharpness
 from .pixels.jpeg_size import JpegCompressibility, JpegIncompressibility
 from .preference.aesthetic_v2_5 import AestheticV25
@@ -26,7 +25,15 @@ from .question.host_vlm import HostVlmScore
 from .question.http.vqa_http import VqaHttp
 from .question.instructblip import InstructBlipScore
 from .question.vlm import VlmScore
-from .types import Files, Reward, Scorer, blames, images_at_once, maximum_of
+from .types import (
+    Files,
+    Reward,
+    Scorer,
+    blames,
+    images_at_once,
+    load_scorer,
+    maximum_of,
+)
 
 REWARDS: dict[str, type[Reward]] = {  # in the order of the menu
     # what the image itself shows, without a model

@@ -161,6 +161,15 @@ class Reward(Protocol):
         """Build the scorer. `files` finds the weights that the settings name."""
 
 
+def load_scorer(reward: Reward, files: Files | None = None) -> Scorer:
+    """The scorer of `reward`, built outside inference mode.
+
+    The host runs nodes in inference mode. A tensor made there can never have a gradient.
+    """
+    with torch.inference_mode(False):
+        return reward.load(files)
+
+
 @runtime_checkable
 class CombineMode(Protocol):
     """How the scores of several rewards become one: a frozen dataclass of settings, as a Reward.

@@ -21,7 +21,7 @@ from ..files.file_filter import FileFilter
 from ..files.source import reading
 from ..files.weights import Peek, Source
 from ..memo import Memo
-from ..resize import resized
+from ..pixels.resize import resized
 from ..types import Files
 from .object_counting import CountScorer, CountSettings, load_detector
 

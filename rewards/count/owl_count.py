@@ -26,7 +26,7 @@ from ..files.weights import Peek, Source
 from ..likeness.clip_checkpoint import load_tokenizer
 from ..likeness.clip_pixels import MEAN, STD
 from ..memo import Memo
-from ..resize import resized
+from ..pixels.resize import resized
 from ..types import Files
 from .object_counting import CountScorer, CountSettings, load_detector, setting
 

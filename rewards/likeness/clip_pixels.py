@@ -7,7 +7,7 @@ divide by its standard deviation, per channel.
 import torch
 import torch.nn.functional as F
 
-from ..resize import resized
+from ..pixels.resize import resized
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)

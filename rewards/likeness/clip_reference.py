@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 import torch.nn.functional as F
 
-from ..channels import has_alpha, rgb
 from ..files.file_filter import FileFilter
 from ..memo import Memo
+from ..pixels.channels import has_alpha, rgb
 from ..types import Files, check_batch
 from .clip_checkpoint import IMAGE_TOWER, load_image_model
 from .clip_pixels import clip_pixels, nan_where_not_finite

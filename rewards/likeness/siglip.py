@@ -18,7 +18,7 @@ import torch.nn.functional as F
 
 from ..files.file_filter import FileFilter
 from ..memo import Memo
-from ..resize import resized
+from ..pixels.resize import resized
 from ..types import Files, check_batch, check_characters
 from .clip_pixels import nan_where_not_finite
 from .siglip_checkpoint import MODEL, is_siglip, load_model, resampling

@@ -1,1 +1,1 @@
-"""Rewards computed from pixels, without weights."""
+"""Pixels: rewards computed from them without weights; channels and sizes of images."""

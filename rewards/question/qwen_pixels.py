@@ -5,7 +5,7 @@ import math
 import torch
 
 from ..likeness.clip_pixels import MEAN, STD
-from ..resize import resized
+from ..pixels.resize import resized
 
 PATCH = 14  # side of a patch, in pixels
 MERGE = 2  # side of a token, in patches

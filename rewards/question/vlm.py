@@ -16,7 +16,7 @@ import torch
 
 from ..files.file_filter import FileFilter
 from ..likeness.clip_pixels import pad_square
-from ..resize import resizable
+from ..pixels.resize import resizable
 from ..types import Files, check_batch
 from .sharp_logits import sharpen
 from .vlm_checkpoint import SOURCE, image_token_of, is_vlm, keeps_gradients, load_model, template_of

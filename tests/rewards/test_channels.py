@@ -3,7 +3,7 @@
 import pytest
 import torch
 from pack.rewards import REWARDS, Files, rgb
-from pack.rewards.channels import KINDS
+from pack.rewards.pixels.channels import KINDS
 
 from .test_clip import build as build_clip
 

@@ -5,8 +5,8 @@ from pack.rewards.count.object_count import dino_pixels
 from pack.rewards.count.owl_count import owl_pixels
 from pack.rewards.likeness.clip_pixels import clip_pixels, padded_pixels
 from pack.rewards.likeness.siglip import siglip_pixels
+from pack.rewards.pixels.resize import resizable, resized
 from pack.rewards.question.qwen_pixels import qwen_patches
-from pack.rewards.resize import resizable, resized
 
 SHOWN = {
     "clip": lambda images: clip_pixels(images, 32),
