@@ -268,7 +268,7 @@ function extension() {
         setTooltip(node, input);
       };
       if (!SEARCHES.includes(node.comfyClass)) return;
-      showBudget(node);
+      showBudget(node, words());
       addPanel(node);
       keepSaved(node);
     },

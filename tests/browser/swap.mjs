@@ -111,13 +111,13 @@ async function play(page, seed, vue) {
   assert.deepEqual({ ...after.values, ...before.values }, after.values, "values stay");
   assert.ok(Object.keys(before.inputs).length === 4 && before.outputs.length === 1);
   await page.waitForTimeout(500);
-  assert.equal(await label(page), "effort (100 NFE)");
+  assert.equal(await label(page), "effort (100 evaluations)");
   await act("add", "FlowSearchRewardLoader");
   await act("wire", "FlowSearchDemoLoader", "VAE", SEARCH, "vae");
   await act("wire", "FlowSearchRewardLoader", "FLOW_REWARD", SEARCH, "reward");
   await act("set", SEARCH, "effort", 5);
   await page.waitForTimeout(500);
-  assert.equal(await label(page), "effort (20 NFE)");
+  assert.equal(await label(page), "effort (20 evaluations)");
   const prompt = `${seed} red circles`;
   await act("set", "CLIPTextEncode", "text", prompt);
   await fit(page);
@@ -139,9 +139,9 @@ async function play(page, seed, vue) {
     await app.loadGraphData(saved);
     return JSON.stringify(saved);
   });
-  assert.doesNotMatch(reloaded, /NFE\)/, "the number is not saved");
+  assert.doesNotMatch(reloaded, /evaluations\)/, "the number is not saved");
   await page.waitForTimeout(1000);
-  assert.equal(await label(page), "effort (20 NFE)");
+  assert.equal(await label(page), "effort (20 evaluations)");
   assert.deepEqual(counts, { nodes: 2, wires: 2, numbers: 1, prompts: 1 });
 }
 

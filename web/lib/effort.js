@@ -1,18 +1,21 @@
-/** What the effort of Search KSampler comes to, beside its name: "effort (100 NFE)". */
+/** What the effort of Search KSampler comes to, beside its name: "effort (100 evaluations)". */
 
 const PARTS = ["effort", "steps", "cfg"];
 
 /**
- * NFE for one image, as nodes/run/ksampler.py counts them for one positive and one negative prompt.
+ * Evaluations for one image, as nodes/run/ksampler.py counts them for one positive and one negative
+ * prompt.
  * @param {number[]} parts effort, steps and cfg
  */
 export const budget = ([effort, steps, cfg]) => effort * steps * (cfg === 1 ? 1 : 2);
 
 /**
- * Keep the NFE beside the name of the effort. A value that comes over a link is not known here.
+ * Keep the evaluations beside the name of the effort. A value that comes over a link is not known
+ * here.
  * @param {any} node
+ * @param {import("./texts.js").Texts} words
  */
-export function showBudget(node) {
+export function showBudget(node, words) {
   const widgets = PARTS.map((name) => node.widgets?.find((/** @type {any} */ w) => w.name === name));
   if (!widgets.every(Boolean)) return;
   const [effort] = widgets;
@@ -20,8 +23,8 @@ export function showBudget(node) {
   const isLinked = (/** @type {string} */ name) =>
     node.inputs?.some((/** @type {any} */ input) => input.widget?.name === name && input.link != null);
   const draw = () => {
-    const nfe = budget(widgets.map((widget) => Number(widget.value)));
-    effort.label = PARTS.some(isLinked) ? label : `${label} (${nfe} NFE)`;
+    const count = budget(widgets.map((widget) => Number(widget.value)));
+    effort.label = PARTS.some(isLinked) ? label : `${label} (${count} ${words.nfe})`;
   };
   for (const widget of widgets) after(widget, "callback", draw);
   for (const hook of ["onConfigure", "onConnectionsChange"]) after(node, hook, draw);
