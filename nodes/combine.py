@@ -32,9 +32,8 @@ class CombineRewards(io.ComfyNode):
                 combo(
                     "mode",
                     MODES,
-                    "How the scores become one. weighted_sum adds them, product multiplies them, "
-                    "minimum takes the lowest. constraint maximises reward_1 among images whose "
-                    "other scores reach their thresholds.",
+                    "How the scores become one. constraint maximises reward_1 where the other "
+                    "scores reach their thresholds.",
                 ),
             ],
             outputs=[FlowReward.Output(display_name="reward")],

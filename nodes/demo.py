@@ -61,8 +61,7 @@ class DemoFlowModelLoader(io.ComfyNode):
                     options=["fast", "base"],
                     default="fast",
                     tooltip="fast needs 4 steps, like FLUX.1-schnell. base needs about 20, like "
-                    "FLUX.1-dev. Prompts name 1 to 3 kinds of shapes, such as "
-                    '"three red circles and two blue squares".',
+                    "FLUX.1-dev.",
                 )
             ],
             outputs=[io.Model.Output(), io.Clip.Output(), io.Vae.Output()],

@@ -10,7 +10,7 @@ from ..samplers.search import SEARCHES
 from .run.inputs import node_inputs
 from .run.plan import MethodChoice
 from .run.search_node import respond, schema
-from .schema import build, combo, described, flat, nested
+from .schema import build, combo, flat, nested
 
 
 class ParticleSearch(io.ComfyNode):
@@ -22,7 +22,14 @@ class ParticleSearch(io.ComfyNode):
             "Finds an image that scores higher on the reward, by the method of your choice. "
             "Replaces SamplerCustomAdvanced.",
             node_inputs(
-                [combo("method", SEARCHES, described("How the budget is spent.", SEARCHES))]
+                [
+                    combo(
+                        "method",
+                        SEARCHES,
+                        "How the budget is spent. auto looks at the model and chooses. The help "
+                        "page compares the methods.",
+                    )
+                ]
             ),
         )
 

@@ -20,9 +20,8 @@ class RolloverBudgetForcingSearch(io.ComfyNode):
         return schema(
             "FlowSearchRBF",
             "Rollover Budget Forcing Search",
-            "Finds an image that scores higher on the reward. It tries children of the best "
-            "particle step by step, and gives unused tries to later steps (arXiv 2503.19385). "
-            "Replaces SamplerCustomAdvanced.",
+            "Finds an image that scores higher on the reward. Unused tries roll over to later "
+            "steps. Replaces SamplerCustomAdvanced.",
             node_inputs(method_inputs(RolloverBudgetForcing, WIDGETS)),
         )
 

@@ -12,7 +12,7 @@ from ..samplers.kernels.settings import KernelSettings
 from .host.kernel import FlowSampler, Guide
 from .host.kernel_settings import names, read_kernel, setting_inputs
 from .host.reward import HostReward
-from .schema import CATEGORY, FlowReward, build, combo, described, flat, nested
+from .schema import CATEGORY, FlowReward, build, combo, flat, nested
 
 # A workflow keeps values of widgets by their place: inputs that are added come last.
 FIRST = (
@@ -63,16 +63,14 @@ def choices() -> list[io.Input]:
             "kernel",
             options=list(KERNELS),
             default="euler_maruyama",
-            tooltip=described("Formula of one step.", KERNELS),
+            tooltip="Formula of one step. euler_maruyama is the paper's, and eta is stable at any "
+            "diffusion_norm.",
         ),
         combo(
             "guidance",
             GUIDANCES,
-            described(
-                "Moves each step up the reward's gradient, if the reward has one. Too much fools "
-                "the reward.",
-                GUIDANCES,
-            ),
+            "Moves each step up the reward's gradient, if the reward has one. Too much fools the "
+            "reward.",
             optional=True,
         ),
     ]

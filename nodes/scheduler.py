@@ -28,21 +28,20 @@ class VPFlowScheduler(io.ComfyNode):
                     default=10,
                     min=1,
                     max=1000,
-                    tooltip="Steps of the search. More steps reach lower noise but spread the "
-                    "budget thinner. A particle costs 1 NFE per step, 5 with lookahead.",
+                    tooltip="More steps reach lower noise but spread the budget thinner. A "
+                    "particle costs 1 NFE per step, 5 with lookahead.",
                 ),
                 io.Combo.Input(
                     "spacing",
                     options=list(SPACINGS),
                     default="exp",
-                    tooltip="exp is the paper's choice. Its first steps are small, since they "
-                    "decide the layout, and its last ones are large. linear has equal steps.",
+                    tooltip="exp, the paper's choice, has small first steps, which decide the "
+                    "layout. linear has equal steps.",
                 ),
                 combo(
                     "interpolant",
                     INTERPOLANTS,
-                    "Interpolant whose time is divided into steps. Use the same as in the sampler. "
-                    "vp spends most steps at high noise.",
+                    "Interpolant whose time is divided into steps. Use the same as in the sampler.",
                 ),
                 io.Float.Input(
                     "denoise",
@@ -50,8 +49,8 @@ class VPFlowScheduler(io.ComfyNode):
                     min=0.01,
                     max=1.0,
                     step=0.01,
-                    tooltip="Below 1, sampling starts from the latent of the sampler (image to "
-                    "image). Lower values keep the result closer to that latent.",
+                    tooltip="Below 1, sampling starts from the sampler's latent. Lower values "
+                    "keep the result closer to that latent.",
                 ),
             ],
             outputs=[io.Sigmas.Output()],

@@ -85,11 +85,6 @@ def combo(
     return io.DynamicCombo.Input(name, options=entries, tooltip=tooltip, **options)
 
 
-def described(text: str, registry: Mapping[str, Any]) -> str:
-    """A tooltip with one line for each entry of a registry."""
-    return "\n".join([text, *(f"{key}: {cls.description}" for key, cls in registry.items())])
-
-
 def chosen(name: str, registry: Mapping[str, type], value: Any) -> Mapping[str, Any]:
     """A DynamicCombo's value {name: key, field: …}.
 

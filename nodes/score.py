@@ -92,7 +92,7 @@ class ScoreImages(io.ComfyNode):
             display_name="Score Images",
             category=CATEGORY,
             description="Scores images against the prompt, puts the best first and keeps as many "
-            "as you like. Works on any images, with or without a search.",
+            "as you like.",
             search_aliases=[
                 "reward", "score", "rank", "sort images", "best of batch", "pick best", "filter",
                 "keep best", "threshold", "contact sheet", "cull",

@@ -113,7 +113,7 @@ class SearchReport(io.ComfyNode):
             display_name="Search Report",
             category=CATEGORY,
             description="Draws what a search tried: reward against NFE, the budget per step, and "
-            "the tree of particles. Saves a table as CSV.",
+            "the tree of particles.",
             search_aliases=["plot", "chart", "csv", "particles", "search tree"],
             is_output_node=True,
             inputs=[

@@ -29,9 +29,8 @@ def _standardise() -> bool:
     return field(
         default=True,
         metadata={
-            "tooltip": "Bring rewards with different units to one scale: (score - mean) / standard "
-            f"deviation. Both come from the first {WARMUP} images of the run. Score Images uses "
-            "all its images.",
+            "tooltip": "Bring rewards with different units to one scale, by mean and deviation "
+            f"of the first {WARMUP} images.",
         },
     )
 

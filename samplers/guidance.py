@@ -69,15 +69,13 @@ STRENGTH = {
     "min": 0.0,
     "max": 1e6,
     "step": 0.05,
-    "tooltip": "How far each step moves towards a higher reward. 0 turns guidance off. Its unit "
-    "depends on the schedule. Too much gives images that fool the reward.",
+    "tooltip": "How far each step moves towards a higher reward. 0 is off. Too much fools the "
+    "reward.",
 }
 SCHEDULE = {
     "choices": tuple(SCHEDULES),
-    "tooltip": "How the strength is spread over the steps.\nrelative: in proportion to each step's "
-    "noise. The reward's units do not matter.\ntheory: the noise's variance times the gradient. "
-    "The strength is 1 over the temperature, in the reward's units.\ntempered: as in the paper's "
-    "code, stronger towards the end.",
+    "tooltip": "How the strength is spread over the steps. With relative, the reward's units do "
+    "not matter.",
 }
 
 
@@ -172,8 +170,8 @@ class DPS:
     fall_back: bool = field(
         default=False,
         metadata={
-            "tooltip": "If memory runs out for the pass through the network, go on with x0 "
-            "guidance; the report says so. If off, running out of memory stops the search."
+            "tooltip": "If memory runs out, go on with x0 guidance. If off, running out of "
+            "memory stops the search."
         },
     )
 

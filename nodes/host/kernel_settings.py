@@ -10,7 +10,7 @@ from comfy_api.latest import io
 
 from ...samplers.kernels import KERNELS, all_settings
 from ...samplers.kernels.settings import KernelSettings
-from ..schema import build, combo, described, flat, nested, plain, widget
+from ..schema import build, combo, flat, nested, plain, widget
 
 
 def setting_inputs() -> list[io.Input]:
@@ -20,7 +20,7 @@ def setting_inputs() -> list[io.Input]:
 
 def _input(setting: Field) -> io.Input:
     if registry := setting.metadata.get("registry"):
-        return combo(setting.name, registry, described(setting.metadata["tooltip"], registry))
+        return combo(setting.name, registry, setting.metadata["tooltip"])
     return widget(setting, optional=_optional(setting))
 
 

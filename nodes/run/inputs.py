@@ -52,7 +52,7 @@ class SearchInputs:
     sigmas: Tensor = wire(
         "sigmas",
         "From the VP Flow Scheduler or any other scheduler. With split sigmas, connect the high "
-        "half. Another sampler then continues from the latent output.",
+        "half.",
     )
     latent_image: dict[str, Any] = wire("latent", "Size of the image, or the image to start from.")
     vae: Any = wire("vae", "Decodes every particle for the reward. preview_vae is cheaper.")
@@ -75,23 +75,22 @@ class SearchInputs:
     )
     finish_steps: int = needed(
         4,
-        "Plain steps that finish each of the best particles. They are part of the budget. Use 1 or "
-        "2 for few-step models, 4 or more for others. A lookahead of as many steps replaces the "
-        "finish. 0 returns the search's own prediction, which is blurred for many-step models.",
+        "Plain steps that finish each result. Few-step models need 1 or 2, others 4 or more. The "
+        "budget includes them.",
         min=0,
         max=1000,
     )
     top_k: int = needed(
         1,
-        "Number of images to finish and return, best first. Each comes from a different start if "
-        "possible, and costs finish_steps NFE.",
+        "Images to finish and return, best first, from different starts if possible. Each costs "
+        "finish_steps NFE.",
         min=1,
         max=64,
     )
     micro_batch: int = advanced(
         0,
-        "Particles sent through the network at once. 0 chooses up to 16. Halved when memory runs "
-        "out. Affects speed and memory only: results may differ by rounding.",
+        "Particles sent through the network at once. 0 chooses. Affects speed and memory only: "
+        "results may differ by rounding.",
         min=0,
         max=1024,
     )
@@ -106,8 +105,7 @@ class SearchInputs:
     )
     time_limit: float = advanced(
         0.0,
-        "Seconds after which the search ends and finishes the best so far. The estimated time of "
-        "the finish is included. 0: no limit.",
+        "Seconds after which the search ends and finishes the best so far. 0: no limit.",
         min=0.0,
         max=1e6,
         step=1.0,
@@ -121,17 +119,14 @@ class SearchInputs:
     )
     lookahead: int = advanced(
         AUTOMATIC,
-        "Plain steps that carry each particle on before it is scored, so that the reward sees a "
-        "clean image. Each particle costs that many NFE more. -1 measures the model once: 0 for "
-        "few-step models, 4 for others if the budget allows.",
+        "Plain steps that sharpen each particle for the reward. Each particle costs that many "
+        "NFE more. -1 chooses by model.",
         min=AUTOMATIC,
         max=64,
     )
     window_start: float = advanced(
         1.0,
-        "Sigma at which the search begins to branch. Above it particles take plain steps and are "
-        "not scored. Lower this to about 0.8 for many-step models: their early predictions are "
-        "too blurred to judge.",
+        "Sigma at which the search begins to branch. Lower it to about 0.8 for many-step models.",
         min=0.0,
         max=1.0,
         step=0.01,
@@ -146,32 +141,30 @@ class SearchInputs:
     )
     watchdog: HostReward | None = advanced(
         None,
-        "A second reward that is only reported, never optimised. If the reward rises while the "
-        "watchdog falls, the search is exploiting the reward.",
+        "A second reward that is only reported. If it falls while the reward rises, the search "
+        "exploits the reward.",
         socket="reward",
     )
     replay: str = advanced(
         "",
-        "The report of an earlier search, or the name of an image that holds one. The search makes "
-        "that winner again and tries nothing else. Model, prompt, seed, sampler and sigmas must be "
-        "the same.",
+        "Report of an earlier search, or name of an image that holds one. Only that winner is "
+        "made again.",
         reported=bool,
     )
     journal: bool = advanced(
         True,
-        "Keep the best image so far in output/flow_search while the search runs. It stays there if "
-        "ComfyUI is killed or crashes.",
+        "Keep the best image so far in output/flow_search while the search runs, in case ComfyUI "
+        "crashes.",
     )
     stop_at_maximum: bool = advanced(
         True,
         "End the search once a finished image has the highest possible score, such as 0 for a "
-        "counting reward. Other rewards have no such score.",
+        "counting reward.",
     )
     lookahead_model: Any = advanced(
         None,
-        "A few-step model of the same family, such as FLUX.1-schnell for FLUX.1-dev. It predicts "
-        "the image of each particle for the reward. `lookahead` counts its steps: -1 is mostly 1. "
-        "The winner may be its image.",
+        "A few-step model of the same family. It predicts each particle's image for the reward, "
+        "mostly in 1 step.",
         socket="model",
     )
     finish_model: Any = advanced(

@@ -11,8 +11,7 @@ from ..types import Group, ReadsClips, Scorer, ScoresGroups, check_batch
 def frames_setting() -> int:
     """The setting `frames` of a reward for videos."""
     tooltip = (
-        "Number of evenly spaced frames to score, first and last included. 1 scores only the "
-        "middle frame, 0 all frames. More frames cost more."
+        "Evenly spaced frames to score, first and last included. 1 is the middle frame, 0 is all."
     )
     return field(default=8, metadata={"min": 0, "max": 10_000, "step": 1, "tooltip": tooltip})
 

@@ -81,8 +81,8 @@ class TemporalConsistency:
     activation: str = field(
         default="auto",
         metadata={
-            "tooltip": "auto uses the folder's setting, or guesses it for a single file. LAION's "
-            "models need gelu. OpenAI's, MetaCLIP and DFN need quick_gelu.",
+            "tooltip": "auto reads it from the folder, or guesses. LAION needs gelu. OpenAI, "
+            "MetaCLIP and DFN need quick_gelu.",
             "choices": ("auto", "quick_gelu", "gelu"),
             "advanced": True,
         },

@@ -139,8 +139,8 @@ class ObjectCount(CountSettings):
     side: int = field(
         default=SIDE,
         metadata={
-            "tooltip": "Pixels of the image's shortest side for the detector. It was trained with "
-            "800; less is faster but misses small things.",
+            "tooltip": "Pixels of the image's shortest side for the detector. Less than 800 is "
+            "faster but misses small things.",
             "min": 64,
             "max": 1600,
             "step": 16,

@@ -94,8 +94,8 @@ class CountSettings:
     score: str = field(
         default="rss",
         metadata={
-            "tooltip": "rss is minus the sum of squared count errors, 0 when all are right. "
-            "bounded is exp(rss / scale), from 0 to 1. soft is smooth, for gradients.",
+            "tooltip": "rss is minus the sum of squared count errors. bounded goes from 0 to 1. "
+            "soft suits gradients.",
             "choices": ("rss", "bounded", "soft"),
         },
     )

@@ -85,8 +85,8 @@ class ClipReference:
     checkpoint: str = field(
         default="",
         metadata={
-            "tooltip": "Folder or file of the CLIP model. The RBF paper uses OpenAI's ViT-B/16 "
-            "for style. Only the image tower is loaded.",
+            "tooltip": "Folder or file of the CLIP model, such as OpenAI's ViT-B/16. Only the "
+            "image tower is loaded.",
             "checkpoint": FileFilter(IMAGE_TOWER.fits, IMAGE_TOWER.expected),
         },
     )
@@ -108,8 +108,8 @@ class ClipReference:
     activation: str = field(
         default="auto",
         metadata={
-            "tooltip": "auto uses the folder's setting, or guesses it for a single file. LAION's "
-            "models need gelu. OpenAI's, MetaCLIP and DFN need quick_gelu.",
+            "tooltip": "auto reads it from the folder, or guesses. LAION needs gelu. OpenAI, "
+            "MetaCLIP and DFN need quick_gelu.",
             "choices": ("auto", "quick_gelu", "gelu"),
             "advanced": True,
         },

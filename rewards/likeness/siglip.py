@@ -119,16 +119,16 @@ class SiglipScore:
     checkpoint: str = field(
         default="",
         metadata={
-            "tooltip": "Folder of the SigLIP model under models/rewards, or its weights file next "
-            "to the tokenizer (spiece.model or tokenizer.json). NaFlex models do not work.",
+            "tooltip": "SigLIP folder under models/rewards, or weights next to their tokenizer "
+            "(spiece.model or tokenizer.json). NaFlex models do not work.",
             "checkpoint": FileFilter(is_siglip, MODEL),
         },
     )
     scale: str = field(
         default="logit",
         metadata={
-            "tooltip": "logit is the model's score, about -20 to 10. probability is its sigmoid, "
-            "near 0 for most images. cosine is between -1 and 1.",
+            "tooltip": "logit is the model's score, about -20 to 10. probability is its sigmoid. "
+            "cosine is -1 to 1.",
             "choices": ("logit", "probability", "cosine"),
         },
     )

@@ -169,9 +169,8 @@ def form_field() -> str:
     return field(
         default="probability",
         metadata={
-            "tooltip": "probability is that of the answer, 0 to 1, as published for VQAScore. log "
-            "is its logarithm. log_margin subtracts the logarithm of the opposite answer. log and "
-            "log_margin suit gradients better.",
+            "tooltip": "probability, 0 to 1, is that of the answer. log and log_margin suit "
+            "gradients better.",
             "choices": ("probability", "log", "log_margin"),
         },
     )

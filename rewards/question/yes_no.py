@@ -38,8 +38,8 @@ def form_field() -> str:
     return field(
         default="relative",
         metadata={
-            "tooltip": "relative: p(yes) / (p(yes) + p(no)), 0 to 1. probability: p(Yes), as "
-            "published for VQAScore. log_margin: log p(yes) - log p(no), best for gradients.",
+            "tooltip": "relative: p(yes) / (p(yes) + p(no)). probability: p(Yes). log_margin: "
+            "log p(yes) - log p(no), best for gradients.",
             "choices": ("relative", "probability", "log_margin"),
         },
     )

@@ -16,8 +16,8 @@ class Polynomial:
             "min": 1.0,
             "max": 10.0,
             "step": 0.1,
-            "tooltip": "Power n of (1-t)^n; 1 is the linear path. Higher keeps the search longer "
-            "at high noise, so images differ more. No extra cost.",
+            "tooltip": "Power n of (1-t)^n. 1 is the linear path. Higher makes images differ "
+            "more, at no extra cost.",
         },
     )
 

@@ -35,8 +35,8 @@ class VP:
             "max": 100.0,
             "step": 0.5,
             "advanced": True,
-            "tooltip": "Noise rate at the noisy end of the path. The paper uses 20. Higher keeps "
-            "the search longer at high noise, so images differ more. No extra cost.",
+            "tooltip": "Noise rate at the noisy end. The paper uses 20. Higher makes images "
+            "differ more, at no extra cost.",
         },
     )
 

@@ -55,8 +55,8 @@ class Glass:
             "min": 1,
             "max": 64,
             "advanced": True,
-            "tooltip": "Network evaluations of one glass transition: each particle costs that "
-            "many NFE. More follow the model's law more closely. Only for the kernel glass.",
+            "tooltip": "Network evaluations of one step, for the kernel glass only. Each "
+            "particle costs that many NFE.",
         },
     )
 

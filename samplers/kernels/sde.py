@@ -41,7 +41,11 @@ class SDE(ABC):
 
     interpolant: Interpolant = field(
         default=VP(),
-        metadata={"registry": INTERPOLANTS, "tooltip": "Path along which the noise is removed."},
+        metadata={
+            "registry": INTERPOLANTS,
+            "tooltip": "Path along which the noise is removed. "
+            "vp, the paper's choice, makes particles differ most.",
+        },
     )
     diffusion: str = field(
         default="square",
@@ -59,8 +63,8 @@ class SDE(ABC):
             "max": 20.0,
             "step": 0.05,
             "optional": False,
-            "tooltip": "Strength of the fresh noise. The paper uses 3; 0 is the plain ODE. Higher "
-            "makes particles differ more, and keeps less of what the search has found.",
+            "tooltip": "Strength of the fresh noise. The paper uses 3, and 0 is the plain ODE. "
+            "Higher makes particles differ more.",
         },
     )
 

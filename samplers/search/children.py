@@ -13,8 +13,8 @@ from .rounds import Facts
 
 CHILDREN = {
     "choices": ("auto", "kernel", "region", "redraw"),
-    "tooltip": "Where children differ from their parent. kernel: everywhere. region: in one "
-    "rectangle. redraw: in one rectangle, with all noise new. auto: by model.",
+    "tooltip": "Where children differ: kernel everywhere, region in one rectangle, redraw there "
+    "with all noise new. auto chooses by model.",
 }
 
 

@@ -14,8 +14,8 @@ from .rounds import Search, affordable_tries
 PATHS = {
     "min": 1,
     "max": 64,
-    "tooltip": "Independent searches that share the budget. More paths give more different "
-    "images but fewer children each.",
+    "tooltip": "Independent searches that share the budget. More give more different images but "
+    "less depth each.",
 }
 
 

@@ -48,9 +48,8 @@ class RolloverBudgetForcing(Method):
         metadata={
             "min": 0,
             "max": 1000,
-            "tooltip": "Random starts of each path. The search goes on from the best. Each costs 1 "
-            "NFE, 5 with a lookahead of 4. 0 is a quarter of the budget for few-step models, a "
-            "twelfth for others.",
+            "tooltip": "Random starts of each path, 1 NFE each, or 5 with lookahead. 0 chooses "
+            "by model and budget.",
         },
     )
     paths: int = field(
@@ -58,8 +57,8 @@ class RolloverBudgetForcing(Method):
         metadata={
             "min": 1,
             "max": 64,
-            "tooltip": "Independent searches that share the budget. More paths give more "
-            "different images but less depth each. 1 suits up to about 100 NFE.",
+            "tooltip": "Independent searches that share the budget. More give more different "
+            "images but less depth each.",
         },
     )
     quota: int = field(
@@ -68,8 +67,8 @@ class RolloverBudgetForcing(Method):
             "min": 0,
             "max": 10000,
             "advanced": True,
-            "tooltip": "Children that a path may try per step before it has to move on. Unused "
-            "tries roll over to the next step. 0 spreads the budget evenly.",
+            "tooltip": "Children that a path may try per step. Unused tries roll over. 0 spreads "
+            "the budget evenly.",
         },
     )
     speculation: int = field(
@@ -78,8 +77,8 @@ class RolloverBudgetForcing(Method):
             "min": 1,
             "max": 64,
             "advanced": True,
-            "tooltip": "Children of one parent tried at once. 1 is the paper's method. More use a "
-            "large GPU better, but waste the children tried after the first better one.",
+            "tooltip": "Children of one parent tried at once. The paper has 1. More use a large "
+            "GPU better, but waste some.",
         },
     )
 

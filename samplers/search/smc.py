@@ -41,9 +41,8 @@ class SMC(Method):
         metadata={
             "min": 0.001,
             "max": 1000.0,
-            "tooltip": "Lambda, in units of the reward. Lower values follow the reward more, "
-            "higher values the model. Use 0.5 for counts, about 0.1 for VQAScore, 0.01 for "
-            "PickScore.",
+            "tooltip": "Lambda. Lower follows the reward more. Use 0.5 for counts, about 0.1 for "
+            "VQAScore, 0.01 for PickScore.",
         },
     )
     tempering: str = field(

@@ -48,8 +48,8 @@ class SearchOverPaths(Method):
         metadata={
             "min": 2,
             "max": 1000,
-            "tooltip": "Steps down before each choice. It must be more than forward. With as many "
-            "as the search has steps, it is best of N.",
+            "tooltip": "Steps down before each choice, more than forward. With all steps of the "
+            "search it is best of N.",
         },
     )
 

@@ -36,8 +36,8 @@ class SVDD(Method):
             "min": 0.0,
             "max": 100.0,
             "advanced": True,
-            "tooltip": "Temperature of the choice between children, in units of the reward. 0 "
-            "takes the best. Higher values sometimes take a worse one.",
+            "tooltip": "Temperature of the choice between children. 0 takes the best. Higher "
+            "values sometimes take a worse one.",
         },
     )
 

@@ -29,8 +29,8 @@ class VerifierThreshold(Method):
         metadata={
             "min": -1e9,
             "max": 1e9,
-            "tooltip": "Reward at which a particle is good enough. Use -0.5 for counts, about 0.9 "
-            "for VQAScore. If it is too low, the search ends at once.",
+            "tooltip": "Reward at which a particle is good enough. Use -0.5 for counts, about "
+            "0.9 for VQAScore.",
         },
     )
 

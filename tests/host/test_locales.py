@@ -75,6 +75,13 @@ def test_chinese_belongs_to_what_the_nodes_show(object_info):
     report_missing("text", sorted(".".join(path) for path in shown - translated.keys()))
 
 
+def test_chinese_tooltips_are_short():
+    """As long as the English ones: a Chinese character or a Latin word counts as one."""
+    tips = {path: text for path, text in leaves(read()) if path[-1] in ("tooltip", "description")}
+    part = re.compile(r"[\u4e00-\u9fff]|[\w.-]+", re.ASCII)
+    assert {path: text for path, text in tips.items() if len(part.findall(text)) > 50} == {}
+
+
 def test_a_missing_text_is_a_warning():
     with pytest.warns(UserWarning, match=r"no Chinese text yet, English is shown: A\.x, B\.y"):
         report_missing("text", ["A.x", "B.y"])

@@ -33,6 +33,10 @@ RBF_INPUTS = [
     "journal",
     "stop_at_maximum", "lookahead_model", "finish_model",
 ]  # fmt: skip
+TOOLTIP = 20  # words
+FORBIDDEN = re.compile(
+    r"\b(told|shown|asked|wanted|seen|given|known|candidates?|pictures?)\b", re.IGNORECASE
+)
 
 
 @pytest.fixture(scope="module")
@@ -71,11 +75,15 @@ def test_the_contracts_inputs(object_info):
 
 
 @pytest.mark.parametrize("node", NODES)
-def test_every_input_has_a_tooltip(object_info, node):
-    entries = list(every_input(object_info[node]["input"]))
-    assert entries
-    for name, spec in entries:
-        assert len(spec[1].get("tooltip", "")) > 10, name
+def test_every_tooltip_is_there_and_short(object_info, node):
+    """Also the description, which the page shows as the tooltip of the title: words.md."""
+    info = object_info[node]
+    entries = [(name, spec[1].get("tooltip", "")) for name, spec in every_input(info["input"])]
+    assert entries and all(len(text) > 10 for _, text in entries), entries
+    tips = info.get("output_tooltips") or []
+    entries += [("description", info["description"]), *enumerate(filter(None, tips))]
+    assert [(name, text) for name, text in entries if len(text.split()) > TOOLTIP] == []
+    assert [(name, text) for name, text in entries if FORBIDDEN.search(text)] == []
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ import { test } from "node:test";
 
 import { lastNFE, range, scale } from "../../web/lib/chart_view.js";
 import { emptySearch } from "../../web/lib/model.js";
+import { HOSTS } from "../../web/lib/settings.js";
 import { COLOURS } from "../../web/lib/style.js";
 import { describe, figure, texts } from "../../web/lib/texts.js";
 
@@ -26,6 +27,13 @@ test("both languages have all texts", () => {
   assert.deepEqual(Object.keys(chinese), Object.keys(english));
   assert.equal(texts("fr"), english);
   assert.notEqual(chinese.stop, english.stop);
+});
+
+test("tooltips are short", () => {
+  const hints = Object.entries(texts("en")).filter(([name]) => /Hint$|^replayO|^perImage$/.test(name));
+  const long = hints.filter(([, text]) => text.split(" ").length > 20);
+  assert.ok(hints.length > 4);
+  assert.deepEqual([...long, HOSTS.tooltip.split(" ").length > 20], [false]);
 });
 
 test("numbers are short", () => {

@@ -124,9 +124,8 @@ class VqaHttp:
     url: str = field(
         default="",
         metadata={
-            "tooltip": "Address of the server. No other address is contacted, not even by a "
-            "redirect or proxy. Allow a server on another computer in ComfyUI's settings, under "
-            "Flow Search.",
+            "tooltip": "Address of the server, the only one contacted. Allow other computers in "
+            "ComfyUI's settings, under Flow Search.",
             "placeholder": "http://127.0.0.1:8000/v1",
         },
     )
@@ -186,7 +185,7 @@ class VqaHttp:
         default=3,
         metadata={
             "tooltip": "How often to repeat a request that timed out, broke off or met a busy "
-            "server. After that, the search ends with an error.",
+            "server.",
             "min": 0,
             "max": 10,
             "step": 1,
@@ -205,9 +204,8 @@ class VqaHttp:
     api_key_env: str = field(
         default="",
         metadata={
-            "tooltip": "Name of an environment variable with the server's key, beginning with "
-            "FLOW_SEARCH_. Never put the key itself here: workflows are saved and shared. For a "
-            "server on another computer, the variable NAME_URL must hold its address.",
+            "tooltip": "Environment variable with the server's key. Its name begins with "
+            "FLOW_SEARCH_. Never put the key itself here.",
             "placeholder": "FLOW_SEARCH_API_KEY",
             "advanced": True,
         },
@@ -215,9 +213,8 @@ class VqaHttp:
     extra: str = field(
         default="",
         metadata={
-            "tooltip": "More fields for each request, as a JSON object; null removes a field. Use "
-            "it to switch thinking off, or for a server that allows fewer alternatives: "
-            '{"top_logprobs": 5}.',
+            "tooltip": "More fields for each request, as a JSON object, such as "
+            '{"top_logprobs": 5}. null removes a field.',
             "placeholder": '{"chat_template_kwargs": {"enable_thinking": false}}',
             "advanced": True,
         },
