@@ -98,4 +98,8 @@ class Regions:
         ladder = weights.flatten().cumsum(0)
         cell = int(torch.searchsorted(ladder, place * float(ladder[-1]), right=True))
         cell = min(cell, int(weights.flatten().nonzero().max()))  # rounding must not pass the last
-        return [int(i) for i in torch.unravel_index(torch.tensor(cell), weights.shape)]
+        centre = []
+        for size in reversed(weights.shape):
+            cell, place_on_axis = divmod(cell, size)
+            centre.append(place_on_axis)
+        return centre[::-1]

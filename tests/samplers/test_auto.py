@@ -114,7 +114,7 @@ def test_the_children_of_sharp_predictions_are_redrawn(method):
             assert search.choice(facts).search == search
 
 
-@pinned(40)
+@pinned(25)
 @given(setups("rbf"))
 def test_the_automatic_starts_leave_every_step_its_children(setup):
     setup = replace(setup, search=replace(setup.search, init_particles=0))
@@ -143,7 +143,7 @@ def settled_run(setup, task, search=None, finish=None):
     return events, outcome, *settled
 
 
-@pinned(40)
+@pinned(25)
 @given(st.data())
 def test_it_runs_what_it_chose(data):
     """Bit for bit, on fewer times where the ODE walks, and within the budget."""
@@ -214,7 +214,7 @@ def test_a_search_that_leaves_nothing_open_says_nothing():
     assert settle(search, task, Finish()).chosen == told
 
 
-@pinned(40)
+@pinned(25)
 @given(st.data())
 def test_the_winner_comes_again(data):
     setup = auto(data)
@@ -233,7 +233,7 @@ def test_the_winner_comes_again(data):
         assert settled.chosen.get("ode_steps") == steps
 
 
-@pinned(40)
+@pinned(25)
 @given(setups("auto"))
 def test_the_least_is_a_whole_image_and_one_less_is_refused(setup):
     steps, prices = setup.steps, setup.prices
@@ -245,7 +245,7 @@ def test_the_least_is_a_whole_image_and_one_less_is_refused(setup):
         assert outcome.top and task.purse.nfe <= setup.least
 
 
-@pinned(40)
+@pinned(25)
 @given(
     st.lists(st.floats(0.01, 0.99), min_size=1, max_size=12, unique=True),
     st.integers(1, 14),

@@ -61,7 +61,7 @@ def with_look(setup, ahead):
 def test_it_is_the_search_that_was_decided(name, model, ahead):
     """Bit for bit, the look apart."""
 
-    @pinned(40)
+    @pinned(20)
     @given(setups(name, lookahead=0, fixed={"shape": (4,)}))
     def check(setup):
         assume(looks(setup))
@@ -83,7 +83,7 @@ def test_it_is_the_search_that_was_decided(name, model, ahead):
 def test_without_the_budget_or_the_use_nothing_is_spent_on_it(name):
     """One NFE less than carries it, or as much as there may be."""
 
-    @pinned(40)
+    @pinned(20)
     @given(setups(name, lookahead=0))
     def check(setup):
         carries = with_look(setup, LOOK)[0].total - setup.extra

@@ -173,7 +173,7 @@ def best_of_starts(rows, top_k):
     return [row for row in rows if row in chosen]
 
 
-@pinned(100)
+@pinned(60)
 @given(
     cases(),
     st.sampled_from([0, 0, 1, 2, 3, 5]),
@@ -197,7 +197,7 @@ def test_every_decision_and_the_best_ever_seen(case, quota, cost, nodes, top_k):
         assert standing is None or ranked[0].reward >= rows[standing].reward
 
 
-@pinned(60)
+@pinned(40)
 @given(cases(most=60))
 def test_one_nfe_less_repeats_the_reference(case):
     limit = case.least() + case.extra + 1
@@ -225,7 +225,7 @@ def test_the_smallest_budget_reaches_the_last_step(case, quota, cost):
         check_budget(needed, case.steps, finish, least - 1, cost, Prices())
 
 
-@pinned(200)
+@pinned(120)
 @given(cases(most=300), st.integers(1, 7))
 def test_the_oracle_keeps_the_claims_of_the_method(case, quota):
     rows = oracle(case, case.least(quota) + case.extra, quota)

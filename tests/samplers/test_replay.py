@@ -31,7 +31,7 @@ def replayed(setup, outcome, task):
 
 @pytest.mark.parametrize("name", METHODS)
 def test_the_winner_comes_again(name):
-    @pinned(60)
+    @pinned(30)
     @given(setups(name))
     def check(setup):
         _, outcome, task = setup.run(denoiser=crowded)

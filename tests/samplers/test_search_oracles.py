@@ -93,20 +93,20 @@ def assert_made(p, row, parent, world, search):
         assert float(p.x[0, 2]) == t
 
 
-@pinned(100)
+@pinned(60)
 @given(worlds, extras)
 def test_best_of_n(world, extra):
     assert_decides_as(oracles.best_of_n, BestOfN(), world, extra)
 
 
-@pinned(100)
+@pinned(60)
 @given(worlds, extras, st.integers(1, 6), st.sampled_from([0.1, 0.5, 1.0]), st.integers(0, 20))
 def test_zero_order(world, extra, neighbours, radius, starts):
     search = ZeroOrder(neighbours, radius, starts)
     assert_decides_as(oracles.zero_order, search, world, extra, neighbours, radius, starts)
 
 
-@pinned(100)
+@pinned(60)
 @given(worlds, extras, st.integers(1, 4), st.sampled_from([0.0, 0.0, 0.1, 2.0]))
 def test_svdd(world, extra, paths, alpha):
     assert_decides_as(oracles.svdd, SVDD(paths, alpha, "kernel"), world, extra, paths, alpha)
@@ -127,26 +127,26 @@ def test_svdd_never_follows_a_child_without_weight(steps, extra, paths, seed):
     assert_decides_as(oracles.svdd, SVDD(paths, 2.0, "kernel"), world, extra, paths, 2.0)
 
 
-@pinned(100)
+@pinned(60)
 @given(worlds, extras, st.integers(1, 5), st.integers(1, 4))
 def test_code(world, extra, block, paths):
     assert_decides_as(oracles.code, CoDe(block, paths), world, extra, block, paths)
 
 
-@pinned(100)
+@pinned(60)
 @given(worlds, extras, st.integers(1, 3), st.integers(1, 4), st.integers(1, 4))
 def test_search_over_paths(world, extra, paths, forward, further):
     search = SearchOverPaths(paths, forward, forward + further)
     assert_decides_as(oracles.sop, search, world, extra, paths, forward, forward + further)
 
 
-@pinned(100)
+@pinned(60)
 @given(worlds, extras, st.sampled_from([-1e3, 0.2, 0.5, 0.9, 1.0, 1e3]))
 def test_verifier_threshold(world, extra, wanted):
     assert_decides_as(oracles.threshold, VerifierThreshold(wanted), world, extra, wanted)
 
 
-@pinned(140)
+@pinned(90)
 @given(
     worlds,
     extras,
@@ -160,7 +160,7 @@ def test_smc(world, extra, lam, linear, share, scheme):
     assert_decides_as(oracles.smc, search, world, extra, lam, linear, share, scheme)
 
 
-@pinned(100)
+@pinned(60)
 @given(
     worlds,
     extras,

@@ -69,7 +69,7 @@ def cheapest(setup):
 
 
 @pytest.mark.parametrize("name", METHODS)
-@pinned(40)
+@pinned(25)
 @given(st.data())
 def test_the_books_balance(name, data):
     setup = data.draw(setups(name))
