@@ -36,15 +36,16 @@ class OneAtATime(RuntimeError):
 class MicroBatch:
     """Sends rows through a function, at most `size` in one call.
 
-    A `size` of 0 becomes AUTOMATIC. With a clock the seconds a row takes are then measured: the
-    size is halved as long as rows get no slower. Calls of a single row are not judged at first,
-    since they do not tell whether more would gain.
+    A `size` of 0 becomes AUTOMATIC for each device. With a clock the seconds a row takes are then
+    measured: the size is halved as long as rows get no slower. Calls of a single row are not judged
+    at first, since they do not tell whether more would gain.
     When memory runs out the size is halved for good. When the backend takes one row only it is 1
     for good.
 
     Args:
         size: rows of one call; 0 is automatic.
         may_split: False sends all rows in one call.
+        devices: that share the rows of a call equally.
         clock: seconds, read when the device is idle; None measures nothing.
         seconds: measured for one row, by the rows of a call.
         tried: sizes that were measured, falling.
@@ -53,6 +54,7 @@ class MicroBatch:
 
     size: int = 0
     may_split: bool = True
+    devices: int = 1
     clock: Callable[[], float] | None = None
     seconds: dict[int, list[float]] = field(default_factory=dict)
     tried: list[int] = field(default_factory=list)
@@ -61,7 +63,16 @@ class MicroBatch:
     def __post_init__(self) -> None:
         if self.size or not self.may_split:
             self.clock = None
-        self.size = self.size or AUTOMATIC
+        self.size = self.size or self.most
+
+    @property
+    def most(self) -> int:
+        """The automatic size before anything is measured."""
+        return AUTOMATIC * self.devices
+
+    def share(self, rows: int) -> int:
+        """How many of the rows of a call are on the device that has most of them."""
+        return math.ceil(rows / self.devices)
 
     def __call__(self, x: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
         """`function` of the rows of x (K,*D), in order."""
@@ -96,16 +107,16 @@ class MicroBatch:
         Called between two operations of a search: within one, all rows go in parts of one size.
         """
         measured = [n for n, took in self.seconds.items() if len(took) >= SAMPLES]
-        measured = [n for n in measured if n == self.size or (n > 1 and not self.tried)]
+        measured = [n for n in measured if n == self.size or (n > self.devices and not self.tried)]
         if self.clock is None or not measured:
             return
         rows = max(measured)
         cost = min(self.seconds[rows])
         if self.tried and GAIN * cost > self.best:
             # At the first size tried it is not known what more rows gain: back to AUTOMATIC.
-            self.size = self.tried[-1] if len(self.tried) > 1 else AUTOMATIC
+            self.size = self.tried[-1] if len(self.tried) > 1 else self.most
             self.clock = None
-        elif rows == 1:
+        elif rows <= self.devices:
             self.clock = None
         else:
             self.best = min(self.best, cost)
@@ -113,6 +124,13 @@ class MicroBatch:
             self.size, self.seconds = rows // 2, {}
 
     def places(self, n: int) -> list[tuple[int, int]]:
-        """(rows, row) for each of n rows: how many rows its call has, and which one it is."""
-        size = self.size if self.may_split else n
-        return [(min(size, n - i + i % size), i % size) for i in range(n)]
+        """(rows, row) for each of n rows: how many rows its call has, and which one it is.
+
+        What each of several devices does is a call of its own.
+        """
+        size, places = self.size if self.may_split else n, []
+        for first in range(0, n, max(1, size)):
+            rows = min(size, n - first)
+            share = self.share(rows)
+            places += [(min(share, rows - i + i % share), i % share) for i in range(rows)]
+        return places

@@ -19,6 +19,7 @@ from ...samplers.batching import OneAtATime, OutOfMemory
 from ...samplers.purse import BudgetExceeded, Purse
 from .caches import BlockWatch, Mixed, StepCache
 from .clock import clock_of
+from .devices import split_rows
 from .memory import Turn, make_room, out_of_memory
 from .wrappers import WrapperWatch
 
@@ -39,6 +40,7 @@ class Network:
             called once, when a wrapper changes a call.
         name: of the model among those of a search.
         turn: that networks share which may not fit the memory together.
+        devices: that share the rows of a call, if `watched`.
     """
 
     def __init__(
@@ -49,9 +51,10 @@ class Network:
         watched: bool = False,
         name: str = "model",
         turn: Turn | None = None,
+        devices: int = 1,
     ) -> None:
         self.model, self.extra_args, self.purse = model, extra_args, purse
-        self.name, self.turn = name, turn or Turn()
+        self.name, self.turn, self.devices = name, turn or Turn(), devices
         self.blocks = BlockWatch() if watched else None
         self.wrappers = WrapperWatch(extra_args["model_options"]) if watched else None
         self.on_changed_call: Callable[[], None] | None = None
@@ -70,6 +73,9 @@ class Network:
 
         key = "flow_search_nfe"
         add_wrapper_with_key(WrappersMP.APPLY_MODEL, key, counted, options, is_model_options=True)
+        if watched:
+            kind, split = WrappersMP.CALC_COND_BATCH, split_rows(devices)
+            add_wrapper_with_key(kind, "flow_search_rows", split, options, is_model_options=True)
 
     def close(self) -> None:
         """Drop the check, which refers to this network."""
@@ -105,7 +111,7 @@ class Network:
             t: their time.
         """
         if self.turn.name != self.name:
-            self.load(x, len(x))
+            self.load(x, -(-len(x) // self.devices))
         try:
             return self._answer(call, x, t)
         except OutOfMemory as error:
@@ -124,7 +130,7 @@ class Network:
 
         Args:
             x: latents (K,*D).
-            rows: of the call.
+            rows: of the call, on one device.
             times: how often the memory of a call is needed.
         """
         least = times * self.memory(x.shape[1:])

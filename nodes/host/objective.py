@@ -210,4 +210,4 @@ class HostObjective:
             x0: (K,*D).
             times: how often the memory of a call is needed.
         """
-        self.network.load(x0, min(len(x0), self.batch.size), times)
+        self.network.load(x0, self.batch.share(min(len(x0), self.batch.size)), times)

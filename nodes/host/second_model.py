@@ -136,6 +136,7 @@ class Sampling:
         mask: its part of the noise mask.
         seed: of the noise.
         turn: which model was loaded last.
+        devices: that share the rows of a call.
     """
 
     guiders: Mapping[str, Any]
@@ -146,6 +147,7 @@ class Sampling:
     mask: Tensor | None
     seed: int
     turn: Turn = field(default_factory=Turn)
+    devices: int = 1
 
     def run(self, search: Search) -> Tensor:
         """The latent (1,*D) that a search finds, as the host's samplers return it.
@@ -173,7 +175,8 @@ class Sampling:
             callback: Any = None,
             disable: bool | None = None,
         ) -> Tensor:
-            made = Network(model, extra_args, self.purse, True, name, self.turn)
+            settings = True, name, self.turn, self.devices
+            made = Network(model, extra_args, self.purse, *settings)
             with closing(made) as network:
                 first = x if start is None else start
                 results.append(self._inside(search, first, networks | {name: network}))

@@ -23,6 +23,7 @@ from ...samplers.trajectories import Trajectory, WholeTask
 from ...samplers.types import Particles, SearchEvent
 from ..host.any_sampler import AnySampler, HostTrajectory
 from ..host.decode import frames
+from ..host.devices import count_devices
 from ..host.guard import cancelled, guard
 from ..host.kernel import steering
 from ..host.network import Network, stop_if_interrupted
@@ -80,7 +81,9 @@ class OneSearch:
         purse = Purse(inputs.budget, plan.cost, wait=clock or (lambda: None))
         trace = Trace(plan.times, watched=inputs.watchdog is not None)
         self.plan, self.job, self.safe, self.sender = plan, job, safe, sender
-        self.record = Record(plan, job, purse, MicroBatch(inputs.micro_batch, clock=clock), trace)
+        devices = 1 if job.replayed else count_devices(plan.guiders.values())
+        batch = MicroBatch(inputs.micro_batch, devices=devices, clock=clock)
+        self.record = Record(plan, job, purse, batch, trace)
         self.best, logged = Best(), self.record.logged
         self.live = Live(sender, self.best, purse, logged)
         self.bar, self.progress = Bar(progress, self.best, purse, sender.image, logged), progress
@@ -101,7 +104,8 @@ class OneSearch:
         limit = self.job.rules.seconds
         self.live.begin(plan.method.name, plan.times, record.maximum, limit)
         settings = noise, samples, inputs.sigmas, mask, inputs.noise.seed
-        latent = Sampling(plan.guiders, record.purse, *settings).run(self._sample)
+        sampling = Sampling(plan.guiders, record.purse, *settings, devices=record.batch.devices)
+        latent = sampling.run(self._sample)
         record.warnings += unspent(record.outcome.stopped, record.purse.nfe, inputs.budget)
         record.warnings += unused(record.purse.by_model, plan.second)
         with guard("compare the replay with its report"):

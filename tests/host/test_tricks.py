@@ -304,5 +304,20 @@ def test_work_units_on_two_devices(swapping, table_row):
     table_row(what, "demo", "works, the same candidates")
 
 
+def test_rows_on_two_devices(swapping, table_row):
+    """Calls of 4 rows on two devices are calls of 2 rows on one, to the last bit."""
+    one, two = swapping["rows of one"], swapping["rows of two"]
+    if two is None:
+        pytest.skip("this ComfyUI has no work units")
+    assert two["rows"] == {"cpu:0": 16, "cpu": 16} and not one["rows"]
+    for key in ("rewards", "best", "picture"):
+        assert one[key] == two[key]
+    for key in ("nfe", "network_calls"):
+        assert one["spent"][key] == two["spent"][key]
+    table_row(
+        "MultiGPU CFG Split, without CFG (devices simulated)", "demo", "works, the same particles"
+    )
+
+
 def test_the_table_has_no_other_rows():
-    assert table_length(SECTION) == 2 + 2 + 2 + 1 + 2 + len(CACHES) + 3 + 2 + 1
+    assert table_length(SECTION) == 2 + 2 + 2 + 1 + 2 + len(CACHES) + 3 + 2 + 2

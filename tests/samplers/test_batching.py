@@ -242,3 +242,26 @@ def test_the_clock_waits_for_the_device(monkeypatch):
     assert clock() <= clock() and len(waits) == 2
     assert device_clock(torch.device("cpu")) is None  # 16 rows are best there
     assert device_clock(torch.device("meta")) is None  # nothing to wait for
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 8, 9, 64])
+def test_several_devices_share_a_call_equally(n):
+    batch = MicroBatch(6, devices=4)
+    places, calls = batch.places(n), []
+    batch(torch.zeros(n, 1), lambda x: calls.append(len(x)) or x)
+    for rows in calls:
+        share = batch.share(rows)
+        while rows > 0:
+            here = min(share, rows)
+            assert places[:here] == [(here, row) for row in range(here)]
+            places, rows = places[here:], rows - here
+    assert not places and max(calls) <= 6
+
+
+def test_the_automatic_size_is_for_each_device():
+    device = Device(0.0, 1.0)
+    batch = MicroBatch(devices=2, clock=lambda: device.now)
+    for _ in range(60):
+        batch(torch.zeros(64, 1), device.ask)
+        batch.settle()
+    assert device.sizes[0] == 2 * AUTOMATIC and batch.size == 2  # then a row for each

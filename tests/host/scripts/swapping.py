@@ -3,6 +3,7 @@
 Argument: ComfyUI's folder. Prints one JSON object.
 """
 
+import collections
 import gc
 import importlib.util
 import json
@@ -49,8 +50,10 @@ from pack.nodes.host.network import Network  # isort: skip
 from pack.samplers.batching import MicroBatch  # isort: skip
 from pack.samplers.purse import Purse  # isort: skip
 from pack.samplers.search.best_of_n import BestOfN  # isort: skip
+from pack.samplers.search.smc import SMC  # isort: skip
 from pack.nodes import demo, reward, sampler  # isort: skip
 from pack.nodes.host import decode, memory  # isort: skip
+from pack.nodes.host import devices as devices_of_host  # isort: skip
 from pack.nodes.host import reward as hosting  # isort: skip
 
 from pack.tests.host.helpers.allocator import Allocator  # isort: skip
@@ -393,6 +396,28 @@ def run_on(devices):
     return run_search(LARGE, vae, guider=both, budget=40, latent_image=LITTLE)
 
 
+def rows_on(devices, size):
+    """A search without CFG, whose rows are shared by as many of the devices as there are."""
+    from comfy.multigpu import MultiGPUThreadPool
+    from comfy_extras.nodes_multigpu import MultiGPUCFGSplitNode
+
+    mm.get_all_torch_devices = lambda exclude_current=False: devices
+    basic = stock.Guider_Basic(MultiGPUCFGSplitNode.execute(model, 2).args[0])
+    basic.set_conds(text)
+    submit, rows = MultiGPUThreadPool.submit, collections.Counter()
+
+    def counted(self, device, call, *args):
+        if call is devices_of_host._inferring:  # a single row is split by the host
+            rows[str(device)] += len(args[4])
+        return submit(self, device, call, *args)
+
+    MultiGPUThreadPool.submit = counted
+    small = {"latent_image": LITTLE, "budget": 38, "lookahead": 0, "method": SMC()}
+    found = run_search(LARGE, vae, guider=basic, micro_batch=size, **small)
+    MultiGPUThreadPool.submit = submit
+    return found | {"rows": rows}
+
+
 def taesd():
     """How far our decode is from the host's, and the memory each asks for."""
     begin(LARGE)
@@ -445,5 +470,7 @@ with torch.inference_mode():
         "compiled": compiled(),
         "one device": run_on([DEVICE]) if MULTI else None,
         "two devices": run_on([DEVICE, torch.device("cpu")]) if MULTI else None,
+        "rows of one": rows_on([DEVICE], 2) if MULTI else None,
+        "rows of two": rows_on([DEVICE, torch.device("cpu")], 4) if MULTI else None,
     }
 sys.stdout.write(json.dumps(told) + "\n")
