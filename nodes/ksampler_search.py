@@ -8,8 +8,9 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..samplers.search.auto import Auto
+from .run.default_reward import CLIP, WHY, clip_reward, with_clip
 from .run.inputs import shared_inputs
-from .run.ksampler import KSamplerSettings, check_reward, ksampler_inputs
+from .run.ksampler import KSamplerSettings, ksampler_inputs
 from .run.plan import MethodChoice
 from .run.search_node import respond, schema
 
@@ -28,21 +29,31 @@ class SearchKSampler(io.ComfyNode):
         )
         vae, reward, prompt = shared_inputs("vae", "reward", "prompt")
         reward.optional = prompt.optional = True  # a KSampler that was replaced has neither
-        return schema(
+        reward.tooltip = (
+            "What the search maximises. Empty: the CLIP of the prompt judges, if it can look at "
+            "images."
+        )
+        made = schema(
             "FlowSearchKSampler",
             "Search KSampler",
             "Replaces KSampler: finds an image that scores higher on the reward. effort says how "
             "long it may take.",
             [*ksampler_inputs(), vae, reward, effort, prompt],
         )
+        made.enable_expand = True  # as it does without a reward
+        return made
 
     @classmethod
     def execute(
         cls, model: Any, positive: Any, negative: Any, seed: int = 0, **inputs: Any
     ) -> io.NodeOutput:
-        check_reward(inputs.get("reward"))
+        clip, why = inputs.pop(CLIP, None), ""
+        if inputs.get("reward") is None:
+            if clip is None:
+                return with_clip(cls, inputs)
+            inputs["reward"], why = clip_reward(clip), WHY
         names = {f.name for f in fields(KSamplerSettings)}
         settings = KSamplerSettings(**{n: inputs.pop(n) for n in names & inputs.keys()})
         inputs |= settings.search_inputs(model, positive, negative, seed)
         entries = {"method": "auto"} | asdict(settings)
-        return respond(cls, MethodChoice("auto", Auto(), entries), inputs)
+        return respond(cls, MethodChoice("auto", Auto(), entries, why), inputs)

@@ -1,7 +1,7 @@
 """The prompt of a node: the texts that lead to its positive conditioning in the executed graph.
 
 The host executes a flat graph: subgraphs are unpacked, bypassed and muted nodes are gone. A search
-reads the prompt there if its own prompt is empty.
+reads the prompt there if its own prompt is empty. If it has no reward, it finds the CLIP there.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from ..schema import brief
 
 Node = Mapping[str, Any]  # of the graph: class_type and inputs
-CONDITIONS, TEXT = {"CONDITIONING", "GUIDER"}, {"STRING"}
+CONDITIONS, TEXT, CLIP = {"CONDITIONING", "GUIDER"}, {"STRING"}, {"CLIP"}
 WILD = {"*", "COMFY_MATCHTYPE_V3"}  # types that stand for any type
 NOT_POSITIVE = ("negative", "uncond", "empty")  # parts of the names of inputs
 SEPARATORS = ("delimiter", "separator")  # inputs of nodes that join texts
@@ -41,10 +41,12 @@ class Upstream:
     Args:
         texts: different ones, in the order of the inputs.
         ends: types of the nodes that end a way without a text.
+        clips: links to the CLIPs of the nodes that encode a text.
     """
 
     texts: tuple[str, ...] = ()
     ends: tuple[str, ...] = ()
+    clips: tuple[tuple[str, int], ...] = ()
 
     @property
     def refusal(self) -> str:
@@ -77,7 +79,7 @@ def upstream_prompt(
     walk = Walk(node_of, signature_of)
     node = node_of(node_id)
     texts = walk.conditions(node) if node else []
-    return Upstream(tuple(texts), tuple(dict.fromkeys(walk.ends)))
+    return Upstream(tuple(texts), *(tuple(dict.fromkeys(each)) for each in (walk.ends, walk.clips)))
 
 
 class Walk:
@@ -93,6 +95,7 @@ class Walk:
         self.node_of, self.signature_of = node_of, signature_of
         self.read: dict[tuple[str, int], list[str]] = {}
         self.ends: list[str] = []
+        self.clips: list[tuple[str, int]] = []
 
     def conditions(self, node: Node, output: str = "") -> list[str]:
         """The texts that lead to a node's conditions, or to its output of that name.
@@ -119,6 +122,8 @@ class Walk:
         """The texts that a node encodes."""
         inputs = positive(inputs_of(node))
         texts = [self._text(value) for n, value in inputs.items() if self.leads(node, n, TEXT)]
+        clips = (value for n, value in inputs.items() if self.leads(node, n, CLIP))
+        self.clips += [tuple(link) for link in clips if is_link(link)]
         return [text.strip() for text in texts if text.strip()]
 
     def _text(self, value: Any) -> str:

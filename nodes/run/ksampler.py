@@ -147,12 +147,3 @@ def checked(name: str, conditioning: Any) -> list[Any]:
             f"{name} is not connected: got {brief(conditioning)}, expected a connection."
         )
     return conditioning
-
-
-def check_reward(reward: Any) -> None:
-    """Refuse a missing reward, with the first step to mend it."""
-    if reward is None:
-        raise ValueError(
-            "No reward is connected: got none, expected what makes an image good. Add the node "
-            "Reward Model Loader, and connect it to reward."
-        )

@@ -146,8 +146,10 @@ class OneSearch:
     def _settled(self, settled: Settled) -> None:
         """Note what is automatic, before the search begins."""
         self.record.trace.walk(settled.task.times)
-        self.record.chosen = settled.chosen
-        self.live.chosen(settled.chosen)
+        reasons = self.plan.method.why, settled.chosen.get("why", "")
+        why = " ".join(filter(None, reasons))
+        self.record.chosen = settled.chosen | ({"why": why} if why else {})
+        self.live.chosen(self.record.chosen)
 
     def _objectives(self, network: Network) -> tuple[HostObjective, HostObjective]:
         """What scores particles, and what scores finished ones. Also makes the watchdog."""

@@ -22,11 +22,13 @@ class MethodChoice:
         name: its key in the registry, as the report has it.
         search: the method with its settings.
         entries: these settings as report entries.
+        why: what the node chose by itself, and why, in one sentence; empty for nothing.
     """
 
     name: str
     search: Search
     entries: Mapping[str, Any]
+    why: str = ""
 
 
 @dataclass(frozen=True)

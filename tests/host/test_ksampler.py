@@ -219,6 +219,33 @@ def without(name):
     return graph
 
 
+def judged_by_its_clip(name):
+    """Without a reward, on a CLIP that can look at images."""
+    graph = swapped(name, effort=2)
+    del graph["search"]["inputs"]["reward"], graph["reward"]
+    graph["sees"] = node("ProbeSeeingCLIP", clip=["loader", 1])
+    graph["text"]["inputs"]["clip"] = ["sees", 0]
+    return graph
+
+
+def test_without_a_reward_the_clip_of_the_prompt_judges(host, version):
+    outputs = host.run(judged_by_its_clip("judged"))
+    (shown,) = [o["flow_search_report"][0] for o in outputs.values() if "flow_search_report" in o]
+    report = json.loads(shown)
+    settings, (reason, *_) = report["settings"], report["chosen"]["why"].split(". ")
+    assert reason == (
+        "No reward is connected, so the CLIP of the prompt judges the images (vqascore_host)"
+    )
+    assert settings["reward"] == "vqascore_host" and settings["prompt"] == CAPTION
+    assert len({row["reward"] for row in report["trace"]}) > 1
+    probed = json.loads(outputs["probe"]["probe"][0])
+    assert probed["counts"]["rows"] == report["spent"]["nfe"] <= 8
+    events, _ = asyncio.run(listen(host, "judged", judged_by_its_clip("heard too")))
+    assert {event["node_id"] for event in events} == {"search"}  # that of the panel
+    (chosen,) = [event["chosen"] for event in events if event["kind"] == "choose"]
+    assert chosen["why"] == report["chosen"]["why"]
+
+
 def no_prompt():
     graph = swapped("refused")
     graph["text"]["inputs"]["text"] = " "

@@ -138,6 +138,18 @@ def test_the_positive_prompt_is_read(upstream, case):
     assert upstream(**GRAPHS[case]).texts == ("a cat",)
 
 
+def test_the_clips_of_the_positive_prompt_are_found(upstream):
+    """Those that encode it, once each; not that of the negative prompt."""
+    both = node("Combine", conditioning_1=["one", 0], conditioning_2=["two", 0])
+    two = node("Encode", text="a dog", clip=["other", 1])
+    found = upstream(
+        text=both, one=encode(""), two=two, again=encode("a cat"), other=LOADER,
+        no=node("Encode", text="ugly", clip=["third", 1]), third=LOADER,
+    )  # fmt: skip
+    assert found.clips == (("loader", 1), ("other", 1))
+    assert upstream(text=GRAPHS["a loader with both prompts"]["all"]).clips == ()
+
+
 def test_a_guider_leads_to_the_prompt(upstream):
     search = node("KSampler", guider=["guider", 0], noise=["loader", 0])
     guiders = (

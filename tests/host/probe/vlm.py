@@ -50,6 +50,22 @@ def build():
     return clip
 
 
+class Seeing:
+    """Encodes prompts as one CLIP does, and answers questions as a small Qwen3-VL."""
+
+    def __init__(self, clip):
+        self.clip, self.vlm = clip, build()
+
+    def __getattr__(self, name):
+        return getattr(self.vlm, name)
+
+    def tokenize(self, text, **options):
+        return (self.vlm if options else self.clip).tokenize(text, **options)
+
+    def encode_from_tokens_scheduled(self, tokens, **options):
+        return self.clip.encode_from_tokens_scheduled(tokens, **options)
+
+
 class TinyVLM:
     @classmethod
     def INPUT_TYPES(cls):
@@ -63,4 +79,13 @@ class TinyVLM:
         return (build(),)
 
 
-NODES = {"ProbeTinyVLM": TinyVLM}
+class SeeingCLIP(TinyVLM):
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"clip": ("CLIP",)}}
+
+    def run(self, clip):
+        return (Seeing(clip),)
+
+
+NODES = {"ProbeTinyVLM": TinyVLM, "ProbeSeeingCLIP": SeeingCLIP}
