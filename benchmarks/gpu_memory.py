@@ -2,7 +2,7 @@
 
 Calculated, not measured. The parameters are counted on ComfyUI's classes in their published sizes,
 without weights. The memory of a call on one particle is ComfyUI's estimate, that of a TAESD is this
-pack's. `--write` puts the table into README.md. Needs COMFYUI_PATH and the environment of
+pack's. `--write` puts the table into docs/troubleshooting.md. Needs COMFYUI_PATH and the environment of
 `python dev.py test`.
 """
 
@@ -113,4 +113,4 @@ if __name__ == "__main__":
     text = table()
     print(text)
     if write:
-        put(ROOT / "README.md", "memory", text)
+        put(ROOT / "docs" / "troubleshooting.md", "memory", text)

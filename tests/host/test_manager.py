@@ -1,6 +1,6 @@
 """ComfyUI-Manager, from the package index: installs the pack from git, lists it, removes it.
 
-Field 29: what README says of its Install via Git URL is true.
+Field 29: what docs/troubleshooting.md says of its Install via Git URL is true.
 """
 
 import configparser
@@ -73,12 +73,12 @@ def naming(place):
     return [path for path in kept if re.search(rb"flow.search", path.read_bytes(), re.IGNORECASE)]
 
 
-def readme_lines():
-    """What README wants in the manager's config.ini."""
-    readme = (ROOT / "README.md").read_text("utf-8")
+def allowing_lines():
+    """What the page wants in the manager's config.ini."""
+    page = (ROOT / "docs" / "troubleshooting.md").read_text("utf-8")
     found = configparser.ConfigParser()
-    found.read_string(re.search("```ini\n(.*?)```", readme, re.DOTALL)[1])
-    assert "user/__manager/config.ini" in readme and "--enable-manager-legacy-ui" in readme
+    found.read_string(re.search("```ini\n(.*?)```", page, re.DOTALL)[1])
+    assert "user/__manager/config.ini" in page and "--enable-manager-legacy-ui" in page
     return dict(found["default"])
 
 
@@ -92,10 +92,10 @@ def by_git_url(host, address):
         return error.code
 
 
-def test_the_button_for_a_git_url_is_denied_unless_allowed_as_readme_says(fresh, bare):
+def test_the_button_for_a_git_url_is_denied_unless_allowed_as_the_page_says(fresh, bare):
     """Whatever the security level is: it does not decide any more."""
     pack = fresh / "custom_nodes" / "flow-search"
-    allowed = "".join(f"{key} = {value}\n" for key, value in readme_lines().items())
+    allowed = "".join(f"{key} = {value}\n" for key, value in allowing_lines().items())
     for lines, status in (("security_level = weak\n", 403), (allowed, 200)):
         configured(fresh, lines)
         with serving(fresh, fresh, "--enable-manager-legacy-ui") as host:

@@ -85,7 +85,7 @@ def test_nothing_there(case, tmp_path):
 
 
 def test_something_else(case, tmp_path):
-    """The page to get the right one from is that of the README's table."""
+    """The page to get the right one from is that of the table in docs/rewards.md."""
     _, load = case
     (tmp_path / "folder").mkdir()
     for file in (tmp_path / "else.safetensors", tmp_path / "folder" / "model.safetensors"):
@@ -96,7 +96,7 @@ def test_something_else(case, tmp_path):
     assert f"{tmp_path / 'folder'}" in (message := refusal(load, tmp_path / "folder"))
     assert 'type "bert"' in message or "looks like a FLUX" in message
     page = message.rpartition(" ")[2].removesuffix(".")
-    assert f"({page})" in (ROOT / "README.md").read_text("utf-8")
+    assert f"({page})" in (ROOT / "docs" / "rewards.md").read_text("utf-8")
 
 
 def test_broken_weights(case):

@@ -69,19 +69,18 @@ def test_settings_are_declared(name):
             assert meta["min"] <= value <= meta["max"] and meta["step"] > 0
 
 
-def test_each_is_in_the_help_page_and_the_readme():
+def test_each_is_in_the_help_page_and_the_page_of_rewards():
     page = (ROOT / "web" / "docs" / "FlowSearchRewardLoader.md").read_text("utf-8")
     rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| ")]
     assert sorted(re.findall(r"\w+", " ".join(rows))) == sorted([*REWARDS, *["reward"] * 6])
-    readme = (ROOT / "README.md").read_text("utf-8")
-    weightless = {"jpeg_compressibility", "jpeg_incompressibility"}  # "JPEG size"
-    assert not [name for name in REWARDS if f"`{name}`" not in readme and name not in weightless]
+    table = (ROOT / "docs" / "rewards.md").read_text("utf-8")
+    assert not [name for name in REWARDS if f"`{name}`" not in table]
 
 
 def test_downloads_are_asked_for_as_hf_reads_them():
     """One pattern a flag: hf 1.0 and newer takes a further one for a file's name."""
-    readme = (ROOT / "README.md").read_text("utf-8")
-    commands = [shlex.split(line) for line in re.findall(r"`(hf download .*?)`", readme)]
+    page = (ROOT / "docs" / "rewards.md").read_text("utf-8")
+    commands = [shlex.split(line) for line in re.findall(r"`(hf download .*?)`", page)]
     assert commands
     for words in commands:
         flags, values = words[3::2], words[4::2]

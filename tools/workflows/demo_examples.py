@@ -91,5 +91,5 @@ def best_of_n_against_rbf(g: Graph) -> None:
         "and number of network evaluations. The upper one is Rollover Budget Forcing. The lower "
         "one draws ten images of four steps and returns the best.\n\nA reward of 0 or a little "
         "less means that every count is right. Try several seeds, since one prompt depends on "
-        "luck. The tables in the README compare the methods on many prompts."
+        "luck. The tables in docs/results.md compare the methods on many prompts."
     ), height=300)  # fmt: skip
