@@ -25,6 +25,7 @@ from .question.host_vlm import HostVlmScore
 from .question.http.vqa_http import VqaHttp
 from .question.instructblip import InstructBlipScore
 from .question.vlm import VlmScore
+from .text.text_reader import TextReader
 from .types import (
     Files,
     Reward,
@@ -60,6 +61,8 @@ REWARDS: dict[str, type[Reward]] = {  # in the order of the menu
     "mps": Mps,
     "laion_aesthetic": LaionAesthetic,
     "aesthetic_v2_5": AestheticV25,
+    # text in the image
+    "text_reader": TextReader,
     # likeness to the prompt or to an image
     "clip_score": ClipScore,
     "siglip_score": SiglipScore,

@@ -10,7 +10,7 @@ import html
 import re
 import unicodedata
 
-from ..prompt_text import normalized
+from ..likeness.prompt_text import normalized
 from .count_lexicon import (
     ADJECTIVES,
     ARTICLES,

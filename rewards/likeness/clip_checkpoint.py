@@ -19,9 +19,9 @@ from ..files.shards import preloaded_state, shapes_of
 from ..files.source import reading
 from ..files.state_dict import check_complete, read_layout, shapes_in
 from ..files.weights import Peek, Source, has_safetensors, look, single_file
-from ..prompt_text import cleaned
 from . import open_clip
 from .clip_config import PATCHES, PROJECTION, WORDS, file_config, likely_activation, set_activation
+from .prompt_text import cleaned
 
 if TYPE_CHECKING:
     from transformers import (

@@ -26,6 +26,7 @@ def build_hps_v3(path):
 
 BUILD = {name: family.build for name, family in LOCAL.items()} | {"hps_v3": build_hps_v3}
 OTHER = {"video", "vqascore_host", "vqascore_http"}  # tested with what they are wired to
+MORE = {"text_reader": {"reward.score": "soft", "reward.text": "OPEN"}}  # settings
 STILLS = {"temporal_consistency"}  # one frame agrees with itself
 
 
@@ -81,6 +82,7 @@ def test_a_search_with_each_local_family(host, family, start):
     if family == "clip_reference":
         graph["shown"] = node("EmptyImage", width=32, height=32, batch_size=1, color=0xC02010)
         graph["reward"]["inputs"]["reward.reference"] = ["shown", 0]
+    graph["reward"]["inputs"] |= MORE.get(family, {})
     searched(host, family, graph, start)
 
 

@@ -71,7 +71,8 @@ def test_an_empty_list_says_where_files_go(empty):
     "family", [k for k, r in REWARDS.items() if "checkpoint" in r.__dataclass_fields__]
 )
 def test_running_it_says_what_to_get_and_from_where(empty, family):
-    own = {"checkpoint": NOTHING} | ({"head": NOTHING} if family == "aesthetic_v2_5" else {})
+    more = {"aesthetic_v2_5": {"head": NOTHING}, "text_reader": {"detector": NOTHING}}
+    own = {"checkpoint": NOTHING} | more.get(family, {})
     graph = greys(51) | {"reward": loader(family, **own)}
     if family == "clip_reference":
         graph["reward"]["inputs"]["reward.reference"] = ["images", 0]

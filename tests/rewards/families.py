@@ -17,6 +17,7 @@ from . import (
     tiny_instructblip,
     tiny_siglip,
     tiny_t5,
+    tiny_text,
     tiny_vlm,
 )
 from .tiny_clip import pictures, shown
@@ -50,6 +51,9 @@ LOCAL = {
     "object_count_owl": Family(test_owl_count.build, FOLDER),
     "siglip_score": Family(tiny_siglip.build, FOLDER),
     "temporal_consistency": Family(test_clip.build, FOLDER),
+    "text_reader": Family(
+        tiny_text.build, {"checkpoint": "english_g2.pth", "detector": "craft_mlt_25k.pth"}
+    ),
     "vqascore": Family(tiny_t5.build, FOLDER),
     "vqascore_instructblip": Family(tiny_instructblip.build, FOLDER),
     "vqascore_vlm": Family(tiny_vlm.build, FOLDER),
@@ -61,6 +65,7 @@ OWN = {
     "clip_reference cosine": {"reference": REFERENCE, "mode": "cosine"},
     "object_count": {"score": "soft", "side": 64, "softness": 0.5},
     "object_count_owl": {"score": "soft", "softness": 0.5},
+    "text_reader": {"score": "soft", "text": "OPEN"},
     "vqascore": {"score": "log_margin"},
     "vqascore_instructblip": {"score": "log_margin"},
     "vqascore_instructblip log": {"score": "log"},

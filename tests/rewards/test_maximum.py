@@ -30,6 +30,8 @@ def test_a_family_declares_a_maximum_that_pictures_reach_or_none(name):
         ("object_count", {"score": "soft"}, 0.0),
         ("object_count_owl", {"score": "bounded"}, 1.0),
         ("clip_reference", {"mode": "cosine"}, 1.0),
+        ("text_reader", {}, 1.0),
+        ("text_reader", {"score": "soft"}, None),
     ],
 )
 def test_a_maximum_may_depend_on_the_settings(name, settings, highest):

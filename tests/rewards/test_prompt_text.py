@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from pack.rewards import REWARDS, Files
 from pack.rewards.likeness.clip_checkpoint import CleaningTokenizer, load_tokenizer
-from pack.rewards.prompt_text import cleaned
+from pack.rewards.likeness.prompt_text import cleaned
 
 from . import test_clip, test_hps_v2, test_mps
 from .tiny_clip import open_clip_state, renamed, save

@@ -19,7 +19,7 @@ KNOWN = {"tooltip", "min", "max", "step", "choices", "multiline", "placeholder",
 # What the help page tells of each one's range, in its row or what stands before the table.
 RANGES = {
     "0 to 1": ["vqascore", "vqascore_host", "vqascore_http", "vqascore_instructblip",
-               "vqascore_vlm"],
+               "vqascore_vlm", "text_reader"],
     "0.1 to 0.4 in practice": ["clip_score"], "about −20 to 10": ["siglip_score"],
     "at most 0": ["clip_reference", "jpeg_compressibility", "jpeg_incompressibility"],
     "about −2.3 to 2": ["image_reward"], "about 0.2 to 0.4": ["hps_v2"],
@@ -72,7 +72,7 @@ def test_settings_are_declared(name):
 def test_each_is_in_the_help_page_and_the_page_of_rewards():
     page = (ROOT / "web" / "docs" / "FlowSearchRewardLoader.md").read_text("utf-8")
     rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| ")]
-    assert sorted(re.findall(r"\w+", " ".join(rows))) == sorted([*REWARDS, *["reward"] * 6])
+    assert sorted(re.findall(r"\w+", " ".join(rows))) == sorted([*REWARDS, *["reward"] * 7])
     table = (ROOT / "docs" / "rewards.md").read_text("utf-8")
     assert not [name for name in REWARDS if f"`{name}`" not in table]
 

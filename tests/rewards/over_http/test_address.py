@@ -196,7 +196,9 @@ def test_a_key_goes_nowhere_else(url, told, shown, key, allowed, monkeypatch):
 @pytest.mark.parametrize("url", ["http://api.example.com", "http://8.8.8.8:8000"])
 def test_a_key_is_not_sent_unencrypted_to_the_world(url, key, allowed, monkeypatch):
     monkeypatch.setenv(f"{key}_URL", url)
-    with pytest.raises(ValueError, match="unencrypted: got http://.*, expected an address .* https://"):
+    with pytest.raises(
+        ValueError, match="unencrypted: got http://.*, expected an address .* https://"
+    ):
         load(url, api_key_env=key)
 
 

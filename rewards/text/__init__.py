@@ -1,0 +1,1 @@
+"""Rewards of text that an image shows."""
