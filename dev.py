@@ -4,6 +4,7 @@
     python dev.py demo     run 8 hard prompts by four methods in a real ComfyUI
     python dev.py test     run every test (more arguments go to pytest: python dev.py test -k rbf)
     python dev.py serve    leave ComfyUI running with this pack (more arguments go to ComfyUI)
+    python dev.py check    run your own model and reward, and write a file for an issue
     python dev.py write    make the generated files anew (more arguments name some of them)
     python dev.py matrix   run the tests of tests/host on every supported ComfyUI
 
@@ -32,7 +33,7 @@ if sys.version_info < (3, 10):  # noqa: UP036 (this file still parses with 3.8)
 ROOT = Path(__file__).resolve().parent
 runpy.run_path(str(ROOT / "tools" / "checkout.py"))
 
-from pack.tools import demonstration, installing, serving, writing
+from pack.tools import checking, demonstration, installing, serving, writing
 from pack.tools.chromium import chromium
 from pack.tools.installing import Host, cache_dir
 from pack.tools.processes import WINDOWS, Fail, say, tail
@@ -184,7 +185,9 @@ def foreground(command: list[str], host: Host) -> int:
 
 
 def main(argv: list[str]) -> int:
-    commands = {"demo": demo, "test": test, "serve": serve, "write": write}
+    commands = {
+        "demo": demo, "test": test, "serve": serve, "check": checking.main, "write": write,
+    }  # fmt: skip
     if not argv or argv[0] not in (*commands, "matrix"):
         say(__doc__)
         return 0 if argv[:1] in (["-h"], ["--help"]) else 2
@@ -196,6 +199,8 @@ def main(argv: list[str]) -> int:
     try:
         if argv[0] == "matrix":
             return matrix(argv[1:])
+        if argv[0] == "check":
+            checking.refuse_without_models(argv[1:])
         return commands[argv[0]](installing.find_host(), argv[1:])
     except Fail as error:
         say(f"\ndev.py: {error}")

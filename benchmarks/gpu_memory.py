@@ -2,8 +2,8 @@
 
 Calculated, not measured. The parameters are counted on ComfyUI's classes in their published sizes,
 without weights. The memory of a call on one particle is ComfyUI's estimate, that of a TAESD is this
-pack's. `--write` puts the table into docs/troubleshooting.md. Needs COMFYUI_PATH and the environment of
-`python dev.py test`.
+pack's. `--write` puts the table into docs/troubleshooting.md. Needs COMFYUI_PATH and the
+environment of `python dev.py test`.
 """
 
 from __future__ import annotations
