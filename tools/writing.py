@@ -26,7 +26,10 @@ PROPERTY = "generated"
 TESTS = {  # what is written, and the tests that record it
     "help": ("tests/test_help_rows.py",),
     "events": ("tests/web/test_golden.py",),
-    "workflows": ("tests/host/test_workflow.py", "-k", "test_the_file_is_the_one"),
+    "workflows": (
+        "tests/host/test_workflow.py", "tests/host/test_blueprint.py",
+        "-k", "test_the_file_is_the_one",
+    ),
     "models": (
         "tests/host/test_models.py", "tests/host/test_latents.py", "tests/host/test_sigmas.py",
         "tests/host/test_tricks.py",

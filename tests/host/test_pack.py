@@ -107,7 +107,7 @@ def test_the_archive_holds_what_users_need_and_no_more(archive):
     names = {path.name for path in archive.iterdir()}
     assert names == {
         "__init__.py", "nodes", "rewards", "samplers", "web", "locales", "demo",
-        "example_workflows",
+        "example_workflows", "subgraphs",
         "README.md", "CHANGELOG.md", "LICENSE", "pyproject.toml",
     }  # fmt: skip
     wanted = {"__init__", "text", "scenes", "taesd"}

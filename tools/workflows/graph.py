@@ -113,7 +113,7 @@ class Graph:
                     entry |= {"type": kind_of(spec), "link": None}
                     value = values.pop(prefix + name, None)
                     if isinstance(value, Output):
-                        entry["link"] = self._link(value, node, len(inputs), entry["type"])
+                        entry["link"] = self.link(value, node, len(inputs), entry["type"])
                         value = None
                     inputs.append(entry)
                     if is_widget(spec):
@@ -132,7 +132,15 @@ class Graph:
         take(schema, "")
         return inputs, widgets, lines
 
-    def _link(self, source: Output, node: dict, slot: int, kind: str) -> int:
+    def link(self, source: Output, node: dict, slot: int, kind: str) -> int:
+        """Add a link, and return its number.
+
+        Args:
+            source: where it begins.
+            node: where it ends.
+            slot: number of the input there.
+            kind: type of what it carries.
+        """
         number = len(self.links) + 1
         self.links.append([number, source.node["id"], source.slot, node["id"], slot, kind])
         source.node["outputs"][source.slot]["links"].append(number)
