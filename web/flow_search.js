@@ -7,11 +7,13 @@ import { DroppedFile } from "./lib/dropped_file.js";
 import { showBudget } from "./lib/effort.js";
 import { filmView } from "./lib/film_view.js";
 import { withPicturesOf, withReportOf } from "./lib/model.js";
+import { addOutside, isOf, searchInside } from "./lib/outside.js";
 import { panelView } from "./lib/panel_view.js";
 import { replayOf, toggleReplay, watchReplay } from "./lib/replay.js";
 import { hasOneImage, pack, restore, withResult } from "./lib/saved_search.js";
 import { HOSTS } from "./lib/settings.js";
 import { sharesView } from "./lib/shares_view.js";
+import { grow, heightFor } from "./lib/size.js";
 import { Store } from "./lib/store.js";
 import { swap } from "./lib/swap.js";
 import { texts } from "./lib/texts.js";
@@ -23,9 +25,6 @@ const PREFIX = "FlowSearch"; // of the ids of our nodes
 const SEARCHES = ["FlowSearchRBF", "FlowSearchParticles", "FlowSearchKSampler"];
 const [REPLACED, BY] = ["KSampler", "FlowSearchKSampler"]; // same inputs, same first output
 const SAVED_KEY = "flow_search"; // in a node of a saved workflow
-// Minimum heights of the panel: before a run, with an error alone, with a search.
-const [EMPTY, NOTE, FULL] = [36, 120, 520];
-const WIDTH = 300;
 const ELEMENTS = {
   "flow-search-chart": chartView,
   "flow-search-shares": sharesView,
@@ -76,9 +75,6 @@ function post(route, body) {
   return ask(route, { method: "POST", headers, body: JSON.stringify(body) });
 }
 
-/** @param {?Model} model @returns {number} the minimum height of a panel that shows it */
-const heightFor = (model) => (!model ? EMPTY : model.searches.length ? FULL : NOTE);
-
 /** @returns {ReturnType<typeof texts>} the texts in the user's language */
 const words = () => texts(app.ui?.settings?.getSettingValue("Comfy.Locale") ?? "en");
 
@@ -94,15 +90,8 @@ function capture() {
   (tracker?.captureCanvasState ?? tracker?.checkState)?.call(tracker); // new and old front-ends
 }
 
-/**
- * Make a node large enough for its panel.
- * @param {any} node
- */
-function grow(node) {
-  const [width, height] = node.computeSize();
-  node.setSize([Math.max(node.size[0], width, WIDTH), Math.max(node.size[1], height)]);
-  node.setDirtyCanvas?.(true, true);
-}
+/** What `addOutside` asks of the page. */
+const canvas = { vueNodes: () => LiteGraph.vueNodesMode, graph: () => app.canvas?.graph };
 
 /** @returns {object} the extension; its panels and models are private */
 function extension() {
@@ -110,6 +99,8 @@ function extension() {
   const panels = new WeakMap();
   /** @type {WeakMap<object, object>} what is saved with a node */
   const saved = new WeakMap();
+  /** @type {WeakMap<object, any[]>} nodes of subgraphs that also show the panel of a node */
+  const outside = new WeakMap();
   /** @type {Map<string, Model>} the newest models of nodes that are not on the canvas */
   const offCanvas = new Map();
   /**
@@ -166,10 +157,14 @@ function extension() {
     panel.words = words();
     panel.model = model;
     if (grows) grow(node);
+    for (const outer of outside.get(node) ?? []) if (isOf(outer, model)) show(outer, model);
   }
 
-  /** @param {any} node */
-  function addPanel(node) {
+  /**
+   * @param {any} node
+   * @param {any} search the search node: `node`, or one inside its subgraph
+   */
+  function addPanel(node, search = node) {
     const panel = /** @type {any} */ (document.createElement("flow-search-panel"));
     panel.href = href;
     panel.addEventListener("stop", async () => {
@@ -178,19 +173,31 @@ function extension() {
       panel.stopFailed();
       store.settle();
     });
-    panel.replay = () => replayOf(node);
+    panel.replay = () => replayOf(search);
     panel.addEventListener("replay", () => {
-      toggleReplay(node, panel.model?.report ?? null);
+      toggleReplay(search, panel.model?.report ?? null);
       capture();
     });
-    watchReplay(node, () => panel.redraw());
+    watchReplay(search, () => panel.redraw());
     const getMinHeight = () => heightFor(panel.model);
     // hideInPanel: else the host also shows it in its side panel and gives it that panel's width.
     const options = { serialize: false, hideOnZoom: false, hideInPanel: true, getMinHeight };
-    node.addDOMWidget("search_panel", "FLOW_SEARCH_PANEL", panel, options).serialize = false;
+    if (search === node)
+      node.addDOMWidget("search_panel", "FLOW_SEARCH_PANEL", panel, options).serialize = false;
+    else addOutside(node, panel, options, canvas);
     grow(node);
     panels.set(node, panel);
     panel.words = words();
+  }
+
+  /** @param {any} node of a subgraph: it also shows the panel of the search inside */
+  function addPanelOutside(node) {
+    const search = searchInside(node, SEARCHES);
+    if (!panels.has(search)) return;
+    addPanel(node, search);
+    outside.set(search, [...(outside.get(search) ?? []), node]);
+    const { model } = panels.get(search);
+    if (model && isOf(node, model)) show(node, model);
   }
 
   /** @param {any} node */
@@ -260,6 +267,7 @@ function extension() {
       });
     },
     nodeCreated(/** @type {any} */ node) {
+      if (node.subgraph) addPanelOutside(node);
       if (!node.comfyClass?.startsWith(PREFIX)) return;
       for (const input of node.inputs ?? []) setTooltip(node, input);
       const { onInputAdded } = node;

@@ -101,7 +101,18 @@ def stock(object_info):
     return g.workflow()
 
 
-def test_a_ksampler_becomes_a_search_with_two_nodes_and_two_wires(host, tools, tmp_path):
+@pytest.fixture
+def stock_file(host, tmp_path):
     file = tmp_path / "stock.json"
     file.write_text(json.dumps(stock(host.client.get("/object_info"))), "utf-8")
-    play(host, tools, tmp_path, "swap.mjs", file)
+    return file
+
+
+def test_a_ksampler_becomes_a_search_with_two_nodes_and_two_wires(
+    host, tools, tmp_path, stock_file
+):
+    play(host, tools, tmp_path, "swap.mjs", stock_file)
+
+
+def test_the_blueprint_shows_its_panel_outside(host, version, tools, tmp_path, stock_file):
+    play(host, tools, tmp_path, "blueprint.mjs", stock_file)

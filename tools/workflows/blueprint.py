@@ -110,18 +110,18 @@ def search(g: Graph, slots: dict[str, Output]) -> Output:
     noise = g.add("set", "RandomNoise", noise_seed=0)
     sigmas = g.add("set", "BasicScheduler", model=slots["model"], scheduler="simple", steps=20)
     sampler = g.add("set", "FlowSearchVPSDESampler", kernel="eta")
-    found = g.add(
+    searching = g.add(
         "search", "FlowSearchParticles", box=(WIDE, 780), noise=noise, guider=guider,
         sampler=sampler, sigmas=sigmas, method="auto", budget=500, finish_steps=2,
         **{name: slots[name] for name in ("latent_image", "vae", "reward")},
     )  # fmt: skip
     shown: dict[str, tuple[Output, str]] = {
         "seed": (noise, "noise_seed"), "steps": (sigmas, "steps"), "cfg": (guider, "cfg"),
-        "budget": (found, "budget"),
+        "budget": (searching, "budget"),
     }  # fmt: skip
     for name, (output, setting) in shown.items():
         promote(g, slots[name], output.node, setting)
-    return found
+    return searching
 
 
 def promote(g: Graph, slot: Output, node: dict[str, Any], name: str) -> None:
