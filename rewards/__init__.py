@@ -8,8 +8,10 @@ from .count.colour_count import ColourCount
 from .count.object_count import ObjectCount
 from .count.owl_count import OwlCount
 from .count.shape_count import ShapeCount
+from .likeness.classifier import Classifier
 from .likeness.clip import ClipScore
 from .likeness.clip_reference import ClipReference
+from .likeness.dino_reference import DinoReference
 from .likeness.siglip import SiglipScore
 from .pixels.channels import KINDS, rgb
 from .pixels.image_statistics import Brightness, Colourfulness, Sharpness
@@ -67,6 +69,8 @@ REWARDS: dict[str, type[Reward]] = {  # in the order of the menu
     "clip_score": ClipScore,
     "siglip_score": SiglipScore,
     "clip_reference": ClipReference,
+    "dino_reference": DinoReference,
+    "classifier": Classifier,
     # clips
     "video": Video,
     "temporal_consistency": TemporalConsistency,

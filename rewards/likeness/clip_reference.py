@@ -29,6 +29,22 @@ if TYPE_CHECKING:
 LAYERS = 2
 
 
+def reference_images(images: torch.Tensor | None) -> torch.Tensor:
+    """The images to resemble (R, H, W, 3), without alpha; ValueError if they cannot be used."""
+    if images is None:
+        raise ValueError(
+            "`reference` is not connected: got nothing, expected an image to resemble."
+        )
+    reference = rgb((images[..., :-1] if has_alpha(images) else images).detach().float().cpu())
+    check_batch(reference, [""] * len(reference))
+    if not (len(reference) and reference.isfinite().all()):
+        raise ValueError(
+            f"`reference` cannot be used: got {len(reference)} images, expected at least one "
+            "and only finite pixels."
+        )
+    return reference
+
+
 @dataclass(frozen=True)
 class ReferenceScorer:
     """Compares images with the reference, on the device of `module`.
@@ -121,18 +137,7 @@ class ClipReference:
 
     def load(self, files: Files | None = None) -> ReferenceScorer:
         files = files or Files()
-        if self.reference is None:
-            raise ValueError(
-                "`reference` is not connected: got nothing, expected an image to resemble."
-            )
-        colours = self.reference[..., :-1] if has_alpha(self.reference) else self.reference
-        reference = rgb(colours.detach().float().cpu())
-        check_batch(reference, [""] * len(reference))
-        if not (len(reference) and reference.isfinite().all()):
-            raise ValueError(
-                f"`reference` cannot be used: got {len(reference)} images, expected at least one "
-                "and only finite pixels."
-            )
+        reference = reference_images(self.reference)
         model = load_image_model(files.find(self.checkpoint), self.activation)
         gram = self.mode == "gram"
         if gram:

@@ -104,7 +104,6 @@ class Brightness(ImageStatistic):
 class Colourfulness(ImageStatistic):
     """Hasler-Suesstrunk colourfulness, from 0 (grey) to about 110."""
 
-
     def measure(self, image: torch.Tensor) -> torch.Tensor:
         return colourfulness(image)
 
@@ -112,7 +111,6 @@ class Colourfulness(ImageStatistic):
 @dataclass(frozen=True)
 class Sharpness(ImageStatistic):
     """Log variance of the Laplacian: 0 for a flat image, 5 to 9 for photographs."""
-
 
     def measure(self, image: torch.Tensor) -> torch.Tensor:
         return sharpness(image)

@@ -26,7 +26,10 @@ def build_hps_v3(path):
 
 BUILD = {name: family.build for name, family in LOCAL.items()} | {"hps_v3": build_hps_v3}
 OTHER = {"video", "vqascore_host", "vqascore_http"}  # tested with what they are wired to
-MORE = {"text_reader": {"reward.score": "soft", "reward.text": "OPEN"}}  # settings
+MORE = {
+    "classifier": {"reward.label": "nsfw"},
+    "text_reader": {"reward.score": "soft", "reward.text": "OPEN"},
+}  # settings
 STILLS = {"temporal_consistency"}  # one frame agrees with itself
 
 
@@ -79,7 +82,7 @@ def test_a_search_with_each_local_family(host, family, start):
     if family == "object_count":  # in a small picture random weights see nothing
         graph["latent"]["inputs"] |= {"width": 128, "height": 128}
     graph["reward"] = node("FlowSearchRewardLoader", reward=family, **own)
-    if family == "clip_reference":
+    if family in ("clip_reference", "dino_reference"):
         graph["shown"] = node("EmptyImage", width=32, height=32, batch_size=1, color=0xC02010)
         graph["reward"]["inputs"]["reward.reference"] = ["shown", 0]
     graph["reward"]["inputs"] |= MORE.get(family, {})

@@ -74,7 +74,7 @@ def test_running_it_says_what_to_get_and_from_where(empty, family):
     more = {"aesthetic_v2_5": {"head": NOTHING}, "text_reader": {"detector": NOTHING}}
     own = {"checkpoint": NOTHING} | more.get(family, {})
     graph = greys(51) | {"reward": loader(family, **own)}
-    if family == "clip_reference":
+    if family in ("clip_reference", "dino_reference"):
         graph["reward"]["inputs"]["reward.reference"] = ["images", 0]
     told = refusal(empty, scoring(graph))
     wanted = REWARDS[family].__dataclass_fields__["checkpoint"].metadata["checkpoint"].source

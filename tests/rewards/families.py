@@ -6,7 +6,9 @@ from pack.rewards import REWARDS, Files
 
 from . import (
     test_aesthetic_v2_5,
+    test_classifier,
     test_clip,
+    test_dino_reference,
     test_hps_v2,
     test_image_reward,
     test_laion_aesthetic,
@@ -38,8 +40,10 @@ LOCAL = {
         test_aesthetic_v2_5.build,
         {"checkpoint": "siglip", "head": "aesthetic_predictor_v2_5.pth"},
     ),
+    "classifier": Family(test_classifier.build, FOLDER),
     "clip_reference": Family(test_clip.build, FOLDER),
     "clip_score": Family(test_clip.build, FOLDER),
+    "dino_reference": Family(test_dino_reference.build, FOLDER),
     "hps_v2": Family(test_hps_v2.build, {"checkpoint": "model.safetensors"}),
     "hps_v3": Family(tiny_hps_v3.build, {"checkpoint": "HPSv3.safetensors"}),
     "image_reward": Family(test_image_reward.build, {"checkpoint": "ImageReward.pt"}),
@@ -63,6 +67,8 @@ REFERENCE = shown(pictures(40, 32, seed=9)[:1])
 OWN = {
     "clip_reference": {"reference": REFERENCE},
     "clip_reference cosine": {"reference": REFERENCE, "mode": "cosine"},
+    "classifier": {"label": "nsfw"},
+    "dino_reference": {"reference": REFERENCE},
     "object_count": {"score": "soft", "side": 64, "softness": 0.5},
     "object_count_owl": {"score": "soft", "softness": 0.5},
     "text_reader": {"score": "soft", "text": "OPEN"},

@@ -18,7 +18,8 @@ STEPS = {"object_count": 1e-4, "text_reader": 3e-3}  # steep; and flat
 STEPS |= {f"vqascore_instructblip{form}": 3e-3 for form in ("", " log", " probability")}
 CLIPS = {"temporal_consistency"}  # of one frame all score the same
 BLIND = {  # do not read the prompt
-    "aesthetic_v2_5", "clip_reference", "clip_reference cosine", "laion_aesthetic",
+    "aesthetic_v2_5", "classifier", "clip_reference", "clip_reference cosine", "dino_reference",
+    "laion_aesthetic",
     "temporal_consistency", "text_reader",  # here it has a text of its own
 }  # fmt: skip
 NEAR = {"rtol": 0.0, "atol": 1e-5}  # what a batch may differ from its pictures by
@@ -38,7 +39,8 @@ READERS = {  # a part that reads the prompt alone
 }  # fmt: skip
 BOUNDS = {
     "clip_reference": (-torch.inf, 0.0), "clip_reference cosine": (-1.0, 1.0),
-    "clip_score": (-1.0, 1.0), "hps_v2": (-1.0, 1.0), "mps": (-100.0, 100.0),
+    "clip_score": (-1.0, 1.0), "dino_reference": (-1.0, 1.0),
+    "hps_v2": (-1.0, 1.0), "mps": (-100.0, 100.0),
     "object_count": (-torch.inf, 0.0), "object_count_owl": (-torch.inf, 0.0),
     "temporal_consistency": (-1.0, 1.0), "text_reader": (0.0, 1.0),
 }  # fmt: skip

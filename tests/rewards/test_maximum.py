@@ -10,10 +10,10 @@ ZERO = ("brightness", "clip_reference", "colour_count", "object_count", "object_
         "shape_count")  # fmt: skip
 
 NONE = (
-    "aesthetic_v2_5", "clip_score", "colourfulness", "hps_v2", "hps_v3", "image_reward",
-    "jpeg_compressibility", "jpeg_incompressibility", "laion_aesthetic", "mps", "sharpness",
-    "siglip_score", "temporal_consistency", "video", "vqascore", "vqascore_host", "vqascore_http",
-    "vqascore_instructblip", "vqascore_vlm",
+    "aesthetic_v2_5", "classifier", "clip_score", "colourfulness", "hps_v2", "hps_v3",
+    "image_reward", "jpeg_compressibility", "jpeg_incompressibility", "laion_aesthetic", "mps",
+    "sharpness", "siglip_score", "temporal_consistency", "video", "vqascore", "vqascore_host",
+    "vqascore_http", "vqascore_instructblip", "vqascore_vlm",
 )  # fmt: skip
 
 
@@ -30,6 +30,7 @@ def test_a_family_declares_a_maximum_that_pictures_reach_or_none(name):
         ("object_count", {"score": "soft"}, 0.0),
         ("object_count_owl", {"score": "bounded"}, 1.0),
         ("clip_reference", {"mode": "cosine"}, 1.0),
+        ("dino_reference", {}, 1.0),
         ("text_reader", {}, 1.0),
         ("text_reader", {"score": "soft"}, None),
     ],

@@ -20,7 +20,9 @@ UNREAD = {"processor_config.json", "merges.txt"}  # by transformers 4, or as wha
 CLIP_TOKENIZER = {"vocab.json", "merges.txt"}
 # What is read besides weights and config.json, by family.
 BESIDE = {
+    "classifier": {"preprocessor_config.json"},
     "clip_score": CLIP_TOKENIZER,
+    "dino_reference": {"preprocessor_config.json"},
     "hps_v2": CLIP_TOKENIZER,
     "image_reward": {"vocab.txt"},
     "mps": CLIP_TOKENIZER,
@@ -141,7 +143,9 @@ def test_a_configuration_with_nonsense_in_it(family, originals, tmp_path):
     reward, files, folder = originals(family)
     copy = shutil.copytree(folder, tmp_path / "copy")
     told = json.loads((copy / "config.json").read_text())
-    part = next(p for p in ("vision_config", "backbone_config", "d_model") if p in told)
+    part = next(
+        p for p in ("vision_config", "backbone_config", "d_model", "hidden_size") if p in told
+    )
     (copy / "config.json").write_text(json.dumps(told | {part: "nonsense"}))
     load = dataclasses.replace(reward, checkpoint=str(copy)).load
     if family == "vqascore":  # is told by its tensors alone

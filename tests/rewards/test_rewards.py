@@ -24,11 +24,12 @@ RANGES = {
     "at most 0": ["clip_reference", "jpeg_compressibility", "jpeg_incompressibility"],
     "about −2.3 to 2": ["image_reward"], "about 0.2 to 0.4": ["hps_v2"],
     "about −5 to 15": ["hps_v3"], "about 0 to 20": ["mps"],
+    "0 is even chances": ["classifier"],
     "about 1 to 10": ["laion_aesthetic", "aesthetic_v2_5"],
     "0 is right": ["object_count", "object_count_owl", "colour_count", "shape_count"],
     "−1 to 0": ["brightness"], "0 for grey": ["colourfulness"],
     "0 for a flat image": ["sharpness"], "their mean, their minimum": ["video"],
-    "−1 to 1": ["temporal_consistency"],
+    "−1 to 1": ["temporal_consistency", "dino_reference"],
 }  # fmt: skip
 BOUNDS = {  # of a reward that is not here: to its maximum, if it declares one
     "brightness": (-1.0, 0.0), "colour_count": (-np.inf, 0.0), "colourfulness": (0.0, np.inf),
