@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-from comfy.model_patcher import create_model_options_clone
+from comfy.samplers import sampler_object
 from torch import Tensor
 
 from ...samplers.guidance import Guidance, Unguided
@@ -18,6 +18,7 @@ from ...samplers.ode import ODE
 from ...samplers.trajectories import Pay
 from ...samplers.types import Kernel
 from .network import Network
+from .own_run import own_run
 
 FLOW_SAMPLER = "VP-SDE Flow Sampler"  # which a report does not name
 
@@ -73,19 +74,28 @@ class HostTrajectory:
     def __call__(self, x: Tensor, root: int, pay: Pay) -> Tensor:
         """The clean latent (1,*D). Args: as of `samplers.trajectories.Trajectory`."""
         network, seed = self.network, self.seed(root)
+        network.check_changed()
         noise = self._noise(network.clock.to_host(x, network.clock.time(float(self.sigmas[0]))))
-        options = create_model_options_clone(network.extra_args["model_options"])
+        latent, mask = network.model.latent_image, network.extra_args.get("denoise_mask")
+        sigmas = self.sigmas.clone()  # uni_pc writes into them (comfy/extra_samplers/uni_pc.py:850)
+
+        def step(*args: Any) -> None:
+            """The host's callback."""
+
+        def walk(options: dict[str, Any]) -> Tensor:
+            extra_args = {"model_options": options, "seed": seed}
+            paid = PaidGuider(network, pay)
+            return self.sampler.sample(paid, sigmas, extra_args, step, noise, latent, mask, True)
+
+        run = noise, latent, self.sampler, sigmas, mask, step, True, seed
+        options = network.extra_args["model_options"]
         with seeded(seed, noise):
-            return self.sampler.sample(
-                PaidGuider(network, pay),
-                self.sigmas.clone(),  # uni_pc writes into them (comfy/extra_samplers/uni_pc.py:850)
-                {"model_options": options, "seed": seed},
-                lambda *step: None,
-                noise,
-                network.model.latent_image,
-                network.extra_args.get("denoise_mask"),
-                True,
-            )
+            return own_run(network.model.inner_model, options, run, walk)
+
+    def beginning(self, steps: int) -> HostTrajectory:
+        """Euler's first steps from the same starts."""
+        sigmas = self.sigmas[: steps + 1]
+        return HostTrajectory(sampler_object("euler"), self.network, sigmas, self.seed)
 
     def _noise(self, y: Tensor) -> Tensor:
         """The noise from which the host makes the latents y at the first sigma."""

@@ -1,13 +1,17 @@
 """What on a model keeps something from earlier calls: step caches, and momentum of guidance.
 
 A step cache (EasyCache, TeaCache, MagCache, First Block Cache, TaylorSeer, Spectrum) skips a call
-of the network and answers from an earlier one. In a search the earlier call belongs to another
-particle. Packs share no interface, so a cache is found by what it does. Blocks of the network do
-not run (`BlockWatch`). A wrapper or a guider answers alone (network.py). Or the same call gets
-another answer later (guider_check.py). A cache that skips nothing may stay on.
+of the network and answers from an earlier one. In a search that branches, the earlier call belongs
+to another particle. Packs share no interface, so a cache is found by what it does. Blocks of the
+network do not run (`BlockWatch`). A wrapper or a guider answers alone (network.py). Or the same
+call gets another answer later (guider_check.py). A cache that skips nothing may stay on.
 
 Two caches are found by what they leave on the model. ComfyUI's own fail with a TypeError in the
-order of a search (guiders.py). nunchaku runs its blocks where PyTorch cannot see them.
+order of a search that branches (guiders.py). nunchaku runs its blocks where PyTorch cannot see
+them.
+
+Where another sampler walks whole trajectories, one after the other, a cache may skip: each
+trajectory begins anew (own_run.py).
 """
 
 from __future__ import annotations
@@ -19,6 +23,9 @@ from typing import Any
 import torch
 from torch.nn import Module, ModuleList
 
+# Methods that walk one trajectory at a time with another sampler than ours.
+WALKERS = ("auto", "best_of_n", "zero_order", "regional")
+
 
 class Mixed(ValueError):
     """The answer does not have one row for each row of the call."""
@@ -29,8 +36,9 @@ class StepCache(ValueError):
 
     def __init__(self, sign: str) -> None:
         super().__init__(
-            f"A step cache is on this model: got {sign}, expected none. Turn it off for a search: "
-            "it would reuse one particle's prediction for another."
+            f"A step cache is on this model: got {sign}, expected none. Turn it off, or use "
+            f"{', '.join(WALKERS[:-1])} or {WALKERS[-1]} with a sampler such as dpmpp_2m. Other "
+            "searches would reuse one particle's prediction for another."
         )
 
 
@@ -60,22 +68,27 @@ def closure_of(function: Any) -> dict[str, Any]:
 
 
 class BlockWatch:
-    """Watches each call of a network. Raises StepCache if less than half of its blocks run.
+    """Watches each call of a network. A call is skipped if less than half of its blocks run.
 
     A block counts as run when its heaviest layer runs. Blocks that run unseen (fused, compiled) do
     so in every call, so the measure is the most blocks seen in one call. Guidance that skips a few
     layers stays above half.
+
+    Args:
+        may_skip: whether calls may be skipped. If not, StepCache is raised.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, may_skip: bool = False) -> None:
+        self.may_skip = may_skip
         self.layers: dict[Module, list[Module]] = {}
-        self.most = 0
+        self.most = self.skips = 0
 
     @contextlib.contextmanager
-    def __call__(self, network: Module) -> Iterator[None]:
+    def __call__(self, network: Module) -> Iterator[set[Module]]:
+        """Watch one call. Yields the layers that have run so far."""
         if network not in self.layers:
             self.layers[network] = list(block_layers(network))
-        ran = set()
+        ran: set[Module] = set()
 
         def see(layer: Module, inputs: Any) -> None:
             if not torch.compiler.is_compiling():
@@ -83,13 +96,19 @@ class BlockWatch:
 
         hooks = [layer.register_forward_pre_hook(see) for layer in self.layers[network]]
         try:
-            yield
+            yield ran
         finally:
             for hook in hooks:
                 hook.remove()
         self.most = max(self.most, len(ran))
-        if 2 * len(ran) < self.most:
-            raise StepCache(f"a call that ran {len(ran)} of {self.most} blocks")
+        if self.skipped(ran):
+            self.skips += 1
+            if not self.may_skip:
+                raise StepCache(f"a call that ran {len(ran)} of {self.most} blocks")
+
+    def skipped(self, ran: set[Module]) -> bool:
+        """Whether a call in which these layers ran was skipped."""
+        return 2 * len(ran) < self.most
 
 
 def block_layers(module: Module) -> Iterator[Module]:

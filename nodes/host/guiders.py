@@ -54,9 +54,14 @@ def check_kind(guider: Any) -> None:
         )
 
 
-def check_guider(guider: Any) -> None:
-    """Refuse what would mix particles: memory of earlier calls, conditions for several images."""
-    check_memory(guider)
+def check_guider(guider: Any, whole: bool = False) -> None:
+    """Refuse what would mix particles: memory of earlier calls, conditions for several images.
+
+    Args:
+        guider: of the search.
+        whole: whether whole trajectories are walked, one at a time.
+    """
+    check_memory(guider, whole)
     axes = guider.model_patcher.get_model_object("latent_format").latent_dimensions
     for cond in (cond for entries in conditions(guider).values() for cond in entries):
         check_single(cond, axes)
@@ -68,17 +73,27 @@ def check_guider(guider: Any) -> None:
                 )
 
 
-def check_memory(guider: Any) -> None:
-    """Refuse caches and momentum that need no call of the network to be found."""
-    if any(host_file(part) == EASY_CACHE for part in guidance_parts(guider)):
+def check_memory(guider: Any, whole: bool = False) -> None:
+    """Refuse caches and momentum that need no call of the network to be found.
+
+    Args:
+        guider: of the search.
+        whole: whether whole trajectories are walked, one at a time. Then caches may stay on.
+    """
+    if has_host_cache(guider) and not whole:
         raise StepCache("ComfyUI's EasyCache or LazyCache")
-    if has_nunchaku_cache(guider.model_patcher):
+    if has_nunchaku_cache(guider.model_patcher) and not whole:
         raise StepCache("nunchaku's First Block Cache")
     if share := apg_momentum(guider.model_options):
         raise ValueError(
             f"APG has momentum on this model: got {share:g}, expected 0. Momentum would add one "
             "particle's guidance to another's."
         )
+
+
+def has_host_cache(guider: Any) -> bool:
+    """Whether ComfyUI's EasyCache or LazyCache is on the model."""
+    return any(host_file(part) == EASY_CACHE for part in guidance_parts(guider))
 
 
 def check_single(cond: dict[str, Any], axes: int) -> None:
@@ -156,10 +171,17 @@ def guidance_parts(guider: Any) -> Iterator[Any]:
             yield patch
 
 
-def is_pure(guider: Any) -> bool:
-    """Whether a guider, with all that is on its model, is known to ignore earlier calls."""
+def is_pure(guider: Any, whole: bool = False) -> bool:
+    """Whether a guider, with all that is on its model, is known to ignore earlier calls.
+
+    Args:
+        guider: of the search.
+        whole: whether whole trajectories are walked, one at a time: then it is known to ignore
+            earlier trajectories, as the host's step caches do.
+    """
+    files = (*PURE_FILES, EASY_CACHE) if whole else PURE_FILES
     parts = guidance_parts(guider)
-    return is_host_guider(guider) and all(host_file(part) in PURE_FILES for part in parts)
+    return is_host_guider(guider) and all(host_file(part) in files for part in parts)
 
 
 def mixes_rows(guider: Any) -> bool:

@@ -20,6 +20,7 @@ from ...samplers.purse import BudgetExceeded, Purse
 from .caches import BlockWatch, Mixed, StepCache
 from .clock import clock_of
 from .devices import split_rows
+from .guiders import EASY_CACHE, has_host_cache, is_pure
 from .memory import Turn, make_room, out_of_memory
 from .wrappers import WrapperWatch
 
@@ -41,6 +42,8 @@ class Network:
         name: of the model among those of a search.
         turn: that networks share which may not fit the memory together.
         devices: that share the rows of a call, if `watched`.
+        whole: whole trajectories are walked, one at a time: a step cache may skip calls. These are
+            not evaluations. `on_changed_call` is then called between trajectories, also for a skip.
     """
 
     def __init__(
@@ -52,11 +55,14 @@ class Network:
         name: str = "model",
         turn: Turn | None = None,
         devices: int = 1,
+        whole: bool = False,
     ) -> None:
         self.model, self.extra_args, self.purse = model, extra_args, purse
         self.name, self.turn, self.devices = name, turn or Turn(), devices
-        self.blocks = BlockWatch() if watched else None
-        self.wrappers = WrapperWatch(extra_args["model_options"]) if watched else None
+        self.whole, self.host_cache = whole, whole and has_host_cache(model.inner_model)
+        trusted = (EASY_CACHE,) if whole else ()
+        self.blocks = BlockWatch(may_skip=whole) if watched else None
+        self.wrappers = WrapperWatch(extra_args["model_options"], trusted) if watched else None
         self.on_changed_call: Callable[[], None] | None = None
         self.evaluated_times: set[float] = set()
         self.base = model.inner_model.inner_model
@@ -92,8 +98,13 @@ class Network:
             purse.charge(len(x), 1)
         if self.blocks is None:
             return execute(x, *args, **kwargs)
-        with self.blocks(execute.class_obj.diffusion_model):
-            return execute(x, *args, **kwargs)
+        with self.blocks(execute.class_obj.diffusion_model) as ran:
+            answer = execute(x, *args, **kwargs)
+        if self.blocks.skipped(ran):
+            with self.lock:
+                purse.charge(-len(x), -1)
+                purse.counts["skipped"] += len(x)
+        return answer
 
     def __call__(self, x: Tensor, t: float) -> Tensor:
         """The x0 of x at time t."""
@@ -140,7 +151,7 @@ class Network:
 
     def _answer(self, call: Callable[[], Tensor], x: Tensor, t: float) -> Tensor:
         purse = self.purse
-        nfe, calls = purse.nfe, purse.network_calls
+        nfe, calls, skipped = purse.nfe, purse.network_calls, purse.counts["skipped"]
         try:
             x0 = call()
         except (mm.InterruptProcessingException, StepCache, BudgetExceeded):
@@ -157,16 +168,38 @@ class Network:
             log.warning("%d particles at once failed (%s): one at a time now.", len(x), error)
             raise OneAtATime(str(error)) from error
         self._check_answer(x, x0)
-        self._check_paid(t, purse.nfe - nfe)
+        if purse.nfe > nfe or not self._skipped(x, purse.counts["skipped"] - skipped):
+            self._check_paid(t, purse.nfe - nfe)
         purse.raise_cost(math.ceil((purse.nfe - nfe) / len(x)))
-        if self.wrappers and self.wrappers.changed and self.on_changed_call:
+        if not self.whole:
+            self.check_changed()
+        return x0
+
+    def check_changed(self) -> None:
+        """Call `on_changed_call`, if a wrapper has changed a call or a cache has skipped one."""
+        changed = self.wrappers and self.wrappers.changed
+        changed = changed or (self.blocks and self.blocks.skips and not self.host_cache)
+        if changed and self.on_changed_call:
             check, self.on_changed_call = self.on_changed_call, None
             check()
-        return x0
+
+    def _skipped(self, x: Tensor, rows: int) -> bool:
+        """Whether a step cache gave the answer to a call without an evaluation.
+
+        Args:
+            x: the latents of the call.
+            rows: network rows that were seen to be skipped.
+        """
+        if not self.whole:
+            return False
+        if not rows and (self.wrappers.skipped or not is_pure(self.model.inner_model)):
+            rows = len(x) * self.purse.cost
+            self.purse.counts["skipped"] += rows
+        return rows > 0
 
     def _check_answer(self, x: Tensor, x0: Tensor) -> None:
         """Refuse an answer that the network had no part in, or that lacks a row for each row."""
-        if self.wrappers and self.wrappers.skipped:
+        if self.wrappers and self.wrappers.skipped and not self.whole:
             raise StepCache("an answer of a wrapper without the network")
         if x0.shape != x.shape:
             raise Mixed(

@@ -137,6 +137,7 @@ class Sampling:
         seed: of the noise.
         turn: which model was loaded last.
         devices: that share the rows of a call.
+        whole: whole trajectories are walked, one at a time.
     """
 
     guiders: Mapping[str, Any]
@@ -148,6 +149,7 @@ class Sampling:
     seed: int
     turn: Turn = field(default_factory=Turn)
     devices: int = 1
+    whole: bool = False
 
     def run(self, search: Search) -> Tensor:
         """The latent (1,*D) that a search finds, as the host's samplers return it.
@@ -175,7 +177,7 @@ class Sampling:
             callback: Any = None,
             disable: bool | None = None,
         ) -> Tensor:
-            settings = True, name, self.turn, self.devices
+            settings = True, name, self.turn, self.devices, self.whole
             made = Network(model, extra_args, self.purse, *settings)
             with closing(made) as network:
                 first = x if start is None else start

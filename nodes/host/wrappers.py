@@ -6,12 +6,14 @@ answer, guider_check.py tests whether it remembers, at the price of some calls.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from comfy.patcher_extension import WrappersMP
 from torch import Tensor
+
+from .guiders import host_file
 
 KINDS = WrappersMP.APPLY_MODEL, WrappersMP.DIFFUSION_MODEL
 OPTIONS = "transformer_options"
@@ -21,16 +23,23 @@ class WrapperWatch:
     """Watches the wrappers in the model options of one run, which are the run's own copy.
 
     `changed`: a wrapper has changed a call. `skipped`: a wrapper has answered without the network.
+
+    Args:
+        options: model options of the run.
+        trusted: files of the host whose wrappers are not watched.
     """
 
-    def __init__(self, options: dict[str, Any]) -> None:
+    def __init__(self, options: dict[str, Any], trusted: Sequence[str] = ()) -> None:
         self.changed = self.skipped = False
         if wrapper := options.get("model_function_wrapper"):
             options["model_function_wrapper"] = self._watch_function(wrapper)
         wrappers = options.get(OPTIONS, {}).get("wrappers", {})
         for by_key in (wrappers.get(kind, {}) for kind in KINDS):
             for key, functions in by_key.items():
-                by_key[key] = [self._watch_wrapper(function) for function in functions]
+                by_key[key] = [
+                    function if host_file(function) in trusted else self._watch_wrapper(function)
+                    for function in functions
+                ]
 
     def _watch_function(self, wrapper: Callable) -> Callable:
         def watched(apply_model: Callable, args: dict[str, Any]) -> Any:

@@ -118,7 +118,7 @@ def check_inputs(inputs: SearchInputs) -> list[float]:
     check_not_audio(patcher.model)
     samples = check_latent(inputs.latent_image)
     check_mask(inputs.latent_image.get("noise_mask"), samples)
-    check_guider(inputs.guider)
+    check_guider(inputs.guider, isinstance(inputs.sampler, AnySampler))
     times = check_sigmas(inputs.sigmas, clock)
     check_start(float(inputs.sigmas[0]), clock, samples)
     check_gradient(inputs.sampler.guidance, inputs.reward)
@@ -207,6 +207,6 @@ def check_job(job: Job, plan: Plan) -> None:
     inputs, steps, cost = plan.inputs, len(plan.inside), plan.cost
     prices = plan.prices(job)
     needed = minimum(job.search, steps, prices)
-    impure = {id(guider) for guider in plan.guiders.values() if not is_pure(guider)}
+    impure = {id(guider) for guider in plan.guiders.values() if not is_pure(guider, plan.whole)}
     checked = 0 if job.replayed else LEAST * cost * len(impure)  # a replay checks none
     check_budget(needed, steps, job.finish, inputs.budget, cost, prices, checked)

@@ -21,7 +21,7 @@ from ...samplers.run import run
 from ...samplers.task import Task
 from ...samplers.trajectories import Trajectory, WholeTask
 from ...samplers.types import Particles, SearchEvent
-from ..host.any_sampler import AnySampler, HostTrajectory
+from ..host.any_sampler import HostTrajectory
 from ..host.decode import frames
 from ..host.devices import count_devices
 from ..host.guard import cancelled, guard
@@ -42,6 +42,7 @@ from .record import Record
 from .replay import compare
 from .safekeeping import Safekeeping
 from .survival import Part
+from .trajectory_check import check_trajectories
 from .watchdog import Watchdog
 
 
@@ -104,7 +105,8 @@ class OneSearch:
         limit = self.job.rules.seconds
         self.live.begin(plan.method.name, plan.times, record.maximum, limit)
         settings = noise, samples, inputs.sigmas, mask, inputs.noise.seed
-        sampling = Sampling(plan.guiders, record.purse, *settings, devices=record.batch.devices)
+        kinds = {"devices": record.batch.devices, "whole": plan.whole}
+        sampling = Sampling(plan.guiders, record.purse, *settings, **kinds)
         latent = sampling.run(self._sample)
         record.warnings += unspent(record.outcome.stopped, record.purse.nfe, inputs.budget)
         record.warnings += unused(record.purse.by_model, plan.second)
@@ -133,7 +135,10 @@ class OneSearch:
         scoring, final = self._objectives(network)
         task = self._task(networks, x, scoring, final)
         start = network.clock.to_search(x, plan.times[0])
-        check_answers(plan, job, networks, task, start)
+        if plan.whole:
+            check_trajectories(plan, job, task, start)
+        else:
+            check_answers(plan, job, networks, task, start)
         record.trace.spent = record.purse.nfe
         ending = job.finish, self._rules(), record.outcome, record.book.root
         self._follow(run(job.search, task, *ending, self._settled), scoring, final)
@@ -200,7 +205,7 @@ class OneSearch:
             finish_denoiser=networks.get("finish_model"),
         )
         kind: Callable[..., Task] = Task
-        if isinstance(inputs.sampler, AnySampler):
+        if plan.whole:
             trajectory = self._trajectory(network, source)
             kind = partial(WholeTask, trajectory=trajectory, root=record.book.root)
         return kind(

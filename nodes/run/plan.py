@@ -11,6 +11,7 @@ from torch import Tensor
 from ...samplers.purse import Prices
 from ...samplers.rules import Finish, StopRules
 from ...samplers.search.rounds import Search
+from ..host.any_sampler import AnySampler
 from .inputs import SearchInputs
 
 
@@ -90,6 +91,11 @@ class Plan:
     def guiders(self) -> dict[str, Any]:
         """The guiders by the name of their model, the search's own first."""
         return {"model": self.inputs.guider, **self.second}
+
+    @property
+    def whole(self) -> bool:
+        """Whether another sampler walks whole trajectories, one at a time."""
+        return isinstance(self.inputs.sampler, AnySampler)
 
     @property
     def mask(self) -> Tensor | None:

@@ -194,7 +194,8 @@ def spent(purse: Purse, watchdog: Purse | None) -> dict[str, Any]:
         "seconds": {"total": purse.elapsed, **purse.seconds},
         "gradients": purse.counts["gradients"],
     }
-    optional = {"check_nfe": purse.checked, "fallbacks": purse.counts["fallbacks"]}
+    optional = {"check_nfe": purse.checked}
+    optional |= {"fallbacks": purse.counts["fallbacks"], "skipped_nfe": purse.counts["skipped"]}
     entries |= {name: count for name, count in optional.items() if count}
     if watchdog is not None:
         counts = {name: watchdog.counts[name] for name in ("decodes", "rewards")}

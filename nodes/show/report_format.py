@@ -157,6 +157,7 @@ MAYBE_WINNER: dict[str, Check] = {**WATCHED, "start": ID, "finish_reward": maybe
 SPENT: dict[str, Check] = {
     **dict.fromkeys(("network_calls", "decodes", "frames", "rewards", "gradients"), COUNT),
     **dict.fromkeys(("fallbacks", "micro_batch", "discarded_nfe", "check_nfe"), COUNT),
+    "skipped_nfe": COUNT,
     "lookahead": whole(-1, LOOKAHEAD),
     "nfe_by_model": record({}, dict.fromkeys(("model", "lookahead_model", "finish_model"), COUNT)),
 }

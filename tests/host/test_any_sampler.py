@@ -197,16 +197,6 @@ def test_the_first_particle_is_the_hosts_own_run(host, key, wire, sampler):
     assert_counted(shown["many"], 6 * rows)
 
 
-def test_a_step_cache_is_refused(host):
-    graph = by("best_of_n", "dpmpp_2m", "cached")
-    graph["cache"] = node(
-        "EasyCache", model=["count", 0], reuse_threshold=0.2, start_percent=0.15,
-        end_percent=0.95, verbose=False,
-    )  # fmt: skip
-    with pytest.raises(ComfyError, match="got ComfyUI's EasyCache or LazyCache, expected none"):
-        host.run(with_input(graph, "guider", "model", ["cache", 0]))
-
-
 def test_a_guider_that_remembers_is_refused(host):
     graph = by("best_of_n", "dpmpp_2m", "remembers")
     graph["on"] = node("ProbeOnModel", model=["loader", 0], kind="APG")

@@ -4,6 +4,7 @@ Each row of a table in docs/models.md is the result of one of these tests.
 """
 
 import os
+import re
 
 import pytest
 from pack.tools.client import ComfyError
@@ -30,6 +31,14 @@ CACHES = {
     "a cache of no known name": (LUMINA, 8),
     "a cache that an earlier run left on the network": (LUMINA, 8),
 }
+WHOLE = {  # caches that begin anew with each run of the host, and wrappers that ask before them
+    "EasyCache": ("EasyCache", EASY | {"reuse_threshold": 3.0}),
+    "LazyCache": ("LazyCache", EASY | {"reuse_threshold": 3.0}),
+    "TeaCache (imitated)": ("ProbeCache", {"kind": "TeaCache"}),
+    "MagCache (imitated)": ("ProbeCache", {"kind": "MagCache"}),
+    "CacheDiT (imitated)": ("ProbeCache", {"kind": "CacheDiT"}),
+}
+NEVER_ANEW = ("TaylorSeer", "a cache of no known name")
 NAMES_ALONE = (
     "a function with the name of a cache", "options with the names of caches",
     "wrappers with the names of caches",
@@ -199,6 +208,48 @@ def test_step_caches_of_other_packs(host, table_row, kind):
     table_row(f"{kind} (imitated)", key, sentence)
 
 
+def whole(runs, cache, inputs):
+    """Searches that walk one image at a time on a model with a cache."""
+    runs.sampler, runs.sigmas = runs.stock, runs.schedule(6)
+    bare, runs.model = runs.model, runs.node(cache, model=runs.model, **inputs)
+    many = {"budget": 30, "reward": runs.bright}
+    return bare, runs.particles("many", "best_of_n", **many), many
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_step_caches_where_one_image_is_walked_at_a_time(host, table_row, name):
+    """The first image is the host's own run with the cache. A later one comes again by replay."""
+    runs = Runs(LUMINA)
+    bare, many, settings = whole(runs, *WHOLE[name])
+    first = {"budget": 6, "target_reward": -1e6}  # what is skipped would buy a second image
+    plain, one = runs.run("plain"), runs.particles("one", "best_of_n", **first)
+    runs.compare("as plain", plain, one)
+    again = runs.particles("again", "best_of_n", replay=[many[0], 2], **settings)
+    runs.compare("again as many", many, again)
+    cached, runs.model = runs.model, bare
+    runs.compare("acts", runs.run("bare"), plain)
+    runs.model = cached
+    shown = runs.show(host)
+    assert shown["as plain"]["differ"] == shown["again as many"]["differ"] == 0.0
+    assert shown["acts"]["differ"] > 0.0
+    spent, counts = shown["many"]["report"]["spent"], shown["many"]["counts"]
+    skipped = 0 if name == "LazyCache" else spent["skipped_nfe"]  # no call comes to the counter
+    assert counts["rows"] == spent["nfe"] + skipped and spent["skipped_nfe"] > 0
+    rows = [row["reward"] for row in shown["many"]["report"]["trace"]]
+    assert len(rows) == len(set(rows)) >= 4
+    table_row(f"{name}, best of N by euler", LUMINA, "works")
+
+
+@pytest.mark.parametrize("kind", NEVER_ANEW)
+def test_step_caches_that_do_not_begin_anew(host, table_row, kind):
+    runs = Runs(LUMINA)
+    whole(runs, "ProbeCache", {"kind": kind})
+    with pytest.raises(ComfyError, match="remembers earlier calls: got images") as no:
+        runs.show(host)
+    sentence = re.sub(r"got images \S+ apart", "got images … apart", str(no.value).split("\n")[0])
+    table_row(f"{kind} (imitated), best of N by euler", LUMINA, f"refused: {sentence}")
+
+
 @pytest.mark.parametrize("kind", NAMES_ALONE)
 def test_a_name_alone_is_no_cache(host, kind):
     runs = Runs("Z-Image")
@@ -320,4 +371,5 @@ def test_rows_on_two_devices(swapping, table_row):
 
 
 def test_the_table_has_no_other_rows():
-    assert table_length(SECTION) == 2 + 2 + 2 + 1 + 2 + len(CACHES) + 3 + 2 + 2
+    caches = len(CACHES) + len(WHOLE) + len(NEVER_ANEW)
+    assert table_length(SECTION) == 2 + 2 + 2 + 1 + 2 + caches + 3 + 2 + 2

@@ -46,10 +46,17 @@ class Extrapolating(Skipping):
 
 
 def by_distance():
-    """TeaCache: the changes of the input since the last real call are added up."""
+    """TeaCache: the changes of the input since the last real call are added up.
+
+    It begins anew at the first sigma of a run.
+    """
     seen = {"x": None, "sum": 0.0}
 
     def skips(cache, x, kwargs):
+        options = kwargs["transformer_options"]
+        if options["sigmas"][0] == options["sample_sigmas"][0]:
+            seen.update(x=x, sum=0.0)
+            return False
         seen["sum"] += change(x, seen["x"])
         seen["x"] = x
         if seen["sum"] < LIMIT:
