@@ -6,6 +6,7 @@
     python dev.py serve    leave ComfyUI running with this pack (more arguments go to ComfyUI)
     python dev.py check    run your own model and reward, and write a file for an issue
     python dev.py write    make the generated files anew (more arguments name some of them)
+    python dev.py models   list the model classes of ComfyUI that docs/models.md lacks
     python dev.py matrix   run the tests of tests/host on every supported ComfyUI
 
 The first run sets up a ComfyUI in a cache folder outside the checkout, and links the checkout into
@@ -33,7 +34,7 @@ if sys.version_info < (3, 10):  # noqa: UP036 (this file still parses with 3.8)
 ROOT = Path(__file__).resolve().parent
 runpy.run_path(str(ROOT / "tools" / "checkout.py"))
 
-from pack.tools import checking, demonstration, installing, serving, writing
+from pack.tools import checking, demonstration, installing, model_classes, serving, writing
 from pack.tools.chromium import chromium
 from pack.tools.installing import Host, cache_dir
 from pack.tools.processes import WINDOWS, Fail, say, tail
@@ -96,6 +97,15 @@ def write(host: Host, extra: list[str]) -> int:
     if not extra or writing.PICTURES in extra:
         code = help_pictures(host, make_all=bool(extra)) or code
     return code
+
+
+def models(host: Host, extra: list[str]) -> int:
+    """Print the model classes that the page lacks; 1 if there are any."""
+    missing = model_classes.missing(host.path)
+    for name in missing:
+        say(f"docs/models.md lacks {name}. Add it to tests/host/tiny, and write models.")
+    say(f"{len(missing)} of {len(model_classes.classes_of(host.path))} model classes are missing.")
+    return 1 if missing else 0
 
 
 def help_pictures(host: Host, make_all: bool) -> int:
@@ -187,6 +197,7 @@ def foreground(command: list[str], host: Host) -> int:
 def main(argv: list[str]) -> int:
     commands = {
         "demo": demo, "test": test, "serve": serve, "check": checking.main, "write": write,
+        "models": models,
     }  # fmt: skip
     if not argv or argv[0] not in (*commands, "matrix"):
         say(__doc__)
