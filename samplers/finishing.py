@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
+from .crew.task import Ahead
 from .leaders import Leaders
 from .lookahead import is_clean
 from .rules import Finish, Halt, Outcome, Stopped, StopRules
@@ -51,6 +53,8 @@ class Finishing:
 
         `stopped` says whether a stop rule holds. After any but "target", spares are not finished.
         """
+        leaders = [p for p in self.leaders.best if int(p.ids) not in self.ended]
+        self.task.expect(partial(_finish_all, leaders=leaders, nodes=self.finish.steps))
         for particle in self.leaders.best:
             yield from self._end(particle)
         for particle in self.leaders.spares:
@@ -98,3 +102,9 @@ class Finishing:
             result = max(particle, result, key=lambda p: float(p.reward))
         self.results.add(result)
         self.outcome.top = self.results.best
+
+
+def _finish_all(ahead: Ahead, leaders: Sequence[Particles], nodes: int) -> None:
+    """Finish particles, one after the other."""
+    for particle in leaders:
+        ahead.attempt(partial(ahead.finish, particle, nodes))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -53,6 +53,33 @@ class Prices:
     def step(self) -> int:
         """Rows of a child and its score."""
         return self.child + self.score
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What was spent up to some moment, or between two moments.
+
+    Args:
+        nfe, cost, network_calls, by_model, counts, seconds: as in `Purse`.
+    """
+
+    nfe: int
+    cost: int
+    network_calls: int
+    by_model: Mapping[str, int]
+    counts: Mapping[str, int]
+    seconds: Mapping[str, float]
+
+    def since(self, before: Spent) -> Spent:
+        """What was spent after `before`."""
+        return Spent(
+            self.nfe - before.nfe,
+            self.cost,
+            self.network_calls - before.network_calls,
+            {name: n - before.by_model.get(name, 0) for name, n in self.by_model.items()},
+            {name: n - before.counts.get(name, 0) for name, n in self.counts.items()},
+            {name: n - before.seconds[name] for name, n in self.seconds.items()},
+        )
 
 
 @dataclass
@@ -136,6 +163,32 @@ class Purse:
         """Set NFE and calls back to an earlier count, because the call since then failed."""
         self.by_model[self.spender] -= self.nfe - nfe
         self.nfe, self.network_calls = nfe, calls
+
+    def spent(self) -> Spent:
+        """What was spent so far, as a copy."""
+        tables = dict(self.by_model), dict(self.counts), dict(self.seconds)
+        return Spent(self.nfe, self.cost, self.network_calls, *tables)
+
+    def commit(self, spent: Spent) -> None:
+        """Pay for what was done elsewhere.
+
+        Raises:
+            BudgetExceeded: the budget does not hold it.
+        """
+        self.raise_cost(spent.cost)
+        self.require(math.ceil(spent.nfe / self.cost))
+        self.nfe += spent.nfe
+        self.network_calls += spent.network_calls
+        self.by_model.update(spent.by_model)
+        self.counts.update(spent.counts)
+        for part, seconds in spent.seconds.items():
+            self.seconds[part] += seconds
+
+    def restore(self, spent: Spent) -> None:
+        """Set back to what was spent at an earlier moment. What a row costs stays as it is."""
+        self.nfe, self.network_calls = spent.nfe, spent.network_calls
+        self.by_model, self.counts = Counter(spent.by_model), Counter(spent.counts)
+        self.seconds = dict(spent.seconds)
 
     def raise_cost(self, cost: int) -> None:
         """Note that one row turned out to cost `cost` NFE."""

@@ -267,6 +267,9 @@ class Task:
         """`n` new uniforms in [0, 1) for choices between particles."""
         return self.flow.uniform(self._new_ids(1)[0], n)
 
+    def expect(self, likely: Callable[[Task], object]) -> None:
+        """Say what the search may ask for next, which a crew may do early (crew/task.py)."""
+
     def resume(self, particle: int, batch: MicroBatch) -> None:
         """Give the next particle this id, and call the network by `batch` from now on."""
         self.ids, self.batch = count(particle), batch

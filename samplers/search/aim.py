@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 import torch
 from torch import Tensor
 
@@ -36,6 +38,12 @@ class Aim:
             changing = torch.ones(axes(particle.x.shape[1:]), dtype=torch.bool)
         self.law = Regions(smallest, largest, changing)
         self.look_at(particle)
+
+    def on(self, task: Task) -> Aim:
+        """The same on another task, which draws its own uniforms."""
+        aim = copy(self)
+        aim.task = task
+        return aim
 
     def look_at(self, particle: Particles) -> None:
         """The search stands at `particle` from now on."""

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ..task import Task
-from ..types import SearchEvent
+from ..types import Particles, SearchEvent
 from .rounds import Method, Round
-
-WAVE = 8  # trajectories walked together. It is fixed, since ids and so the noise depend on it.
+from .waves import WAVE, expect_waves
 
 
 @dataclass(frozen=True)
@@ -29,11 +28,17 @@ class BestOfN(Method):
 
     def run(self, task: Task) -> Iterator[SearchEvent]:
         (walk,), record = self.rounds(len(task.times)), -float("inf")
-        while n := task.purse.buys(walk.price(task.prices)):
-            born = task.born(min(n, WAVE), score=not task.last_step)
-            *_, ends = task.walk(born)
+        price = walk.price(task.prices)
+        expect_waves(task, task.purse.buys(price), len(task.times), self._walked)
+        while n := task.purse.buys(price):
+            ends = self._walked(task, min(n, WAVE))
             yield SearchEvent("propose" if task.last_step else "born", ends, task.purse.nfe)
             best = ends[ends.best()]
             if float(best.reward) > record:
                 record = float(best.reward)
                 yield SearchEvent("accept", best, task.purse.nfe)
+
+    def _walked(self, task: Task, n: int) -> Particles:
+        """The ends of n trajectories."""
+        *_, ends = task.walk(task.born(n, score=not task.last_step))
+        return ends

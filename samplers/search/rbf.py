@@ -2,17 +2,18 @@
 
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import ClassVar
 
 import torch
 
 from ..task import Task
 from ..types import Particles, SearchEvent
-from .best_of_n import WAVE
 from .children import CHILDREN, settled
 from .paths import best_of_each, by_path
 from .rounds import Choice, Facts, Method, Round, check_least, minimum, shared_rows
-from .tries import Path, draw
+from .tries import Path, draw, draw_ahead
+from .waves import WAVE, expect_waves
 
 # Automatic starts: one in so many of the evaluations that the budget buys (docs/tuning.md).
 SHARP, BLURRED = 4, 12
@@ -109,7 +110,9 @@ class RolloverBudgetForcing(Method):
         for path in paths:
             yield SearchEvent("accept", path.parent, purse.nfe, quota)
         while any(path.share for path in paths):
-            children = draw(task, paths, self.speculation, self.children)
+            likely = {"paths": paths, "at_once": self.speculation, "how": self.children}
+            task.expect(partial(draw_ahead, **likely))
+            children = draw(task, **likely)
             yield SearchEvent("propose", children, purse.nfe)
             for path, tries in zip(paths, by_path(children, self.paths), strict=True):
                 for child in path.hand_out(tries):
@@ -128,6 +131,7 @@ class RolloverBudgetForcing(Method):
     def _begin(self, task: Task) -> Generator[SearchEvent, None, Particles]:
         """The initial particles of all paths, some at a time: a stop keeps the best of them."""
         waves = []
+        expect_waves(task, self.paths * self.init_particles, 1, lambda ahead, n: ahead.born(n))
         for paths in torch.arange(self.paths).repeat_interleave(self.init_particles).split(WAVE):
             waves.append(replace(task.born(len(paths)), paths=paths))
             yield SearchEvent("born", waves[-1], task.purse.nfe)

@@ -10,9 +10,9 @@ from ..regions import Boxes
 from ..task import Task
 from ..types import Particles, SearchEvent
 from .aim import LARGEST, SMALLEST, Aim
-from .best_of_n import WAVE
 from .rounds import Method, Round, check_least
 from .starts import STARTS, random_starts
+from .waves import WAVE, expect_waves
 
 
 @dataclass(frozen=True)
@@ -111,6 +111,8 @@ class Regional(Method):
         """From the best of `starts` random noises, until patience or the budget ends."""
         best: Particles | None = None
         pivot: Tensor | None = None
+        count = min(starts, task.purse.buys(price))
+        expect_waves(task, count, len(task.times), self._down)
         while n := min(WAVE, starts, task.purse.buys(price)):
             starts -= n
             noise, ends = yield from self._tried(task, *task.starts(n))
@@ -129,6 +131,10 @@ class Regional(Method):
                 best, pivot = ends[row], noise[row : row + 1]
                 aim.look_at(best)
                 yield SearchEvent("accept", best, task.purse.nfe)
+
+    def _down(self, task: Task, n: int) -> list[Particles]:
+        """The levels of n random starts that follow the ODE."""
+        return list(task.walk(task.born(n, score=not task.last_step), kernel=task.flow.ode))
 
     def _tried(
         self,

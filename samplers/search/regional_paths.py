@@ -7,10 +7,10 @@ from typing import ClassVar
 from ..regions import Box
 from ..task import Task
 from ..types import Particles, SearchEvent
-from .best_of_n import WAVE
 from .regional import Regional
 from .rounds import Round, check_least
 from .starts import random_starts
+from .waves import WAVE, expect_waves
 
 LATE = 0.75  # of the steps: back in time far enough to change what is there, not only how it looks
 Levels = list[Particles]  # particles of the same paths from the step `top` down to the last
@@ -73,6 +73,8 @@ class RegionalPaths(Regional):
     def _descend(self, task: Task, prices: list[int], starts: int) -> Iterator[SearchEvent]:
         """From the best of `starts` paths, until patience or the budget ends."""
         best: Levels | None = None
+        count = min(starts, task.purse.buys(prices[0]))
+        expect_waves(task, count, len(task.times), self._down)
         while n := min(WAVE, starts, task.purse.buys(prices[0])):
             starts -= n
             born = task.born(n, score=not task.last_step)

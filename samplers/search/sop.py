@@ -2,15 +2,17 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import ClassVar
 
 import torch
+from torch import Tensor
 
 from ..task import Task
 from ..types import Particles, SearchEvent
-from .best_of_n import WAVE
 from .paths import best_of_each
 from .rounds import Method, Round, affordable_tries, check_least
+from .waves import WAVE, expect_waves
 
 
 @dataclass(frozen=True)
@@ -74,9 +76,9 @@ class SearchOverPaths(Method):
         first, *later = self.rounds(len(task.times))
         n, *counts = affordable_tries(self, task)
         ends: list[Particles] = []
+        expect_waves(task, n * self.paths, 1 + first.bottom, partial(self._down, last=first.bottom))
         for paths in torch.arange(self.paths).repeat_interleave(n).split(WAVE):
-            born = replace(task.born(len(paths), score=not first.bottom), paths=paths)
-            *_, end = task.walk(born, kernel=ode, last=first.bottom)
+            end = self._down(task, len(paths), first.bottom, paths)
             yield SearchEvent("propose" if first.bottom else "born", end, purse.nfe)
             ends.append(end)
         parents = best_of_each(Particles.cat(ends), self.paths)
@@ -88,3 +90,10 @@ class SearchOverPaths(Method):
             yield SearchEvent("propose", children, purse.nfe)
             parents = best_of_each(children, self.paths)
             yield SearchEvent("accept", parents, purse.nfe)
+
+    def _down(self, task: Task, n: int, last: int, paths: Tensor | None = None) -> Particles:
+        """The ends at step `last` of n new particles that follow the ODE, on these paths (n,)."""
+        born = task.born(n, score=not last)
+        born = born if paths is None else replace(born, paths=paths)
+        *_, ends = task.walk(born, kernel=task.flow.ode, last=last)
+        return ends

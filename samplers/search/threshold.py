@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from math import isfinite
 from typing import ClassVar
 
+from ..crew.task import Ahead
 from ..task import Task
 from ..types import Particles, SearchEvent
 from .rounds import Method, Round, least_rows, shared_rows
@@ -54,7 +56,9 @@ class VerifierThreshold(Method):
             share = max(1, free // (price * len(rounds[step:])))
             best: Particles | None = None
             while best is None or (share > 0 and task.left - later >= price):
-                child = task.propose(parent) if step else task.born(1)
+                tries = min(share, (task.left - later) // price)
+                task.expect(partial(self._ahead, parent=parent, tries=int(max(1, tries))))
+                child = self._drawn(task, parent)
                 yield SearchEvent("propose" if step else "born", child, purse.nfe)
                 share -= 1
                 if child.alive and (best is None or child.reward > best.reward):
@@ -65,3 +69,12 @@ class VerifierThreshold(Method):
             yield SearchEvent("accept", parent, purse.nfe)
         if float(parent.reward) >= self.threshold:
             yield SearchEvent("done", parent, purse.nfe)
+
+    def _drawn(self, task: Task, parent: Particles | None) -> Particles:
+        """The next particle: a child, or a new one."""
+        return task.born(1) if parent is None else task.propose(parent)
+
+    def _ahead(self, ahead: Ahead, parent: Particles | None, tries: int) -> None:
+        """The tries of a step, if none is good enough."""
+        for _ in range(tries):
+            ahead.attempt(lambda: self._drawn(ahead, parent))

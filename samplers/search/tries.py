@@ -1,8 +1,12 @@
 """The tries of a path: children of one parent, drawn several at once and handed out one by one."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 
+from ..crew.task import Ahead
 from ..task import Task
 from ..types import Particles
 from .aim import Aim
@@ -66,13 +70,23 @@ class Path:
         self.aim = self.aim or Aim(task, self.parent)
         return self.aim
 
+    def ahead(self, task: Task) -> Path:
+        """A copy for a task that looks ahead."""
+        path = copy(self)
+        path.aim = self.aim and self.aim.on(task)
+        return path
+
+    def count(self, n: int) -> None:
+        """Note that `n` children were drawn."""
+        self.tried += n
+        self.share -= n
+
     def hand_out(self, children: Particles) -> Iterator[Particles]:
         """Children one by one, up to the first that the path moves to.
 
         All count as tried, those behind it too. A child that cannot have children is skipped.
         """
-        self.tried += len(children)
-        self.share -= len(children)
+        self.count(len(children))
         parent = self.parent
         for child in (children[i] for i in range(len(children))):
             if not child.alive:
@@ -97,3 +111,19 @@ def draw(task: Task, paths: Sequence[Path], at_once: int, how: str) -> Particles
     parents = Particles.cat([path.parent for path in paths])
     aims = [] if how == "kernel" else [path.aimed(task) for path in paths]
     return draw_children(task, parents, counts, how, aims)
+
+
+def draw_ahead(ahead: Ahead, paths: Sequence[Path], at_once: int, how: str) -> None:
+    """Draw as `draw` does again and again, as long as no path moves.
+
+    Args:
+        ahead: looks ahead for the task.
+        paths, at_once, how: as of `draw`.
+    """
+    paths = [path.ahead(ahead) for path in paths]
+    while any(counts := [path.room(at_once) for path in paths]):
+        ahead.attempt(lambda: draw(ahead, paths, at_once, how))
+        for path, n in zip(paths, counts, strict=True):
+            path.count(n)
+        if any(path.used_up for path in paths):
+            return

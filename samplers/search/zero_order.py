@@ -8,9 +8,9 @@ from torch import Tensor
 
 from ..task import Task
 from ..types import Particles, SearchEvent
-from .best_of_n import WAVE
 from .rounds import Method, Round, check_least
 from .starts import STARTS, random_starts
+from .waves import WAVE, expect_waves
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,7 @@ class ZeroOrder(Method):
         starts = random_starts(self.starts, purse.buys(price))
         pivot: Tensor | None = None
         best: Particles | None = None
+        expect_waves(task, min(starts, purse.buys(price)), len(task.times), self._walked)
         while n := min(min(WAVE, starts) or self.neighbours, purse.buys(price)):
             around, radius, parents = None, 1.0, []
             if not starts:
@@ -78,3 +79,7 @@ class ZeroOrder(Method):
             if best is None or ends.reward[row] >= best.reward:
                 best, pivot = ends[row], noise[row : row + 1]
                 yield SearchEvent("accept", best, purse.nfe)
+
+    def _walked(self, task: Task, n: int) -> list[Particles]:
+        """The trajectories of n random starts, step by step."""
+        return list(task.walk(task.born(n, score=not task.last_step)))

@@ -1,0 +1,279 @@
+"""A task whose particles are evaluated by a crew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..batching import MicroBatch
+from ..ode import ODE, Redraw
+from ..purse import BudgetExceeded, Purse
+from ..regions import Boxes
+from ..task import Task
+from ..types import Origins, Particles
+from .job import Answer, Crew, Job, perform
+
+
+@dataclass
+class Ids:
+    """The ids of new particles, in order.
+
+    Args:
+        next: the next one.
+    """
+
+    next: int = 0
+
+    def __iter__(self) -> Iterator[int]:
+        return self
+
+    def __next__(self) -> int:
+        self.next += 1
+        return self.next - 1
+
+
+@dataclass
+class CrewedTask(Task):
+    """A task that cuts what a search asks for into jobs, and commits their answers in order.
+
+    The rows of a job share a time, and there are at most `crew.rows` of them. A search without a
+    crew makes the same network calls with a micro-batch of that size. Guidance needs gradients,
+    which no job computes.
+
+    Args:
+        crew: does the jobs.
+        likely: draws what the search may ask for next, from a task that looks ahead.
+        mark: the next id at the time when `likely` was given.
+        early: latents of starts that are not used yet, by their ids.
+    """
+
+    ids: Ids = field(default_factory=Ids)
+    crew: Crew = field(kw_only=True)
+    likely: Callable[[Task], object] = lambda ahead: None
+    mark: int = 0
+    early: dict[tuple[int, ...], Tensor] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.steering:
+            raise ValueError("A guided search has no crew: got guidance, expected none.")
+
+    def expect(self, likely: Callable[[Task], object]) -> None:
+        self.likely, self.mark = likely, self.ids.next
+
+    def born_from(
+        self,
+        ids: list[int],
+        x: Tensor,
+        parents: Sequence[int] = (),
+        score: bool = True,
+        radius: float = 1.0,
+        boxes: Boxes = (),
+    ) -> Particles:
+        """As of `Task`, by the crew.
+
+        Args:
+            ids, x, parents, score, radius, boxes: as of `Task`.
+        """
+        price = self.prices.born if score else self.prices.birth
+        self.purse.require(len(ids) * price)
+        zeros, parents = [0] * len(ids), list(parents) or [-1] * len(ids)
+        settings = {"x": x, "score": score, "radius": radius, "boxes": boxes}
+        return self._made("born", (ids, parents, zeros, zeros), price, settings)
+
+    def propose(
+        self,
+        parents: Particles,
+        score: bool = True,
+        kernel: ODE | Redraw | None = None,
+        boxes: Boxes = (),
+    ) -> Particles:
+        """As of `Task`, by the crew.
+
+        Args:
+            parents, score, kernel, boxes: as of `Task`.
+        """
+        kind = kernel.kind if kernel else "propose"
+        price = max(1, (kernel or self.flow.kernel).inner) + (self.lookahead if score else 0)
+        settings = {"parents": parents, "score": score, "boxes": boxes}
+        return self._descended(kind, parents, (parents.steps + 1).tolist(), price, settings)
+
+    def renoise(
+        self, particles: Particles, step: int, ancestors: Particles | None = None, boxes: Boxes = ()
+    ) -> Particles:
+        """As of `Task`, by the crew.
+
+        Args:
+            particles, step, ancestors, boxes: as of `Task`.
+        """
+        settings = {"parents": particles, "score": False, "boxes": boxes}
+        settings |= {"ancestors": ancestors} if boxes else {}
+        return self._descended("renoise", particles, [step] * len(particles), 1, settings)
+
+    def finish(self, particle: Particles, nodes: int) -> Particles:
+        before = self.ids.next
+        try:
+            settings = {"parents": particle, "nodes": nodes}
+            return self._descended("finish", particle, [len(self.times)], nodes, settings)
+        except BudgetExceeded:  # the model costs more there than its price: keep what was scored
+            if self.ids.next == before or not nodes:
+                raise
+        self.ids.next = before
+        return self.finish(particle, 0)
+
+    def _descended(
+        self,
+        kind: Origins,
+        parents: Particles,
+        steps: list[int],
+        price: int,
+        settings: dict[str, Any],
+    ) -> Particles:
+        """One new particle of each parent; the other arguments are those of `_made`."""
+        self.purse.require(len(parents) * price)
+        columns = self._new_ids(len(parents)), parents.ids.tolist(), parents.paths.tolist(), steps
+        return self._made(kind, columns, price, settings)
+
+    def _made(
+        self,
+        kind: Origins,
+        columns: tuple[list[int], list[int], list[int], list[int]],
+        price: int,
+        settings: dict[str, Any],
+    ) -> Particles:
+        """New particles, made by the crew.
+
+        Args:
+            kind: of the jobs.
+            columns: ids, parents, paths and steps, K each.
+            price: network rows of one particle.
+            settings: arguments of a job; columns of them have K rows.
+        """
+        ids, family, _, steps = columns
+        jobs, order = [], []
+        for step in sorted(set(steps)):
+            at_step = [row for row, row_step in enumerate(steps) if row_step == step]
+            for first in range(0, len(at_step), self.crew.rows):
+                rows = at_step[first : first + self.crew.rows]
+                names = tuple(ids[i] for i in rows), tuple(family[i] for i in rows)
+                picked = {name: _rows(value, rows) for name, value in settings.items()}
+                jobs.append(Job(kind, *names, step, price * len(rows), **picked))
+                order += rows
+        answers = list(self._answers(jobs))
+        back = torch.tensor(order).argsort()
+        tensors = (
+            torch.cat([getattr(answer, name) for answer in answers])[back]
+            for name in ("x", "x0", "clean", "reward")
+        )
+        return Particles(*tensors, *map(torch.tensor, columns))
+
+    def _answers(self, jobs: Sequence[Job]) -> Iterator[Answer]:
+        """The answers of the crew, each paid and noted in its turn."""
+        gathered = self.crew.gather(jobs, self)
+        for job, answer in zip(jobs, gathered, strict=True):
+            self.purse.commit(answer.spent)
+            for particle, reason in answer.failed.items():
+                self.failed.setdefault(particle, reason)
+            self.on_made(job.made(answer.places))
+            self.on_call()
+            yield answer
+
+    def waits(self) -> None:
+        """Called while the crew works: the search may have to stop."""
+        self.on_call()
+
+    def price(self, job: Job) -> int:
+        """NFE that a job should take."""
+        return job.rows * self.purse.cost
+
+    def alone(self, job: Job) -> Answer:
+        """Do a job without the crew. It is paid with its answer, as all are."""
+        before = self.purse.spent()
+        answer = perform(self, job)
+        self.purse.restore(before)
+        return answer
+
+    def expected(self) -> list[Job]:
+        """What the search may ask for next, the likeliest first."""
+        self.early = {ids: x for ids, x in self.early.items() if ids[0] >= self.ids.next}
+        ahead = Ahead(
+            self.flow,
+            Purse(cost=self.purse.cost),
+            lookahead=self.lookahead,
+            batch=MicroBatch(self.crew.rows),
+            ids=Ids(self.mark),
+            crew=self.crew,
+            early=self.early,
+            now=self.ids.next,
+        )
+        with suppress(Enough):
+            self.likely(ahead)
+        return ahead.jobs
+
+
+class NotYet(Exception):
+    """What looks ahead needs an answer that is not there yet."""
+
+
+class Enough(Exception):
+    """What looks ahead has found work for the whole crew."""
+
+
+@dataclass
+class Ahead(CrewedTask):
+    """Stands for a task while a search looks ahead: it notes jobs, and does none.
+
+    An operation returns particles if all of their answers are there.
+
+    Args:
+        now: the next id of the task. Particles with lower ids exist already.
+        jobs: noted so far.
+        open: how many of them have no answer.
+
+    Raises:
+        NotYet: an answer is not there.
+        Enough: there is work for the whole crew.
+    """
+
+    now: int = 0
+    jobs: list[Job] = field(default_factory=list)
+    open: int = 0
+
+    def attempt(self, draw: Callable[[], object]) -> bool:
+        """Whether all of a draw's answers are there. Its jobs are noted."""
+        try:
+            draw()
+        except NotYet:
+            return False
+        return True
+
+    def born(self, n: int, score: bool = True) -> Particles:
+        ids = self._new_ids(n)
+        if ids[0] < self.now:
+            raise NotYet
+        if (key := tuple(ids)) not in self.early:
+            self.early[key] = self.flow.born(ids)
+        return self.born_from(ids, self.early[key], score=score)
+
+    def _answers(self, jobs: Sequence[Job]) -> Iterator[Answer]:
+        if self.open >= self.crew.width:
+            raise Enough
+        answers = [self.crew.peek(job) for job in jobs]
+        if jobs and jobs[0].ids[0] >= self.now:
+            self.jobs += jobs
+            self.open += answers.count(None)
+        if None in answers:
+            raise NotYet
+        return iter(answers)
+
+
+def _rows(value: Any, rows: list[int]) -> Any:
+    """Some rows of an argument that has rows; another one as it is."""
+    if isinstance(value, Tensor | Particles):
+        return value[rows]
+    return [value[i] for i in rows] if isinstance(value, list | tuple) and value else value

@@ -1,0 +1,158 @@
+"""A search has the same result with a crew, whatever its workers do."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pack.samplers.crew.foreman import LOSSES, Foreman, Report
+from pack.samplers.rules import Finish
+from pack.samplers.search import SEARCHES
+from pack.samplers.search.best_of_n import BestOfN
+from pack.samplers.search.rbf import RolloverBudgetForcing
+from pack.samplers.search.sop import SearchOverPaths
+from pack.samplers.search.svdd import SVDD
+from pack.samplers.search.threshold import VerifierThreshold
+
+from .crews import Chaos, Punctual, crewed
+from .setups import KERNELS, METHODS, Setup, arithmetic, assert_same_run, pinned, setups
+
+TROUBLE = (
+    {},
+    {"again": 0.5},
+    {"lost": 0.3},
+    {"lost": 0.1, "dies": True},
+    {"again": 0.3, "lost": 0.3, "queue": 1},
+)
+each_method = pytest.mark.parametrize("name", METHODS)
+
+
+def compare(setup, rows, workers=3, **chaos):
+    """Run a search without a crew and with one. Returns the foreman of the latter."""
+    plain = setup.run(denoiser=arithmetic, micro_batch=rows)
+    task, foreman, counter = crewed(setup, rows, workers, arithmetic, **chaos)
+    with_crew = setup.run(task)
+    assert_same_run(plain, with_crew)
+    own, other = plain[2].purse, task.purse
+    assert own.by_model == other.by_model and own.network_calls == other.network_calls
+    assert plain[2].book == task.book
+    foreman.close()
+    foreman.engine.drain()
+    rows = counter.rows + foreman.engine.undone
+    assert rows * setup.cost == other.nfe + foreman.discarded
+    return foreman
+
+
+@each_method
+@pinned(8)
+@given(
+    st.data(), st.sampled_from(TROUBLE), st.integers(1, 4), st.integers(0, 5), st.integers(0, 99)
+)
+def test_a_crew_changes_no_bit(name, data, trouble, rows, workers, seed):
+    """Answers come in any order, twice or never, and workers die."""
+    compare(data.draw(setups(name)), rows, workers, seed=seed, **trouble)
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("lookahead", [0, 2])
+@each_method
+def test_every_kernel_and_lookahead(name, kernel, lookahead):
+    search = SEARCHES[name]()
+    setup = Setup(search, 4, 20, kernel, lead=1, lookahead=lookahead, cost=2)
+    compare(setup, 2, again=0.2, lost=0.2)
+
+
+def test_a_crew_without_workers_does_nothing_and_the_search_goes_on():
+    foreman = compare(Setup(RolloverBudgetForcing(3), extra=30), 1, workers=0)
+    assert foreman.engine.done == 0
+
+
+def test_a_job_that_took_two_workers_along_is_done_here():
+    """Each worker dies at its first job."""
+    foreman = compare(Setup(RolloverBudgetForcing(3), extra=9), 1, 5, lost=1.0, dies=True)
+    assert foreman.engine.done <= 5 and not foreman.engine.tasks
+    assert max(foreman.losses.values()) <= LOSSES
+
+
+class Failing(Chaos):
+    """The first `failures` jobs fail."""
+
+    failures = 1
+
+    def _report(self, worker, job):
+        if self.done < self.failures:
+            self.done += 1
+            return [Report(worker, job, ValueError("no image"))]
+        return super()._report(worker, job)
+
+
+@pytest.mark.parametrize("failures", [1, 9])
+def test_an_error_is_raised_when_it_comes_twice(failures):
+    setup = Setup(RolloverBudgetForcing(3), extra=9)
+    task, foreman, _ = crewed(setup, 99, 3, arithmetic)
+    foreman.engine.__class__, foreman.engine.failures = Failing, failures
+    if failures == 1:
+        assert_same_run(setup.run(denoiser=arithmetic), setup.run(task))
+    else:
+        with pytest.raises(ValueError, match="no image"):
+            setup.run(task)
+
+
+def test_guidance_has_no_crew():
+    task, _, _ = crewed(Setup(RolloverBudgetForcing(3)), 1, 1, arithmetic)
+    with pytest.raises(ValueError, match="guided"):
+        type(task)(task.flow, task.purse, crew=Foreman(Chaos({}), 1), steering=object())
+
+
+def test_what_a_worker_cannot_finish_in_time_is_the_searchs_own():
+    """A stop in the middle of an operation: what is under way is discarded."""
+    task, foreman, counter = crewed(Setup(RolloverBudgetForcing(8), extra=40), 1, 2, arithmetic)
+
+    def stop():
+        if task.purse.nfe >= 12:
+            raise KeyboardInterrupt
+
+    task.on_call = stop
+    with pytest.raises(KeyboardInterrupt):
+        Setup(RolloverBudgetForcing(8), extra=40).run(task)
+    foreman.close()
+    foreman.engine.drain()
+    assert task.purse.nfe == 12 and counter.rows == 12 + foreman.discarded
+
+
+def seconds(search, budget, workers, steps=10):
+    """(seconds, NFE, discarded NFE) of a search whose workers take a second for each job."""
+    setup = Setup(search, steps)
+    setup = replace(setup, extra=budget - setup.minimum)
+    task, foreman, _ = crewed(setup, 1, workers, arithmetic, Punctual)
+    setup.run(task)
+    foreman.close()
+    return foreman.engine.now, task.purse.nfe, foreman.discarded
+
+
+@pytest.mark.parametrize(
+    "search, budget, workers, least, most",
+    [
+        (RolloverBudgetForcing(25, children="kernel"), 300, 8, 6.5, 0.15),
+        (RolloverBudgetForcing(25, children="redraw"), 150, 8, 4.0, 0.3),
+        (RolloverBudgetForcing(10, paths=3, children="kernel"), 300, 8, 6.0, 0.25),
+        (VerifierThreshold(9.0), 200, 8, 6.5, 0.0),
+        (BestOfN(), 320, 16, 15.0, 0.0),
+        (SearchOverPaths(), 320, 16, 12.0, 0.0),
+        (SVDD(children="kernel"), 320, 16, 12.0, 0.0),
+    ],
+)
+def test_workers_are_kept_busy(search, budget, workers, least, most):
+    """How many times as fast it is at least, and the share of the NFE discarded at most."""
+    took, nfe, discarded = seconds(search, budget, workers)
+    assert took * workers >= nfe >= 0.9 * budget and nfe / took >= least
+    assert discarded <= most * nfe
+
+
+def test_the_leaders_are_finished_together():
+    setup = Setup(BestOfN(), 2, 100, finish=Finish(3, 4))
+    one, four = (crewed(setup, 1, n, arithmetic, Punctual) for n in (1, 4))
+    for task, _, _ in (one, four):
+        setup.run(task)
+    assert (one[1].engine.now, four[1].engine.now) == (106.0, 27.0)
+    assert four[1].discarded == 0
