@@ -96,6 +96,8 @@ def write(host: Host, extra: list[str]) -> int:
     code = writing.write(host, [part for part in writing.TESTS if not extra or part in extra])
     if not extra or writing.PICTURES in extra:
         code = help_pictures(host, make_all=bool(extra)) or code
+    if writing.THUMBNAILS in extra:  # by name only: JPEG files differ a little between machines
+        code = on_server(host, "thumbnails.py", []) or code
     return code
 
 
@@ -114,11 +116,22 @@ def help_pictures(host: Host, make_all: bool) -> int:
     if modules is None or browser is None:
         say("Skipping the images of the help pages: they need npm and a Chromium or Chrome.")
         return 0
-    script = ROOT / "tools" / "workflows" / "help_pictures.py"
+    words = [str(modules), browser, *(["--all"] if make_all else [])]
+    return on_server(host, "help_pictures.py", words)
+
+
+def on_server(host: Host, name: str, words: list[str]) -> int:
+    """Run a script of tools/workflows with the URL of a ComfyUI of its own.
+
+    Args:
+        host: the ComfyUI.
+        name: of the script.
+        words: further arguments of the script.
+    """
+    script = ROOT / "tools" / "workflows" / name
     with tempfile.TemporaryDirectory(prefix="flow-search-", ignore_cleanup_errors=True) as base:
         with serving.server(host, Path(base), Path(base) / "comfyui.log") as (url, _):
-            command = [str(host.python), str(script), url, str(modules), browser]
-            return foreground([*command, *(["--all"] if make_all else [])], host)
+            return foreground([str(host.python), str(script), url, *words], host)
 
 
 def in_host_tier(word: str) -> bool:

@@ -10,9 +10,8 @@ import { fileURLToPath } from "node:url";
 import { change, drop, fit, launch, model, openPage, widget } from "../tools/browser/front.mjs";
 
 const [url, tools, chromium] = process.argv.slice(2);
-const WORKFLOW = fileURLToPath(
-  new URL("../example_workflows/flow_search_demo.json", import.meta.url),
-);
+const NAME = "03 Rollover Budget Forcing looks for the right counts.json";
+const WORKFLOW = fileURLToPath(new URL(`../example_workflows/${NAME}`, import.meta.url));
 const BUDGET = 1000;
 
 /** Processor time of the page's main thread so far, in seconds: what others do does not count. */

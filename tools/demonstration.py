@@ -19,7 +19,7 @@ from .processes import Fail, say
 from .saved_workflow import Prompt, to_api
 
 ROOT = Path(__file__).resolve().parent.parent
-WORKFLOW = ROOT / "example_workflows" / "flow_search_demo.json"
+WORKFLOW = ROOT / "example_workflows" / "03 Rollover Budget Forcing looks for the right counts.json"
 
 
 def run(host: Host, extra: Sequence[str]) -> Path:

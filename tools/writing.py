@@ -35,8 +35,8 @@ TESTS = {  # what is written, and the tests that record it
         "tests/host/test_tricks.py",
     ),
 }  # fmt: skip
-PICTURES = "pictures"
-PARTS = (*TESTS, PICTURES)
+PICTURES, THUMBNAILS = "pictures", "thumbnails"
+PARTS = (*TESTS, PICTURES, THUMBNAILS)
 
 
 def record(

@@ -9,13 +9,17 @@ from pathlib import Path
 import pytest
 from pack.tools import chromium as finder
 from pack.tools.chromium import CHROME, PROGRAMS, chromium
+from pack.tools.demonstration import WORKFLOW as DEMO
+from pack.tools.saved_workflow import to_api
+from pack.tools.workflows.examples import EXAMPLES
 from pack.tools.workflows.graph import Graph, Output
 
 from .helpers.browser import browser_tools
 from .helpers.prompts import post
+from .helpers.server import ODD_NAME
+from .helpers.standins import picture
 
 ROOT = Path(__file__).resolve().parents[2]
-DEMO = ROOT / "example_workflows" / "flow_search_demo.json"
 
 
 @pytest.fixture
@@ -54,7 +58,8 @@ def test_a_missing_browser_skips_or_fails(bare, monkeypatch):
 
 
 def play(host, tools, tmp_path, script, *words):
-    """Run a script of tests/browser. FLOW_SEARCH_SHOTS is a folder for its screenshots.
+    """Run a script of tests/browser, and return what it prints. FLOW_SEARCH_SHOTS is a folder for
+    its screenshots.
 
     The host's history is emptied first. It may hold a NaN of another test, which no page can read.
     """
@@ -66,6 +71,7 @@ def play(host, tools, tmp_path, script, *words):
     words = [*map(str, command), modules, browser]
     done = subprocess.run(words, capture_output=True, encoding="utf-8", timeout=900)
     assert done.returncode == 0, done.stderr[-4000:]
+    return done.stdout
 
 
 def test_the_panel(host, tools, tmp_path):
@@ -74,6 +80,16 @@ def test_the_panel(host, tools, tmp_path):
 
 def test_field_20_every_input_that_a_choice_adds_has_its_tooltip(host, tools, tmp_path):
     play(host, tools, tmp_path, "tooltips.mjs")
+
+
+def test_every_example_opens_and_queues_what_its_file_says(host, version, tools, tmp_path):
+    picture(host, "example.png")
+    said = play(host, tools, tmp_path, "examples.mjs", ODD_NAME)
+    queued, info = json.loads(said.splitlines()[-1]), host.client.get("/object_info")
+    assert [*queued] == [*EXAMPLES]
+    for name, prompt in queued.items():
+        workflow = json.loads((DEMO.parent / f"{name}.json").read_text("utf-8"))
+        assert prompt == to_api(workflow, info), name
 
 
 def test_a_missing_chinese_text_is_shown_in_english(host, tools, tmp_path):

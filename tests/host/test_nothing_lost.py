@@ -9,13 +9,13 @@ import math
 
 import numpy as np
 import pytest
+from pack.tools.demonstration import WORKFLOW
 from pack.tools.saved_workflow import to_api
 from PIL import Image
 
 from .helpers.graphs import node, search
 from .helpers.prompts import ended, post
 from .helpers.scripts import run_script
-from .helpers.server import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -149,8 +149,7 @@ def test_strange_metadata_loses_no_result(forgetful, info):
 
 def demo_prompt(host):
     """The demo's prompt, and beside it each other node of the pack."""
-    file = ROOT / "example_workflows" / "flow_search_demo.json"
-    workflow = json.loads(file.read_text("utf-8"))
+    workflow = json.loads(WORKFLOW.read_text("utf-8"))
     graph = to_api(workflow, host.client.get("/object_info"))
     rbf = next(n for n, each in graph.items() if each["class_type"] == "FlowSearchRBF")
     own = {k: v for k, v in graph[rbf]["inputs"].items() if k not in ("init_particles", "paths")}

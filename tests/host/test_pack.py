@@ -6,8 +6,10 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
+from pack.tools.demonstration import WORKFLOW
 from pack.tools.saved_workflow import to_api
 
 from .helpers.server import serving
@@ -130,7 +132,7 @@ def test_every_link_leads_somewhere(archive):
         # The front-end looks for a help page's pictures in web/docs, in any language.
         base = docs if text.is_relative_to(docs) else archive
         for link in re.findall(r"\]\(([^)\s]+)", text.read_text("utf-8")):
-            to = link.split("#")[0]
+            to = unquote(link.split("#")[0])
             if to.startswith(repository):
                 assert (ROOT / to.removeprefix(repository)).exists(), link
             elif to and not to.startswith("https://"):
@@ -190,9 +192,9 @@ print(json.dumps([changed, added, sorted(new), len(listed), models]))
 def test_the_unpacked_archive_runs_the_demo(comfyui, archive, tmp_path):
     pack = tmp_path / "custom_nodes" / "flow-search"
     shutil.copytree(archive, pack, ignore=shutil.ignore_patterns("__pycache__"))
-    workflow = json.loads((pack / "example_workflows" / "flow_search_demo.json").read_text("utf-8"))
+    workflow = json.loads((pack / "example_workflows" / WORKFLOW.name).read_text("utf-8"))
     with serving(comfyui, tmp_path) as host:
-        assert "flow_search_demo" in host.client.get("/workflow_templates")["flow-search"]
+        assert WORKFLOW.stem in host.client.get("/workflow_templates")["flow-search"]
         prompt = small(host, to_api(workflow, host.client.get("/object_info")))
         for each in prompt.values():
             each["inputs"] |= {side: 32 for side in ("width", "height") if side in each["inputs"]}

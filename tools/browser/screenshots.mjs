@@ -58,7 +58,8 @@ await browser.close();
 
 /** The panel at twice its size, with a highlighted particle. */
 async function demo() {
-  const file = new URL("../../example_workflows/flow_search_demo.json", import.meta.url);
+  const name = "03 Rollover Budget Forcing looks for the right counts.json";
+  const file = new URL(`../../example_workflows/${name}`, import.meta.url);
   await drop(page, fileURLToPath(file), "application/json");
   await change(page, "Comfy.ColorPalette", "light");
   await change(page, "Comfy.VueNodes.Enabled", true);

@@ -72,15 +72,15 @@ def best_of_n_against_rbf(g: Graph) -> None:
     noise = g.add("text", "RandomNoise", noise_seed=7)
     latent = g.add("text", "EmptySD3LatentImage", width=128, height=128)
     sampler, sigmas = few_steps(g)
-    reward = g.add("set", "FlowSearchRewardLoader", reward="colour_count")
+    reward = g.add("set", "FlowSearchRewardLoader", reward="shape_count")
     plain = g.add("set", "FlowSearchVPSDESampler", title="Plain ODE steps",
                   interpolant="linear", diffusion_norm=0.0, kernel="eta")  # fmt: skip
     steps = g.add("set", "BasicScheduler", model=model, scheduler="simple", steps=4)
     same = {
         "noise": noise, "guider": guider, "latent_image": latent, "vae": vae, "reward": reward,
-        "prompt": words, "budget": 40,
+        "prompt": words, "budget": BUDGET,
     }  # fmt: skip
-    rbf = search(g, sampler=sampler, sigmas=sigmas, init_particles=10, finish_steps=2,
+    rbf = search(g, sampler=sampler, sigmas=sigmas, finish_steps=2, lookahead=0,
                  top_k=2, **same)  # fmt: skip
     best = search(g, "FlowSearchParticles", sampler=plain,
                  sigmas=steps, method="best_of_n", finish_steps=0, top_k=2, **same)  # fmt: skip
@@ -89,7 +89,9 @@ def best_of_n_against_rbf(g: Graph) -> None:
     g.note("load", (
         "## Best of N against RBF, no downloads\n\nBoth searches have the same model, prompt, seed "
         "and number of network evaluations. The upper one is Rollover Budget Forcing. The lower "
-        "one draws ten images of four steps and returns the best.\n\nA reward of 0 or a little "
-        "less means that every count is right. Try several seeds, since one prompt depends on "
-        "luck. The tables in docs/results.md compare the methods on many prompts."
+        "one draws 25 images of four steps and returns the best.
+
+A reward above -1 means that "
+        "every count is right. Try several seeds, since one prompt depends on luck. The tables in "
+        "docs/results.md compare the methods on many prompts."
     ), height=300)  # fmt: skip

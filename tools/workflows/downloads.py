@@ -3,51 +3,57 @@
 from __future__ import annotations
 
 HUB = "https://huggingface.co"
+KLEIN, FLUX2_VAE = "flux-2-klein-4b.safetensors", "flux2-vae.safetensors"
+ZIMAGE, QWEN_3 = "z_image_turbo_bf16.safetensors", "qwen_3_4b.safetensors"
+QWEN_IMAGE, QWEN_VAE = "qwen_image_fp8_e4m3fn.safetensors", "qwen_image_vae.safetensors"
+QWEN_TEXT, QWEN_VL = "qwen_2.5_vl_7b_fp8_scaled.safetensors", "qwen3vl_4b_fp8_scaled.safetensors"
+LIGHTNING = "Qwen-Image-Lightning-4steps-V1.0.safetensors"
+SCHNELL, DEV = "flux1-schnell.safetensors", "flux1-dev.safetensors"
+KONTEXT = "flux1-dev-kontext_fp8_scaled.safetensors"
+CLIP_L, T5 = "clip_l.safetensors", "t5xxl_fp8_e4m3fn_scaled.safetensors"
+AE = "ae.safetensors"
+WAN, WAN_VAE = "wan2.1_t2v_1.3B_fp16.safetensors", "wan_2.1_vae.safetensors"
+UMT5 = "umt5_xxl_fp8_e4m3fn_scaled.safetensors"
+SDXL, HPS = "sd_xl_base_1.0.safetensors", "HPS_v2.1_compressed.pt"
+
 PLACES = {  # folder in ComfyUI's models -> file -> where it is
     "diffusion_models": {
-        "flux1-schnell.safetensors": "Comfy-Org/flux1-schnell/resolve/main",
-        "flux1-dev.safetensors": "Comfy-Org/flux1-dev/resolve/main",
-        "flux1-dev-kontext_fp8_scaled.safetensors": (
-            "Comfy-Org/flux1-kontext-dev_ComfyUI/resolve/main/split_files/diffusion_models"
-        ),
-        "wan2.1_t2v_1.3B_fp16.safetensors": (
-            "Comfy-Org/Wan_2.1_ComfyUI_repackaged/resolve/main/split_files/diffusion_models"
-        ),
+        SCHNELL: "Comfy-Org/flux1-schnell/resolve/main",
+        DEV: "Comfy-Org/flux1-dev/resolve/main",
+        KONTEXT: "Comfy-Org/flux1-kontext-dev_ComfyUI/resolve/main/split_files/diffusion_models",
+        KLEIN: "Comfy-Org/flux2-klein/resolve/main/split_files/diffusion_models",
+        ZIMAGE: "Comfy-Org/z_image_turbo/resolve/main/split_files/diffusion_models",
+        QWEN_IMAGE: "Comfy-Org/Qwen-Image_ComfyUI/resolve/main/split_files/diffusion_models",
+        WAN: "Comfy-Org/Wan_2.1_ComfyUI_repackaged/resolve/main/split_files/diffusion_models",
     },
+    "checkpoints": {SDXL: "stabilityai/stable-diffusion-xl-base-1.0/resolve/main"},
+    "loras": {LIGHTNING: "lightx2v/Qwen-Image-Lightning/resolve/main"},
     "text_encoders": {
-        "clip_l.safetensors": "comfyanonymous/flux_text_encoders/resolve/main",
-        "t5xxl_fp8_e4m3fn_scaled.safetensors": (
-            "Comfy-Org/HiDream-I1_ComfyUI/resolve/main/split_files/text_encoders"
-        ),
-        "umt5_xxl_fp8_e4m3fn_scaled.safetensors": (
-            "Comfy-Org/Wan_2.1_ComfyUI_repackaged/resolve/main/split_files/text_encoders"
-        ),
+        CLIP_L: "comfyanonymous/flux_text_encoders/resolve/main",
+        T5: "Comfy-Org/HiDream-I1_ComfyUI/resolve/main/split_files/text_encoders",
+        QWEN_3: "Comfy-Org/z_image_turbo/resolve/main/split_files/text_encoders",
+        QWEN_TEXT: "Comfy-Org/Qwen-Image_ComfyUI/resolve/main/split_files/text_encoders",
+        QWEN_VL: "Comfy-Org/Qwen3-VL/resolve/main/text_encoders",
+        UMT5: "Comfy-Org/Wan_2.1_ComfyUI_repackaged/resolve/main/split_files/text_encoders",
     },
     "vae": {
-        "ae.safetensors": "Comfy-Org/Lumina_Image_2.0_Repackaged/resolve/main/split_files/vae",
-        "wan_2.1_vae.safetensors": (
-            "Comfy-Org/Wan_2.2_ComfyUI_Repackaged/resolve/main/split_files/vae"
-        ),
+        AE: "Comfy-Org/Lumina_Image_2.0_Repackaged/resolve/main/split_files/vae",
+        FLUX2_VAE: "Comfy-Org/flux2-dev/resolve/main/split_files/vae",
+        QWEN_VAE: "Comfy-Org/Qwen-Image_ComfyUI/resolve/main/split_files/vae",
+        WAN_VAE: "Comfy-Org/Wan_2.2_ComfyUI_Repackaged/resolve/main/split_files/vae",
     },
+    "rewards": {HPS: "xswu/HPSv2/resolve/main"},
 }
 MODELS = {
     name: {"name": name, "url": f"{HUB}/{place}/{name}", "directory": folder}
     for folder, files in PLACES.items()
     for name, place in files.items()
 }
-
-
 SIZES = {  # GB
-    "flux1-schnell.safetensors": 23.8,
-    "flux1-dev.safetensors": 23.8,
-    "flux1-dev-kontext_fp8_scaled.safetensors": 11.9,
-    "wan2.1_t2v_1.3B_fp16.safetensors": 2.8,
-    "clip_l.safetensors": 0.2,
-    "t5xxl_fp8_e4m3fn_scaled.safetensors": 5.2,
-    "umt5_xxl_fp8_e4m3fn_scaled.safetensors": 6.7,
-    "ae.safetensors": 0.3,
-    "wan_2.1_vae.safetensors": 0.3,
-}
+    SCHNELL: 23.8, DEV: 23.8, KONTEXT: 11.9, KLEIN: 7.8, ZIMAGE: 12.3, QWEN_IMAGE: 20.4, WAN: 2.8,
+    SDXL: 6.9, LIGHTNING: 1.7, CLIP_L: 0.2, T5: 5.2, QWEN_3: 8.0, QWEN_TEXT: 9.4, QWEN_VL: 5.2,
+    UMT5: 6.7, AE: 0.3, FLUX2_VAE: 0.3, QWEN_VAE: 0.3, WAN_VAE: 0.3, HPS: 2.0,
+}  # fmt: skip
 
 
 def listed(*files: str) -> str:

@@ -1,26 +1,36 @@
-"""The example workflows. Each function builds the graph of the file with its name."""
+"""The example workflows: a title and a function that builds the graph, for each file."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from .demo_examples import best_of_n_against_rbf, flow_search_demo, ksampler_swap
-from .downloads import HUB, listed
-from .graph import Graph, Output
-from .parts import COLUMNS, DEV, SCHNELL, few_steps, flux, flux_files, prompt, search, shown
+from . import batch_examples as batch
+from . import demo_examples as demo
+from . import few_step_examples as few_step
+from . import flux_examples as flux
+from . import video_examples as video
+from .graph import Graph
+from .parts import COLUMNS
 
-EXAMPLES: dict[str, Callable[[Graph], None]] = {
-    fill.__name__: fill for fill in (flow_search_demo, ksampler_swap, best_of_n_against_rbf)
-}
-HARD_PROMPT = (
-    "three ceramic owls on a shelf, the middle one wearing glasses, none of them blue, a cat "
-    "asleep under the shelf"
+# In the order in which the template browser lists them: the first is the first to try.
+IN_ORDER: tuple[tuple[str, Callable[[Graph], None]], ...] = (
+    ("Search KSampler takes the place of KSampler", demo.ksampler_swap),
+    ("Score Images keeps the best of a batch", batch.demo_batch),
+    ("Rollover Budget Forcing looks for the right counts", demo.flow_search_demo),
+    ("RBF and best of N spend the same budget", demo.best_of_n_against_rbf),
+    ("SDXL draws a batch and Score Images keeps the best", batch.sdxl_batch),
+    ("FLUX.2 klein follows a judge that ComfyUI loads", few_step.flux2_klein),
+    ("Z-Image-Turbo searches in one node", few_step.z_image_turbo),
+    ("Qwen-Image with a lightning LoRA writes on a sign", few_step.qwen_image_lightning),
+    ("FLUX.1-schnell follows a hard prompt", flux.flux_schnell_rbf_vqascore),
+    ("FLUX.1-dev draws what people prefer", flux.flux_dev_rbf_pickscore),
+    ("FLUX.1-schnell draws the counts of the prompt", flux.counting_grounding_dino),
+    ("FLUX.1-schnell follows a judge on a server", flux.vlm_judge_over_http),
+    ("FLUX.1-dev fills a mask", flux.inpaint_search),
+    ("FLUX.1 Kontext edits an image", flux.kontext_edit_search),
+    ("Wan 2.1 draws four videos and keeps the best", video.wan_video_frames),
 )
-
-
-def example(fill: Callable[[Graph], None]) -> Callable[[Graph], None]:
-    EXAMPLES[fill.__name__] = fill
-    return fill
+EXAMPLES = {f"{i:02d} {title}": fill for i, (title, fill) in enumerate(IN_ORDER, 1)}
 
 
 def build(name: str, object_info: dict) -> dict:
@@ -28,227 +38,3 @@ def build(name: str, object_info: dict) -> dict:
     graph = Graph(object_info, COLUMNS)
     EXAMPLES[name](graph)
     return graph.workflow()
-
-
-def schnell(
-    g: Graph, text: str, reward: Callable[[], Output], budget: int, note: str, name: str
-) -> None:
-    """A search on FLUX.1-schnell with one reward.
-
-    Args:
-        g: gets the nodes.
-        text: the prompt.
-        reward: adds the reward.
-        budget: NFE.
-        note: what the note says, in Markdown.
-        name: prefix of saved images.
-    """
-    model, clip, vae = flux(g, SCHNELL)
-    words, cond = prompt(g, clip, text)
-    guider = g.add("text", "BasicGuider", model=model, conditioning=cond)
-    noise = g.add("text", "RandomNoise", noise_seed=7)
-    latent = g.add("text", "EmptySD3LatentImage", width=1024, height=1024)
-    sampler, sigmas = few_steps(g)
-    result = search(
-        g, noise=noise, guider=guider, sampler=sampler, sigmas=sigmas, latent_image=latent,
-        vae=vae, reward=reward(), prompt=words, budget=budget,
-        finish_steps=2, top_k=3,
-    )  # fmt: skip
-    shown(g, result, name)
-    g.note("load", note, height=420)
-
-
-@example
-def flux_schnell_rbf_vqascore(g: Graph) -> None:
-    def reward() -> Output:
-        return g.add("set", "FlowSearchRewardLoader", reward="vqascore",
-                     reward__checkpoint="clip-flant5-xl")  # fmt: skip
-
-    note = (
-        "## FLUX.1-schnell, RBF, VQAScore\n\nThis is the paper's model, method and reward, with "
-        "settings for few-step models. A question-answering model scores how well each particle "
-        "shows the prompt. Rollover Budget Forcing continues from the best."
-        "\n\nRaise **budget** for harder prompts. The time grows in proportion.\n\nIf memory is "
-        "short, use a TAEF1 as preview_vae: put taef1_encoder and taef1_decoder into "
-        "models/vae_approx, and choose `taef1` in a second Load VAE."
-        "\n\nDownload\n" + flux_files(SCHNELL) + "\n- models/rewards: the folder "
-        f"[clip-flant5-xl]({HUB}/zhiqiulin/clip-flant5-xl)"
-    )
-    schnell(g, HARD_PROMPT, reward, 100, note, "flux_schnell_rbf_vqascore")
-
-
-@example
-def counting_grounding_dino(g: Graph) -> None:
-    def reward() -> Output:
-        return g.add("set", "FlowSearchRewardLoader", reward="object_count",
-                     reward__checkpoint="grounding-dino-base")  # fmt: skip
-
-    note = (
-        "## Correct counts\n\nGrounding DINO counts the objects of the prompt in each image. The "
-        "reward is 0 if every count is right, and falls with the squared errors. The counts come "
-        "from the prompt, or from **counts**, for example `airplanes: 6, camels: 7`."
-        "\n\nDownload\n"
-        + flux_files(SCHNELL) + "\n- models/rewards: the folder "
-        f"[grounding-dino-base]({HUB}/IDEA-Research/grounding-dino-base)"
-    )  # fmt: skip
-    schnell(g, "six airplanes flying over seven camels", reward, 100, note, "counting")
-
-
-@example
-def vlm_judge_over_http(g: Graph) -> None:
-    def reward() -> Output:
-        return g.add("set", "FlowSearchRewardLoader", reward="vqascore_http",
-                     reward__url="http://127.0.0.1:8000")  # fmt: skip
-
-    note = (
-        "## A judge on another computer\n\nA server answers whether an image shows the prompt. It "
-        "must use the OpenAI protocol and return log probabilities: vLLM, llama.cpp, LM Studio, or "
-        "Ollama 0.12.11 or newer. Put its address into **url**.\n\nTo use another computer, first "
-        "allow its host in ComfyUI's settings, under Flow Search.\n\nIf the server needs a key, "
-        "put it into an environment variable and write its name into **api_key_env**. The name "
-        "must begin with FLOW_SEARCH_. The key goes to another computer only if a second variable "
-        "has the same address. The name of that variable ends with _URL.\n\nDownload\n"
-        + flux_files(SCHNELL) + "\n- on the server: a vision model, for example "
-        f"[Qwen3-VL-8B-Instruct]({HUB}/Qwen/Qwen3-VL-8B-Instruct)"
-    )  # fmt: skip
-    schnell(g, HARD_PROMPT, reward, 60, note, "vlm_judge")
-
-
-@example
-def flux_dev_rbf_pickscore(g: Graph) -> None:
-    model, clip, vae = flux(g, DEV)
-    words, cond = prompt(g, clip, "portrait of an old sailor with a parrot, oil on canvas")
-    strong = g.add("text", "FluxGuidance", conditioning=cond, guidance=3.5)
-    guider = g.add("text", "BasicGuider", model=model, conditioning=strong)
-    noise = g.add("text", "RandomNoise", noise_seed=7)
-    latent = g.add("text", "EmptySD3LatentImage", width=1024, height=1024)
-    sampler = g.add("set", "FlowSearchVPSDESampler")
-    sigmas = g.add("set", "FlowSearchScheduler", steps=10)
-    reward = g.add(
-        "set", "FlowSearchRewardLoader", reward="clip_score", reward__checkpoint="PickScore_v1"
-    )
-    result = search(
-        g, noise=noise, guider=guider, sampler=sampler, sigmas=sigmas, latent_image=latent,
-        vae=vae, reward=reward, prompt=words, budget=120, init_particles=8, finish_steps=10,
-        top_k=2,
-    )  # fmt: skip
-    shown(g, result, "flux_dev_rbf_pickscore")
-    g.note("load", (
-        "## FLUX.1-dev, RBF, PickScore\n\nFLUX.1-dev needs many steps, and its early predictions "
-        "are blurred. So every particle is scored after some plain steps ahead; **lookahead** -1 "
-        "chooses how many. The two best particles are finished with **finish_steps** and scored "
-        "again. PickScore predicts what people prefer.\n\nWith FLUX.1-schnell on "
-        "**lookahead_model** a look takes 1 evaluation in place of 4.\n\nDownload\n"
-        + flux_files(DEV)
-        + f"\n- models/rewards: the folder [PickScore_v1]({HUB}/yuvalkirstain/PickScore_v1)"
-    ), height=420)  # fmt: skip
-
-
-@example
-def inpaint_search(g: Graph) -> None:
-    model, clip, vae = flux(g, DEV)
-    picture = g.add("load", "LoadImage", image="example.png", box=(320, 360))
-    words, cond = prompt(g, clip, "a red paper boat on the water")
-    strong = g.add("text", "FluxGuidance", conditioning=cond, guidance=3.5)
-    guider = g.add("text", "BasicGuider", model=model, conditioning=strong)
-    noise = g.add("text", "RandomNoise", noise_seed=7)
-    latent = g.add("text", "VAEEncode", pixels=picture, vae=vae)
-    masked = g.add("text", "SetLatentNoiseMask", samples=latent, mask=Output(picture.node, 1))
-    sampler = g.add("set", "FlowSearchVPSDESampler")
-    sigmas = g.add("set", "FlowSearchScheduler", steps=10, denoise=0.9)
-    reward = g.add(
-        "set", "FlowSearchRewardLoader", reward="vqascore", reward__checkpoint="clip-flant5-xl"
-    )
-    result = search(
-        g, noise=noise, guider=guider, sampler=sampler, sigmas=sigmas, latent_image=masked,
-        vae=vae, reward=reward, prompt=words, budget=100, init_particles=8, finish_steps=10,
-        top_k=1,
-    )  # fmt: skip
-    shown(g, result, "inpaint_search")
-    g.note("load", (
-        "## Search inside a mask\n\nPaint a mask on the image: right click, Open in MaskEditor. "
-        "Write into the prompt what the masked part should show. Only this part is drawn again, "
-        "and the search chooses the result that shows the prompt best.\n\n"
-        "For image to image, bypass Set Latent Noise Mask and set **denoise** to about 0.6.\n\n"
-        "Download\n" + flux_files(DEV)
-        + f"\n- models/rewards: the folder [clip-flant5-xl]({HUB}/zhiqiulin/clip-flant5-xl)"
-    ), height=400)  # fmt: skip
-
-
-@example
-def kontext_edit_search(g: Graph) -> None:
-    file = "flux1-dev-kontext_fp8_scaled.safetensors"
-    model, clip, vae = flux(g, file)
-    picture = g.add("load", "LoadImage", image="example.png", box=(320, 360))
-    words, cond = prompt(g, clip, "give the cat a yellow hat and nothing else")
-    scaled = g.add("text", "FluxKontextImageScale", image=picture)
-    latent = g.add("text", "VAEEncode", pixels=scaled, vae=vae)
-    reference = g.add("text", "ReferenceLatent", conditioning=cond, latent=latent)
-    strong = g.add("text", "FluxGuidance", conditioning=reference, guidance=2.5)
-    guider = g.add("text", "BasicGuider", model=model, conditioning=strong)
-    noise = g.add("text", "RandomNoise", noise_seed=7)
-    sampler = g.add("set", "FlowSearchVPSDESampler")
-    sigmas = g.add("set", "FlowSearchScheduler", steps=10)
-    result_text = g.add(
-        "set", "PrimitiveStringMultiline", title="What the result should show", box=(320, 140),
-        value="a cat with a yellow hat",
-    )  # fmt: skip
-    reward = g.add(
-        "set", "FlowSearchRewardLoader", reward="vqascore", reward__checkpoint="clip-flant5-xl"
-    )
-    result = search(
-        g, noise=noise, guider=guider, sampler=sampler, sigmas=sigmas, latent_image=latent,
-        vae=vae, reward=reward, prompt=result_text, budget=100, init_particles=6, finish_steps=10,
-        top_k=2,
-    )  # fmt: skip
-    shown(g, result, "kontext_edit_search")
-    g.note("load", (
-        "## Search for an edit\n\nFLUX.1 Kontext follows an instruction. The reward needs another "
-        "text: what the **result** should show. Load an image of a cat, or another image, and "
-        "change both texts.\n\nDownload\n"
-        + flux_files(file)
-        + f"\n- models/rewards: the folder [clip-flant5-xl]({HUB}/zhiqiulin/clip-flant5-xl)"
-    ), height=360)  # fmt: skip
-
-
-@example
-def wan_video_frames(g: Graph) -> None:
-    model = g.add("load", "UNETLoader", unet_name="wan2.1_t2v_1.3B_fp16.safetensors",
-                  weight_dtype="default")  # fmt: skip
-    clip = g.add("load", "CLIPLoader", clip_name="umt5_xxl_fp8_e4m3fn_scaled.safetensors",
-                 type="wan")  # fmt: skip
-    vae = g.add("load", "VAELoader", vae_name="wan_2.1_vae.safetensors")
-    shifted = g.add("load", "ModelSamplingSD3", model=model, shift=8.0)
-    words, cond = prompt(g, clip, "a fox runs through a snowy forest, the camera follows")
-    bad = g.add("text", "CLIPTextEncode", title="Negative", box=(340, 120), clip=clip,
-                text="blurred, distorted, still picture, text")  # fmt: skip
-    guider = g.add("text", "CFGGuider", model=shifted, positive=cond, negative=bad, cfg=6.0)
-    noise = g.add("text", "RandomNoise", noise_seed=7)
-    latent = g.add("text", "EmptyHunyuanLatentVideo", width=832, height=480, length=33)
-    sampler = g.add("set", "FlowSearchVPSDESampler", interpolant="linear", diffusion_norm=0.0,
-                    kernel="eta")  # fmt: skip
-    sigmas = g.add("set", "BasicScheduler", model=shifted, scheduler="simple", steps=20)
-    picture = g.add(
-        "set", "FlowSearchRewardLoader", title="Reward of a frame", reward="clip_score",
-        reward__checkpoint="PickScore_v1",
-    )  # fmt: skip
-    reward = g.add("set", "FlowSearchRewardLoader", title="Reward of the video", reward="video",
-                   reward__frame_reward=picture, reward__frames=8)  # fmt: skip
-    result = search(
-        g, "FlowSearchParticles", noise=noise, guider=guider,
-        sampler=sampler, sigmas=sigmas, latent_image=latent, vae=vae, reward=reward,
-        prompt=words, method="best_of_n", budget=160, finish_steps=0, top_k=1,
-    )  # fmt: skip
-    clipped = g.add("save", "CreateVideo", images=Output(result.node, 1), fps=16.0)
-    g.add("save", "SaveVideo", box=(420, 420), video=clipped,
-          filename_prefix="video/flow_search")  # fmt: skip
-    images, report = Output(result.node, 1), Output(result.node, 2)
-    g.add("save", "FlowSearchReport", box=(420, 420), report=report, images=images)
-    g.note("load", (
-        "## The best of four videos\n\nWan 2.1 draws four videos of 20 steps. CFG doubles the cost "
-        "of a step, so this takes 160 evaluations. PickScore scores eight frames of each video. "
-        "For steadier videos, add `temporal_consistency` with Combine Rewards.\n\nDownload\n"
-        + listed("wan2.1_t2v_1.3B_fp16.safetensors", "umt5_xxl_fp8_e4m3fn_scaled.safetensors",
-                 "wan_2.1_vae.safetensors") + "\n"
-        f"- models/rewards: the folder [PickScore_v1]({HUB}/yuvalkirstain/PickScore_v1)"
-    ), height=420)  # fmt: skip

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from .downloads import listed
+from .downloads import AE, CLIP_L, T5, listed
 from .graph import Graph, Output
 
 COLUMNS = {"load": 0, "text": 400, "set": 800, "search": 1200, "save": 1680}
 PANEL = 500
-CLIP_L, T5 = "clip_l.safetensors", "t5xxl_fp8_e4m3fn_scaled.safetensors"
-AE = "ae.safetensors"
-SCHNELL, DEV = "flux1-schnell.safetensors", "flux1-dev.safetensors"
+GGUF = "use a Q4 GGUF of FLUX.1. With 16 GB, set **weight_dtype** to fp8_e4m3fn."
 
 
 def flux(g: Graph, file: str) -> tuple[Output, Output, Output]:
@@ -25,10 +23,22 @@ def flux(g: Graph, file: str) -> tuple[Output, Output, Output]:
 
 def flux_files(model: str) -> str:
     """The lines of a note with the downloads of a FLUX.1."""
-    small = ""
-    if model in (SCHNELL, DEV):
-        small = "\n\nWith less than 24 GB choose weight_dtype fp8_e4m3fn, or a GGUF.\n"
-    return listed(model, CLIP_L, T5, AE) + small
+    return listed(model, CLIP_L, T5, AE)
+
+
+def cost(images: int, scores: int, memory: str, kind: str = "image") -> str:
+    """The lines of a note on time and memory.
+
+    Args:
+        images: how many plain images take as long as the network does here.
+        scores: how many images are decoded and scored.
+        memory: a sentence on a card with 12 GB.
+        kind: image or video.
+    """
+    return (
+        f"\n\n**Time:** {images} × (one {kind} of KSampler) + about {scores} × (one decode + one "
+        f"score). Time these once on your card.\n\n**12 GB:** {memory}"
+    )
 
 
 def prompt(g: Graph, clip: Output, text: str) -> tuple[Output, Output]:

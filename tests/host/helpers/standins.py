@@ -14,6 +14,7 @@ from .graphs import CAPTION, node
 
 WAN = "Wan 2.1 T2V"
 SIZES = {"width": 128, "height": 128, "length": 5}
+TEXT_ENCODERS = ("CLIPLoader", "DualCLIPLoader")
 DEMO = Path(__file__).resolve().parents[3] / "demo"
 
 
@@ -23,10 +24,14 @@ def rewards(host, prompt):
         inputs = each["inputs"]
         family, name = inputs.get("reward"), inputs.get("reward.checkpoint")
         if each["class_type"] == "FlowSearchRewardLoader" and name is not None:
-            folder = host.base / "models" / "rewards" / name
+            build, names = LOCAL[family]
+            is_file = names["checkpoint"] != "."
+            folder = host.base / "models" / "rewards" / (family if is_file else name)
             if not folder.exists():
                 folder.mkdir(parents=True)
-                LOCAL[family].build(folder)
+                build(folder)
+            if is_file:
+                inputs["reward.checkpoint"] = f"{family}/{names['checkpoint']}"
 
 
 def picture(host, name):
@@ -50,10 +55,12 @@ def small(host, prompt, server=None):
     prompt = copy.deepcopy(prompt)
     rewards(host, prompt)
     kinds = {each["class_type"]: name for name, each in prompt.items()}
-    if "CLIPLoader" in kinds:
+    if "EmptyHunyuanLatentVideo" in kinds:
         wan(host, prompt, kinds)
     elif "UNETLoader" in kinds:
         flux(host, prompt, kinds)
+    elif "CheckpointLoaderSimple" in kinds:
+        whole(prompt, kinds["CheckpointLoaderSimple"])
     if scale := kinds.get("FluxKontextImageScale"):  # to a megapixel
         relink(prompt, [scale, 0], prompt.pop(scale)["inputs"]["image"])
     for each in prompt.values():
@@ -61,10 +68,16 @@ def small(host, prompt, server=None):
         inputs |= {name: size for name, size in SIZES.items() if name in inputs}
         if each["class_type"] == "PrimitiveStringMultiline":
             inputs["value"] = CAPTION
+        if each["class_type"] == "CLIPTextEncode" and isinstance(inputs["text"], str):
+            inputs["text"] = CAPTION  # the demo model knows few words
         if each["class_type"] == "LoadImage":
             picture(host, inputs["image"])
         if each["class_type"] in ("FlowSearchScheduler", "BasicScheduler"):
             inputs["steps"] = 3
+        if each["class_type"] == "EmptyFlux2LatentImage":  # of another latent than the demo model's
+            each["class_type"] = "EmptySD3LatentImage"
+        if "effort" in inputs:
+            inputs |= {"steps": 3, "effort": 4}
         if "reward.url" in inputs:
             inputs["reward.url"] = server
         if "budget" in inputs:
@@ -99,9 +112,26 @@ def flux(host, prompt, kinds):
     model, vae = (prompt[kinds[kind]]["inputs"] for kind in ("UNETLoader", "VAELoader"))
     put(host, "diffusion_models", model["unet_name"], DEMO / "flux_fast.safetensors")
     put(host, "vae", vae["vae_name"], autoencoder(host))
+    if "LoraLoaderModelOnly" in kinds:
+        host.run({"extra": node("ProbeTinyExtras")})
+        (lora,) = (host.base / "models" / "loras").glob("tiny.safetensors")
+        put(host, "loras", prompt[kinds["LoraLoaderModelOnly"]]["inputs"]["lora_name"], lora)
     prompt["tiny"] = node("FlowSearchDemoLoader", checkpoint="fast")
-    relink(prompt, [kinds["DualCLIPLoader"], 0], ["tiny", 1])
-    del prompt[kinds["DualCLIPLoader"]]
+    for name in [n for n, each in prompt.items() if each["class_type"] in TEXT_ENCODERS]:
+        judges = [e for e in prompt.values() if e["inputs"].get("reward.clip") == [name, 0]]
+        if judges:
+            prompt[name] = node("ProbeTinyVLM")
+        else:
+            relink(prompt, [name, 0], ["tiny", 1])
+            del prompt[name]
+
+
+def whole(prompt, checkpoint):
+    """The demo model in the place of a checkpoint."""
+    prompt["tiny"] = node("FlowSearchDemoLoader", checkpoint="fast")
+    for slot in range(3):
+        relink(prompt, [checkpoint, slot], ["tiny", slot])
+    del prompt[checkpoint]
 
 
 def wan(host, prompt, kinds):
