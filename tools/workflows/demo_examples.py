@@ -89,9 +89,7 @@ def best_of_n_against_rbf(g: Graph) -> None:
     g.note("load", (
         "## Best of N against RBF, no downloads\n\nBoth searches have the same model, prompt, seed "
         "and number of network evaluations. The upper one is Rollover Budget Forcing. The lower "
-        "one draws 25 images of four steps and returns the best.
-
-A reward above -1 means that "
+        "one draws 25 images of four steps and returns the best.\n\nA reward above -1 means that "
         "every count is right. Try several seeds, since one prompt depends on luck. The tables in "
         "docs/results.md compare the methods on many prompts."
     ), height=300)  # fmt: skip

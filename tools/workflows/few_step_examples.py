@@ -9,6 +9,9 @@ from .downloads import HUB, listed
 from .graph import Graph, Output
 from .parts import cost, search, shown
 
+READER, DETECTOR = "english_g2.pth", "craft_mlt_25k.pth"
+OCR = "https://github.com/JaidedAI/EasyOCR/releases/tag"
+
 
 def loaded(g: Graph, model: str, text: tuple[str, str], vae: str) -> tuple[Output, Output, Output]:
     """Model, text encoder and VAE.
@@ -46,14 +49,6 @@ def searched(
     shown(g, result, name)
 
 
-def host_judge(g: Graph) -> Output:
-    """Qwen3-VL, which ComfyUI loads itself, as the reward."""
-    judge = g.add(
-        "set", "CLIPLoader", title="Judge", clip_name=files.QWEN_VL, type="stable_diffusion"
-    )
-    return g.add("set", "FlowSearchRewardLoader", reward="vqascore_host", reward__clip=judge)
-
-
 def flux2_klein(g: Graph) -> None:
     model, clip, vae = loaded(g, files.KLEIN, (files.QWEN_3, "flux2"), files.FLUX2_VAE)
     latent = g.add("text", "EmptyFlux2LatentImage", width=1024, height=1024)
@@ -61,9 +56,11 @@ def flux2_klein(g: Graph) -> None:
         "a fox in a red scarf reads a map to three hedgehogs in a tent, a lantern hangs above "
         "them, the smallest hedgehog sleeps"
     )
+    judge = g.add("set", "CLIPLoader", title="Judge", clip_name=files.QWEN_VL)
+    reward = g.add("set", "FlowSearchRewardLoader", reward="vqascore_host", reward__clip=judge)
     searched(
         g, model, clip, text, "flux2_klein", latent_image=latent, vae=vae, steps=4, effort=25,
-        reward=host_judge(g),
+        reward=reward,
     )  # fmt: skip
     memory = (
         "the model and the judge take turns, which costs time. Together they fit in 16 GB. "
@@ -116,9 +113,13 @@ def qwen_image_lightning(g: Graph) -> None:
         'a painted wooden sign above a bookshop says "Open until the last page", below it a '
         'smaller sign says "Dogs may read too", rainy street at night'
     )
+    reward = g.add(
+        "set", "FlowSearchRewardLoader", reward="text_reader", reward__checkpoint=READER,
+        reward__detector=DETECTOR,
+    )  # fmt: skip
     searched(
         g, shifted, clip, text, "qwen_image", latent_image=latent, vae=vae, steps=4, effort=12,
-        reward=host_judge(g),
+        reward=reward,
     )  # fmt: skip
     memory = (
         "the model is larger than that, so ComfyUI keeps a part of it in main memory. The seconds "
@@ -126,11 +127,13 @@ def qwen_image_lightning(g: Graph) -> None:
     )
     g.note("load", (
         "## Qwen-Image with a lightning LoRA\n\nThe LoRA makes Qwen-Image a model of four steps, "
-        "on which a search works best. **Search KSampler** draws as KSampler would. Qwen3-VL "
-        "reads the signs and answers whether the image shows the prompt.\n\n**effort** 12 takes as "
-        "long as 12 images. Raise it for longer texts.\n\n**Reward:** `vqascore_host` with a "
-        "model that reads text. Every file has a Download button."
+        "on which a search works best. **Search KSampler** draws as KSampler would. A reader "
+        "spells the signs and compares them with the texts in quotes.\n\n**effort** 12 takes as "
+        "long as 12 images. Raise it for longer texts.\n\n**Reward:** `text_reader` for written "
+        "text. It does not look at the rest of the image."
         + cost(12, 48, memory)
         + "\n\n**Download**\n"
-        + listed(files.QWEN_IMAGE, files.LIGHTNING, files.QWEN_TEXT, files.QWEN_VAE, files.QWEN_VL)
+        + listed(files.QWEN_IMAGE, files.LIGHTNING, files.QWEN_TEXT, files.QWEN_VAE)
+        + f"\n- models/rewards: [{READER}]({OCR}/v1.3) and [{DETECTOR}]({OCR}/pre-v1.1.6), "
+        "unzipped, 0.1 GB"
     ), height=460)  # fmt: skip

@@ -34,7 +34,7 @@ CARDS = {  # title, lines below it, colour
     "flux2_klein": ("FLUX.2 klein", ("Search KSampler", "Qwen3-VL as the judge"), "#4dd0a8"),
     "z_image_turbo": ("Z-Image-Turbo", ("Search KSampler", "PickScore"), "#ffcb6b"),
     "qwen_image_lightning": (
-        "Qwen-Image, lightning", ("Search KSampler, LoRA", "Qwen3-VL reads the sign"), "#82aaff"
+        "Qwen-Image, lightning", ("Search KSampler, LoRA", "text_reader spells the sign"), "#82aaff"
     ),
     "flux_schnell_rbf_vqascore": ("FLUX.1-schnell", ("RBF + VQAScore", "hard prompts"), "#f2a65a"),
     "flux_dev_rbf_pickscore": ("FLUX.1-dev", ("RBF + PickScore", "looks"), "#f07178"),

@@ -31,7 +31,9 @@ def rewards(host, prompt):
                 folder.mkdir(parents=True)
                 build(folder)
             if is_file:
-                inputs["reward.checkpoint"] = f"{family}/{names['checkpoint']}"
+                inputs |= {f"reward.{key}": f"{family}/{file}" for key, file in names.items()}
+            if family == "text_reader":
+                inputs["reward.text"] = "OPEN"
 
 
 def picture(host, name):
