@@ -33,12 +33,18 @@ class SearchKSampler(io.ComfyNode):
             "What the search maximises. Empty: the CLIP of the prompt judges, if it can look at "
             "images."
         )
+        (compare,) = shared_inputs("compare")
+        compare.default, compare.advanced = True, None
+        compare.tooltip = (
+            "Also make KSampler's own image, and compare the result with it. It takes one image of "
+            "the effort."
+        )
         made = schema(
             "FlowSearchKSampler",
             "Search KSampler",
             "Replaces KSampler: finds an image that scores higher on the reward. effort says how "
             "long it may take.",
-            [*ksampler_inputs(), vae, reward, effort, prompt],
+            [*ksampler_inputs(), vae, reward, effort, prompt, compare],
         )
         made.enable_expand = True  # as it does without a reward
         return made

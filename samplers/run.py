@@ -25,6 +25,7 @@ def check_budget(
     cost: int,
     prices: Prices,
     checked: int = 0,
+    plain: int = 0,
 ) -> None:
     """Refuse, before any compute, a budget that cannot carry a search and its finish.
 
@@ -36,11 +37,12 @@ def check_budget(
         cost: NFE of one row.
         prices: of one particle.
         checked: NFE that check whether a guider remembers calls.
+        plain: rows that the plain sampler's image takes, to compare with.
 
     Raises:
         ValueError: it is too small.
     """
-    least = (needed + finish.rows()) * cost + checked
+    least = (needed + finish.rows() + plain) * cost + checked
     if budget >= least:
         return
     ahead = f" with a lookahead of {prices.score}" if prices.score else ""
@@ -48,6 +50,7 @@ def check_budget(
         f"The budget is too small: got {budget} NFE, expected at least {least}.",
         f"Searching {steps} steps{ahead} takes {needed} evaluations.",
         f"Finishing {finish.top_k} image(s) in {finish.steps} steps takes {finish.rows()}.",
+        f"The plain image to compare with takes {plain}." if plain else "",
         f"Each counts {cost} times (CFG)." if cost > 1 else "",
         f"Checking whether the guider remembers calls takes {checked}." if checked else "",
     ]

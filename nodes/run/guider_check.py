@@ -258,7 +258,7 @@ def check_answers(
         batch.alone()
     if job.replayed:
         return
-    purse.reserve(job.finish.rows())
+    purse.reserve(job.finish.rows() + job.plain)
     times, steps = [*task.flow.lead, *task.times], len(task.times)
     needed = minimum(job.search, steps, task.prices)
     for name in dict.fromkeys(network.name for network in networks.values()):
@@ -269,8 +269,8 @@ def check_answers(
             network.on_changed_call = lambda check=check: check(x, int(task.left))
         else:
             check(x, int(task.left) - needed)
-            checked = purse.nfe
-            check_budget(needed, steps, job.finish, budget, purse.cost, task.prices, checked)
+            spent, cost, prices = purse.nfe, purse.cost, task.prices
+            check_budget(needed, steps, job.finish, budget, cost, prices, spent, job.plain)
 
 
 def sigmas_between(job: Job, task: Task, network: Network) -> list[float]:

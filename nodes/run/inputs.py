@@ -173,6 +173,11 @@ class SearchInputs:
         "conditioning and CFG.",
         socket="model",
     )
+    compare: bool = advanced(
+        False,
+        "Also make the plain sampler's image of this seed, to compare with. The budget pays for "
+        "that one image.",
+    )
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> SearchInputs:

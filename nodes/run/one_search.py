@@ -37,6 +37,7 @@ from ..show.live import Live
 from ..show.progress import Bar, Progress
 from ..show.report import Trace, all_failed, decoded, unspent, unused
 from .guider_check import check_answers
+from .plain import PlainImage
 from .plan import Job, Plan
 from .record import Record
 from .replay import compare
@@ -64,8 +65,8 @@ class Result:
 class OneSearch:
     """One search and its watchers: each event goes to the trace, then to each watcher.
 
-    The watchers are the best image, the watchdog, the panel and the bars. Their order matters:
-    later ones use what earlier ones found. A better image also goes to the journal.
+    The watchers are the best image, the plain one, the watchdog, the panel and the bars. Their
+    order matters: later ones use what earlier ones found. A better image also goes to the journal.
 
     Args:
         plan: of the node.
@@ -88,6 +89,7 @@ class OneSearch:
         self.best, logged = Best(), self.record.logged
         self.live = Live(sender, self.best, purse, logged)
         self.bar, self.progress = Bar(progress, self.best, purse, sender.image, logged), progress
+        self.plain = PlainImage(plan, job, purse)
         self.watchdog: Watchdog | None = None
         safe.begin(self.unfinished, self.live.unfinished)
 
@@ -139,6 +141,7 @@ class OneSearch:
             check_trajectories(plan, job, task, start)
         else:
             check_answers(plan, job, networks, task, start)
+        self.plain.make(task)
         record.trace.spent = record.purse.nfe
         ending = job.finish, self._rules(), record.outcome, record.book.root
         self._follow(run(job.search, task, *ending, self._settled), scoring, final)
@@ -241,7 +244,7 @@ class OneSearch:
         self, events: Iterator[SearchEvent], scoring: HostObjective, final: HostObjective
     ) -> None:
         """Run the search, and show each event to every watcher."""
-        watchers = [self.best, self.watchdog, self.live, self.bar]
+        watchers = [self.best, self.plain, self.watchdog, self.live, self.bar]
         for event in events:
             objective = final if event.kind == "finish" else scoring
             rows = self.record.trace.add(event)
@@ -264,9 +267,13 @@ class OneSearch:
             if int(particle.ids) not in best.finished:
                 best.finished[int(particle.ids)] = final.decode(particle.clean)
         rows = self.watchdog.score(Particles.cat(top), best.finished) if self.watchdog else []
+        self.record.plain, plain = self.plain.score(final)
         final.restore(top[0].x0)
         winners = {int(particle.ids): best.finished[int(particle.ids)] for particle in top}
         self.images = frames(torch.cat(list(winners.values())))
         first = int(top[0].ids)
-        self.live.end(winners, rows, outcome.stopped, first, self.record.book.root(first))
+        start = self.record.book.root(first)
+        if plain is not None:
+            self.live.plain(plain, self.record.plain["reward"])
+        self.live.end(winners, rows, outcome.stopped, first, start)
         self.bar.end(winners[first])

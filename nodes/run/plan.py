@@ -44,6 +44,7 @@ class Job:
         image: index in the batch of the image whose noise its particles use.
         made_with: report entries that identify shape, CFG, conditioning and latent.
         replayed: the report of the search that a replay repeats. Empty for a new search.
+        plain: evaluations that the plain sampler's image takes; 0 if it is not made apart.
         warnings: lines about the replay, for report and log.
     """
 
@@ -54,6 +55,7 @@ class Job:
     image: int
     made_with: Mapping[str, Any] = field(default_factory=dict)
     replayed: Mapping[str, Any] = field(default_factory=dict)
+    plain: int = 0
     warnings: tuple[str, ...] = ()
 
 

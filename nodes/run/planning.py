@@ -32,6 +32,7 @@ from .checks import (
 )
 from .fingerprint import identity
 from .inputs import SECOND_MODELS, SearchInputs
+from .plain import plain_rows
 from .plan import Job, MethodChoice, Plan
 from .replay import SAME, agree, differences, replays
 
@@ -111,7 +112,8 @@ def new_jobs(plan: Plan) -> list[Job]:
     maximum = maximum_of(inputs.reward) if inputs.stop_at_maximum else None
     rules = StopRules(inputs.target_reward, inputs.time_limit or None, maximum=maximum)
     search, images = plan.method.search, range(len(plan.samples))
-    return [Job(search, finish, rules, inputs.lookahead, image) for image in images]
+    plain = plain_rows(inputs, plan.times)
+    return [Job(search, finish, rules, inputs.lookahead, image, plain=plain) for image in images]
 
 
 def replay_jobs(plan: Plan, entries: Mapping[str, Any]) -> list[Job]:

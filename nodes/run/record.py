@@ -31,6 +31,7 @@ class Record:
         watchdog: what a watchdog spends.
         logged: tasks whose failure is already in the log.
         chosen: what automatic settings came to, and why.
+        plain: the report's entry of the plain sampler's image.
     """
 
     plan: Plan
@@ -44,6 +45,7 @@ class Record:
     watchdog: Purse | None = None
     logged: set[str] = field(default_factory=set)
     chosen: dict[str, Any] = field(default_factory=dict)
+    plain: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.maximum = maximum_of(self.plan.inputs.reward)
@@ -77,6 +79,7 @@ class Record:
             made["spent"]["nfe_by_model"] = by_model
         describe_winners(made, self.book.root)
         made |= {"chosen": self.chosen} if self.chosen else {}
+        made |= {"plain": self.plain} if self.plain else {}
         made |= {"image": self.job.image} if self.job.image else {}
         made |= {} if self.maximum is None else {"maximum": self.maximum}
         made |= self.job.made_with

@@ -61,7 +61,8 @@ class Events:
     The first kind is "start", with the reward's `maximum` and the time `limit` in seconds if there
     is one. If settings were automatic, "choose" follows, with what they came to as `chosen`. Then
     come the kinds of SearchEvent, and "progress" during a long round. The last is "done", with
-    `stopped`, `best`, `start` and `top`. A search that was cancelled or failed sends "unfinished"
+    `stopped`, `best`, `start` and `top`, and maybe with `plain`: the score and the image that the
+    plain sampler makes of the same seed. A search that was cancelled or failed sends "unfinished"
     with the files `saved`.
 
     Args:
@@ -76,6 +77,7 @@ class Events:
         self.sender, self.purse, self.clock = sender, purse, clock
         self.rows: list[dict[str, Any]] = []
         self.pictures: dict[int, Callable[[], dict[str, Any]]] = {}
+        self.plain: dict[str, Any] | None = None  # the plain sampler's image, for the last message
         self.sent = self.pictured = -math.inf  # times of the last message, and with images
         self.logged: set[str] = set()
 
@@ -148,7 +150,8 @@ class Events:
         """
         self.rows += [dict(row) for row in rows]
         self.pictured = -math.inf
-        self._flush("done", stopped=stopped, best=best, start=start, top=list(top))
+        plain = {} if self.plain is None else {"plain": self.plain}
+        self._flush("done", stopped=stopped, best=best, start=start, top=list(top), **plain)
 
     def unfinished(self, saved: list[dict[str, str]]) -> None:
         """Send that the search was cancelled or failed, and the files of its saved images."""

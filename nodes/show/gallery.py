@@ -117,11 +117,11 @@ class Gallery:
         best = {i: image for _, i, image in self.best.values()}
         return self.latest.get(particle, best.get(particle))
 
-    def message(self, particle: int, image: Tensor, size: int = THUMBNAIL) -> dict[str, Any]:
+    def message(self, particle: int | str, image: Tensor, size: int = THUMBNAIL) -> dict[str, Any]:
         """The entry of an image in an event: a small JPEG in base64, and a larger file.
 
         Args:
-            particle: id.
+            particle: id, or a name for what is no particle.
             image: (T,h,w,3) bytes.
             size: px, longer side of the JPEG.
         """

@@ -101,6 +101,17 @@ class Live:
                 self.events.show(particle, show, max(WAITING, len(winners)))
         self.events.done(rows, stopped, best, start, list(winners))
 
+    def plain(self, image: Tensor, reward: float | None) -> None:
+        """Send the plain sampler's image with the last message.
+
+        Args:
+            image: (1,H,W,3), or a video (1,T,H,W,3).
+            reward: its score.
+        """
+        with guard("show an image in the panel", self.logged):
+            entry = self.gallery.message("plain", shrink(image[0]), RESULT)
+            self.events.plain = {"reward": reward, "jpeg": entry["jpeg"], "file": entry["file"]}
+
     def unfinished(self, paths: Sequence[str]) -> None:
         """Images of this search, or of those before it, were saved as it ended early."""
         files = [file for file in map(output_file, paths) if file is not None]

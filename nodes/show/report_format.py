@@ -183,6 +183,7 @@ REPORT = record(
         "top": each(record(WINNER | {"reward": maybe(REWARD)}, MAYBE_WINNER), 1, IDS),
         "lineage": lambda value, name: origins(value),
         "chosen": record({"why": word(1000)}, {"method": word(64), "ode_steps": whole(1, SIGMAS)}),
+        "plain": record({"reward": maybe(REWARD), "nfe": COUNT}),
         "image": whole(0, BATCH - 1),
         "maximum": maybe(REWARD),
         "shape": each(whole(1, 1 << 20), 1, 8),

@@ -104,6 +104,35 @@ def test_the_first_image_of_another_sampler_is_ksamplers(host, sampler, denoise)
     assert first["nfe"] == 8  # four steps with CFG
 
 
+@pytest.mark.parametrize("sampler", ["euler", "dpmpp_2m"])
+def test_the_plain_image_is_ksamplers_and_is_paid(host, sampler):
+    """Another sampler's search begins with it, so it costs nothing more."""
+    settings = {"sampler_name": sampler, "cfg": 1.5}
+    graph = swapped(f"compared {sampler}", "brightness", compare=True, **settings)
+    inputs = graph["search"]["inputs"]
+    graph["plain"] = node("KSampler", **{k: inputs[k] for k in stock()["search"]["inputs"]})
+    graph["plain"]["inputs"]["model"] = ["loader", 0]  # which the counter does not see
+    graph["image"]["inputs"]["samples"] = ["plain", 0]
+    outputs = host.run(scored(graph))
+    shown = json.loads(outputs["probe"]["probe"][0])
+    report = shown["report"]
+    score = float(outputs["score"]["text"][0])
+    assert report["plain"]["reward"] == pytest.approx(score, abs=1e-4)
+    assert report["plain"]["nfe"] == (8 if sampler == "euler" else 0)
+    assert report["spent"]["nfe"] == shown["counts"]["rows"] <= report["budget"]["nfe"]
+    assert min(row["nfe"] for row in report["trace"]) > report["plain"]["nfe"]
+
+
+def test_the_plain_image_is_in_the_last_event_and_in_the_price(host):
+    graph = swapped("compared events", "brightness", compare=True)
+    events, _ = asyncio.run(listen(host, "compared events", graph))
+    assert events[-1]["kind"] == "done"
+    assert set(events[-1]["plain"]) == {"reward", "jpeg", "file"}
+    assert host.client.image(events[-1]["plain"]["file"])[:2] == b"\xff\xd8"
+    with pytest.raises(ComfyError, match="The plain image to compare with takes 4"):
+        host.run(swapped("too small", "brightness", compare=True, effort=2))
+
+
 def test_each_latent_of_a_batch_is_searched(host):
     graph = swapped("batch", "brightness")
     graph["latent"]["inputs"]["batch_size"] = 2

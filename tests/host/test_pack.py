@@ -33,7 +33,7 @@ RBF_INPUTS = [
     "init_particles", "paths", "finish_steps", "top_k", "micro_batch", "target_reward",
     "time_limit", "preview_vae", "lookahead", "window_start", "window_end", "watchdog", "replay",
     "journal",
-    "stop_at_maximum", "lookahead_model", "finish_model",
+    "stop_at_maximum", "lookahead_model", "finish_model", "compare",
 ]  # fmt: skip
 TOOLTIP = 20  # words
 FORBIDDEN = re.compile(

@@ -96,11 +96,13 @@ def messages_and_report(parts, name):
     best, root = int(outcome.top[0].ids), book.root
     out.show(best, lambda: {"id": best, "jpeg": "/9j/2Q==", "file": None})
     top = [int(particle.ids) for particle in outcome.top]
+    if chosen:
+        out.plain = {"reward": -1.5, "jpeg": "/9j/2Q==", "file": None}
     out.done([], outcome.stopped, best, root(best), top)
     limits = {"nfe": budget, "seconds": None, "target_reward": None}
     made = reports.report(name, 7, {}, limits, task.purse, trace, outcome)
     reports.describe_winners(made, root)
-    made |= {"chosen": chosen} if chosen else {}
+    made |= {"chosen": chosen, "plain": {"reward": -1.5, "nfe": 0}} if chosen else {}
     made["spent"]["seconds"] = {"total": PACE * task.purse.nfe}
     messages, sent[:] = list(sent), []
     return {"messages": messages, "report": made}

@@ -1,6 +1,9 @@
-/** The dialog of the panel: one image at full size, or all results side by side. Knows nothing of the host. */
+/**
+ * The dialog of the panel: one image at full size, all results side by side, or the result over the
+ * plain image, with a slider. Knows nothing of the host.
+ */
 
-import { lineage, nearest, topPictures } from "./derive.js";
+import { bestPicture, bestRow, lineage, nearest, topPictures } from "./derive.js";
 import { source } from "./element.js";
 import { describe, figure } from "./texts.js";
 
@@ -9,6 +12,8 @@ import { describe, figure } from "./texts.js";
 
 export const DIALOG = `<dialog aria-labelledby="caption">
     <img alt=""><ol hidden></ol>
+    <div class="compare" hidden><img alt=""><img alt="" class="over"><b></b><b></b>
+      <input type="range" min="0" max="100" step="1"></div>
     <footer><span id="caption"></span><a target="_blank" rel="noopener"></a><button type="button"></button></footer>
   </dialog>`;
 
@@ -19,19 +24,33 @@ export function wireDialog(dialog) {
     "click",
     (/** @type {Event} */ event) => event.target === dialog && dialog.close(),
   );
+  const slider = dialog.querySelector("input");
+  slider.addEventListener("input", () => cut(dialog, Number(slider.value)));
   dialog.addEventListener("keydown", (/** @type {Event} */ event) => event.stopPropagation());
 }
 
 /**
- * Show the dialog, with one image or with the sheet.
+ * Show the plain image left of a place.
+ * @param {any} dialog
+ * @param {number} place percent of the width
+ */
+function cut(dialog, place) {
+  dialog.querySelector("input").value = String(place);
+  dialog.querySelector(".compare").style.setProperty("--cut", `${place}%`);
+}
+
+/**
+ * Show the dialog, with one of its parts.
  * @param {any} dialog
  * @param {string} text the caption
- * @param {boolean} isSheet
+ * @param {"img" | "ol" | ".compare"} shown
  * @param {import("./texts.js").Texts} words
  */
-function open(dialog, text, isSheet, words) {
+function open(dialog, text, shown, words) {
   dialog.querySelector("span").textContent = text;
-  dialog.querySelector("ol").hidden = !isSheet;
+  dialog.querySelector("ol").hidden = shown !== "ol";
+  dialog.querySelector(".compare").hidden = shown !== ".compare";
+  if (shown !== "img") for (const part of ["img", "a"]) dialog.querySelector(part).hidden = true;
   const close = dialog.querySelector("footer button");
   close.textContent = words.close;
   if (dialog.open) close.focus(); // the button of the sheet that had the focus is hidden
@@ -57,8 +76,45 @@ export function openSheet(dialog, search, words, href) {
     return item;
   });
   dialog.querySelector("ol").replaceChildren(...items);
-  for (const tag of ["img", "a"]) dialog.querySelector(tag).hidden = true;
-  open(dialog, words.sheet, true, words);
+  open(dialog, words.sheet, "ol", words);
+}
+
+/**
+ * The plain image and the result of a search; null if one of them has no image.
+ * @param {Search} search
+ */
+export function comparison(search) {
+  const { plain } = search;
+  const best = bestPicture(search);
+  const isResult = best !== null && best.row.id === bestRow(search)?.id;
+  return plain && (plain.jpeg || plain.file) && isResult ? { plain, best } : null;
+}
+
+/**
+ * Open the result over the plain image of the same seed, with a slider between them.
+ * @param {any} dialog
+ * @param {Search} search
+ * @param {import("./texts.js").Texts} words
+ * @param {Href} href
+ */
+export function openComparison(dialog, search, words, href) {
+  const both = comparison(search);
+  if (!both) return;
+  const { plain, best } = both;
+  const [result, over] = dialog.querySelectorAll(".compare img");
+  const labels = dialog.querySelectorAll(".compare b");
+  fill(result, best.picture, href);
+  fill(over, { id: -1, ...plain }, href);
+  const sides = [[words.plain, plain.reward], [words.winner, best.row.reward]];
+  const texts = sides.map(([name, reward]) => `${name} ${figure(/** @type {?number} */ (reward))}`);
+  labels.forEach((/** @type {Element} */ label, /** @type {number} */ i) => {
+    label.textContent = texts[i];
+  });
+  const slider = dialog.querySelector("input");
+  slider.setAttribute("aria-label", words.compareLabel);
+  cut(dialog, 50);
+  open(dialog, texts.join(" → "), ".compare", words);
+  slider.focus();
 }
 
 /**
@@ -104,5 +160,5 @@ export function openPicture(dialog, search, id, words, href) {
   if (picture) fill(image, picture, href, () => (link.hidden = true));
   link.href = picture ? large(picture, href) : "";
   link.textContent = words.newTab;
-  open(dialog, image.alt, false, words);
+  open(dialog, image.alt, "img", words);
 }

@@ -81,6 +81,7 @@ export function facts(search, row, words) {
   const tried = shares(search).reduce((sum, share) => sum + share.tries, 0);
   return [
     [isResult ? words.winner : words.best, figure(row.reward), "reward"],
+    ...(search.plain === null ? [] : [[words.plain, figure(search.plain.reward)]]),
     ...(lower === null ? [] : [[words.lower, figure(lower)]]),
     ...(row.watchdog != null ? [[words.watchdog, figure(row.watchdog)]] : []),
     [words.particle, String(row.id)],

@@ -16,12 +16,14 @@ export const VERSION = 1;
  * @typedef {{filename: string, subfolder: string, type: string}} FileRef a file, as /view takes it
  * @typedef {{id: number, jpeg: ?string, file: ?FileRef, url?: string}} Picture a particle's image.
  *   jpeg: small, in base64; url: of a dropped file, valid while the page is open
+ * @typedef {{reward: ?number, jpeg: ?string, file: ?FileRef}} Plain the plain sampler's score and
+ *   image of the same seed; without the image if both are null
  * @typedef {{step: number, tries: number, base: number, rolled: number}} Share of the budget.
  *   tries: particles tried at the step; base: quota of its paths, or 0; rolled: rolled over to it
  * @typedef {{method: string, sigmas: number[], budget: number, spent: number, rows: Row[],
  *   places: Map<number, number>, pictures: Map<number, Picture>, stopped: ?string,
  *   shares: ?Share[], maximum: ?number, best: ?number, start: ?number, why: ?string,
- *   top: number[], seconds: number, limit: ?number,
+ *   top: number[], plain: ?Plain, seconds: number, limit: ?number,
  *   first: ?{spent: number, seconds: number}}} Search
  *   places: index in rows by id; why: what automatic settings came to, in one sentence;
  *   shares: saved ones, if rows were left out; maximum: highest reward or null;
@@ -35,7 +37,7 @@ export const VERSION = 1;
  * @typedef {{version: number, node_id: string, prompt_id?: ?string, workflow?: ?string,
  *   kind: string, image?: number, images?: number, rows: Row[], spent: number, budget: number,
  *   seconds: number, limit?: number, method?: string, sigmas?: number[], maximum?: ?number, stopped?: string, best?: number,
- *   start?: number, top?: number[], chosen?: {why: string}, pictures?: Picture[],
+ *   start?: number, top?: number[], plain?: Plain, chosen?: {why: string}, pictures?: Picture[],
  *   saved?: FileRef[]}} Message
  */
 
@@ -61,6 +63,7 @@ export function emptySearch(
     start: null,
     why: null,
     top: [],
+    plain: null,
     seconds: 0,
     limit: null,
     first: null,
@@ -134,6 +137,7 @@ export function reduce(model, message) {
     best: message.best ?? before.best,
     start: message.start ?? before.start,
     top: message.top ?? before.top,
+    plain: message.plain ?? before.plain,
     why: message.chosen?.why ?? before.why,
   };
   const running = message.stopped === undefined || image + 1 < images;
@@ -168,10 +172,22 @@ export function fromReport(report, run, before = null, files = []) {
       best: id,
       start: entry.best.start ?? null,
       top: entry.top.map((/** @type {any} */ row) => row.id),
+      plain: entry.plain ? withImageOf(entry.plain, live[i]?.plain) : null,
       why: entry.chosen?.why ?? null,
     };
   });
   return { ...emptyModel(run), images: reports.length, searches, error: report.error ?? null };
+}
+
+/**
+ * The plain image of a search, with the image of an earlier model of it.
+ * @param {{reward: ?number, jpeg?: ?string, file?: ?FileRef}} plain
+ * @param {?Plain | undefined} before
+ * @returns {Plain}
+ */
+function withImageOf({ reward, jpeg, file }, before) {
+  const { jpeg: small = null, file: large = null } = before ?? {};
+  return { reward, jpeg: jpeg ?? small, file: file ?? large };
 }
 
 /**
@@ -214,7 +230,8 @@ export function withPicturesOf(model, before) {
       ...picture,
       jpeg: picture.jpeg ?? old.pictures.get(picture.id)?.jpeg ?? null,
     }));
-    return { ...search, pictures: withPictures(old.pictures, more) };
+    const plain = search.plain && withImageOf(search.plain, old.plain);
+    return { ...search, plain, pictures: withPictures(old.pictures, more) };
   });
   return { ...model, searches };
 }

@@ -7,7 +7,7 @@
  */
 
 import { bestPicture, bestRow, film, isPerfect, lineage, shares, topPictures } from "./derive.js";
-import { DIALOG, fill, openPicture, openSheet, wireDialog } from "./dialog.js";
+import { comparison, DIALOG, fill, openComparison, openPicture, openSheet, wireDialog } from "./dialog.js";
 import { drawer, heading } from "./element.js";
 import { doing, ending, facts, timeOf } from "./facts.js";
 import { drawNote } from "./note.js";
@@ -28,7 +28,7 @@ const HTML = `<style>${PANEL_STYLE}</style>
   <p class="note" role="alert" hidden></p>
   <div class="full best" hidden>
     <button type="button"><span class="none"></span><img alt="" draggable="false" hidden></button>
-    <dl></dl>
+    <button class="compare" type="button" hidden></button><dl></dl>
   </div>
   <section class="full chart" hidden><h4></h4><flow-search-chart></flow-search-chart></section>
   <section class="full shares" hidden><h4></h4><flow-search-shares></flow-search-shares></section>
@@ -130,6 +130,9 @@ export function panelView() {
       this.get(".best button").addEventListener("click", () => this.open(best()?.row.id ?? null));
       this.get(".sheet").addEventListener("click", () => {
         if (this.search) openSheet(this.get("dialog"), this.search, this.words, this.href);
+      });
+      this.get("button.compare").addEventListener("click", () => {
+        if (this.search) openComparison(this.get("dialog"), this.search, this.words, this.href);
       });
       wireDialog(this.get("dialog"));
     }
@@ -254,6 +257,10 @@ export function panelView() {
       const { words } = this;
       const row = bestRow(search);
       this.bestImage(bestPicture(search));
+      const compare = this.get("button.compare");
+      compare.hidden = !comparison(search);
+      compare.textContent = words.compare;
+      compare.title = words.compareHint;
       this.get(".best dl").replaceChildren(
         ...(row ? facts(search, row, words) : []).flatMap(([name, value, kind]) => {
           const [term, detail] = [document.createElement("dt"), document.createElement("dd")];

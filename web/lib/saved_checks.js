@@ -94,6 +94,8 @@ const ROW = /** @type {const} */ ({
 
 const FILE = record({ filename: text(1024), subfolder: text(1024), type: text(64) });
 
+const IMAGE = { jpeg: maybe(text(JPEG)), file: maybe(FILE) };
+
 const SEARCH = record({
   method: text(64),
   sigmas: SIGMAS,
@@ -111,7 +113,8 @@ const SEARCH = record({
   failed: each(tuple(COUNT, text(64)), ROWS),
   watchdog: maybe(each(tuple(COUNT, orNull(finite)), ROWS)),
   shares: each(tuple(STEP, COUNT, finite, finite), STEPS + 1),
-  pictures: each(record({ id: COUNT, jpeg: maybe(text(JPEG)), file: maybe(FILE) }), PICTURES),
+  pictures: each(record({ id: COUNT, ...IMAGE }), PICTURES),
+  plain: maybe(record({ reward: orNull(finite), ...IMAGE })),
 });
 
 const REPORT = record({
@@ -124,6 +127,7 @@ const REPORT = record({
   best: record({ id: COUNT, start: maybe(COUNT) }),
   top: each(record({ id: COUNT }), TOP),
   chosen: maybe(record({ why: text(WHY) })),
+  plain: maybe(record({ reward: orNull(finite) })),
   trace: each(
     record({
       ...ROW,

@@ -84,6 +84,7 @@ function packSearch(search, rows, pictures) {
     pictures: order.slice(0, pictures).map(({ picture: { id, jpeg, file } }) => ({ id, jpeg, file })),
     ...(search.maximum !== null && { maximum: search.maximum }),
     ...(search.why !== null && { why: search.why }),
+    ...(search.plain !== null && { plain: search.plain }),
     ...(search.best !== null && { best: search.best, start: search.start, top: search.top }),
   };
 }
@@ -128,6 +129,7 @@ function unpackSearch(saved) {
     start: saved.start ?? null,
     top: saved.top ?? [],
     why: saved.why ?? null,
+    plain: saved.plain ?? null,
     rows,
     places: new Map(rows.map((/** @type {Row} */ row, /** @type {number} */ i) => [row.id, i])),
     pictures: new Map(saved.pictures.map((/** @type {any} */ picture) => [picture.id, picture])),

@@ -45,8 +45,9 @@ export const PANEL_STYLE = `
   progress::-moz-progress-bar { background: ${COLOURS[0]}; }
   .note { flex: none; margin: 0; max-height: 9.5em; overflow: auto; white-space: pre-wrap; overflow-wrap: anywhere; }
   .note a { color: inherit; }
-  .best { display: flex; gap: 8px; flex: none; height: 112px; }
-  .best button { width: 112px; height: 112px; flex: none; padding: 0; overflow: hidden; }
+  .best { display: flex; gap: 8px; flex: none; min-height: 112px; position: relative; }
+  .best .compare { position: absolute; left: 4px; top: 84px; padding: 2px 8px; font-size: 11px; }
+  .best > button:first-child { width: 112px; height: 112px; flex: none; padding: 0; overflow: hidden; }
   .best img { width: 100%; height: 100%; object-fit: contain; display: block; }
   .best .none { color: var(--fs-dim); padding: 0 6px; display: block; }
   dl { margin: 0; flex: 1; min-width: 0; display: grid; grid-template-columns: auto 1fr; gap: 1px 8px;
@@ -76,6 +77,19 @@ export const PANEL_STYLE = `
     max-width: 88vw; overflow: auto; justify-content: center; }
   dialog ol button { padding: 4px; font-size: 14px; font-variant-numeric: tabular-nums; }
   dialog ol img { width: min(256px, 40vw); min-width: 0; aspect-ratio: 1; margin-bottom: 4px; }
+  dialog .compare { display: grid; position: relative; width: fit-content; margin: auto; --cut: 50%; }
+  dialog .compare img { grid-area: 1 / 1; width: min(576px, 84vw, 76vh); min-width: 0; user-select: none; }
+  dialog .compare .over { clip-path: inset(0 calc(100% - var(--cut)) 0 0); }
+  dialog .compare::after { content: ""; position: absolute; inset: 0 auto 0 calc(var(--cut) - 1px); width: 2px;
+    background: #fff; box-shadow: 0 0 3px #000; pointer-events: none; }
+  dialog .compare:focus-within { outline: 2px solid ${COLOURS[0]}; outline-offset: 2px; }
+  dialog .compare b { position: absolute; bottom: 6px; left: 6px; padding: 1px 6px; border-radius: 4px; font-weight: 400;
+    background: rgb(0 0 0 / .65); color: #fff; pointer-events: none; }
+  dialog .compare b + b { left: auto; right: 6px; }
+  dialog .compare input { position: absolute; inset: 0; width: 100%; height: 100%; margin: 0; opacity: 0; cursor: ew-resize;
+    appearance: none; }
+  dialog .compare input::-webkit-slider-thumb { appearance: none; width: 2px; height: 100%; }
+  dialog .compare input::-moz-range-thumb { width: 2px; height: 100%; border: 0; }
   dialog footer { display: flex; gap: 10px; align-items: center; justify-content: space-between; margin-top: 8px; }
   dialog a { color: inherit; } dialog button { padding: 4px 12px; }
 `;
