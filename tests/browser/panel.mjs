@@ -250,6 +250,7 @@ async function restored(page, before) {
   await model(page, "!model.running");
   const back = await full(page);
   assert.deepEqual([back.stopped, back.rows], [before.stopped, Math.min(before.rows, KEPT)]);
+  await panel(page).locator(".replay:enabled").waitFor(); // its report was saved with the workflow
 }
 
 /** A saved image that is dropped on the page restores its search. */

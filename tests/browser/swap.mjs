@@ -97,6 +97,29 @@ function around(page, type) {
   }, type);
 }
 
+/** Compare lays the result over KSampler's own image. The keys move the slider between them. */
+async function compare(page, name) {
+  const panel = page.locator("flow-search-panel");
+  await panel.locator("button.compare").press("Enter"); // a node of the workflow may lie over it
+  const both = panel.locator("dialog[open] .compare");
+  await both.waitFor();
+  const decoded = await both.locator("img").evaluateAll((images) =>
+    Promise.all(images.map((image) => image.decode().then(() => image.naturalWidth))),
+  );
+  assert.deepEqual(decoded, [64, 64]);
+  const [cut, labels] = [() => both.evaluate((e) => e.style.getPropertyValue("--cut")), both.locator("b")];
+  assert.match((await labels.allTextContents()).join(), /^without search -?[\d.]+,Result -?[\d.]+$/);
+  assert.equal(await cut(), "50%");
+  for (let i = 0; i < 20; i++) await page.keyboard.press("ArrowRight"); // the slider has the focus
+  assert.equal(await cut(), "70%");
+  await page.screenshot({ path: join(shots, `compare_${name}.png`) });
+  const { x, y, width, height } = await both.boundingBox();
+  await page.mouse.click(x + 0.2 * width, y + height / 2);
+  assert.ok(Math.abs(parseInt(await cut()) - 20) <= 2, await cut());
+  await page.keyboard.press("Escape");
+  await both.waitFor({ state: "hidden" });
+}
+
 async function play(page, seed, vue) {
   await change(page, "Comfy.VueNodes.Enabled", vue);
   await drop(page, workflow, "application/json");
@@ -125,6 +148,7 @@ async function play(page, seed, vue) {
   await model(page, "!model.running && model.searches[0].rows.length > 2");
   await page.waitForTimeout(1000);
   await page.screenshot({ path: join(shots, `swap_${vue ? "nodes2" : "classic"}.png`) });
+  await compare(page, vue ? "nodes2" : "classic");
   const used = await page.evaluate(async () => {
     const runs = Object.values(await (await app.api.fetchApi("/history")).json());
     const last = runs.reduce((a, b) => (a.prompt[0] > b.prompt[0] ? a : b));

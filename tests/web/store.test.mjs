@@ -14,9 +14,13 @@ import {
   nearest,
   shares,
 } from "../../web/lib/derive.js";
+import { comparison } from "../../web/lib/dialog.js";
+import { facts } from "../../web/lib/facts.js";
 import { emptySearch, fromReport, reduce, withPicturesOf } from "../../web/lib/model.js";
 import { pack, PICTURES, ROWS, unpack } from "../../web/lib/saved_search.js";
+import { replayText } from "../../web/lib/replay_report.js";
 import { Store } from "../../web/lib/store.js";
+import { texts } from "../../web/lib/texts.js";
 
 const GOLDEN = JSON.parse(readFileSync(new URL("golden_events.json", import.meta.url), "utf-8"));
 const RUN = { node: "22:9", prompt: "prompt-1", workflow: "workflow-1" };
@@ -87,6 +91,7 @@ for (const name of Object.keys(GOLDEN)) {
     assert.deepEqual(shares(after), shares(before));
     assert.deepEqual(after.top, report.top.map(({ id }) => id));
     assert.deepEqual([after.why, after.seconds], [before.why, report.spent.seconds.total]);
+    assert.deepEqual(after.plain, before.plain);
     const ids = (search) => film(search).map((frame) => frame.row.id);
     assert.deepEqual(ids(after), ids(before));
     assert.equal(bestPicture(after).row.id, report.best.id);
@@ -121,6 +126,41 @@ test("the result and the reward of its finish are those of the report", () => {
     }
   }
   assert.ok(Object.values(GOLDEN).some(({ report }) => report.best.finish_reward !== undefined));
+});
+
+test("a finish that is lower by rounding is not mentioned", () => {
+  const of = (reward, lower) => {
+    const rows = [reward, lower].map((reward, id) => ({ id, parent: id ? 0 : null, reward, kind: "born" }));
+    rows[1].kind = "finish";
+    return lowerFinish({ ...emptySearch(), rows, places: new Map([[0, 0], [1, 1]]), best: 0 });
+  };
+  const lower = [[0.5, 0.49], [0.5, 0.5 - 1e-8], [-20, -20.001], [0, -1e-8], [0, -1e-3], [0.5, null]];
+  assert.deepEqual(lower.map(([a, b]) => of(a, b)), [0.49, null, null, null, -1e-3, null]);
+});
+
+test("a replay needs the results and what they were finished from", () => {
+  for (const { report } of Object.values(GOLDEN)) {
+    const batch = [report, report];
+    const small = JSON.parse(replayText({ ...report, batch }, "the whole text"));
+    for (const { trace, ...rest } of [small, ...small.batch]) {
+      const ids = trace.map((row) => row.id);
+      for (const { id } of [report.best, ...report.top]) assert.ok(ids.includes(id));
+      assert.ok(trace.filter(({ kind }) => kind === "finish").every((row) => ids.includes(row.parent)));
+      assert.ok(trace.length <= 2 * report.top.length && trace.length < report.trace.length);
+      assert.deepEqual(rest.best, report.best);
+    }
+    assert.equal(replayText({ ...report, seed: 2 ** 60 }, "the whole text"), "the whole text");
+  }
+});
+
+test("two images are compared if both are there", () => {
+  const [search] = reduced("automatic").searches;
+  const { plain, best } = comparison(search);
+  assert.deepEqual([plain.reward, best.row.id], [-1.5, search.best]);
+  assert.deepEqual(facts(search, best.row, texts("en"))[1], ["without search", "-1.5"]);
+  assert.equal(comparison({ ...search, pictures: new Map() }), null);
+  assert.equal(comparison({ ...search, plain: { ...plain, jpeg: null } }), null);
+  assert.equal(comparison(reduced("smc").searches[0]), null);
 });
 
 test("lineage goes from birth to the result", () => {

@@ -3,6 +3,9 @@
 /** @typedef {import("./model.js").Row} Row @typedef {import("./model.js").Search} Search */
 /** @typedef {import("./model.js").Share} Share @typedef {import("./model.js").Picture} Picture */
 
+// A score changes by as much, relatively, with the images scored together, and four digits are shown.
+const ROUNDING = 1e-4;
+const ZERO = 1e-6; // shown as 0
 const STEPS = 10000; // the host's longest schedule; more steps are not drawn
 
 /** @param {Row} row @returns {row is Row & {reward: number}} */
@@ -44,6 +47,7 @@ export function isUnspent({ stopped, spent, budget }) {
 
 /**
  * The lower reward of the finished result, if the search kept the result unfinished; else null.
+ * It is null too if the difference is rounding.
  * @param {Search} search
  * @returns {?number}
  */
@@ -52,7 +56,9 @@ export function lowerFinish(search) {
   if (!result) return null;
   const source = result.kind === "finish" ? result.parent : result.id;
   const finish = search.rows.find((row) => row.kind === "finish" && row.parent === source);
-  return finish && finish.id !== result.id && source !== null ? finish.reward : null;
+  if (!finish || finish.id === result.id || source === null || finish.reward === null) return null;
+  const visible = Math.max(ZERO, ROUNDING * Math.abs(result.reward));
+  return result.reward - finish.reward > visible ? finish.reward : null;
 }
 
 /**

@@ -106,14 +106,14 @@ export function openComparison(dialog, search, words, href) {
   fill(result, best.picture, href);
   fill(over, { id: -1, ...plain }, href);
   const sides = [[words.plain, plain.reward], [words.winner, best.row.reward]];
-  const texts = sides.map(([name, reward]) => `${name} ${figure(/** @type {?number} */ (reward))}`);
   labels.forEach((/** @type {Element} */ label, /** @type {number} */ i) => {
-    label.textContent = texts[i];
+    const [name, reward] = sides[i];
+    label.textContent = `${name} ${figure(/** @type {?number} */ (reward))}`;
   });
   const slider = dialog.querySelector("input");
   slider.setAttribute("aria-label", words.compareLabel);
   cut(dialog, 50);
-  open(dialog, texts.join(" → "), ".compare", words);
+  open(dialog, words.compareHint, ".compare", words);
   slider.focus();
 }
 

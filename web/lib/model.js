@@ -33,7 +33,7 @@ export const VERSION = 1;
  * @typedef {{run: Run, running: boolean, current: number, images: number, searches: Search[],
  *   ended: ?string, error: ?string, saved: FileRef[], lost: boolean, report: ?string}} Model
  *   images: in the batch; ended: why a run without a report ended; saved: unfinished images;
- *   lost: no connection; report: its JSON, if the page has it
+ *   lost: no connection; report: the JSON that a replay of it takes, if the page has it
  * @typedef {{version: number, node_id: string, prompt_id?: ?string, workflow?: ?string,
  *   kind: string, image?: number, images?: number, rows: Row[], spent: number, budget: number,
  *   seconds: number, limit?: number, method?: string, sigmas?: number[], maximum?: ?number, stopped?: string, best?: number,

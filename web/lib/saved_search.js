@@ -7,6 +7,7 @@
 
 import { checkReports, checkSaved } from "./saved_checks.js";
 import { bestLine, bestRow, film, lineage, shares, topPictures } from "./derive.js";
+import { LONGEST, replayText } from "./replay_report.js";
 import { emptyModel } from "./run_end.js";
 import { emptySearch, fromReport } from "./model.js";
 
@@ -98,8 +99,9 @@ export function pack(model) {
   const count = model.searches.length;
   const [rows, pictures] = [ROWS, PICTURES].map((total) => Math.max(1, Math.floor(total / count)));
   const { ended, error, saved } = model;
+  const replay = model.report && model.report.length <= LONGEST ? { replay: model.report } : {};
   const searches = model.searches.map((search) => packSearch(search, rows, pictures));
-  return { version: VERSION, searches, ...(ended && { ended, error, saved }) };
+  return { version: VERSION, searches, ...replay, ...(ended && { ended, error, saved }) };
 }
 
 /**
@@ -161,12 +163,14 @@ export function unpack(saved, run) {
     return null;
   }
   if (report) {
-    const model = { ...fromReport(report, run), report: JSON.stringify(report) };
+    const model = { ...fromReport(report, run), report: replayText(report) };
     return (saved.pictures ?? []).reduce(withResult, model);
   }
-  const { ended = null, error = null, saved: files = [] } = saved;
+  const { ended = null, error = null, saved: files = [], replay } = saved;
   const searches = saved.searches.map(unpackSearch);
-  return { ...emptyModel(run), images: searches.length, searches, ended, error, saved: files };
+  const isText = typeof replay === "string" && replay.length <= LONGEST;
+  const ends = { ended, error, saved: files, report: isText ? replay : null };
+  return { ...emptyModel(run), images: searches.length, searches, ...ends };
 }
 
 /**

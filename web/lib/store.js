@@ -2,6 +2,7 @@
 
 import { fromReport, reduce } from "./model.js";
 import { dependants, endedPrompts, promptOf } from "./queue.js";
+import { replayText } from "./replay_report.js";
 import { emptyModel, endModel, ENDS, errorText } from "./run_end.js";
 
 /** @typedef {import("./model.js").Model} Model @typedef {import("./model.js").Run} Run */
@@ -72,7 +73,7 @@ export class Store {
     const report = JSON.parse(text);
     const images = output.flow_search_images?.slice(-(report.batch ?? [report]).length);
     const run = before?.run ?? { node: String(node), prompt, workflow: null };
-    const model = { ...fromReport(report, run, before, images), report: text };
+    const model = { ...fromReport(report, run, before, images), report: replayText(report, text) };
     if (before) this.keep(model);
     else this.keepAgain(model);
   }

@@ -82,9 +82,13 @@ export const PANEL_STYLE = `
   dialog .compare .over { clip-path: inset(0 calc(100% - var(--cut)) 0 0); }
   dialog .compare::after { content: ""; position: absolute; inset: 0 auto 0 calc(var(--cut) - 1px); width: 2px;
     background: #fff; box-shadow: 0 0 3px #000; pointer-events: none; }
+  dialog .compare::before { content: "↔"; position: absolute; z-index: 1; left: var(--cut); top: 50%; width: 26px;
+    transform: translate(-50%, -50%); border-radius: 13px; background: #fff; color: #222; font: 16px/26px sans-serif;
+    text-align: center; box-shadow: 0 0 3px #000; pointer-events: none; }
   dialog .compare:focus-within { outline: 2px solid ${COLOURS[0]}; outline-offset: 2px; }
   dialog .compare b { position: absolute; bottom: 6px; left: 6px; padding: 1px 6px; border-radius: 4px; font-weight: 400;
     background: rgb(0 0 0 / .65); color: #fff; pointer-events: none; }
+  dialog .compare b::first-letter { text-transform: uppercase; }
   dialog .compare b + b { left: auto; right: 6px; }
   dialog .compare input { position: absolute; inset: 0; width: 100%; height: 100%; margin: 0; opacity: 0; cursor: ew-resize;
     appearance: none; }
