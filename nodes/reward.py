@@ -10,6 +10,7 @@ from comfy_api.latest import io
 from ..rewards import (
     REWARDS,
     Reward,
+    findings_of,
     load_scorer,
     maximum_of,
 )
@@ -54,6 +55,7 @@ class RewardModelLoader(io.ComfyNode):
         for name, value in wired.items():
             entries |= under(f"reward.{name}", value.settings)
         scorer = load_scorer(settings, host_files())
+        entries |= under("reward", findings_of(scorer))
         gradient = settings.gradient and all(value.gradient for value in wired.values())
         if wired:  # it scores by other rewards, whose weights the host already manages
             return io.NodeOutput(HostReward(scorer, entries, gradient))

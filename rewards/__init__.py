@@ -22,6 +22,7 @@ from .preference.hps_v3 import HpsV3
 from .preference.image_reward import ImageReward
 from .preference.laion_aesthetic import LaionAesthetic
 from .preference.mps import Mps
+from .preference.taste import Taste
 from .question.clip_flant5 import ClipFlanT5Score
 from .question.host_vlm import HostVlmScore
 from .question.http.vqa_http import VqaHttp
@@ -33,6 +34,7 @@ from .types import (
     Reward,
     Scorer,
     blames,
+    findings_of,
     images_at_once,
     load_scorer,
     maximum_of,
@@ -63,6 +65,7 @@ REWARDS: dict[str, type[Reward]] = {  # in the order of the menu
     "mps": Mps,
     "laion_aesthetic": LaionAesthetic,
     "aesthetic_v2_5": AestheticV25,
+    "taste": Taste,
     # text in the image
     "text_reader": TextReader,
     # likeness to the prompt or to an image
@@ -86,6 +89,7 @@ __all__ = [
     "Scorer",
     "blame_any",
     "blames",
+    "findings_of",
     "fresh",
     "load_scorer",
     "maximum_of",

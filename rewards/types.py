@@ -100,6 +100,19 @@ class Blaming(Protocol):
         """
 
 
+@runtime_checkable
+class Measured(Protocol):
+    """A scorer that was fitted as it loaded, and how well: `findings` are entries of the report."""
+
+    @property
+    def findings(self) -> Mapping[str, float]: ...
+
+
+def findings_of(scorer: object) -> Mapping[str, float]:
+    """What a scorer found out as it loaded, as entries of the report."""
+    return scorer.findings if isinstance(scorer, Measured) else {}
+
+
 def blames(scorer: object) -> bool:
     """Whether a scorer knows where images are wrong."""
     return isinstance(scorer, Blaming) and scorer.blames
@@ -119,6 +132,11 @@ def never_cancel() -> None:
     """A `poll` for runs that nobody cancels."""
 
 
+def cpu() -> torch.device:
+    """The device without any other memory than the computer's."""
+    return torch.device("cpu")
+
+
 def no_hosts() -> str:
     """Allow no server beyond this computer."""
     return ""
@@ -133,6 +151,7 @@ class Files:
         tokenizers: folders of tokenizers that models share, under "clip", "t5" and "qwen".
         supports: whether the device computes a dtype well.
         poll: called while a reward waits for something; raises if the run was cancelled.
+        device: returns where a reward may compute while it loads.
         hosts: returns the servers beyond this computer that the user allows, comma-separated.
     """
 
@@ -141,6 +160,7 @@ class Files:
     supports: Callable[[torch.dtype], bool] = float32_only
     poll: Callable[[], None] = never_cancel
     hosts: Callable[[], str] = no_hosts
+    device: Callable[[], torch.device] = cpu
 
     def dtype(self, *preferred: torch.dtype) -> torch.dtype:
         """The first of `preferred` that the device computes well, else float32."""

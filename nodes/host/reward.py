@@ -30,6 +30,8 @@ from .http_hosts import allowed_hosts
 from .memory import load, run_in_parts
 from .reward_files import resolve
 
+ROOM = 3 * 2**30  # bytes
+
 
 @dataclass(frozen=True)
 class HostScorer:
@@ -160,7 +162,15 @@ def host_files() -> Files:
         supports=lambda dtype: dtype in fast and fast[dtype](device),
         poll=mm.throw_exception_if_processing_interrupted,
         hosts=allowed_hosts,
+        device=_device_with_room,
     )
+
+
+def _device_with_room() -> torch.device:
+    """The device, with memory for a tower that reads images while a reward loads."""
+    device = mm.get_torch_device()
+    mm.free_memory(ROOM, device)
+    return device
 
 
 def hosted(

@@ -45,10 +45,14 @@ class AestheticModel(torch.nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Images (B, H, W, 3) in [0, 1] on any device -> (B,) float32."""
+        return self.head(self.embedding(images))[:, 0]
+
+    def embedding(self, images: torch.Tensor) -> torch.Tensor:
+        """Images (B, H, W, 3) in [0, 1] on any device -> (B, D) float32, of length 1."""
         images = images.to(self.tower.device, torch.float32)
         pixels = self.pixels(images, self.tower.config.image_size).to(self.tower.dtype)
         embedding = getattr(self.tower(pixel_values=pixels), self.output)
-        return self.head(F.normalize(embedding.float(), dim=-1))[:, 0]
+        return F.normalize(embedding.float(), dim=-1)
 
 
 @dataclass(frozen=True)

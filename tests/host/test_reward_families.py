@@ -60,6 +60,7 @@ def searched(host, family, graph, start):
     report = shown["probe"]["report"]
     rewards = [row["reward"] for row in report["trace"]]
     assert report["settings"]["reward"] == family
+    assert ("reward.held_out_auc" in report["settings"]) == (family == "taste")
     assert report["spent"]["rewards"] == len(rewards) == 6
     assert all(map(math.isfinite, rewards))
     assert len(set(rewards)) > 1 or family in STILLS

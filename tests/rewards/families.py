@@ -15,6 +15,7 @@ from . import (
     test_mps,
     test_object_count,
     test_owl_count,
+    test_taste,
     tiny_hps_v3,
     tiny_instructblip,
     tiny_siglip,
@@ -54,6 +55,7 @@ LOCAL = {
     "object_count": Family(test_object_count.build, FOLDER),
     "object_count_owl": Family(test_owl_count.build, FOLDER),
     "siglip_score": Family(tiny_siglip.build, FOLDER),
+    "taste": Family(test_taste.build, {"checkpoint": "tower"}),
     "temporal_consistency": Family(test_clip.build, FOLDER),
     "text_reader": Family(
         tiny_text.build, {"checkpoint": "english_g2.pth", "detector": "craft_mlt_25k.pth"}
@@ -71,6 +73,7 @@ OWN = {
     "dino_reference": {"reference": REFERENCE},
     "object_count": {"score": "soft", "side": 64, "softness": 0.5},
     "object_count_owl": {"score": "soft", "softness": 0.5},
+    "taste": {name: lambda path, name=name: str(path / name) for name in ("liked", "not_liked")},
     "text_reader": {"score": "soft", "text": "OPEN"},
     "vqascore": {"score": "log_margin"},
     "vqascore_instructblip": {"score": "log_margin"},
@@ -87,4 +90,6 @@ def made(case, path):
     family = LOCAL[name]
     family.build(path)
     named = {key: str(path / file) for key, file in family.names.items()}
-    return REWARDS[name](**named, **OWN.get(case, {})), Files(tokenizers={"qwen": path / QWEN})
+    own = OWN.get(case, {}).items()
+    named |= {key: value(path) if callable(value) else value for key, value in own}
+    return REWARDS[name](**named), Files(tokenizers={"qwen": path / QWEN})

@@ -20,7 +20,7 @@ CLIPS = {"temporal_consistency"}  # of one frame all score the same
 BLIND = {  # do not read the prompt
     "aesthetic_v2_5", "classifier", "clip_reference", "clip_reference cosine", "dino_reference",
     "laion_aesthetic",
-    "temporal_consistency", "text_reader",  # here it has a text of its own
+    "taste", "temporal_consistency", "text_reader",  # here it has a text of its own
 }  # fmt: skip
 NEAR = {"rtol": 0.0, "atol": 1e-5}  # what a batch may differ from its pictures by
 CLOSE = {

@@ -24,7 +24,7 @@ RANGES = {
     "at most 0": ["clip_reference", "jpeg_compressibility", "jpeg_incompressibility"],
     "about −2.3 to 2": ["image_reward"], "about 0.2 to 0.4": ["hps_v2"],
     "about −5 to 15": ["hps_v3"], "about 0 to 20": ["mps"],
-    "0 is even chances": ["classifier"],
+    "0 is even chances": ["classifier"], "about −1 to 1": ["taste"],
     "about 1 to 10": ["laion_aesthetic", "aesthetic_v2_5"],
     "0 is right": ["object_count", "object_count_owl", "colour_count", "shape_count"],
     "−1 to 0": ["brightness"], "0 for grey": ["colourfulness"],
@@ -73,7 +73,7 @@ def test_settings_are_declared(name):
 def test_each_is_in_the_help_page_and_the_page_of_rewards():
     page = (ROOT / "web" / "docs" / "FlowSearchRewardLoader.md").read_text("utf-8")
     rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| ")]
-    assert sorted(re.findall(r"\w+", " ".join(rows))) == sorted([*REWARDS, *["reward"] * 7])
+    assert sorted(re.findall(r"\w+", " ".join(rows))) == sorted([*REWARDS, *["reward"] * 8])
     table = (ROOT / "docs" / "rewards.md").read_text("utf-8")
     assert not [name for name in REWARDS if f"`{name}`" not in table]
 
