@@ -63,8 +63,8 @@ def flux2_klein(g: Graph) -> None:
         reward=reward,
     )  # fmt: skip
     memory = (
-        "the model and the judge take turns, which costs time. Together they fit in 16 GB. "
-        "`clip_score` with PickScore fits in 12 GB."
+        "the model and the judge take turns, which costs time. `clip_score` with "
+        "PickScore is a smaller reward."
     )
     g.note("load", (
         "## FLUX.2 klein and a judge that ComfyUI loads\n\n**Search KSampler** draws in four "
@@ -92,7 +92,7 @@ def z_image_turbo(g: Graph) -> None:
         g, shifted, clip, text, "z_image_turbo", latent_image=latent, vae=vae, steps=8, effort=12,
         reward=reward,
     )  # fmt: skip
-    memory = "set **weight_dtype** to fp8_e4m3fn. Model, decoder and reward then fit together."
+    memory = "set **weight_dtype** to fp8_e4m3fn. Model and reward then fit together."
     g.note("load", (
         "## Z-Image-Turbo in one node\n\n**Search KSampler** draws in eight steps, as KSampler "
         "would. PickScore predicts which image people prefer, and the search goes on from the best."
