@@ -80,7 +80,7 @@ async function look(page) {
     await page.keyboard.press("Escape");
     await picture.waitFor({ state: "hidden" });
   };
-  await opens("div.best > button", (best) => best.click(), /^particle \d+, score (?!.*image)/);
+  await opens("div.best > button:not(.compare)", (best) => best.click(), /^particle \d+, score (?!.*image)/);
   const first = "flow-search-film li:first-child button";
   await opens(first, (frame) => frame.click(), /^particle \d+, (?!.*image)/);
   await sheet(page);
