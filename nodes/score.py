@@ -10,12 +10,13 @@ from comfy_api.latest import io
 from comfy_execution.graph_utils import ExecutionBlocker
 from torch import Tensor
 
+from .host.channels import to_rgb
 from .host.image_rows import ImageRows, SizeGroups, listed, single
 from .host.reward import HostReward
 from .schema import CATEGORY, FlowReward, check_wired
 from .show.contact_sheet import Cell, contact_sheet
 from .show.culling import NO_THRESHOLD, Culling, limits
-from .show.report import number
+from .show.report import itemise, number
 from .show.writable import writable
 
 log = logging.getLogger("flow_search")
@@ -40,6 +41,15 @@ def scores_of(reward: HostReward, images: ImageRows) -> list[float]:
             f"that the {kind} are not NaN."
         )
     return scores
+
+
+def items_of(reward: HostReward, images: ImageRows, row: int) -> dict[str, Any]:
+    """The report's entry about what holds in an image; none if the reward does not say."""
+    if not reward.itemised:
+        return {}
+    image = to_rgb(images.rows[row][None], "Score Images: the images have")
+    (items,) = reward.items(image, images.prompts[row])
+    return itemise({}, items)
 
 
 def score_report(reward: HostReward, prompts: list[str], culling: Culling) -> dict[str, Any]:
@@ -186,6 +196,7 @@ class ScoreImages(io.ComfyNode):
         if not culling.kept:
             log.warning("Score Images: %s", culling.nothing_kept)
         report = score_report(reward, prompts, culling)
+        report |= items_of(reward, rows, report["best"])
         return io.NodeOutput(
             report["scores"][report["best"]],
             images_or_block(rows, culling.kept, in_list),

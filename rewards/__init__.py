@@ -1,6 +1,6 @@
 """Rewards: images and prompts -> scores, higher is better. Importing it imports no model class."""
 
-from .clips.frames import blame_any, reads_clips, score_any, score_groups
+from .clips.frames import blame_any, items_any, reads_clips, score_any, score_groups
 from .clips.temporal import TemporalConsistency
 from .clips.video import Video
 from .combine import MODES, CombinedScorer, fresh
@@ -23,6 +23,7 @@ from .preference.image_reward import ImageReward
 from .preference.laion_aesthetic import LaionAesthetic
 from .preference.mps import Mps
 from .preference.taste import Taste
+from .question.checklist import Checklist
 from .question.clip_flant5 import ClipFlanT5Score
 from .question.host_vlm import HostVlmScore
 from .question.http.vqa_http import VqaHttp
@@ -33,9 +34,11 @@ from .types import (
     Files,
     Reward,
     Scorer,
+    asks,
     blames,
     findings_of,
     images_at_once,
+    itemised,
     load_scorer,
     maximum_of,
 )
@@ -53,6 +56,7 @@ REWARDS: dict[str, type[Reward]] = {  # in the order of the menu
     "vqascore_host": HostVlmScore,
     "vqascore_http": VqaHttp,
     "vqascore_instructblip": InstructBlipScore,
+    "checklist": Checklist,
     # counts
     "object_count": ObjectCount,
     "object_count_owl": OwlCount,
@@ -87,10 +91,13 @@ __all__ = [
     "Files",
     "Reward",
     "Scorer",
+    "asks",
     "blame_any",
     "blames",
     "findings_of",
     "fresh",
+    "itemised",
+    "items_any",
     "load_scorer",
     "maximum_of",
     "images_at_once",

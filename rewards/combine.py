@@ -13,12 +13,21 @@ import logging
 import math
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 
-from .clips.frames import as_clips, blame_any, reads_clips, score_groups
-from .types import CombineMode, Group, Learns, Scorer, blames, images_at_once, maximum_of
+from .clips.frames import as_clips, blame_any, items_any, reads_clips, score_groups
+from .types import (
+    CombineMode,
+    Group,
+    Learns,
+    Scorer,
+    blames,
+    images_at_once,
+    itemised,
+    maximum_of,
+)
 
 log = logging.getLogger("flow_search")
 FAR = 100.0  # standard deviations: a score further from those of the warm-up is worth a warning
@@ -221,6 +230,10 @@ class CombinedScorer:
     def blames(self) -> bool:
         return any(blames(part) for part in self.parts.values())
 
+    @property
+    def itemised(self) -> bool:
+        return any(itemised(part) for part in self.parts.values())
+
     def fresh(self) -> "CombinedScorer":
         parts = {slot: fresh(part) for slot, part in self.parts.items()}
         return replace(self, parts=parts, statistics={slot: Statistics(WARMUP) for slot in parts})
@@ -248,6 +261,12 @@ class CombinedScorer:
         """The mean blame of the parts that know where images are wrong."""
         parts = [part for part in self.parts.values() if blames(part)]
         return torch.stack([blame_any(part, images, prompts).cpu() for part in parts]).mean(0)
+
+    def items(self, images: torch.Tensor, prompts: list[str]) -> list[list[dict[str, Any]]]:
+        """The items of all parts that say what holds."""
+        parts = [part for part in self.parts.values() if itemised(part)]
+        of_parts = [items_any(part, images, prompts) for part in parts]
+        return [sum(items, []) for items in zip(*of_parts, strict=True)]
 
     def _standardised(self, slot: int, scores: torch.Tensor) -> torch.Tensor:
         of_call = self.statistics is None

@@ -16,7 +16,7 @@ The `metadata` of a settings field says how a node shows it:
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import torch
 
@@ -111,6 +111,62 @@ class Measured(Protocol):
 def findings_of(scorer: object) -> Mapping[str, float]:
     """What a scorer found out as it loaded, as entries of the report."""
     return scorer.findings if isinstance(scorer, Measured) else {}
+
+
+class Question(NamedTuple):
+    """A question about an image, and the answer hoped for.
+
+    Args:
+        text: as a judge reads it.
+        answer: words that all mean that answer, in lower case: ("3", "three").
+        others: words for the answers it is compared with; without any, all others count.
+    """
+
+    text: str
+    answer: tuple[str, ...]
+    others: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class Asks(Protocol):
+    """A judge: it answers any question about an image, if `asks`; a wrapper may hold one or not."""
+
+    @property
+    def asks(self) -> bool: ...
+
+    @property
+    def compares(self) -> bool:
+        """Whether the questions are about two images: a source, and then the image to score."""
+
+    def check_questions(self, questions: list[Question]) -> None:
+        """Raise ValueError if one of them cannot be asked."""
+
+    def judge(self, images: torch.Tensor, questions: list[Question]) -> torch.Tensor:
+        """Images (B, H, W, 3) in [0, 1] and Q questions -> (B, Q), float32.
+
+        The log-probability that the first token of the answer begins what is hoped for.
+        """
+
+
+@runtime_checkable
+class Itemised(Protocol):
+    """A scorer that says what holds in an image, if `itemised`; a wrapper may hold one or not."""
+
+    @property
+    def itemised(self) -> bool: ...
+
+    def items(self, images: torch.Tensor, prompts: list[str]) -> list[list[dict[str, Any]]]:
+        """For each image, the items {"question", "answer", "p"}: p is how likely it holds."""
+
+
+def asks(scorer: object) -> bool:
+    """Whether a scorer answers questions."""
+    return isinstance(scorer, Asks) and scorer.asks
+
+
+def itemised(scorer: object) -> bool:
+    """Whether a scorer says what holds in an image."""
+    return isinstance(scorer, Itemised) and scorer.itemised
 
 
 def blames(scorer: object) -> bool:

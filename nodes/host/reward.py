@@ -16,16 +16,19 @@ from torch import Tensor
 from ...rewards import (
     Files,
     Scorer,
+    asks,
     blame_any,
     blames,
     fresh,
     images_at_once,
+    itemised,
+    items_any,
     maximum_of,
     reads_clips,
     score_any,
     score_groups,
 )
-from ...rewards.types import Group
+from ...rewards.types import Group, Question
 from .http_hosts import allowed_hosts
 from .memory import load, run_in_parts
 from .reward_files import resolve
@@ -63,6 +66,18 @@ class HostScorer:
         return blames(self.scorer)
 
     @property
+    def itemised(self) -> bool:
+        return itemised(self.scorer)
+
+    @property
+    def asks(self) -> bool:
+        return asks(self.scorer)
+
+    @property
+    def compares(self) -> bool:
+        return self.asks and self.scorer.compares
+
+    @property
     def at_once(self) -> int:
         return images_at_once(self.scorer, self.ROWS)
 
@@ -83,6 +98,21 @@ class HostScorer:
             return self.scorer.blame(self._on_device(images[rows]), prompts[rows])
 
         return run_in_parts(blame_rows, len(images), 1).to(images.device)
+
+    def check_questions(self, questions: list[Question]) -> None:
+        self.scorer.check_questions(questions)
+
+    def judge(self, images: Tensor, questions: list[Question]) -> Tensor:
+        """Log-probabilities (B,Q) of answers about images (B,H,W,3), by a scorer that asks."""
+
+        def judge_rows(rows: slice) -> Tensor:
+            return self.scorer.judge(self._on_device(images[rows]), questions)
+
+        return run_in_parts(judge_rows, len(images), self.at_once).to(images.device)
+
+    def items(self, images: Tensor, prompts: list[str]) -> list[list[dict[str, Any]]]:
+        """What holds in images (B,H,W,3) or videos, by a scorer that is itemised."""
+        return items_any(self.scorer, self._on_device(images), prompts)
 
     def _on_device(self, images: Tensor) -> Tensor:
         """Images on the device of the weights, which are loaded; videos where they are."""
@@ -136,6 +166,15 @@ class HostReward:
     def score_groups(self, groups: Collection[Group]) -> Tensor:
         """Scores of images or videos of several sizes, comparable as those of one call."""
         return score_groups(self.scorer, groups)
+
+    @property
+    def itemised(self) -> bool:
+        """Whether it says what holds in an image."""
+        return itemised(self.scorer)
+
+    def items(self, images: Tensor, prompt: str) -> list[list[dict[str, Any]]]:
+        """What holds in each of images (B,H,W,3) or videos, by a reward that is itemised."""
+        return items_any(self.scorer, images, [prompt] * len(images))
 
     @property
     def blames(self) -> bool:

@@ -35,7 +35,7 @@ from ..show.best import Best, finite
 from ..show.events import Sender
 from ..show.live import Live
 from ..show.progress import Bar, Progress
-from ..show.report import Trace, all_failed, decoded, unspent, unused
+from ..show.report import Trace, all_failed, decoded, itemise, unspent, unused
 from .guider_check import check_answers
 from .plain import PlainImage
 from .plan import Job, Plan
@@ -268,6 +268,7 @@ class OneSearch:
                 best.finished[int(particle.ids)] = final.decode(particle.clean)
         rows = self.watchdog.score(Particles.cat(top), best.finished) if self.watchdog else []
         self.record.plain, plain = self.plain.score(final)
+        rows += self._itemise(final)
         final.restore(top[0].x0)
         winners = {int(particle.ids): best.finished[int(particle.ids)] for particle in top}
         self.images = frames(torch.cat(list(winners.values())))
@@ -277,3 +278,15 @@ class OneSearch:
             self.live.plain(plain, self.record.plain["reward"])
         self.live.end(winners, rows, outcome.stopped, first, start)
         self.bar.end(winners[first])
+
+    def _itemise(self, final: HostObjective) -> list[dict[str, Any]]:
+        """Say in the rows of the best particles what holds in their images. Returns these rows."""
+        rows: list[dict[str, Any]] = []
+        if not final.reward.itemised:
+            return rows
+        with guard("say what holds in the best images"), self.record.purse.timed("reward"):
+            for particle in self.record.outcome.top:
+                row = self.record.trace.by_id[int(particle.ids)]
+                (items,) = final.reward.items(self.best.finished[row["id"]], final.prompt)
+                rows.append(itemise(row, items))
+        return rows

@@ -92,6 +92,17 @@ class Trace:
         return row
 
 
+def itemise(row: dict[str, Any], items: list[dict[str, Any]]) -> dict[str, Any]:
+    """Add what holds in a particle's image to its row. Returns the row.
+
+    Args:
+        row: of the trace, changed in place.
+        items: {"question", "answer", "p"}; p is how likely the answer is.
+    """
+    row["items"] = [item | {"p": number(item["p"])} for item in items]
+    return row
+
+
 def read(text: str) -> list[dict[str, Any]]:
     """The reports in a search node's text, one for each latent of the batch.
 
@@ -167,7 +178,8 @@ def report(
         watchdog: what a watchdog spent.
     """
     rows = [trace.by_id[int(p.ids)] for p in outcome.top]
-    top = [{k: row[k] for k in ("id", "path", "reward", "watchdog") if k in row} for row in rows]
+    keys = ("id", "path", "reward", "watchdog", "items")
+    top = [{k: row[k] for k in keys if k in row} for row in rows]
     return {
         "version": VERSION,
         "method": method,

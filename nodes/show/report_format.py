@@ -21,6 +21,7 @@ SIGMAS = 100_000
 BATCH = 4096  # the host's largest batch
 LOOKAHEAD = 10_000
 COLUMNS = 64  # names in the rows of a trace
+ITEMS = 1024  # of one image
 CAUSES = {  # of a failed particle
     "network": "the network's prediction was not finite",
     "decode": "the decoded image was not finite",
@@ -145,7 +146,8 @@ ROW: dict[str, Check] = {
     "accepted": FLAG,
     "nfe": COUNT,
 }
-WATCHED: dict[str, Check] = {"watchdog": maybe(REWARD)}
+ITEM = record({"question": word(1000), "answer": word(1000), "p": maybe(real(0.0, 1.0))})
+WATCHED: dict[str, Check] = {"watchdog": maybe(REWARD), "items": each(ITEM, 0, ITEMS)}
 MAYBE_ROW: dict[str, Check] = {
     **WATCHED,
     "quota": COUNT,

@@ -2,10 +2,11 @@
 
 from collections.abc import Collection
 from dataclasses import field
+from typing import Any
 
 import torch
 
-from ..types import Group, ReadsClips, Scorer, ScoresGroups, check_batch
+from ..types import Group, Itemised, ReadsClips, Scorer, ScoresGroups, check_batch
 
 
 def frames_setting() -> int:
@@ -108,3 +109,20 @@ def blame_any(scorer: Scorer, images: torch.Tensor, prompts: list[str]) -> torch
         repeated = [prompt for prompt in prompts for _ in range(videos.shape[1])]
         return scorer.blame(videos.flatten(0, 1), repeated).view(videos.shape[:-1])
     return scorer.blame(images, prompts)
+
+
+def items_any(
+    scorer: Itemised, images: torch.Tensor, prompts: list[str]
+) -> list[list[dict[str, Any]]]:
+    """What holds in images (B, H, W, 3) or videos (B, T, H, W, 3), by a scorer that is itemised.
+
+    A scorer of images says it of the middle frame of a video.
+
+    Args:
+        scorer: one that is itemised.
+        images: in [0, 1].
+        prompts: B prompts.
+    """
+    if images.ndim == 5 and not reads_clips(scorer):
+        images = evenly_spaced(as_clips(images, prompts), 1)[:, 0]
+    return scorer.items(images, prompts)

@@ -11,13 +11,21 @@ frame. Differentiable in the frames where the connected reward is.
 
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 
 from ..combine import fresh
-from ..types import Files, Group, Scorer, blames, maximum_of
-from .frames import as_clips, blame_any, evenly_spaced, frame_scores, frames_setting, reads_clips
+from ..types import Files, Group, Scorer, blames, itemised, maximum_of
+from .frames import (
+    as_clips,
+    blame_any,
+    evenly_spaced,
+    frame_scores,
+    frames_setting,
+    items_any,
+    reads_clips,
+)
 
 MEAN, MINIMUM, STEADY = "mean", "minimum", "steady"
 
@@ -68,6 +76,10 @@ class VideoScorer:
     def blames(self) -> bool:
         return blames(self.scorer)
 
+    @property
+    def itemised(self) -> bool:
+        return itemised(self.scorer)
+
     def fresh(self) -> "VideoScorer":
         return replace(self, scorer=fresh(self.scorer))
 
@@ -94,6 +106,10 @@ class VideoScorer:
     def blame(self, images: torch.Tensor, prompts: list[str]) -> torch.Tensor:
         """Where the frames of videos, or images, are wrong by the connected reward."""
         return blame_any(self.scorer, images, prompts)
+
+    def items(self, images: torch.Tensor, prompts: list[str]) -> list[list[dict[str, Any]]]:
+        """What holds in the middle frame of videos, or in images, by the connected reward."""
+        return items_any(self.scorer, images, prompts)
 
 
 @dataclass(frozen=True)

@@ -65,20 +65,21 @@ class ClipFlanT5(ImageReader):
     def pixels(self, images: torch.Tensor) -> torch.Tensor:
         return clip_pixels(pad_square(images), self.vision.config.image_size)
 
-    def embed(
-        self, pixels: torch.Tensor, before: torch.Tensor, after: torch.Tensor
-    ) -> torch.Tensor:
+    def see(self, pixels: torch.Tensor) -> torch.Tensor:
+        """The image's patches (B, P, D), as tokens of T5."""
+        layers = self.vision(pixel_values=pixels, output_hidden_states=True).hidden_states
+        return self.projector(layers[-2][:, 1:])
+
+    def embed(self, seen: torch.Tensor, before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
         """The input (B, L, D) of T5: a text, the image's patches, a text.
 
         Args:
-            pixels: (B, 3, S, S).
+            seen: patches (B, P, D).
             before: tokens (L1,) before the image.
             after: tokens (L2,) after the image.
         """
-        layers = self.vision(pixel_values=pixels, output_hidden_states=True).hidden_states
-        patches = self.projector(layers[-2][:, 1:])
-        texts = (self.t5.shared(ids).expand(len(pixels), -1, -1) for ids in (before, after))
-        return torch.cat([next(texts), patches, next(texts)], dim=1)
+        texts = (self.t5.shared(ids).expand(len(seen), -1, -1) for ids in (before, after))
+        return torch.cat([next(texts), seen, next(texts)], dim=1)
 
 
 def load_model(path: Path, dtype: torch.dtype) -> ClipFlanT5:

@@ -13,7 +13,10 @@ from typing import Any, ClassVar, Protocol
 
 import torch
 
-from ..types import Files, check_batch
+from ..pixels.resize import resized
+from ..types import Files, Question, check_batch
+from .asking import Pick, check_questions, pick
+from .edits import checked_source, question_for, source_field
 from .yes_no import Answers, check_prompt, check_question, find_answers, form_field, question_field
 
 Tokens = Mapping[str, Any] | Sequence[Any]  # rows of (token, weight), or {encoder: rows}
@@ -21,6 +24,9 @@ EXPECTED = (
     "expected a vision-language model that takes images in ComfyUI's Generate Text node "
     "(Qwen3-VL, Qwen3.5, Gemma 3 or 4)"
 )
+WRITERS = "expected a language model of ComfyUI's Generate Text node, such as Qwen3-VL or Gemma 3"
+# Each of the host's tokenizers has another option that makes it add nothing to the text.
+BARE = {"skip_template": True, "llama_template": "{}", "thinking": True, "min_length": 1}
 
 
 class HostClip(Protocol):
@@ -59,6 +65,7 @@ class HostVlmScorer:
         answers: the tokens that spell yes and no.
         question: with {} for the prompt.
         form: of the score, as in `yes_no`.
+        source: (1, H, W, 3) in [0, 1], which the image is an edit of; None without one.
     """
 
     clip: HostClip
@@ -66,18 +73,48 @@ class HostVlmScorer:
     answers: Answers
     question: str
     form: str
+    source: torch.Tensor | None = None
     module: ClassVar[None] = None
+    asks: ClassVar[bool] = True
+
+    @property
+    def compares(self) -> bool:
+        return self.source is not None
 
     def check(self, prompt: str) -> None:
         check_prompt(prompt)
+
+    def check_questions(self, questions: list[Question]) -> None:
+        check_questions(questions)
+        for question in questions:
+            self._pick(question)
+
+    def judge(self, images: torch.Tensor, questions: list[Question]) -> torch.Tensor:
+        check_batch(images, [""] * len(images))
+        picks = [self._pick(question) for question in questions]
+        found = torch.full((len(images), len(questions)), float("nan"), device=images.device)
+        for i, image in enumerate(images.detach()):
+            if torch.isfinite(image).all():
+                for k, question in enumerate(questions):
+                    found[i, k] = picks[k].log_p(self._answer(question.text, image))
+        return found
+
+    def _pick(self, question: Question) -> Pick:
+        return pick(
+            question, lambda text: _tokens(self.clip, text), lambda id: self.clip.decode([id])
+        )
+
+    def _answer(self, question: str, image: torch.Tensor) -> torch.Tensor:
+        """Logits (V,) of the first token of the answer to a question about an image (H, W, 3)."""
+        return self._logits(image_tokens(self.clip, question, image, self.source))
 
     def score(self, images: torch.Tensor, prompts: list[str]) -> torch.Tensor:
         check_batch(images, prompts)
         scores = torch.full((len(prompts),), float("nan"), device=images.device)
         for i, image in enumerate(images.detach()):
             if torch.isfinite(image).all():  # 8-bit preprocessing would hide a NaN
-                tokens = image_tokens(self.clip, self.question.replace("{}", prompts[i]), image)
-                scores[i] = self.answers.score(self._logits(tokens), self.form)
+                logits = self._answer(self.question.replace("{}", prompts[i]), image)
+                scores[i] = self.answers.score(logits, self.form)
         return scores
 
     @torch.no_grad()
@@ -97,28 +134,43 @@ class HostVlmScorer:
         return recorded[0][0, -1]
 
 
-def image_tokens(clip: HostClip, question: str, image: torch.Tensor) -> Tokens:
+def image_tokens(
+    clip: HostClip, question: str, image: torch.Tensor, source: torch.Tensor | None = None
+) -> Tokens:
     """A question about an image, as the model takes it.
 
     Args:
         clip: the host's CLIP.
         question: without a place for a prompt.
         image: (H, W, 3) in [0, 1].
+        source: (1, H, W, 3), which the model sees first, in the size of the image.
 
     Raises:
-        ValueError: the model takes no images.
+        ValueError: the model takes no images, or not two.
     """
+    images = image[None]
+    if source is not None:
+        planes = source.to(image.device, image.dtype).movedim(-1, 1)
+        planes = resized(planes, tuple(image.shape[:2]), "bicubic").clamp(0.0, 1.0)
+        images = torch.cat([planes.movedim(1, -1), images])
     tokens = clip.tokenize(
-        question, image=image[None], skip_template=False, min_length=1, thinking=False
+        question, image=images, skip_template=False, min_length=1, thinking=False
     )
     kinds = [token.get("type") for token in _first_row(tokens) if isinstance(token, Mapping)]
-    if kinds != ["image"]:
-        raise ValueError(f"The connected CLIP takes no images: {EXPECTED}.")
+    if kinds != ["image"] * len(images):
+        taken = "no images" if source is None or not kinds else "one image at a time"
+        raise ValueError(f"The connected CLIP takes {taken}: {EXPECTED}.")
     return tokens
 
 
-def probe(clip: HostClip | None) -> tuple[torch.nn.Module, Answers]:
+def probe(
+    clip: HostClip | None, source: torch.Tensor | None = None
+) -> tuple[torch.nn.Module, Answers]:
     """The part of `clip` that computes logits, and its tokens for yes and no.
+
+    Args:
+        clip: the host's CLIP.
+        source: (1, H, W, 3) that it is to see before each image.
 
     Raises:
         ValueError: there is no CLIP, or it cannot answer questions about images.
@@ -130,8 +182,16 @@ def probe(clip: HostClip | None) -> tuple[torch.nn.Module, Answers]:
     speakers = [part for part in parts if _has(part, "logits", "generate")]
     if not (speakers and _has(clip, "tokenize", "generate", "decode")):
         raise ValueError(f"The connected CLIP generates no text: {EXPECTED}.")
-    image_tokens(clip, "An image?", torch.zeros(64, 64, 3))
+    image_tokens(clip, "An image?", torch.zeros(64, 64, 3), source)
     return speakers[0], find_answers(lambda word: _token(clip, word))
+
+
+def check_writer(clip: HostClip) -> None:
+    """Raise ValueError unless `clip` generates text."""
+    parts = getattr(clip, "cond_stage_model", None)
+    able = isinstance(parts, torch.nn.Module) and _has(clip, "tokenize", "generate", "decode")
+    if not (able and any(_has(part, "generate") for part in parts.modules())):
+        raise ValueError(f"The connected CLIP generates no text: {WRITERS}.")
 
 
 def _has(thing: object, *methods: str) -> bool:
@@ -140,10 +200,17 @@ def _has(thing: object, *methods: str) -> bool:
 
 def _token(clip: HostClip, word: str) -> int | None:
     """The one token that spells `word`, None if there is none."""
-    # Each of the host's tokenizers has another option that makes it add nothing to the word.
-    bare = {"skip_template": True, "llama_template": "{}", "thinking": True, "min_length": 1}
-    last = _first_row(clip.tokenize(word, **bare))[-1]
+    last = _first_row(clip.tokenize(word, **BARE))[-1]
     return int(last) if clip.decode([last]).strip() == word.strip() else None
+
+
+def _tokens(clip: HostClip, text: str) -> list[int]:
+    """The tokens of `text`: the shortest end of the row that spells it. None if no end does."""
+    row = [int(token) for token in _first_row(clip.tokenize(text, **BARE))]
+    for start in range(len(row) - 1, -1, -1):
+        if clip.decode(row[start:]).strip() == text.strip():
+            return row[start:]
+    return []
 
 
 @dataclass(frozen=True)
@@ -154,6 +221,7 @@ class HostVlmScore:
         clip: the host's CLIP, None without a connection.
         form: of the score, as in `yes_no`.
         question: with {} for the prompt.
+        source: (1, H, W, C) in [0, 1], which the image is an edit of; None without one.
     """
 
     gradient: ClassVar[bool] = False
@@ -167,9 +235,12 @@ class HostVlmScore:
     )
     form: str = form_field()
     question: str = question_field()
+    source: "torch.Tensor | None" = source_field()
 
     def load(self, files: Files | None = None) -> HostVlmScorer:
         """Check the CLIP. `files` are not used."""
         check_question(self.question)
-        speaker, answers = probe(self.clip)
-        return HostVlmScorer(self.clip, speaker, answers, self.question, self.form)
+        source = checked_source(self.source)
+        speaker, answers = probe(self.clip, source)
+        question = question_for(self.question, source)
+        return HostVlmScorer(self.clip, speaker, answers, question, self.form, source)

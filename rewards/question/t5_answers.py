@@ -8,26 +8,30 @@ With a_1 ... a_n the tokens of the answer, its end included ("Yes", </s>):
 
 Higher is better. "probability" is VQAScore as published (Lin et al., arXiv 2404.01291). The other
 two do not flatten near 0 and 1, which suits gradients. Differentiable in the images. Images of one
-prompt run as one batch without padding, so that a batch changes a score by rounding only.
+prompt run as one batch without padding, so that a batch changes a score by rounding only. As a
+judge of a checklist it reads the first token of the answer, and sees each image once for all
+questions.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
 from ..files.source import reading
 from ..files.weights import Source
 from ..memo import Memo
-from ..types import check_batch
+from ..types import Question, check_batch
+from .asking import Pick, check_questions, pick
 from .sharp_logits import sharpen
 from .yes_no import check_prompt, check_question
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from transformers import T5ForConditionalGeneration
+    from transformers.modeling_outputs import BaseModelOutput
 
 Tokens = list[list[int]]
 TOKENIZER = Source("the tokenizer.json of FLAN-T5", "https://huggingface.co/google/flan-t5-xl")
@@ -43,8 +47,12 @@ class ImageReader(torch.nn.Module):
         """Images (B, H, W, 3) in [0, 1] -> normalised pixels (B, 3, S, S)."""
         raise NotImplementedError
 
-    def embed(self, pixels: torch.Tensor, *tokens: torch.Tensor) -> torch.Tensor:
-        """Pixels (B, 3, S, S) and the question's tokens, as from `T5Scorer.ask` -> (B, L, D)."""
+    def see(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Pixels (B, 3, S, S) -> what is the same for all questions (B, …)."""
+        raise NotImplementedError
+
+    def embed(self, seen: torch.Tensor, *tokens: torch.Tensor) -> torch.Tensor:
+        """What `see` returned, and the question's tokens as from `T5Scorer.ask` -> (B, L, D)."""
         raise NotImplementedError
 
 
@@ -69,9 +77,44 @@ class T5Scorer:
     answers: tuple[str, str]
     form: str
     texts: Memo[tuple[Tokens, Tokens]] = field(default_factory=Memo)
+    asks: ClassVar[bool] = True
+    compares: ClassVar[bool] = False
 
     def check(self, prompt: str) -> None:
         check_prompt(prompt)
+
+    def check_questions(self, questions: list[Question]) -> None:
+        check_questions(questions)
+        for question in questions:
+            self._pick(question)
+
+    def judge(self, images: torch.Tensor, questions: list[Question]) -> torch.Tensor:
+        check_batch(images, [""] * len(images))
+        if not (len(images) and questions):
+            return images.new_zeros(len(images), len(questions), dtype=torch.float32)
+        seen, columns = self._see(images), []
+        for question in questions:
+            embeds = self.module.embed(seen, *self._on_device(self.ask(question.text)))
+            logits = first_logits(self.module.t5, self.module.t5.encoder(inputs_embeds=embeds))
+            columns.append(self._pick(question).log_p(logits))
+        finite = torch.isfinite(images).flatten(1).all(1)
+        found = torch.stack(columns, 1).to(images.device)
+        return found.masked_fill(~finite[:, None], float("nan"))
+
+    def _pick(self, question: Question) -> Pick:
+        def encode(text: str) -> list[int]:
+            return [token for token in self.tokenizer.encode(text).ids if token != END]
+
+        return pick(question, encode, lambda token: self.tokenizer.id_to_token(token) or "")
+
+    def _see(self, images: torch.Tensor) -> torch.Tensor:
+        weight = self.module.t5.lm_head.weight
+        pixels = self.module.pixels(images.to(weight.device, torch.float32)).to(weight.dtype)
+        return self.module.see(pixels)
+
+    def _on_device(self, question: Tokens) -> list[torch.Tensor]:
+        device = self.module.t5.lm_head.weight.device
+        return [torch.tensor(ids, device=device) for ids in question]
 
     def score(self, images: torch.Tensor, prompts: list[str]) -> torch.Tensor:
         check_batch(images, prompts)
@@ -88,11 +131,9 @@ class T5Scorer:
 
     def _score(self, images: torch.Tensor, prompt: str) -> torch.Tensor:
         """Scores (B,) of images of one prompt."""
-        weight = self.module.t5.lm_head.weight
         question, answers = self.texts(prompt, self._tokens)
-        pixels = self.module.pixels(images.to(weight.device, torch.float32)).to(weight.dtype)
-        tokens = [torch.tensor(ids, device=weight.device) for ids in question]
-        logs = answer_logs(self.module.t5, self.module.embed(pixels, *tokens), answers)
+        embeds = self.module.embed(self._see(images), *self._on_device(question))
+        logs = answer_logs(self.module.t5, embeds, answers)
         if self.form == "log_margin":
             return logs[0] - logs[1]
         return logs[0].exp() if self.form == "probability" else logs[0]
@@ -122,6 +163,13 @@ def answer_logs(
         logs = logits.float().log_softmax(-1).gather(-1, labels[..., None])
         means.append(logs[..., 0].mean(1))
     return means
+
+
+def first_logits(t5: "T5ForConditionalGeneration", encoded: "BaseModelOutput") -> torch.Tensor:
+    """Logits (B, V) of the first token of the answer, from what the encoder returned."""
+    hidden = encoded.last_hidden_state
+    start = torch.full((len(hidden), 1), PAD, device=hidden.device)
+    return t5(encoder_outputs=encoded, decoder_input_ids=start, use_cache=False).logits[:, 0]
 
 
 def prepare(t5: "T5ForConditionalGeneration") -> None:

@@ -6,6 +6,9 @@ they score an answer of two tokens: exp(mean log p) = sqrt(p("Yes") p("</s>" | "
 "probability" here too, and its images are padded to squares as published. Its chat follows the
 folder's own template. Images are scored one by one, rounded to 8 bits as is usual for these models.
 Only for gradients they are not rounded; SmolVLM2 has gradients from transformers 4.53 on.
+
+As a judge of a checklist it computes an image once for all questions where it can: see
+`shared_image`. With a source image, the chat shows that first: see `edits`.
 """
 
 import inspect
@@ -17,9 +20,20 @@ import torch
 from ..files.file_filter import FileFilter
 from ..likeness.clip_pixels import pad_square
 from ..pixels.resize import resizable
-from ..types import Files, check_batch
+from ..types import Files, Question, check_batch
+from .asking import Pick, check_commands, check_questions, pick
+from .edits import checked_source, question_for, source_field
+from .shared_image import can_share, shared_logits
 from .sharp_logits import sharpen
-from .vlm_checkpoint import SOURCE, image_token_of, is_vlm, keeps_gradients, load_model, template_of
+from .vlm_checkpoint import (
+    SOURCE,
+    check_pairs,
+    image_token_of,
+    is_vlm,
+    keeps_gradients,
+    load_model,
+    template_of,
+)
 from .yes_no import Answers, check_prompt, check_question, find_answers, form_field, question_field
 
 if TYPE_CHECKING:
@@ -37,7 +51,10 @@ class VlmScorer:
         question: with {} for the prompt.
         form: of the score, as in `yes_no`.
         differentiable: whether the processor passes gradients.
+        source: (1, H, W, 3) in [0, 1], which the image is an edit of; None without one.
     """
+
+    asks: ClassVar[bool] = True
 
     module: "PreTrainedModel"
     processor: "ProcessorMixin"
@@ -45,15 +62,64 @@ class VlmScorer:
     question: str
     form: str
     differentiable: bool
+    source: torch.Tensor | None = None
+
+    @property
+    def compares(self) -> bool:
+        return self.source is not None
+
+    @property
+    def commands(self) -> set[str]:
+        """The tokens that the model reads as commands."""
+        return {*self.processor.tokenizer.all_special_tokens, image_token_of(self.processor)}
 
     def check(self, prompt: str) -> None:
         check_prompt(prompt)
-        special = {*self.processor.tokenizer.all_special_tokens, image_token_of(self.processor)}
-        if commands := sorted(token for token in special if token in prompt):
-            raise ValueError(
-                f"The prompt holds text that the model reads as a command: got {commands[0]!r}, "
-                "expected plain text."
-            )
+        check_commands(prompt, self.commands)
+
+    def check_questions(self, questions: list[Question]) -> None:
+        check_questions(questions, self.commands)
+        self._picks(questions)
+
+    def judge(self, images: torch.Tensor, questions: list[Question]) -> torch.Tensor:
+        check_batch(images, [""] * len(images))
+        picks = self._picks(questions)
+        rows = [images.new_zeros(0, len(questions), dtype=torch.float32)]
+        for image in images:
+            if not (questions and torch.isfinite(image).all()):
+                rows.append(torch.full((1, len(questions)), float("nan")).to(images.device))
+                continue
+            logits = self._all_logits(image, [question.text for question in questions])
+            found = [pick.log_p(row) for pick, row in zip(picks, logits, strict=True)]
+            rows.append(torch.stack(found)[None].to(images.device))
+        return torch.cat(rows)
+
+    def _picks(self, questions: list[Question]) -> list[Pick]:
+        words = self.processor.tokenizer
+
+        def encode(text: str) -> list[int]:
+            return words(text, add_special_tokens=False)["input_ids"]
+
+        return [
+            pick(question, encode, lambda token: words.decode([token])) for question in questions
+        ]
+
+    def _all_logits(self, image: torch.Tensor, texts: list[str]) -> list[torch.Tensor]:
+        """Logits (V,) of the answer's first token, for each question about one image (H, W, 3)."""
+        if len(texts) == 1 or not can_share(self.module):
+            return [self._logits(self._inputs(image, text), 1)[-1] for text in texts]
+        return shared_logits(
+            self.module, self._with_places(self._inputs(image, texts[0])), self._tails(texts)
+        )
+
+    def _tails(self, texts: list[str]) -> list[list[int]]:
+        """The tokens after the image, of each question."""
+        words, image = self.processor.tokenizer, image_token_of(self.processor)
+        chats = [chat(self.processor, text, 1 + self.compares) for text in texts]
+        return [
+            words(whole.rpartition(image)[2], add_special_tokens=False)["input_ids"]
+            for whole in chats
+        ]
 
     def score(self, images: torch.Tensor, prompts: list[str]) -> torch.Tensor:
         check_batch(images, prompts)
@@ -79,27 +145,28 @@ class VlmScorer:
         """Logits (at least `rows`, V) of the last tokens."""
         takes = inspect.signature(self.module.forward).parameters
         extra = {"logits_to_keep": rows} if "logits_to_keep" in takes else {}
+        return self.module(**self._with_places(inputs), **extra, use_cache=False).logits[0]
+
+    def _with_places(self, inputs: "BatchFeature") -> "BatchFeature":
+        """The inputs without labels, and with the places of the image's tokens."""
+        takes = inspect.signature(self.module.forward).parameters
         inputs.pop("labels", None)  # PaliGemma's, for training
         if "mm_token_type_ids" in takes and "mm_token_type_ids" not in inputs:
             # Without them Qwen2.5-VL silently gives the tokens of an image 1-D positions.
             image = self.module.config.image_token_id
-            extra["mm_token_type_ids"] = (inputs["input_ids"] == image).int()
-        return self.module(**inputs, **extra, use_cache=False).logits[0]
+            inputs["mm_token_type_ids"] = (inputs["input_ids"] == image).int()
+        return inputs
 
     def _inputs(self, image: torch.Tensor, question: str) -> "BatchFeature":
         """The model's inputs for an image (H, W, 3) and a question."""
-        text = chat(self.processor, question)
+        text = chat(self.processor, question, 1 + self.compares)
         bos = self.processor.tokenizer.bos_token
-        picture = image.to(self.module.device, torch.float32)
-        if self.module.config.model_type == "llava":  # its processor would crop what is not square
-            picture = pad_square(picture[None])[0]
-        picture = picture.permute(2, 0, 1)
-        smooth = self.differentiable and picture.requires_grad
-        if not smooth:  # as published: the processor rounds its resized image as well
-            picture = picture.detach().clamp(0.0, 1.0).mul(255.0).round().to(torch.uint8)
+        smooth = self.differentiable and image.requires_grad
+        shown = [image] if self.source is None else [self.source[0], image]
+        pictures = [self._picture(one, smooth) for one in shown]
         inputs = self.processor(
             text=[text],
-            images=[resizable(picture) if self.differentiable else picture.cpu()],
+            images=pictures if len(pictures) == 1 else [pictures],
             return_tensors="pt",
             do_rescale=False,  # the values are in [0, 1] already
             **({} if smooth else self._levels()),
@@ -107,6 +174,16 @@ class VlmScorer:
             **({"add_special_tokens": False} if bos and text.startswith(bos) else {}),
         )
         return inputs.to(self.module.device, dtype=self.module.dtype)
+
+    def _picture(self, image: torch.Tensor, smooth: bool) -> torch.Tensor:
+        """An image (H, W, 3) as the processor takes it: planes, of 8 bits unless `smooth`."""
+        picture = image.to(self.module.device, torch.float32)
+        if self.module.config.model_type == "llava":  # its processor would crop what is not square
+            picture = pad_square(picture[None])[0]
+        picture = picture.permute(2, 0, 1)
+        if not smooth:  # as published: the processor rounds its resized image as well
+            picture = picture.detach().clamp(0.0, 1.0).mul(255.0).round().to(torch.uint8)
+        return resizable(picture) if self.differentiable else picture.cpu()
 
     def _levels(self) -> dict[str, list[float]]:
         """Mean and deviation for levels of 0 to 255. transformers would cache its own for ever."""
@@ -118,12 +195,18 @@ class VlmScorer:
         }
 
 
-def chat(processor: "ProcessorMixin", question: str) -> str:
-    """The text before the answer, by the model's own template."""
+def chat(processor: "ProcessorMixin", question: str, images: int = 1) -> str:
+    """The text before the answer, by the model's own template.
+
+    Args:
+        processor: of the model.
+        question: about the images.
+        images: how many stand before it.
+    """
     template = template_of(processor)
     if template is None:  # PaliGemma takes the question alone
         return f"{image_token_of(processor)}{question}"
-    content = [{"type": "image"}, {"type": "text", "text": question}]
+    content = [*[{"type": "image"}] * images, {"type": "text", "text": question}]
     # The processor's own method does not pass enable_thinking on in transformers 4.50.
     return processor.tokenizer.apply_chat_template(
         [{"role": "user", "content": content}],
@@ -153,6 +236,7 @@ class VlmScore:
         checkpoint: a folder, as `Files.find` takes it.
         form: of the score, as in `yes_no`.
         question: with {} for the prompt.
+        source: (1, H, W, C) in [0, 1], which the image is an edit of; None without one.
     """
 
     gradient: ClassVar[bool] = True
@@ -167,13 +251,18 @@ class VlmScore:
     )
     form: str = form_field()
     question: str = question_field()
+    source: "torch.Tensor | None" = source_field()
 
     def load(self, files: Files | None = None) -> VlmScorer:
         """Load in bfloat16 if the device computes that well, else in float32."""
         check_question(self.question)
-        files = files or Files()
-        model, processor = load_model(files.find(self.checkpoint), files.dtype(torch.bfloat16))
+        source, files = checked_source(self.source), files or Files()
+        path = files.find(self.checkpoint)
+        if source is not None:
+            check_pairs(path)
+        model, processor = load_model(path, files.dtype(torch.bfloat16))
         sharpen(model.get_output_embeddings())
         answers = answers_of(processor, model.config.model_type)
         keeps = keeps_gradients(processor)
-        return VlmScorer(model, processor, answers, self.question, self.form, keeps)
+        question = question_for(self.question, source)
+        return VlmScorer(model, processor, answers, question, self.form, keeps, source)

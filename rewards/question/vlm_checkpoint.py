@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 KINDS = ("llava", "llava_next", "llava_onevision", "paligemma", "smolvlm")
 KINDS += ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_5")
+PAIRS = ("llava_onevision", "smolvlm", "qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_5")
 SOURCE = Source(
     "a folder with a vision-language model in safetensors (Qwen2-VL to Qwen3.5, SmolVLM2, "
     "PaliGemma or LLaVA, in Hugging Face layout)",
@@ -81,6 +82,15 @@ def _check_image_size(path: Path, kind: str) -> None:
             if not (type(number) is int and 0 < number <= most):
                 problem = f"asks for {place} {number!r}, not a whole number from 1 to {most:,}"
                 raise SOURCE.error(file, problem)
+
+
+def check_pairs(path: Path) -> None:
+    """Raise ValueError unless the model in `path` was trained on several images at a time."""
+    if (kind := look(path, SOURCE).kind) not in PAIRS:
+        raise ValueError(
+            f"The model does not compare two images: got {kind}, expected one of "
+            f"{', '.join(PAIRS)}. Disconnect `source`, or choose another model."
+        )
 
 
 def _fast() -> dict[str, object]:

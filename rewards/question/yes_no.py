@@ -18,12 +18,13 @@ from ..types import check_characters
 
 YES = ("Yes", " Yes", "yes", " yes", "YES", " YES")
 NO = ("No", " No", "no", " no", "NO", " NO")
+QUESTION = 'Does this figure show "{}"? Please answer Yes or No.'
 
 
 def question_field() -> str:
     """The setting `question`."""
     return field(
-        default='Does this figure show "{}"? Please answer Yes or No.',
+        default=QUESTION,
         metadata={
             "tooltip": "Question about the image, to be answered with Yes or No. {} stands for the "
             "prompt.",

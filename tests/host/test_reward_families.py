@@ -25,7 +25,8 @@ def build_hps_v3(path):
 
 
 BUILD = {name: family.build for name, family in LOCAL.items()} | {"hps_v3": build_hps_v3}
-OTHER = {"video", "vqascore_host", "vqascore_http"}  # tested with what they are wired to
+# Tested with what they are wired to; the checklist in test_checklist.py.
+OTHER = {"checklist", "video", "vqascore_host", "vqascore_http"}
 MORE = {
     "classifier": {"reward.label": "nsfw"},
     "text_reader": {"reward.score": "soft", "reward.text": "OPEN"},

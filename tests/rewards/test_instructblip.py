@@ -199,8 +199,9 @@ def test_both_readers_see_the_question(folder, scorer):
     picture = images(32, 32, count=1)
     pixels = scorer.module.pixels(picture)
     other = scorer.ask(QUESTION.format("a dog"))
-    base = scorer.module.embed(pixels, torch.tensor(t5), torch.tensor(qformer))
-    changed = scorer.module.embed(pixels, torch.tensor(t5), torch.tensor(other[1]))
+    seen = scorer.module.see(pixels)
+    base = scorer.module.embed(seen, torch.tensor(t5), torch.tensor(qformer))
+    changed = scorer.module.embed(seen, torch.tensor(t5), torch.tensor(other[1]))
     difference = (base - changed).abs().amax(-1)[0]
     assert (difference[:QUERIES] > 1e-4).all() and not difference[QUERIES:].any()
 

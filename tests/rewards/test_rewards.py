@@ -19,7 +19,7 @@ KNOWN = {"tooltip", "min", "max", "step", "choices", "multiline", "placeholder",
 # What the help page tells of each one's range, in its row or what stands before the table.
 RANGES = {
     "0 to 1": ["vqascore", "vqascore_host", "vqascore_http", "vqascore_instructblip",
-               "vqascore_vlm", "text_reader"],
+               "vqascore_vlm", "text_reader", "checklist"],
     "0.1 to 0.4 in practice": ["clip_score"], "about −20 to 10": ["siglip_score"],
     "at most 0": ["clip_reference", "jpeg_compressibility", "jpeg_incompressibility"],
     "about −2.3 to 2": ["image_reward"], "about 0.2 to 0.4": ["hps_v2"],

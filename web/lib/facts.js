@@ -4,7 +4,10 @@ import { isPerfect, isUnspent, lowerFinish, shares } from "./derive.js";
 import { duration, figure, imageOf } from "./texts.js";
 
 /** @typedef {import("./model.js").Model} Model @typedef {import("./model.js").Search} Search */
+/** @typedef {import("./model.js").Row} Row */
 /** @typedef {import("./texts.js").Texts} Texts */
+
+const ITEMS = 6; // at most, of a checklist
 
 /**
  * What a running search is doing.
@@ -69,6 +72,21 @@ export function timeOf(model, since, words) {
 }
 
 /**
+ * What holds in an image, the least likely first: triples of question, answer and kind.
+ * @param {Row} row
+ * @returns {string[][]}
+ */
+export function items(row) {
+  const known = (row.items ?? []).filter((item) => item.p !== null);
+  const wrong = known.sort((a, b) => Number(a.p) - Number(b.p)).slice(0, ITEMS);
+  return wrong.map(({ question, answer, p }) => [
+    question,
+    `${answer} ${Math.round(100 * Number(p))} %`,
+    "item",
+  ]);
+}
+
+/**
  * What the panel says of the best particle: pairs of name and value, the reward first.
  * @param {Search} search
  * @param {import("./model.js").Row} row
@@ -88,5 +106,6 @@ export function facts(search, row, words) {
     ...(search.start === null ? [] : [[words.start, String(search.start)]]),
     [words.path, String(row.path)],
     [words.tried, String(tried)],
+    ...items(row),
   ];
 }

@@ -12,7 +12,9 @@ export const VERSION = 1;
 /**
  * @typedef {{id: number, parent: ?number, path: number, step: number, t: number, kind: string,
  *   reward: ?number, accepted: boolean, nfe: number, quota?: number, watchdog?: ?number,
- *   failed?: string}} Row one scored particle, as in the report's trace
+ *   failed?: string, items?: Item[]}} Row one scored particle, as in the report's trace
+ * @typedef {{question: string, answer: string, p: ?number}} Item of a checklist. p: how likely the
+ *   answer is
  * @typedef {{filename: string, subfolder: string, type: string}} FileRef a file, as /view takes it
  * @typedef {{id: number, jpeg: ?string, file: ?FileRef, url?: string}} Picture a particle's image.
  *   jpeg: small, in base64; url: of a dropped file, valid while the page is open

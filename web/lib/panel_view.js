@@ -267,7 +267,11 @@ export function panelView() {
           term.textContent = name;
           detail.textContent = value;
           if (kind) detail.className = kind;
-          if (kind && isPerfect(search, row)) {
+          if (kind === "item") {
+            term.className = kind;
+            term.title = name;
+          }
+          if (kind === "reward" && isPerfect(search, row)) {
             const praise = document.createElement("small");
             praise.textContent = ` (${words.perfect})`;
             detail.append(praise);

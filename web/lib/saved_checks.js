@@ -95,6 +95,7 @@ const ROW = /** @type {const} */ ({
 const FILE = record({ filename: text(1024), subfolder: text(1024), type: text(64) });
 
 const IMAGE = { jpeg: maybe(text(JPEG)), file: maybe(FILE) };
+const ITEMS = each(record({ question: text(1000), answer: text(1000), p: orNull(finite) }), 1024);
 
 const SEARCH = record({
   method: text(64),
@@ -112,6 +113,7 @@ const SEARCH = record({
   accepted: each(tuple(COUNT, maybe(COUNT)), ROWS),
   failed: each(tuple(COUNT, text(64)), ROWS),
   watchdog: maybe(each(tuple(COUNT, orNull(finite)), ROWS)),
+  items: maybe(ITEMS),
   shares: each(tuple(STEP, COUNT, finite, finite), STEPS + 1),
   pictures: each(record({ id: COUNT, ...IMAGE }), PICTURES),
   plain: maybe(record({ reward: orNull(finite), ...IMAGE })),
@@ -133,6 +135,7 @@ const REPORT = record({
       ...ROW,
       quota: maybe(COUNT),
       watchdog: maybe(finite),
+      items: maybe(ITEMS),
       failed: maybe(text(64)),
     }),
     ROWS,

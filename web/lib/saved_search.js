@@ -83,6 +83,7 @@ function packSearch(search, rows, pictures) {
     watchdog: kept.flatMap(watchdogOf),
     shares: shares(search).map((share) => [share.step, share.tries, share.base, share.rolled]),
     pictures: order.slice(0, pictures).map(({ picture: { id, jpeg, file } }) => ({ id, jpeg, file })),
+    ...(best?.items && { items: best.items }),
     ...(search.maximum !== null && { maximum: search.maximum }),
     ...(search.why !== null && { why: search.why }),
     ...(search.plain !== null && { plain: search.plain }),
@@ -120,6 +121,7 @@ function unpackSearch(saved) {
     if (accepted.get(id) != null) row.quota = accepted.get(id);
     if (failed.has(id)) row.failed = failed.get(id);
     if (watchdog.has(id)) row.watchdog = watchdog.get(id);
+    if (saved.items && id === saved.best) row.items = saved.items;
     return row;
   });
   return {

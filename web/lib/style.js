@@ -50,9 +50,10 @@ export const PANEL_STYLE = `
   .best > button:first-child { width: 112px; height: 112px; flex: none; padding: 0; overflow: hidden; }
   .best img { width: 100%; height: 100%; object-fit: contain; display: block; }
   .best .none { color: var(--fs-dim); padding: 0 6px; display: block; }
-  dl { margin: 0; flex: 1; min-width: 0; display: grid; grid-template-columns: auto 1fr; gap: 1px 8px;
+  dl { margin: 0; flex: 1; min-width: 0; display: grid; grid-template-columns: minmax(0, auto) auto; gap: 1px 8px;
     align-content: center; overflow: hidden; }
   dt { color: var(--fs-dim); }
+  dt.item { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
   dd { margin: 0; text-align: right; font-variant-numeric: tabular-nums; overflow: hidden;
     text-overflow: ellipsis; white-space: nowrap; }
   dd.reward { font-size: 17px; font-weight: 600; }

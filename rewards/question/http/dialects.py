@@ -6,7 +6,7 @@ OLLAMA is Ollama's own API. LM Studio (from 0.3.39) gives likelihoods only in RE
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
 TOP = 20  # the most alternatives that vLLM (by default), Ollama and OpenAI give
@@ -23,21 +23,21 @@ Top = list[tuple[str, float]]
 
 
 class Question(NamedTuple):
-    """A question about one image.
+    """A question about one image, or about a source image and the image.
 
     Args:
         model: its name on the server.
         text: the question.
-        png: the image, a PNG file in base64.
+        pngs: the images in order, PNG files in base64.
     """
 
     model: str
     text: str
-    png: str
+    pngs: tuple[str, ...]
 
     @property
-    def data_uri(self) -> str:
-        return f"data:image/png;base64,{self.png}"
+    def data_uris(self) -> list[str]:
+        return [f"data:image/png;base64,{png}" for png in self.pngs]
 
 
 class Dialect(NamedTuple):
@@ -99,14 +99,44 @@ def probability(top: Top, yes: frozenset[str], no: frozenset[str]) -> float:
     return mass[0] / sum(mass) if sum(mass) > 0.0 else math.nan
 
 
+def log_share(top: Top, answer: Collection[str], others: Collection[str]) -> float:
+    """The log-probability that an answer with these likeliest first tokens is the one hoped for.
+
+    log p(A) - log(p(A) + p(O)) with others, log p(A) without. An answer that is not listed counts
+    as much as the last token that is: it is at most as likely.
+
+    Args:
+        top: (token, log p) of the likeliest first tokens.
+        answer: words for the answer hoped for, in lower case.
+        others: words for those it is compared with, in lower case; a token must be all of a word.
+
+    Returns: NaN if there are others, and none of all these words is in `top`.
+    """
+    if not others:
+        begins = [p for token, p in top if plain(token) and _begins(plain(token), answer)]
+        return min(math.log(sum(map(math.exp, begins)) or max(math.exp(top[-1][1]), 1e-30)), 0.0)
+    masses = [
+        sum(math.exp(p) for token, p in top if plain(token) in words) for words in (answer, others)
+    ]
+    if not sum(masses):
+        return math.nan
+    least = max(math.exp(top[-1][1]), 1e-30)
+    hoped, rest = (mass or least for mass in masses)
+    return math.log(hoped) - math.log(hoped + rest)
+
+
+def _begins(token: str, words: Collection[str]) -> bool:
+    return any(word.startswith(token) for word in words)
+
+
 def plain(token: str) -> str:
     """A token in lower case, without blanks and the marks that tokenizers write for them."""
     return token.replace("\u2581", " ").replace("\u0120", " ").strip().lower()
 
 
 def _chat(question: Question) -> dict[str, Any]:
-    picture = {"type": "image_url", "image_url": {"url": question.data_uri}}
-    content = [picture, {"type": "text", "text": question.text}]
+    pictures = [{"type": "image_url", "image_url": {"url": uri}} for uri in question.data_uris]
+    content = [*pictures, {"type": "text", "text": question.text}]
     return {
         "model": question.model,
         "messages": [{"role": "user", "content": content}],
@@ -120,7 +150,7 @@ def _chat(question: Question) -> dict[str, Any]:
 def _ollama(question: Question) -> dict[str, Any]:
     return {
         "model": question.model,
-        "messages": [{"role": "user", "content": question.text, "images": [question.png]}],
+        "messages": [{"role": "user", "content": question.text, "images": list(question.pngs)}],
         "stream": False,
         "options": {"temperature": 0, "num_predict": 1},
         "logprobs": True,
@@ -129,8 +159,8 @@ def _ollama(question: Question) -> dict[str, Any]:
 
 
 def _responses(question: Question) -> dict[str, Any]:
-    picture = {"type": "input_image", "image_url": question.data_uri}
-    content = [picture, {"type": "input_text", "text": question.text}]
+    pictures = [{"type": "input_image", "image_url": uri} for uri in question.data_uris]
+    content = [*pictures, {"type": "input_text", "text": question.text}]
     return {
         "model": question.model,
         "input": [{"role": "user", "content": content}],

@@ -92,12 +92,14 @@ class Asker:
         extra: replaces or adds fields of each request; None removes a field.
         yes: spellings of yes, in lower case.
         no: spellings of no, in lower case.
+        source: an image that stands before each other one, a PNG file in base64; "" without one.
     """
 
     server: Server
     extra: Mapping[str, Any]
     yes: frozenset[str]
     no: frozenset[str]
+    source: str = ""
 
     def top(self, link: Link, text: str, png: str, calls: Calls) -> Top | None:
         """(token, log p) of the answer's likeliest first tokens, None if the server has none.
@@ -112,7 +114,8 @@ class Asker:
             ServerError: the request failed, or the answer holds nothing but thoughts: their
                 likelihoods are not the answer's.
         """
-        body = link.dialect.body(Question(link.model, text, png)) | self.extra
+        pngs = (self.source, png) if self.source else (png,)
+        body = link.dialect.body(Question(link.model, text, pngs)) | self.extra
         body = {name: value for name, value in body.items() if value is not None}
         answer = self.server.ask(link.dialect.path(self.server.path), body, calls)
         try:

@@ -9,26 +9,26 @@ In [0, 1], higher is better. If only one of the two is among the likeliest token
 decides how exactly a score repeats, and whether its load changes it.
 """
 
-import json
+import functools
 import logging
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
-import numpy as np
 import torch
-from PIL import Image
 
-from ...types import Files, check_batch, never_cancel, no_hosts
-from ..yes_no import check_prompt, check_question, question_field
-from .address import check_allowed, parse_url
-from .calls import Server
-from .dialects import Top
-from .probe import Asker, Link, connect, png_base64
+from ...types import Files, Question, check_batch, never_cancel, no_hosts
+from ..asking import check_questions
+from ..yes_no import check_prompt, check_question
+from .address import check_allowed
+from .dialects import Top, log_share
+from .probe import Asker, Link, connect
+from .settings import ServerSettings
 from .workers import Calls, ServerError, run_together
 
 log = logging.getLogger("flow_search")
+TRIAL = "Is this image red? Please answer Yes or No."  # about a red and a blue one
 
 
 @dataclass
@@ -47,7 +47,9 @@ class VqaHttpScorer:
         warned: whether the log has warned in this run.
     """
 
-    settings: "VqaHttp"
+    asks: ClassVar[bool] = True
+
+    settings: ServerSettings
     asker: Asker
     poll: Callable[[], None] = never_cancel
     hosts: Callable[[], str] = no_hosts
@@ -59,40 +61,72 @@ class VqaHttpScorer:
     def at_once(self) -> int:
         return self.settings.concurrency
 
+    @property
+    def compares(self) -> bool:
+        return self.settings.source is not None
+
     def check(self, prompt: str) -> None:
         check_prompt(prompt)
         self.link, self.warned = None, False
-        self._connect(prompt)
+        self._connect(self.settings.question_about(prompt))
+
+    def check_questions(self, questions: list[Question]) -> None:
+        check_questions(questions)
+        self.link, self.warned = None, False
+        self._connect(TRIAL)
 
     def score(self, images: torch.Tensor, prompts: list[str]) -> torch.Tensor:
         check_batch(images, prompts)
-        finite = torch.isfinite(images).flatten(1).all(1).nonzero()[:, 0].tolist()
+        texts = [[self.settings.question_about(prompt)] for prompt in prompts]
         scores = torch.full((len(prompts),), math.nan, dtype=torch.float32)
-        if finite:
-            link = self.link or self._connect(prompts[finite[0]])
-            pictures = images.detach().float().clamp(0.0, 1.0).mul(255.0).round()
-            levels = pictures.to("cpu", torch.uint8).numpy()
-            jobs = [self._job(link, levels[i], prompts[i]) for i in finite]
-            tops = run_together(jobs, self.settings.concurrency, self.poll)
-            scores[finite] = torch.tensor([self._score(top) for top in tops])
+        for i, (top,) in self._tops(images, texts).items():
+            scores[i] = self._score(top)
         return scores.to(images.device)
 
-    def _connect(self, prompt: str) -> Link:
+    def judge(self, images: torch.Tensor, questions: list[Question]) -> torch.Tensor:
+        check_batch(images, [""] * len(images))
+        found = torch.full((len(images), len(questions)), math.nan, dtype=torch.float32)
+        if self.link is None:
+            self._connect(TRIAL)
+        texts = [[question.text for question in questions]] * len(images)
+        for i, tops in self._tops(images, texts).items():
+            for k, (question, top) in enumerate(zip(questions, tops, strict=True)):
+                share = log_share(top, question.answer, question.others)
+                found[i, k] = self._known(share, top, " or ".join(question.answer))
+        return found.to(images.device)
+
+    def _tops(self, images: torch.Tensor, texts: list[list[str]]) -> dict[int, list[Top]]:
+        """The likeliest first tokens for each question about each image without NaN, by image.
+
+        Args:
+            images: (B, H, W, 3).
+            texts: for each image the questions, equally many for all.
+        """
+        finite = torch.isfinite(images).flatten(1).all(1).nonzero()[:, 0].tolist()
+        count = len(texts[0]) if texts else 0
+        if not (finite and count):
+            return {}
+        link = self.link or self._connect(texts[finite[0]][0])
+        pictures = images.detach().float().clamp(0.0, 1.0).mul(255.0).round()
+        levels = pictures.to("cpu", torch.uint8).numpy()
+        jobs = []
+        for i in finite:
+            picture = functools.cache(functools.partial(self.settings.png, levels[i]))
+            jobs += [self._job(link, picture, text) for text in texts[i]]
+        tops = run_together(jobs, self.settings.concurrency, self.poll)
+        return {i: tops[k * count : (k + 1) * count] for k, i in enumerate(finite)}
+
+    def _connect(self, text: str) -> Link:
         server = self.asker.server
         check_allowed(server.scheme, server.host, server.port, self.hosts())
-        text = self.settings.question_about(prompt)
         self.link = connect(self.asker, self.settings.model.strip(), text, self.poll)
         return self.link
 
-    def _job(self, link: Link, levels: np.ndarray, prompt: str) -> Callable[[Calls], Top]:
-        """A job that asks about one image: `levels` (H, W, 3), 8 bits."""
+    def _job(self, link: Link, picture: Callable[[], str], text: str) -> Callable[[Calls], Top]:
+        """A job that asks a question about one image, which `picture` makes a PNG of."""
 
         def ask(calls: Calls) -> Top:
-            picture, side = Image.fromarray(levels), self.settings.max_side
-            if side:
-                picture.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=None)
-            text = self.settings.question_about(prompt)
-            top = self.asker.top(link, text, png_base64(picture), calls)
+            top = self.asker.top(link, text, picture(), calls)
             if top is None:
                 raise ServerError(f"{self.asker.server} answered without log-probabilities.")
             return top
@@ -100,12 +134,15 @@ class VqaHttpScorer:
         return ask
 
     def _score(self, top: Top) -> float:
-        score = self.asker.probability(top)
+        return self._known(self.asker.probability(top), top, "yes or no")
+
+    def _known(self, score: float, top: Top, expected: str) -> float:
+        """`score`. If it is NaN, the model did not answer: that is an error, or a warning."""
         if math.isnan(score):
             first = self.asker.server.quoted(top[0][0])
             problem = (
                 f"The model does not answer the question: got {first!r} as the likeliest first "
-                "token, expected yes or no among the likeliest."
+                f"token, expected {expected} among the likeliest."
             )
             if self.settings.on_missing == "fail":
                 raise ValueError(problem)
@@ -116,146 +153,15 @@ class VqaHttpScorer:
 
 
 @dataclass(frozen=True)
-class VqaHttp:
+class VqaHttp(ServerSettings):
     """Settings of VQAScore by a server, which is not contacted before the first `check`."""
 
     gradient: ClassVar[bool] = False
 
-    url: str = field(
-        default="",
-        metadata={
-            "tooltip": "Address of the server, the only one contacted. Allow other computers in "
-            "ComfyUI's settings, under Flow Search.",
-            "placeholder": "http://127.0.0.1:8000/v1",
-        },
-    )
-    model: str = field(
-        default="",
-        metadata={
-            "tooltip": "Name of a vision model on the server. If empty, the first that the server "
-            "lists."
-        },
-    )
-    question: str = question_field()
-    yes: str = field(
-        default="yes",
-        metadata={
-            "tooltip": "Words that count as yes, separated by commas. Case does not matter.",
-            "advanced": True,
-        },
-    )
-    no: str = field(
-        default="no",
-        metadata={
-            "tooltip": "Words that count as no, separated by commas. Case does not matter.",
-            "advanced": True,
-        },
-    )
-    max_side: int = field(
-        default=1024,
-        metadata={
-            "tooltip": "Longest side of the images that are sent, in pixels. 0 sends them in full "
-            "size.",
-            "min": 0,
-            "max": 8192,
-            "step": 8,
-        },
-    )
-    concurrency: int = field(
-        default=8,
-        metadata={
-            "tooltip": "Requests sent at the same time. Use as many as the server answers in "
-            "parallel.",
-            "min": 1,
-            "max": 64,
-            "step": 1,
-        },
-    )
-    time_out: float = field(
-        default=120.0,
-        metadata={
-            "tooltip": "Seconds to wait for one answer, or for a server that is loading its model.",
-            "min": 1.0,
-            "max": 3600.0,
-            "step": 1.0,
-            "advanced": True,
-        },
-    )
-    retries: int = field(
-        default=3,
-        metadata={
-            "tooltip": "How often to repeat a request that timed out, broke off or met a busy "
-            "server.",
-            "min": 0,
-            "max": 10,
-            "step": 1,
-            "advanced": True,
-        },
-    )
-    on_missing: str = field(
-        default="nan",
-        metadata={
-            "tooltip": "If neither yes nor no is among the likeliest answers: nan gives the image "
-            "no score, fail ends the search.",
-            "choices": ("nan", "fail"),
-            "advanced": True,
-        },
-    )
-    api_key_env: str = field(
-        default="",
-        metadata={
-            "tooltip": "Environment variable with the server's key. Its name begins with "
-            "FLOW_SEARCH_. Never put the key itself here.",
-            "placeholder": "FLOW_SEARCH_API_KEY",
-            "advanced": True,
-        },
-    )
-    extra: str = field(
-        default="",
-        metadata={
-            "tooltip": "More fields for each request, as a JSON object, such as "
-            '{"top_logprobs": 5}. null removes a field.',
-            "placeholder": '{"chat_template_kwargs": {"enable_thinking": false}}',
-            "advanced": True,
-        },
-    )
-
-    def question_about(self, prompt: str) -> str:
-        """The question with `prompt` in its place."""
-        return self.question.replace("{}", prompt)
-
     def load(self, files: Files | None = None) -> VqaHttpScorer:
         """Check the settings. The server is not contacted yet."""
         check_question(self.question)
-        yes, no = (_answers(name, getattr(self, name)) for name in ("yes", "no"))
-        if yes & no:
-            raise ValueError(f"{min(yes & no)!r} counts as yes and as no: expected one of the two.")
-        server = Server(
-            **parse_url(self.url), key_env=self.api_key_env.strip(), time_out=self.time_out,
-            retries=self.retries,
-        )  # fmt: skip
-        files = files or Files()
-        check_allowed(server.scheme, server.host, server.port, files.hosts())
-        server.key()
-        asker = Asker(server, _extra(self.extra), yes, no)
+        asker, files = self.asker(), files or Files()
+        check_allowed(asker.server.scheme, asker.server.host, asker.server.port, files.hosts())
+        asker.server.key()
         return VqaHttpScorer(self, asker, files.poll, files.hosts)
-
-
-def _answers(name: str, text: str) -> frozenset[str]:
-    answers = frozenset(part.strip().lower() for part in text.split(",")) - {""}
-    if not answers:
-        raise ValueError(f"{name} is empty: got {text!r}, expected at least one word.")
-    return answers
-
-
-def _extra(text: str) -> dict[str, Any]:
-    try:
-        fields = json.loads(text or "{}")
-        json.dumps(fields, allow_nan=False)
-    except (ValueError, RecursionError):
-        fields = None
-    if not isinstance(fields, dict):
-        raise ValueError(
-            f'extra is not a JSON object: got {text[:60]!r}, expected one such as {{"seed": 1}}.'
-        )
-    return fields
