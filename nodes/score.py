@@ -44,7 +44,13 @@ def scores_of(reward: HostReward, images: ImageRows) -> list[float]:
 
 
 def items_of(reward: HostReward, images: ImageRows, row: int) -> dict[str, Any]:
-    """The report's entry about what holds in an image; none if the reward does not say."""
+    """The report's entry about what holds in an image; none if the reward does not say.
+
+    Args:
+        reward: what scored.
+        images: all of them.
+        row: which one.
+    """
     if not reward.itemised:
         return {}
     image = to_rgb(images.rows[row][None], "Score Images: the images have")

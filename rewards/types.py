@@ -119,12 +119,12 @@ class Question(NamedTuple):
     Args:
         text: as a judge reads it.
         answer: words that all mean that answer, in lower case: ("3", "three").
-        others: words for the answers it is compared with; without any, all others count.
+        alternatives: words for the answers it is compared with; without any, all answers count.
     """
 
     text: str
     answer: tuple[str, ...]
-    others: tuple[str, ...] = ()
+    alternatives: tuple[str, ...] = ()
 
 
 @runtime_checkable

@@ -49,8 +49,8 @@ class LaionAesthetic:
     checkpoint: str = field(
         default="",
         metadata={
-            "tooltip": "Folder or file of OpenAI's CLIP ViT-L/14, or a file that also contains "
-            "the head.",
+            "tooltip": "Folder or file of OpenAI's CLIP ViT-L/14. Weak: others report chance level "
+            "on public preference pairs.",
             "checkpoint": FileFilter(TOWER.fits, TOWER.expected),
         },
     )

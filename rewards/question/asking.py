@@ -1,9 +1,9 @@
 """What a judge does with a question: the tokens of its answers, and how likely they are.
 
-With p = softmax(logits) of the answer's first token, A the first tokens of the answer hoped for and
-O those of the answers it is compared with:
+With p = softmax(logits) of the answer's first token. A are the first tokens of the answer hoped
+for, and O those of its alternatives:
 
-    log P = log p(A) - log(p(A) + p(O))     with others: yes and no, or numbers
+    log P = log p(A) - log(p(A) + p(O))     with alternatives: yes and no, or numbers
             log p(A)                        without
 
 Each word counts in small letters, capitals and both, with and without a blank before it. A number,
@@ -26,15 +26,15 @@ class Pick(NamedTuple):
     """First tokens of the answer hoped for, and of those it is compared with."""
 
     answer: list[int]
-    others: list[int]
+    alternatives: list[int]
 
     def log_p(self, logits: torch.Tensor) -> torch.Tensor:
         """Logits (…, V) of the answer's first token -> log P (…), float32."""
         logp = torch.log_softmax(logits.float(), dim=-1)
         hoped = logp[..., self.answer].logsumexp(-1)
-        if not self.others:
+        if not self.alternatives:
             return hoped
-        return torch.nn.functional.logsigmoid(hoped - logp[..., self.others].logsumexp(-1))
+        return torch.nn.functional.logsigmoid(hoped - logp[..., self.alternatives].logsumexp(-1))
 
 
 def pick(question: Question, encode: Encode, decode: Decode) -> Pick:
@@ -48,16 +48,16 @@ def pick(question: Question, encode: Encode, decode: Decode) -> Pick:
     Raises:
         ValueError: the tokenizer has no first token for the answer.
     """
-    whole = bool(question.others)
+    whole = bool(question.alternatives)
     answer = list(dict.fromkeys(_first_tokens(question.answer, encode, decode, whole)))
-    others = set(_first_tokens(question.others, encode, decode, whole)) - set(answer)
-    if not answer or (whole and not others):
+    alternatives = set(_first_tokens(question.alternatives, encode, decode, whole)) - set(answer)
+    if not answer or (whole and not alternatives):
         kind = "single token" if whole else "first token"
         raise ValueError(
             f"The judge cannot spell {question.answer[0]!r}: got no {kind}, expected one. Ask "
             "whether it is so, to be answered with yes."
         )
-    return Pick(answer, sorted(others))
+    return Pick(answer, sorted(alternatives))
 
 
 def _first_tokens(
@@ -88,13 +88,8 @@ def check_questions(questions: list[Question], commands: set[str] = frozenset())
 
 def check_commands(text: str, commands: set[str]) -> None:
     """Raise ValueError if `text` holds one of the tokens that the model reads as commands."""
-    if found := sorted(token for token in commands if token in text):
+    if held := sorted(token for token in commands if token in text):
         raise ValueError(
-            f"The prompt holds text that the model reads as a command: got {found[0]!r}, "
+            f"The prompt holds text that the model reads as a command: got {held[0]!r}, "
             "expected plain text."
         )
-
-
-def no_questions(images: torch.Tensor, questions: list[Question]) -> torch.Tensor:
-    """The answers (B, Q) before any is known: NaN."""
-    return torch.full((len(images), len(questions)), float("nan"))

@@ -72,16 +72,16 @@ class ChecklistScorer:
 
     def items(self, images: torch.Tensor, prompts: list[str]) -> list[list[dict[str, Any]]]:
         check_batch(images, prompts)
-        found: list[list[dict[str, Any]]] = [[] for _ in prompts]
+        items_by_row: list[list[dict[str, Any]]] = [[] for _ in prompts]
         for prompt, rows in _rows(prompts).items():
             items = self._items(prompt)
             shares = self._log_p(images[rows], items).detach().exp().tolist()
             for row, values in zip(rows, shares, strict=True):
-                found[row] = [
+                items_by_row[row] = [
                     {"question": item.shown, "answer": item.answer, "p": round(p, 4)}
                     for item, p in zip(items, values, strict=True)
                 ]
-        return found
+        return items_by_row
 
     def _log_p(self, images: torch.Tensor, items: list[Item]) -> torch.Tensor:
         """Log-probabilities (B, Q) of the answers hoped for."""
@@ -106,7 +106,13 @@ def _rows(prompts: list[str]) -> dict[str, list[int]]:
 
 
 def mean_of(log_p: torch.Tensor, weights: torch.Tensor, mean: str) -> torch.Tensor:
-    """Log-probabilities (B, Q) and weights (Q,) -> scores (B,), as in the module."""
+    """Scores (B,), as in the module.
+
+    Args:
+        log_p: log-probabilities (B, Q).
+        weights: (Q,), more than 0.
+        mean: "geometric", "log" or "arithmetic".
+    """
     shares = weights / weights.sum()
     if mean == "arithmetic":
         return (log_p.exp() * shares).sum(1)
@@ -130,17 +136,16 @@ class Checklist:
     judge: Scorer | None = field(
         default=None,
         metadata={
-            "tooltip": "The model that answers: a Reward Model Loader with a reward whose name "
-            "begins with vqascore. Its own question is not used.",
+            "tooltip": "The model that answers: a Reward Model Loader whose reward begins with "
+            "vqascore. Its own question is not used.",
             "socket": "reward",
         },
     )
     questions: str = field(
         default="",
         metadata={
-            "tooltip": "One question a line: question = answer * weight. The answer is yes, no, a "
-            "number from 0 to 9 or a word. Without them, the answer is yes and the weight 1. {} "
-            "stands for the prompt. If empty, questions are made from the prompt.",
+            "tooltip": "One a line: question = answer * weight. {} is the prompt. If empty, they "
+            "are made from the prompt.",
             "placeholder": "How many cats are there? = 2 * 1.5",
             "multiline": True,
         },
@@ -148,17 +153,16 @@ class Checklist:
     mean: str = field(
         default="geometric",
         metadata={
-            "tooltip": "How the probabilities of the answers become one score. geometric: a single "
-            "wrong item counts most. arithmetic: items count alike. log: the logarithm of "
-            "geometric, best for gradients.",
+            "tooltip": "geometric: a single wrong item counts most. arithmetic: all count alike. "
+            "log: logarithm of geometric, best for gradients.",
             "choices": ("geometric", "arithmetic", "log"),
         },
     )
     writer: Any = field(
         default=None,
         metadata={
-            "tooltip": "Optional: a language model from Load CLIP that writes the questions from "
-            "the prompt. Without one, rules find counts, colours, places and text in quotes.",
+            "tooltip": "Optional: a language model from Load CLIP that writes the questions. "
+            "Without one, rules make them.",
             "socket": "clip",
         },
     )

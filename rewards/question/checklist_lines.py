@@ -1,7 +1,8 @@
 """The lines of a checklist: `question = answer * weight`, each with its answers' words.
 
 The answer is yes if a line has none, and the weight 1. An answer is yes, no, a number from 0 to 9,
-or a word. A number or a yes or no is compared with the others of its kind, a word with all answers.
+or a word. A number, a yes or a no is compared with the others of its kind, a word with
+all answers.
 """
 
 import math
@@ -16,7 +17,7 @@ LINE = re.compile(
 )
 LONGEST, MOST = 500, 64  # characters of a line that a report shows, lines of a checklist
 EXPECTED = "expected `question = answer * weight`, such as `How many cats are there? = 2 * 0.5`"
-BINARY = {"yes": ("yes",), "no": ("no",)}
+BINARY = ("yes", "no")
 WORDS = {value: word for word, value in reversed(NUMBERS.items()) if value <= 10}
 COUNTS = {value: (str(value), word) for value, word in WORDS.items()} | {0: ("0", "zero", "none")}
 LARGEST = 9  # the first token of a larger number may be that of a smaller one
@@ -57,12 +58,12 @@ class Item:
         """What a judge is asked."""
         number = number_in(self.answer)
         if self.answer in BINARY:
-            answer, (others,) = BINARY[self.answer], set(BINARY.values()) - {BINARY[self.answer]}
-            return Question(f"{self.text} {HOW['binary']}", answer, others)
+            opposite = "no" if self.answer == "yes" else "yes"
+            return Question(f"{self.text} {HOW['binary']}", (self.answer,), (opposite,))
         if number is None:
             return Question(f"{self.text} {HOW['word']}", (self.answer,))
-        others = tuple(word for value, words in COUNTS.items() if value != number for word in words)
-        return Question(f"{self.text} {HOW['count']}", COUNTS[number], others)
+        rest = (words for value, words in COUNTS.items() if value != number)
+        return Question(f"{self.text} {HOW['count']}", COUNTS[number], sum(rest, ()))
 
 
 def number_in(answer: str) -> int | None:

@@ -70,16 +70,18 @@ class ClipFlanT5(ImageReader):
         layers = self.vision(pixel_values=pixels, output_hidden_states=True).hidden_states
         return self.projector(layers[-2][:, 1:])
 
-    def embed(self, seen: torch.Tensor, before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
+    def embed(
+        self, features: torch.Tensor, before: torch.Tensor, after: torch.Tensor
+    ) -> torch.Tensor:
         """The input (B, L, D) of T5: a text, the image's patches, a text.
 
         Args:
-            seen: patches (B, P, D).
+            features: patches (B, P, D).
             before: tokens (L1,) before the image.
             after: tokens (L2,) after the image.
         """
-        texts = (self.t5.shared(ids).expand(len(seen), -1, -1) for ids in (before, after))
-        return torch.cat([next(texts), seen, next(texts)], dim=1)
+        texts = (self.t5.shared(ids).expand(len(features), -1, -1) for ids in (before, after))
+        return torch.cat([next(texts), features, next(texts)], dim=1)
 
 
 def load_model(path: Path, dtype: torch.dtype) -> ClipFlanT5:

@@ -22,8 +22,8 @@ def source_field() -> "torch.Tensor | None":
     return field(
         default=None,
         metadata={
-            "tooltip": "Optional, for edits: the image before the edit. The model sees it first. "
-            "The default question then asks whether the edit was done and the rest kept.",
+            "tooltip": "Optional: the image before the edit. The model sees it first, and is asked "
+            "whether only the edit changed.",
             "socket": "image",
         },
     )

@@ -92,12 +92,12 @@ class HostVlmScorer:
     def judge(self, images: torch.Tensor, questions: list[Question]) -> torch.Tensor:
         check_batch(images, [""] * len(images))
         picks = [self._pick(question) for question in questions]
-        found = torch.full((len(images), len(questions)), float("nan"), device=images.device)
+        log_p = torch.full((len(images), len(questions)), float("nan"), device=images.device)
         for i, image in enumerate(images.detach()):
             if torch.isfinite(image).all():
                 for k, question in enumerate(questions):
-                    found[i, k] = picks[k].log_p(self._answer(question.text, image))
-        return found
+                    log_p[i, k] = picks[k].log_p(self._answer(question.text, image))
+        return log_p
 
     def _pick(self, question: Question) -> Pick:
         return pick(

@@ -76,23 +76,23 @@ class InstructBlip(ImageReader):
         return self.model.vision_model(pixel_values=pixels).last_hidden_state
 
     def embed(
-        self, seen: torch.Tensor, question: torch.Tensor, instruction: torch.Tensor
+        self, features: torch.Tensor, question: torch.Tensor, instruction: torch.Tensor
     ) -> torch.Tensor:
         """The input (B, Q + L, D) of T5.
 
         Args:
-            seen: states (B, P, W) of the vision tower.
+            features: states (B, P, W) of the vision tower.
             question: its tokens (L,) for T5.
             instruction: its tokens (M,) for the Q-Former.
         """
-        batch, model = len(seen), self.model
+        batch, model = len(features), self.model
         queries = model.query_tokens.expand(batch, -1, -1)
         count = queries.shape[1]
         states = model.qformer(
             input_ids=instruction.expand(batch, -1),
             attention_mask=instruction.new_ones(batch, count + len(instruction)),
             query_embeds=queries,
-            encoder_hidden_states=seen,
+            encoder_hidden_states=features,
         ).last_hidden_state
         text = self.t5.shared(question).expand(batch, -1, -1)
         return torch.cat([model.language_projection(states[:, :count]), text], dim=1)

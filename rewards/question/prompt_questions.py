@@ -1,9 +1,13 @@
 """Questions that check an image against its prompt, made from the prompt by rules.
 
-They ask for text in quotes, for each thing or how many of it there are, for its colour, and for its
-place among the others: "two red cats under a table" gives "How many cats are in the image?" = 2,
-"Are the cats red?" and "Are the cats under the table?". What the rules cannot read is not guessed:
-the last question is about the whole prompt.
+They ask for text in quotes, for each thing or how many of it there are, for colours and for places.
+What the rules cannot read is not guessed. The last question is about the whole prompt. From "two
+red cats under a chair" they make:
+
+    How many cats are in the image? = 2
+    Are the cats red?
+    Is there a chair in the image?
+    Are the cats under the chair?
 """
 
 import re
@@ -54,8 +58,8 @@ class Thing:
 
 def quoted_texts(prompt: str) -> list[str]:
     """The texts in quotes."""
-    found = (next(filter(None, match)).strip() for match in QUOTED.findall(prompt))
-    return [text for text in dict.fromkeys(found) if text]
+    texts = (next(filter(None, match)).strip() for match in QUOTED.findall(prompt))
+    return [text for text in dict.fromkeys(texts) if text]
 
 
 def questions_from(prompt: str) -> list[Item]:
@@ -129,11 +133,9 @@ def _written(words: list[str], prompt: str) -> list[str]:
 def _places(prompt: str, things: list[Thing]) -> Iterator[Item]:
     """Questions about which thing is where, for each two with a word of a place between them."""
     where = "|".join(PLACES)
-    found = set()
     for thing in things:
         for target in things:
             rule = rf"\b{thing.pattern}{BETWEEN}({where}) {FEW} {target.pattern}\b"
             match = re.search(rule, prompt)
-            if thing is not target and thing.count and match and (thing, target) not in found:
-                found.add((thing, target))
+            if thing is not target and thing.count and match:
                 yield Item(f"{thing.be} the {thing.name} {match[1]} the {target.name}?")

@@ -45,13 +45,13 @@ def shared_logits(
     cut = {name: _cut(value, length, head) for name, value in inputs.items()}
     kept = DynamicCache(config=model.config.get_text_config())
     model(**cut, **options, **{place: kept}, use_cache=True)
-    found = []
+    logits = []
     for tail in tails:
         ids = torch.tensor([tail], device=inputs["input_ids"].device)
         # Without a mask, Qwen's models place the tail behind the tokens that they keep.
         made = model(input_ids=ids, **options, **{place: _twin(kept)}, use_cache=True)
-        found.append(made.logits[0, -1])
-    return found
+        logits.append(made.logits[0, -1])
+    return logits
 
 
 def _cut(value: Any, length: int, head: int) -> Any:

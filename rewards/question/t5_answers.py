@@ -51,7 +51,7 @@ class ImageReader(torch.nn.Module):
         """Pixels (B, 3, S, S) -> what is the same for all questions (B, …)."""
         raise NotImplementedError
 
-    def embed(self, seen: torch.Tensor, *tokens: torch.Tensor) -> torch.Tensor:
+    def embed(self, features: torch.Tensor, *tokens: torch.Tensor) -> torch.Tensor:
         """What `see` returned, and the question's tokens as from `T5Scorer.ask` -> (B, L, D)."""
         raise NotImplementedError
 
@@ -92,14 +92,14 @@ class T5Scorer:
         check_batch(images, [""] * len(images))
         if not (len(images) and questions):
             return images.new_zeros(len(images), len(questions), dtype=torch.float32)
-        seen, columns = self._see(images), []
+        features, columns = self._see(images), []
         for question in questions:
-            embeds = self.module.embed(seen, *self._on_device(self.ask(question.text)))
+            embeds = self.module.embed(features, *self._on_device(self.ask(question.text)))
             logits = first_logits(self.module.t5, self.module.t5.encoder(inputs_embeds=embeds))
             columns.append(self._pick(question).log_p(logits))
         finite = torch.isfinite(images).flatten(1).all(1)
-        found = torch.stack(columns, 1).to(images.device)
-        return found.masked_fill(~finite[:, None], float("nan"))
+        log_p = torch.stack(columns, 1).to(images.device)
+        return log_p.masked_fill(~finite[:, None], float("nan"))
 
     def _pick(self, question: Question) -> Pick:
         def encode(text: str) -> list[int]:

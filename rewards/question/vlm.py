@@ -90,8 +90,8 @@ class VlmScorer:
                 rows.append(torch.full((1, len(questions)), float("nan")).to(images.device))
                 continue
             logits = self._all_logits(image, [question.text for question in questions])
-            found = [pick.log_p(row) for pick, row in zip(picks, logits, strict=True)]
-            rows.append(torch.stack(found)[None].to(images.device))
+            row = [pick.log_p(row) for pick, row in zip(picks, logits, strict=True)]
+            rows.append(torch.stack(row)[None].to(images.device))
         return torch.cat(rows)
 
     def _picks(self, questions: list[Question]) -> list[Pick]:
@@ -163,7 +163,7 @@ class VlmScorer:
         bos = self.processor.tokenizer.bos_token
         smooth = self.differentiable and image.requires_grad
         shown = [image] if self.source is None else [self.source[0], image]
-        pictures = [self._picture(one, smooth) for one in shown]
+        pictures = [self._picture(picture, smooth) for picture in shown]
         inputs = self.processor(
             text=[text],
             images=pictures if len(pictures) == 1 else [pictures],

@@ -45,14 +45,16 @@ def test_a_line_that_cannot_be_read(text, error):
 
 def test_what_a_judge_is_asked():
     yes, no, three, red = (Item("Q?", answer).question for answer in ("yes", "no", "three", "red"))
-    assert (yes.text, yes.answer, yes.others) == (
+    assert (yes.text, yes.answer, yes.alternatives) == (
         "Q? Please answer Yes or No.", ("yes",), ("no",)
     )  # fmt: skip
-    assert (no.answer, no.others) == (("no",), ("yes",))
+    assert (no.answer, no.alternatives) == (("no",), ("yes",))
     assert three.text.endswith("a number only.") and three.answer == ("3", "three")
     assert Item("Q?", "3").question == three
-    assert {"0", "zero", "none", "2", "ten"} <= set(three.others) and "3" not in three.others
-    assert (red.text, red.answer, red.others) == (
+    assert {"0", "zero", "none", "2", "ten"} <= set(
+        three.alternatives
+    ) and "3" not in three.alternatives
+    assert (red.text, red.answer, red.alternatives) == (
         "Q? Please answer with one word only.",
         ("red",),
         (),

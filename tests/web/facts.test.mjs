@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import { secondsLeft, timeOf } from "../../web/lib/facts.js";
+import { items, secondsLeft, timeOf } from "../../web/lib/facts.js";
 import { fromReport, reduce } from "../../web/lib/model.js";
 import { duration, texts } from "../../web/lib/texts.js";
 
@@ -62,4 +62,13 @@ test("the time goes on between messages, and after the run it is the time in all
   assert.equal(timeOf(fromReport(GOLDEN.rbf.report, run), 0, words), total);
   const old = { ...MESSAGES.at(-1), seconds: 0 };
   assert.equal(timeOf(reduced([old]), 0, words), "", "an older file has no time");
+});
+
+test("what holds in an image begins with the least likely", () => {
+  const item = (question, answer, p) => ({ question, answer, p });
+  const row = { items: [item("A?", "yes", 0.914), item("B?", "2", 0.05), item("C?", "no", null)] };
+  assert.deepEqual(items(row), [["B?", "2 5 %", "item"], ["A?", "yes 91 %", "item"]]);
+  assert.deepEqual(items({}), []);
+  const many = { items: Array.from({ length: 9 }, (_, i) => item(`${i}?`, "yes", i / 10)) };
+  assert.deepEqual(items(many).map(([name]) => name), ["0?", "1?", "2?", "3?", "4?", "5?"]);
 });

@@ -248,6 +248,18 @@ test("a report that is sent again keeps the images shown; another report does no
   assert.deepEqual(withPicturesOf(other, null), other);
 });
 
+test("what holds in the best image is saved with it", () => {
+  const { report } = GOLDEN.rbf;
+  const items = [{ question: "Red?", answer: "yes", p: 0.25 }];
+  const trace = report.trace.map((row) => (row.id === report.best.id ? { ...row, items } : row));
+  const saved = JSON.parse(JSON.stringify(pack(fromReport({ ...report, trace }, RUN))));
+  const [{ rows, best }] = unpack(saved, RUN).searches;
+  assert.deepEqual(rows.filter((row) => row.items).map(({ id }) => id), [best]);
+  assert.deepEqual(rows.find(({ id }) => id === best).items, items);
+  saved.searches[0].items = [{ question: 1, answer: "yes", p: 2 }];
+  assert.equal(unpack(saved, RUN), null);
+});
+
 test("a search that was saved without a watchdog opens", () => {
   const saved = JSON.parse(JSON.stringify(pack(reduced("rbf"))));
   delete saved.searches[0].watchdog;

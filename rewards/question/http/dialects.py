@@ -99,24 +99,25 @@ def probability(top: Top, yes: frozenset[str], no: frozenset[str]) -> float:
     return mass[0] / sum(mass) if sum(mass) > 0.0 else math.nan
 
 
-def log_share(top: Top, answer: Collection[str], others: Collection[str]) -> float:
+def log_share(top: Top, answer: Collection[str], alternatives: Collection[str]) -> float:
     """The log-probability that an answer with these likeliest first tokens is the one hoped for.
 
-    log p(A) - log(p(A) + p(O)) with others, log p(A) without. An answer that is not listed counts
-    as much as the last token that is: it is at most as likely.
+    log p(A) - log(p(A) + p(O)) with alternatives, log p(A) without. An answer that is not listed
+    counts as much as the last token that is: it is at most as likely.
 
     Args:
         top: (token, log p) of the likeliest first tokens.
         answer: words for the answer hoped for, in lower case.
-        others: words for those it is compared with, in lower case; a token must be all of a word.
+        alternatives: words for those it is compared with, in lower case; a token must be a word.
 
-    Returns: NaN if there are others, and none of all these words is in `top`.
+    Returns: NaN if there are alternatives, and none of all these words is in `top`.
     """
-    if not others:
+    if not alternatives:
         begins = [p for token, p in top if plain(token) and _begins(plain(token), answer)]
         return min(math.log(sum(map(math.exp, begins)) or max(math.exp(top[-1][1]), 1e-30)), 0.0)
     masses = [
-        sum(math.exp(p) for token, p in top if plain(token) in words) for words in (answer, others)
+        sum(math.exp(p) for token, p in top if plain(token) in words)
+        for words in (answer, alternatives)
     ]
     if not sum(masses):
         return math.nan

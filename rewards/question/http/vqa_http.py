@@ -85,15 +85,15 @@ class VqaHttpScorer:
 
     def judge(self, images: torch.Tensor, questions: list[Question]) -> torch.Tensor:
         check_batch(images, [""] * len(images))
-        found = torch.full((len(images), len(questions)), math.nan, dtype=torch.float32)
+        log_p = torch.full((len(images), len(questions)), math.nan, dtype=torch.float32)
         if self.link is None:
             self._connect(TRIAL)
         texts = [[question.text for question in questions]] * len(images)
         for i, tops in self._tops(images, texts).items():
             for k, (question, top) in enumerate(zip(questions, tops, strict=True)):
-                share = log_share(top, question.answer, question.others)
-                found[i, k] = self._known(share, top, " or ".join(question.answer))
-        return found.to(images.device)
+                share = log_share(top, question.answer, question.alternatives)
+                log_p[i, k] = self._checked(share, top, " or ".join(question.answer))
+        return log_p.to(images.device)
 
     def _tops(self, images: torch.Tensor, texts: list[list[str]]) -> dict[int, list[Top]]:
         """The likeliest first tokens for each question about each image without NaN, by image.
@@ -134,9 +134,9 @@ class VqaHttpScorer:
         return ask
 
     def _score(self, top: Top) -> float:
-        return self._known(self.asker.probability(top), top, "yes or no")
+        return self._checked(self.asker.probability(top), top, "yes or no")
 
-    def _known(self, score: float, top: Top, expected: str) -> float:
+    def _checked(self, score: float, top: Top, expected: str) -> float:
         """`score`. If it is NaN, the model did not answer: that is an error, or a warning."""
         if math.isnan(score):
             first = self.asker.server.quoted(top[0][0])
