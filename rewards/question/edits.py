@@ -22,8 +22,8 @@ def source_field() -> "torch.Tensor | None":
     return field(
         default=None,
         metadata={
-            "tooltip": "Optional: the image before the edit. The model sees it first, and is asked "
-            "whether only the edit changed.",
+            "tooltip": "Optional: the image before the edit. The model sees it first, and judges "
+            "whether only the edit was made.",
             "socket": "image",
         },
     )
