@@ -1,4 +1,4 @@
-"""Flow Search: inference-time search for flow models, as ComfyUI nodes.
+"""Flow Search: inference-time search for flow and diffusion models, as ComfyUI nodes.
 
 Nothing is imported here: ComfyUI calls `comfy_entrypoint` when it loads the pack, and test runners
 import this file with no parent package.

@@ -10,8 +10,8 @@ from .ksampler_search import SearchKSampler
 from .particle_search import ParticleSearch
 from .rbf_search import RolloverBudgetForcingSearch
 from .reward import RewardModelLoader
-from .routes import register_routes
 from .run.journal import log_abandoned_images
+from .run.routes import register_routes
 from .sampler import VPSDEFlowSampler
 from .scheduler import VPFlowScheduler
 from .score import ScoreImages

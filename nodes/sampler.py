@@ -1,4 +1,4 @@
-"""VP-SDE Flow Sampler: a SAMPLER for flow models, alone or as the kernel of a search."""
+"""VP-SDE Flow Sampler: a SAMPLER, alone or as the kernel of a search."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class VPSDEFlowSampler(io.ComfyNode):
             node_id="FlowSearchVPSDESampler",
             display_name="VP-SDE Flow Sampler",
             category=CATEGORY,
-            description="Stochastic sampling for flow models: makes the particles of a search "
-            "differ. It also works alone, in SamplerCustomAdvanced.",
+            description="Stochastic sampling for flow and diffusion models: makes the particles of "
+            "a search differ. It also works alone, in SamplerCustomAdvanced.",
             search_aliases=["vp sde", "flow sde", "cps", "stochastic flow sampler"],
             inputs=[*(inputs.pop(name) for name in FIRST), *inputs.values()],
             outputs=[io.Sampler.Output()],

@@ -9,6 +9,7 @@ from comfy_api.latest import io
 
 from ..samplers.interpolants import INTERPOLANTS
 from ..samplers.schedules import SPACINGS, model_times
+from .host.clock import Clock, clock_of
 from .schema import CATEGORY, build, combo, nested
 
 
@@ -19,8 +20,8 @@ class VPFlowScheduler(io.ComfyNode):
             node_id="FlowSearchScheduler",
             display_name="VP Flow Scheduler",
             category=CATEGORY,
-            description="Makes sigmas for flow models, spaced in the time of an interpolant. Works "
-            "with any sampler.",
+            description="Makes sigmas, spaced in the time of an interpolant. Works with any "
+            "sampler.",
             search_aliases=["vp schedule", "flow sigmas"],
             inputs=[
                 io.Int.Input(
@@ -52,6 +53,12 @@ class VPFlowScheduler(io.ComfyNode):
                     tooltip="Below 1, sampling starts from the sampler's latent. Lower values "
                     "keep the result closer to that latent.",
                 ),
+                io.Model.Input(
+                    "model",
+                    optional=True,
+                    tooltip="Model whose sigmas these are. Diffusion models (SDXL, SD 1.5) and "
+                    "Cosmos need it. On other models it changes nothing.",
+                ),
             ],
             outputs=[io.Sigmas.Output()],
         )
@@ -63,11 +70,14 @@ class VPFlowScheduler(io.ComfyNode):
         spacing: str = "exp",
         interpolant: dict[str, Any] | None = None,
         denoise: float = 1.0,
+        model: Any = None,
         **unknown: Any,
     ) -> io.NodeOutput:
         interpolant = nested("interpolant", interpolant, unknown)
         path = build("interpolant", INTERPOLANTS, interpolant)
-        sigmas = torch.tensor(model_times(steps, spacing, path, denoise))
+        clock = clock_of(model.get_model_object("model_sampling")) if model else Clock()
+        times = model_times(steps, spacing, path, denoise, clock.noisiest)
+        sigmas = torch.tensor([clock.sigma(t) for t in times])
         if (sigmas[1:] >= sigmas[:-1]).any():
             raise ValueError(
                 f"The sigmas are too close for float32: got {steps} steps with spacing {spacing} "

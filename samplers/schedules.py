@@ -14,11 +14,13 @@ SPACINGS: dict[str, Callable[[float], float]] = {
 }
 
 
-def model_times(steps: int, spacing: str, path: Interpolant, denoise: float = 1.0) -> list[float]:
+def model_times(
+    steps: int, spacing: str, path: Interpolant, denoise: float = 1.0, noisiest: float = 1.0
+) -> list[float]:
     """`steps` falling model times on the linear path, then 0.
 
-    Path times are s_k = spacing(1 - k/N), k = 0..N-1. Each becomes the model time of equal
-    signal-to-noise ratio.
+    Path times are s_k = S spacing(1 - k/N), k = 0..N-1. Each becomes the model time of equal
+    signal-to-noise ratio. S is the path's time where the model begins.
 
     Args:
         steps: at least 1.
@@ -26,6 +28,7 @@ def model_times(steps: int, spacing: str, path: Interpolant, denoise: float = 1.
         path: the path of s_k.
         denoise: in (0, 1]. Below 1 the last `steps` of N = steps/denoise times are taken, as the
             host's schedulers do.
+        noisiest: the model's own first time; 1 is pure noise. A diffusion model begins below it.
 
     Raises:
         ValueError: `steps` or `denoise` is out of range.
@@ -37,7 +40,8 @@ def model_times(steps: int, spacing: str, path: Interpolant, denoise: float = 1.
             f"denoise is out of range: got {denoise}, expected a number above 0 and at most 1."
         )
     total = int(steps / denoise)
-    clock = [SPACINGS[spacing](1.0 - k / total) for k in range(total)]
+    first = change_time(Linear(), path, noisiest)
+    clock = [first * SPACINGS[spacing](1.0 - k / total) for k in range(total)]
     return [change_time(path, Linear(), s) for s in clock][-steps:] + [0.0]
 
 

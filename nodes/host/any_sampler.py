@@ -17,6 +17,7 @@ from ...samplers.interpolants.linear import Linear
 from ...samplers.ode import ODE
 from ...samplers.trajectories import Pay
 from ...samplers.types import Kernel
+from .clock import noisy
 from .network import Network
 from .own_run import own_run
 
@@ -99,9 +100,9 @@ class HostTrajectory:
 
     def _noise(self, y: Tensor) -> Tensor:
         """The noise from which the host makes the latents y at the first sigma."""
-        scaled, sigma = self.network.base.model_sampling.noise_scaling, self.sigmas[0]
-        mean = scaled(sigma, torch.zeros_like(y), self.network.model.latent_image)
-        return (y - mean) / scaled(sigma, y.new_ones(()), y.new_zeros(()))
+        model, sigma = self.network.model, float(self.sigmas[0])
+        mean = noisy(model, sigma, torch.zeros_like(y), model.latent_image)
+        return (y - mean) / noisy(model, sigma, y.new_ones(()), y.new_zeros(()))
 
 
 class PaidGuider:

@@ -1,11 +1,12 @@
-"""How the host's flow models write time and noisy latents.
+"""How the host's models write time and noisy latents.
 
 A search works on x_t = (1 - t) x0 + t eps. Most flow models (the host's CONST) use this form, with
-sigma = t. Cosmos Predict 2 (COSMOS_RFLOW) writes the same path as y = x0 + sigma eps:
+sigma = t. All others (EPS, V_PREDICTION, EDM, COSMOS_RFLOW) write y = x0 + sigma eps, whatever
+their network predicts. This is the same path:
 
     t = sigma / (1 + sigma),   x_t = y / (1 + sigma) = (1 - t) y
 
-so its Euler steps are those of x_t (comfy/model_sampling.py:121).
+so the Euler steps of y are those of x_t (comfy/model_sampling.py).
 """
 
 from __future__ import annotations
@@ -14,24 +15,43 @@ from dataclasses import dataclass
 from typing import Any
 
 import comfy.model_sampling
+import torch
+from comfy.samplers import Sampler
 from torch import Tensor
 
-INVERTED_FLOW = getattr(comfy.model_sampling, "IMG_TO_IMG_FLOW", ())  # absent before 0.18
-VARIANCE_EXPLODING_FLOW = getattr(comfy.model_sampling, "COSMOS_RFLOW", ())
+
+def classes(*names: str) -> tuple[type, ...]:
+    """The host's classes of these names; older hosts lack some."""
+    named = (getattr(comfy.model_sampling, name, None) for name in names)
+    return tuple(cls for cls in named if cls is not None)
+
+
+IMAGE_TO_IMAGE = classes("IMG_TO_IMG", "IMG_TO_IMG_FLOW")
+STRAIGHT = classes("CONST")
+EXPLODING = classes("EPS", "COSMOS_RFLOW", "V_PREDICTION_DDPM")  # EPS is a base of the others
 
 
 @dataclass(frozen=True)
 class Clock:
     """Converts between the host's sigma and latents y, and the search's t and x_t.
 
-    `exploding`: the model writes y = x0 + sigma eps, as Cosmos Predict 2 does.
+    Args:
+        exploding: the model writes y = x0 + sigma eps, as diffusion models do.
+        largest: the model's own largest sigma, where sampling from pure noise begins.
     """
 
     exploding: bool = False
+    largest: float = 1.0
 
     @property
     def max_sigma(self) -> float:
+        """The largest sigma at which a model may be called, finite for any schedule of the host."""
         return 1e6 if self.exploding else 1.0
+
+    @property
+    def noisiest(self) -> float:
+        """The time of the model's own largest sigma."""
+        return self.time(self.largest)
 
     def time(self, sigma: float) -> float:
         return sigma / (1.0 + sigma) if self.exploding else sigma
@@ -48,10 +68,27 @@ class Clock:
         return x / (1.0 - t) if self.exploding else x
 
 
+def noisy(model: Any, sigma: float, noise: Tensor, latent: Tensor) -> Tensor:
+    """Noisy latents y at the first sigma, as the host's samplers start from them.
+
+    At its largest sigma a diffusion model knows only noise. So the host starts from noise of std
+    sqrt(1 + sigma^2), that of the images that the model was trained on there.
+
+    Args:
+        model: the KSamplerX0Inpaint that a KSAMPLER gives to its function.
+        sigma: the first of the search.
+        noise: (K,*D), of unit std.
+        latent: (1,*D), what the noise is added to.
+    """
+    sampling = model.inner_model.inner_model.model_sampling
+    largest = Sampler().max_denoise(model.inner_model, model.sigmas)
+    return sampling.noise_scaling(torch.tensor(sigma, device=noise.device), noise, latent, largest)
+
+
 def check_start(sigma: float, clock: Clock, samples: Tensor) -> None:
     """Refuse to start from pure noise at a time when half of the image should be there.
 
-    Sigmas made for other flow models, such as our scheduler's, end where Cosmos's begin.
+    Sigmas made for flow models, such as our scheduler's without a model, end at 1.
 
     Args:
         sigma: the first sigma.
@@ -60,21 +97,21 @@ def check_start(sigma: float, clock: Clock, samples: Tensor) -> None:
     """
     if clock.exploding and sigma <= 1.0 and not samples.any():
         raise ValueError(
-            f"The sigmas start too low for this model (Cosmos Predict 2): got {sigma:.4g}, "
-            "expected about 80. Connect a scheduler of ComfyUI that takes the model."
+            f"The sigmas start too low for an empty latent: got {sigma:.4g}, expected about "
+            f"{clock.largest:.3g}. Connect the model to VP Flow Scheduler, or use BasicScheduler."
         )
 
 
 def clock_of(model_sampling: Any) -> Clock:
-    """The model's clock. Raises ValueError unless it takes the straight path from noise to data."""
-    if isinstance(model_sampling, VARIANCE_EXPLODING_FLOW):
-        return Clock(exploding=True)
-    if not isinstance(model_sampling, comfy.model_sampling.CONST) or isinstance(
-        model_sampling, INVERTED_FLOW
+    """The model's clock. Raises ValueError unless it makes images from noise."""
+    if isinstance(model_sampling, IMAGE_TO_IMAGE) or not isinstance(
+        model_sampling, STRAIGHT + EXPLODING
     ):
         kinds = [cls.__name__ for cls in type(model_sampling).__bases__]
         raise ValueError(
-            f"Flow Search needs a rectified-flow model: got {' and '.join(kinds)}, expected FLUX, "
-            "SD3.5, Qwen-Image, Wan or the like."
+            f"This model cannot be searched: got {' and '.join(kinds)}, expected a model that "
+            "makes images from noise, such as FLUX, SDXL or Wan."
         )
-    return Clock()
+    if isinstance(model_sampling, STRAIGHT):
+        return Clock()
+    return Clock(True, float(model_sampling.sigma_max))

@@ -11,12 +11,21 @@ from ..schema import brief
 from .clock import Clock
 
 
-def check_not_audio(model: Any) -> None:
-    """Refuse the host's audio models: their latents may have the shape of an image's."""
-    if "audio_model" in model.model_config.unet_config:
+def check_pictures(model: Any) -> None:
+    """Refuse the host's models whose latents only look like those of images.
+
+    Audio may have the shape of an image. SVD takes the frames of one video as a batch of images.
+    """
+    config = model.model_config.unet_config
+    if "audio_model" in config:
         raise ValueError(
             "This model cannot be searched: got an audio model, expected a model of images or "
             "videos."
+        )
+    if config.get("use_temporal_attention"):
+        raise ValueError(
+            "This model cannot be searched: got SVD, which takes a video's frames as a batch of "
+            "images, expected one latent for each image or video."
         )
 
 
@@ -32,10 +41,15 @@ def check_sigmas(sigmas: Tensor, clock: Clock) -> list[float]:
             "denoise 0, or its part of a split empty?"
         )
     falling = all(a > b for a, b in zip(values, values[1:], strict=False))
-    if not falling or values[0] > clock.max_sigma or values[-1] < 0.0:
+    if not falling or values[-1] < 0.0:
         raise ValueError(
-            f"The sigmas are not those of a flow model: got {[round(v, 4) for v in values]}, "
-            f"expected values falling strictly from at most {clock.max_sigma:g} to at least 0."
+            f"The sigmas cannot be searched: got {[round(v, 4) for v in values]}, expected values "
+            "falling strictly to at least 0."
+        )
+    if values[0] > clock.max_sigma:
+        raise ValueError(
+            f"The sigmas start too high for this model: got {values[0]:.4g}, expected at most "
+            f"{clock.max_sigma:g}. Use VP Flow Scheduler, or BasicScheduler with this model."
         )
     return [clock.time(v) for v in values]
 

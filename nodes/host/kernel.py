@@ -16,6 +16,7 @@ from ...samplers.noise import AddressedNoise
 from ...samplers.purse import Purse
 from ...samplers.steering import Steering
 from ...samplers.task import Task
+from .clock import check_start
 from .gradient import HostGradients, check_gradient
 from .guard import guard
 from .input_checks import check_sigmas
@@ -115,6 +116,7 @@ def sample_flow(
         guide.check()
     network = Network(model, extra_args, Purse())
     times = check_sigmas(sigmas, network.clock)
+    check_start(float(sigmas[0]), network.clock, model.latent_image)
     kernel.check(times if times[-1] else times[:-1])
     task = _plain_task(network, x, times, kernel, guide)
     logged: set[str] = set()

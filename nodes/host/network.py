@@ -1,4 +1,4 @@
-"""The host's flow models as a search sees them: x0 predictions, noise, NFE."""
+"""The host's models as a search sees them: x0 predictions, noise, NFE."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from torch import Tensor
 from ...samplers.batching import OneAtATime, OutOfMemory
 from ...samplers.purse import BudgetExceeded, Purse
 from .caches import BlockWatch, Mixed, StepCache
-from .clock import clock_of
+from .clock import clock_of, noisy
 from .devices import split_rows
 from .guiders import EASY_CACHE, has_host_cache, is_pure
 from .memory import Turn, make_room, out_of_memory
@@ -275,8 +275,7 @@ class Network:
             if not new:
                 return x[host_rows]
             latent = self.model.latent_image
-            sigma = torch.tensor(self.clock.sigma(t), device=x.device)
-            fresh = self.base.model_sampling.noise_scaling(sigma, draw(source, new), latent)
+            fresh = noisy(self.model, self.clock.sigma(t), draw(source, new), latent)
             return torch.cat([x[host_rows], self.clock.to_search(fresh, t)])
 
         return start

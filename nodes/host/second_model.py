@@ -17,7 +17,11 @@ from .clock import clock_of
 from .guiders import METHODS, check_memory, conditions
 from .network import Network, Turn
 
-TEXT_WIDTHS = ("context_in_dim", "cap_feat_dim")  # read from a checkpoint's weights by the host
+TEXT_WIDTHS = (
+    "context_in_dim",
+    "cap_feat_dim",
+    "context_dim",
+)  # read from a checkpoint's weights by the host
 WHOLE = (0.0, 1.0)  # of the schedule, from start to end
 Search = Callable[[Tensor, Mapping[str, Network]], Tensor]
 
@@ -100,7 +104,7 @@ def family(model: ModelPatcher) -> str:
     """The host's name for an architecture, and the width of its text embeddings where it varies."""
     config = model.model.model_config.unet_config
     widths = [f" with text of width {config[key]}" for key in TEXT_WIDTHS if key in config]
-    return f"{config.get('image_model')}{''.join(widths)}"
+    return f"{config.get('image_model') or 'UNet'}{''.join(widths)}"
 
 
 def check_conditions(guider: Any, name: str) -> None:

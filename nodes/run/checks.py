@@ -19,7 +19,7 @@ from ..host.any_sampler import FLOW_SAMPLER, AnySampler
 from ..host.clock import check_start, clock_of
 from ..host.gradient import check_gradient
 from ..host.guiders import LEAST, check_guider, check_kind, is_pure
-from ..host.input_checks import check_latent, check_not_audio, check_sigmas
+from ..host.input_checks import check_latent, check_pictures, check_sigmas
 from ..host.kernel import FlowSampler
 from ..host.kernel_settings import names
 from ..host.noise_mask import check_mask
@@ -115,7 +115,7 @@ def check_inputs(inputs: SearchInputs) -> list[float]:
     check_kind(inputs.guider)
     patcher = inputs.guider.model_patcher
     clock = clock_of(patcher.get_model_object("model_sampling"))
-    check_not_audio(patcher.model)
+    check_pictures(patcher.model)
     samples = check_latent(inputs.latent_image)
     check_mask(inputs.latent_image.get("noise_mask"), samples)
     check_guider(inputs.guider, isinstance(inputs.sampler, AnySampler))

@@ -18,14 +18,14 @@ from ..host.kernel_settings import read_kernel
 from ..schema import brief, check_wired
 
 OURS = "vp_sde"
-BRANCHES = (OURS, "euler")  # on a flow model, Euler's steps are those of our sampler without noise
+BRANCHES = (OURS, "euler")  # Euler's steps are those of our sampler without noise
 FINISH = 2  # steps: where a model needs more, the automatic lookahead takes them
 
 
 def ksampler_inputs() -> list[io.Input]:
     """KSampler's inputs with its names, order and ranges, so that links and values stay."""
     return [
-        io.Model.Input("model", tooltip="The flow model that makes the images."),
+        io.Model.Input("model", tooltip="The model that makes the images."),
         io.Int.Input(
             "seed",
             default=0,

@@ -9,10 +9,10 @@ from .helpers.events import listen
 from .helpers.graphs import node, search, with_input
 
 
-def not_a_flow_model():
+def not_from_noise():
     graph = search()
     graph["count"] = node(
-        "ModelSamplingDiscrete", model=["loader", 0], sampling="v_prediction", zsnr=False
+        "ModelSamplingDiscrete", model=["loader", 0], sampling="img_to_img", zsnr=False
     )
     return graph
 
@@ -83,7 +83,7 @@ def unreadable_file(host):
 
 
 CASES = {
-    "not a flow model": (not_a_flow_model, "rectified-flow model"),
+    "no model of images": (not_from_noise, "a model that makes images from noise"),
     "stock sampler": (stock_sampler, "got dpmpp_2m, expected the VP-SDE Flow Sampler"),
     "empty sigmas": (empty_sigmas, "too few sigmas: got 0, expected at least 2"),
     "a cache of steps": (cached_steps, "got ComfyUI's EasyCache or LazyCache, expected none"),

@@ -281,10 +281,10 @@ def no_prompt():
     return graph
 
 
-def not_a_flow_model():
+def not_from_noise():
     graph = swapped("refused")
     graph["count"] = node(
-        "ModelSamplingDiscrete", model=["loader", 0], sampling="v_prediction", zsnr=False
+        "ModelSamplingDiscrete", model=["loader", 0], sampling="img_to_img", zsnr=False
     )
     return graph
 
@@ -313,7 +313,7 @@ REFUSED = {  # the first one makes the counter of the network
         f"The graph has several prompts: got '{CAPTION}', 'two red circles', expected one. Type "
         "the text for the reward into prompt.",
     ),
-    "no flow model": (not_a_flow_model, "Flow Search needs a rectified-flow model: got "),
+    "no model of images": (not_from_noise, "This model cannot be searched: got "),
     "denoise 0": (
         lambda: swapped("refused", denoise=0.0),
         "There are too few sigmas: got 0, expected at ",

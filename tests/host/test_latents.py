@@ -12,7 +12,9 @@ from .helpers.wiring import (
     CLIP,
     EXPLODING,
     IMAGE,
+    ONE_FIVE,
     STEPS,
+    XL,
     area,
     area_by_mask,
     cfg,
@@ -35,12 +37,15 @@ from .helpers.wiring import (
     masked,
     masks,
     other,
+    perturbed,
     picture,
     redux,
     reference,
+    rescaled,
     soft_mask,
     some_frames,
     together,
+    zero_snr,
 )
 
 SECTION = "latents"
@@ -73,6 +78,18 @@ KEPT = {
     "sigmas up to 80, picture, denoise 0.6": (EXPLODING, picture, 1),
     "sigmas up to 80, low half of split sigmas": (EXPLODING, low_half, 1),
     "sigmas up to 80, high half of split sigmas": (EXPLODING, high_half, 1),
+    "picture, denoise 0.6, diffusion": (XL, picture, 1),
+    "noise mask, diffusion": (XL, masked, 1),
+    "noise mask, DifferentialDiffusion, diffusion": (XL, soft_mask, 1),
+    "inpaint conditioning, diffusion": ("SD 1.5 inpainting", fill, 1),
+    "low half of split sigmas, diffusion": (XL, low_half, 1),
+    "high half of split sigmas, diffusion": (XL, high_half, 1),
+    "ControlNet, diffusion": (ONE_FIVE, control, 1),
+    "LoRA, diffusion": (XL, lora, 1),
+    "CFGGuider, diffusion": (XL, cfg, 2),
+    "RescaleCFG": (XL, rescaled, 2),
+    "PerturbedAttentionGuidance": (XL, perturbed, 3),
+    "ModelSamplingDiscrete, v-prediction, zero terminal SNR": (XL, zero_snr, 1),
 }
 
 

@@ -12,7 +12,7 @@ from pack.tools.sections import table
 from .helpers.graphs import node
 from .helpers.runs import STOCK, Runs, assert_counted, refused
 from .helpers.server import NEWEST
-from .tiny import MODELS, NOT_FLOW, REFUSED, RUN
+from .tiny import DIFFUSION, MODELS, NOT_FROM_NOISE, REFUSED, RUN
 
 STEPS, EDIT_STEPS, BUDGET, EDIT_BUDGET = 3, 2, 8, 5
 # The plain sampler fails on a masked latent of these, too: the mask has as many channels as the
@@ -45,11 +45,21 @@ def searched(key):
         return runs
     plain = runs.run("plain")
     runs.compare("as plain", plain, runs.run("one", budget=STEPS))
+    if key in DIFFUSION:
+        euler(runs)
     search = runs.run("search", budget=BUDGET, init_particles=2, finish_steps=1, reward=runs.bright)
     runs.compare("shaped", plain, search)
     if key not in HOST_CANNOT_EDIT:
         edit(runs)
     return runs
+
+
+def euler(runs):
+    """The stock Euler from pure noise, and a search of width 1 that takes its steps."""
+    own, runs.sampler = runs.sampler, runs.stock
+    stock, runs.sampler = runs.run("stock"), runs.ours(0.0, "linear")
+    runs.compare("as stock", stock, runs.run("euler", budget=STEPS))
+    runs.sampler = own
 
 
 def stock_edit(runs):
@@ -106,6 +116,9 @@ def assert_sampled(key, seen):
     assert isinstance(seen, dict), seen
     assert seen["plain"]["counts"]["rows"] == STEPS
     assert_counted(seen["one"], STEPS)
+    if key in DIFFUSION:
+        stock = seen["as stock"]["a"]
+        assert stock["finite"] and seen["as stock"]["differ"] < 1e-4 * stock["largest"]
     assert_counted(seen["search"], BUDGET)
     one, search = seen["as plain"], seen["shaped"]
     assert one["differ"] == 0.0 and one["a"]["finite"]
@@ -169,10 +182,11 @@ def test_what_the_host_cannot_edit(host, key):
 def test_refused_in_one_sentence(outcome, key):
     sentence = outcome(key)
     assert isinstance(sentence, str) and "\n" not in sentence
-    if key in NOT_FLOW:
-        assert "needs a rectified-flow model" in sentence and "Module." not in sentence
+    if key in NOT_FROM_NOISE:
+        assert "a model that makes images from noise" in sentence and "Module." not in sentence
     else:
         cannot = ("got an audio model, expected a", "expected 4 dimensions", "got a packed latent")
+        cannot += ("got SVD, which takes",)
         assert any(part in sentence for part in cannot)
 
 

@@ -152,17 +152,17 @@ def test_another_conditioning_is_refused(host, name):
     )
 
 
-def test_a_model_that_is_no_flow_is_refused(host):
+def test_a_model_that_starts_from_no_noise_is_refused(host):
     with pytest.raises(ComfyError) as caught:
         small(
             host,
             lambda runs: runs.node(
-                "ModelSamplingDiscrete", model=runs.model, sampling="eps", zsnr=False
+                "ModelSamplingDiscrete", model=runs.model, sampling="img_to_img", zsnr=False
             ),
         )
     assert (
-        "lookahead_model cannot be used. Flow Search needs a rectified-flow model: got "
-        "ModelSamplingDiscrete and EPS, expected" in str(caught.value)
+        "lookahead_model cannot be used. This model cannot be searched: got "
+        "ModelSamplingDiscrete and IMG_TO_IMG, expected" in str(caught.value)
     )
 
 

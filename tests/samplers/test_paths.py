@@ -154,6 +154,17 @@ def test_schedule_falls_to_zero(path, spacing):
 def test_partial_denoise_takes_the_last_times():
     whole = model_times(20, "exp", VP())
     assert model_times(10, "exp", VP(), denoise=0.5) == whole[10:]
+
+
+@pytest.mark.parametrize("spacing", SPACINGS)
+@pytest.mark.parametrize("path", PATHS, ids=IDS)
+def test_a_schedule_of_a_model_that_begins_below_pure_noise(path, spacing):
+    """SDXL begins at sigma 14.6, and so do its steps: as many, and still falling."""
+    first = 14.6146 / 15.6146
+    times = model_times(12, spacing, path, noisiest=first)
+    assert times[0] == pytest.approx(first, abs=1e-9) and len(times) == 13
+    assert all(a > b for a, b in zip(times, times[1:], strict=False))
+    assert model_times(12, spacing, path, noisiest=1.0) == model_times(12, spacing, path)
     for steps, denoise in ((0, 1.0), (5, 0.0), (5, 1.5)):
         with pytest.raises(ValueError, match=f"got ({steps}|{denoise}), expected"):
             model_times(steps, "exp", VP(), denoise)

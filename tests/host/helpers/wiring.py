@@ -3,6 +3,7 @@
 STEPS = 3
 IMAGE, CLIP = "FLUX.1 dev", "Wan 2.1 T2V"
 EXPLODING = "Cosmos Predict 2 T2I"  # of sigmas up to 80
+XL, ONE_FIVE = "SDXL", "SD 1.5"  # diffusion models
 
 
 def half(runs, value=1.0, height=64, width=64):
@@ -67,7 +68,10 @@ def redux(runs):
 
 def control(runs, pictures=1):
     image = runs.node("EmptyImage", width=64, height=64, batch_size=pictures, color=0x80FF20)
-    net = runs.node("ControlNetLoader", control_net_name="tiny.safetensors")
+    if runs.key == ONE_FIVE:
+        net = runs.node("ProbeControl", key=runs.key)
+    else:
+        net = runs.node("ControlNetLoader", control_net_name="tiny.safetensors")
     runs.text = runs.node(
         "ControlNetApplyAdvanced",
         positive=runs.text, negative=runs.text, control_net=net, image=image, strength=1.0,
@@ -76,9 +80,27 @@ def control(runs, pictures=1):
 
 
 def lora(runs):
+    name = "unet.safetensors" if runs.key == XL else "tiny.safetensors"
     runs.model = runs.node(
-        "LoraLoaderModelOnly", model=runs.model, lora_name="tiny.safetensors", strength_model=1.0
+        "LoraLoaderModelOnly", model=runs.model, lora_name=name, strength_model=1.0
     )
+
+
+def perturbed(runs):
+    cfg(runs)
+    runs.model = runs.node("PerturbedAttentionGuidance", model=runs.model, scale=2.0)
+
+
+def rescaled(runs):
+    cfg(runs)
+    runs.model = runs.node("RescaleCFG", model=runs.model, multiplier=0.7)
+
+
+def zero_snr(runs):
+    runs.model = runs.node(
+        "ModelSamplingDiscrete", model=runs.model, sampling="v_prediction", zsnr=True
+    )
+    runs.sigmas = runs.schedule(STEPS)
 
 
 def hook(runs, keyframes=0):
@@ -133,10 +155,11 @@ def area_by_mask(runs, mask=None):
 
 
 def fill(runs):
+    vae = runs.vae if runs.key == "FLUX.1 Fill" else runs.node("ProbeTinyVAE", channels=4)
     pixels = runs.node("EmptyImage", width=64, height=64, batch_size=1, color=0x3060A0)
     made = runs.node(
         "InpaintModelConditioning",
-        positive=runs.text, negative=runs.text, vae=runs.vae, pixels=pixels, mask=half(runs),
+        positive=runs.text, negative=runs.text, vae=vae, pixels=pixels, mask=half(runs),
         noise_mask=True,
     )  # fmt: skip
     runs.text, runs.latent = made, [made[0], 2]

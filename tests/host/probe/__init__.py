@@ -10,6 +10,7 @@ from .decoding import NODES as DECODING
 from .gradients import NODES as GRADIENTS
 from .guiders import NODES as GUIDERS
 from .live_memory import NODES as MEMORY
+from .mixture import NODES as MIXTURE
 from .models import NODES as MODELS
 from .packed import NODES as PACKED
 from .samplers import NODES as SAMPLERS
@@ -180,6 +181,7 @@ NODE_CLASS_MAPPINGS = {
     **CHANNELS,
     **DECODING,
     **MEMORY,
+    **MIXTURE,
     **MODELS,
     **PACKED,
     **SAMPLERS,

@@ -12,6 +12,7 @@ import comfy.ops
 import comfy.supported_models
 import safetensors.torch
 import torch
+from comfy.cldm.cldm import ControlNet
 from comfy.ldm.audio.embedders import NumberConditioner
 from comfy.ldm.flux.controlnet import ControlNetFlux
 from comfy.ldm.wan.vae import WanVAE
@@ -112,13 +113,28 @@ def told(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 SCALED = {"scaled_fp8": marked, "comfy_quant": told}
 
 
-def lora(key: str) -> dict[str, torch.Tensor]:
-    """A LoRA of rank 2 on a FLUX.1's input layer."""
+def lora(key: str, layer: str = "img_in") -> dict[str, torch.Tensor]:
+    """A LoRA of rank 2 on one layer, a FLUX.1's input layer."""
     random = torch.Generator().manual_seed(3)
-    out, into = build(MODELS[key]).diffusion_model.img_in.weight.shape
+    out, into = build(MODELS[key]).diffusion_model.get_submodule(layer).weight.shape
     sizes = {"lora_down": (2, into), "lora_up": (out, 2)}
-    name = "diffusion_model.img_in.{}.weight"
+    name = f"diffusion_model.{layer}.{{}}.weight"
     return {name.format(k): torch.randn(size, generator=random) / 2 for k, size in sizes.items()}
+
+
+def unet_lora(key: str) -> dict[str, torch.Tensor]:
+    """A LoRA on a cross attention of a UNet."""
+    return lora(key, "middle_block.1.transformer_blocks.0.attn2.to_q")
+
+
+def unet_control_net(key: str) -> torch.nn.Module:
+    """A ControlNet for a UNet of the same sizes."""
+    sizes = {k: v for k, v in MODELS[key].unet.items() if k != "out_channels"}
+    net = ControlNet(
+        **sizes, hint_channels=3, dtype=torch.float32, operations=comfy.ops.manual_cast
+    )
+    fill(net)
+    return net
 
 
 def control_net(key: str) -> dict[str, torch.Tensor]:

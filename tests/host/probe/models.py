@@ -4,11 +4,13 @@ import dataclasses
 import json
 from pathlib import Path
 
+import comfy.controlnet
 import comfy.ldm.flux.redux
 import comfy.sd
 import comfy.supported_models
 import folder_paths
 import torch
+from comfy.ldm.modules.attention import optimized_attention
 from comfy.patcher_extension import WrappersMP
 
 from . import build
@@ -68,6 +70,8 @@ class Extras:
         for kind, make in (("loras", build.lora), ("controlnet", build.control_net)):
             path = Path(folder_paths.get_folder_paths(kind)[0]) / "tiny.safetensors"
             build.write(make("FLUX.1 dev"), path)
+        loras = Path(folder_paths.get_folder_paths("loras")[0])
+        build.write(build.unet_lora("SDXL"), loras / "unet.safetensors")
         build.write(
             build.video_vae(), Path(folder_paths.get_folder_paths("vae")[0]) / "clip.safetensors"
         )
@@ -113,27 +117,71 @@ class Loaded:
 class AnyDecoder:
     """Pictures (B,H,W,3) or clips (B,T,H,W,3) of latents with any number of channels."""
 
+    def __init__(self, channels=16):
+        self.channels = channels
+
     def decode(self, latents):
         return torch.sigmoid(latents[:, :3]).movedim(1, -1)
 
     def encode(self, pixels):
         """A picture (1,H,W,3) -> (1,16,H/8,W/8); frames of a clip (T,H,W,3) -> (1,16,T/4,…)."""
         small = torch.nn.functional.avg_pool2d(pixels.movedim(-1, 1), 8)
-        latents = small.repeat(1, 6, 1, 1)[:, :16]
+        latents = small.repeat(1, 6, 1, 1)[:, : self.channels]
         return latents if len(latents) == 1 else latents[::4].movedim(0, 1)[None]
 
 
 class VAE:
     @classmethod
     def INPUT_TYPES(cls):
-        return {"required": {}}
+        return {"required": {}, "optional": {"channels": ("INT", {"default": 16})}}
 
     RETURN_TYPES = ("VAE",)
     FUNCTION = "run"
     CATEGORY = "probe"
 
-    def run(self):
-        return (AnyDecoder(),)
+    def run(self, channels=16):
+        return (AnyDecoder(channels),)
+
+
+class Control:
+    """A small ControlNet for a UNet."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"key": ("STRING", {})}}
+
+    RETURN_TYPES = ("CONTROL_NET",)
+    FUNCTION = "run"
+    CATEGORY = "probe"
+
+    def run(self, key):
+        net = build.unet_control_net(key)
+        return (comfy.controlnet.ControlNet(net, load_device=build.CPU),)
+
+
+class Adapter:
+    """An image's tokens beside the text's in every cross attention, as IP-Adapter adds them."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"model": ("MODEL",)}}
+
+    RETURN_TYPES = ("MODEL",)
+    FUNCTION = "run"
+    CATEGORY = "probe"
+
+    def run(self, model):
+        model, random = model.clone(), torch.Generator().manual_seed(5)
+
+        def attend(q, k, v, extra):
+            tokens = torch.randn(1, 3, k.shape[-1], generator=random.manual_seed(5)).to(k)
+            heads = extra["n_heads"]
+            text = optimized_attention(q, k, v, heads)
+            return text + optimized_attention(q, *[tokens.expand(len(q), -1, -1)] * 2, heads)
+
+        for block in (("input", 1), ("middle", 0), ("output", 0)):
+            model.set_model_attn2_replace(attend, *block)
+        return (model,)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -247,7 +295,8 @@ class MaskEach:
 
 def told(latent):
     samples = latent["samples"]
-    return {"shape": list(samples.shape), "finite": bool(samples.isfinite().all())}
+    finite, largest = bool(samples.isfinite().all()), float(samples.abs().max())
+    return {"shape": list(samples.shape), "finite": finite, "largest": largest}
 
 
 class Compare:
@@ -318,6 +367,8 @@ NODES = {
     "ProbeTinyClasses": Classes,
     "ProbeLoaded": Loaded,
     "ProbeTinyVAE": VAE,
+    "ProbeControl": Control,
+    "ProbeAdapter": Adapter,
     "ProbeSameReward": Reward,
     "ProbeCompare": Compare,
     "ProbeKept": Kept,

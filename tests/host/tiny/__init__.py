@@ -5,12 +5,13 @@ every kind, its patches, its rotary axes, its latent format.
 """
 
 from .clips import CLIPS
+from .diffusion import DIFFUSION
 from .images import IMAGES
-from .refused import NO_PICTURES, NOT_FLOW
+from .refused import FRAMES, NO_PICTURES, NOT_FROM_NOISE
 from .spec import Tiny
 
-RUN: dict[str, Tiny] = IMAGES | CLIPS
-REFUSED: dict[str, Tiny] = NOT_FLOW | NO_PICTURES
+RUN: dict[str, Tiny] = IMAGES | CLIPS | DIFFUSION
+REFUSED: dict[str, Tiny] = NOT_FROM_NOISE | FRAMES | NO_PICTURES
 MODELS: dict[str, Tiny] = RUN | REFUSED
 
-__all__ = ["CLIPS", "IMAGES", "MODELS", "NOT_FLOW", "NO_PICTURES", "REFUSED", "RUN", "Tiny"]
+__all__ = ["DIFFUSION", "MODELS", "NOT_FROM_NOISE", "REFUSED", "RUN", "Tiny"]

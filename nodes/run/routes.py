@@ -7,11 +7,11 @@ from pathlib import Path
 
 from aiohttp import web
 
-from .run import stop
-from .show.events import server as host_server
+from ..show.events import server as host_server
+from . import stop
 
 TEMPLATES = "/workflow_templates"  # the host's list: folder of a pack -> names of its examples
-FOLDER = Path(__file__).parents[1].name
+FOLDER = Path(__file__).parents[2].name
 
 
 def register_routes() -> None:
