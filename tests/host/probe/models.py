@@ -190,6 +190,7 @@ class SameReward:
 
     settings = {}
     at_once = 1
+    itemised = False
 
     def fresh(self):
         return self
