@@ -31,7 +31,8 @@ const [url, workflow, output, shots, tools, chromium, seed = "11"] = process.arg
 const SEARCH = "FlowSearchRBF";
 const KEPT = 1000; // particles saved with a workflow
 const LONG = 100000; // NFE, so that the search does not end by itself
-const panel = (page) => page.locator("flow-search-panel");
+// A subgraph's node has a panel too. It is hidden while the subgraph is open.
+const panel = (page) => page.locator("flow-search-panel").filter({ visible: true });
 
 /** Point at a dot with the mouse, then use the keys. The details follow. */
 async function explore(page) {

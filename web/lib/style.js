@@ -43,7 +43,7 @@ export const PANEL_STYLE = `
   progress::-webkit-progress-bar { background: var(--fs-box); }
   progress::-webkit-progress-value { background: ${COLOURS[0]}; }
   progress::-moz-progress-bar { background: ${COLOURS[0]}; }
-  .note { flex: none; margin: 0; max-height: 9.5em; overflow: auto; white-space: pre-wrap; overflow-wrap: anywhere; }
+  .note { flex: 0 1 auto; margin: 0; min-height: 2.7em; max-height: 9.5em; overflow: auto; white-space: pre-wrap; overflow-wrap: anywhere; }
   .note a { color: inherit; }
   .best { display: flex; gap: 8px; flex: none; min-height: 112px; position: relative; }
   .best .compare { position: absolute; left: 4px; top: 84px; padding: 2px 8px; font-size: 11px; }
