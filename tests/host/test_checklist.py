@@ -66,6 +66,22 @@ def test_questions_from_the_prompt_in_a_combination(host, folders):
     ]  # fmt: skip
 
 
+def test_an_edit_is_judged_by_a_model_of_the_hosts(host, comfyui):
+    if not (comfyui / "comfy" / "text_encoders" / "qwen3vl.py").exists():
+        pytest.skip("this ComfyUI has no model that generates text from a picture")
+    graph = search(name="edit", budget=6, steps=3, init_particles=2, finish_steps=1)
+    graph["vlm"] = node("ProbeTinyVLM")
+    graph["before"] = node("EmptyImage", width=48, height=32, batch_size=1, color=0xC02010)
+    graph["judge"] = loader("vqascore_host", clip=["vlm", 0], source=["before", 0])
+    graph["reward"] = loader("checklist", judge=["judge", 0])
+    report = host.probe(graph)["report"]
+    done, kept = report["best"]["items"]
+    assert done["question"].startswith("Was exactly this done in the second image")
+    assert 0.0 < done["p"] < 1.0 and 0.0 < kept["p"] < 1.0
+    assert report["settings"]["reward.judge.reward.source"] is True
+    assert len({row["reward"] for row in report["trace"]}) > 1
+
+
 def test_a_reward_that_answers_nothing_is_refused_before_the_search(host):
     graph = search(name="no judge", budget=6)
     graph["judge"] = loader("brightness")
