@@ -41,7 +41,7 @@ LOCAL = {
         test_aesthetic_v2_5.build,
         {"checkpoint": "siglip", "head": "aesthetic_predictor_v2_5.pth"},
     ),
-    "classifier": Family(test_classifier.build, FOLDER),
+    "classifier": Family(lambda path: test_classifier.build(path / "vit"), {"checkpoint": "vit"}),
     "clip_reference": Family(test_clip.build, FOLDER),
     "clip_score": Family(test_clip.build, FOLDER),
     "dino_reference": Family(test_dino_reference.build, FOLDER),

@@ -32,7 +32,7 @@ def font(size, number=0):
     return ImageFont.truetype(path, size) if Path(path).is_file() else ImageFont.load_default(size)
 
 
-def written(*texts, size=(176, 64), letters=26, number=0, noise=0.0, ink=(20, 30, 90)):
+def written(*texts, size=(128, 64), letters=26, number=0, noise=0.0, ink=(20, 30, 90)):
     """A picture (H, W, 3) with the texts below each other."""
     picture = Image.new("RGB", size, (225, 215, 180))
     for i, text in enumerate(texts):
@@ -44,7 +44,7 @@ def written(*texts, size=(176, 64), letters=26, number=0, noise=0.0, ink=(20, 30
 
 def curved(text):
     """Letters on a flat arc, each turned along it."""
-    picture = Image.new("RGB", (192, 80), "white")
+    picture = Image.new("RGB", (192, 64), "white")
     for i, letter in enumerate(text):
         angle = (i - (len(text) - 1) / 2) * 0.05
         tile = Image.new("L", (40, 40))
@@ -56,16 +56,15 @@ def curved(text):
 
 
 PICTURES = {
-    "plain": written("Hello World"),
-    "small": written("flow search 2026", letters=15, size=(160, 48)),
-    "large": written("SALE", letters=60, size=(224, 96)),
-    "serif": written("Grand Hotel", number=1, size=(224, 64)),
+    "small": written("flow search 2026", letters=14, size=(128, 32)),
+    "large": written("SALE", letters=50, size=(160, 64)),
+    "serif": written("Hotel", number=1),
     "italic": written("River Cafe", number=2),
-    "noise": written("OPEN DAILY", noise=25.0),
-    "white on dark": 1.0 - written("$12.50 a day"),
-    "two lines": written("MIND", "THE GAP", size=(176, 96)),
+    "noise": written("OPEN", noise=25.0),
+    "white on dark": 1.0 - written("No 4711"),
+    "two lines": written("MIND", "THE GAP", size=(128, 96)),
     "curved": curved("CURVED"),
-    "nonsense": written("xq7 bnFzz kt"),
+    "nonsense": written("xq7 bnFz"),
     "nothing": written(""),
 }
 
@@ -128,7 +127,7 @@ def score(parts, picture, prompt, **settings):
         (["OPENN"], {}, 0.75),
         (["OPEN", "NOW"], {}, 0.25),
         (["OPEN", "NOW"], {"other_text": "ignore"}, 1.0),
-        (["NOW OPEN"], {"other_text": "ignore"}, 1.0),
+        (["A OPEN"], {"other_text": "ignore"}, 1.0),
         (["OP", "EN"], {}, 1.0),
         (["NOW", "OPEN"], {"text": "open\nnow"}, 1.0),
         (["BAKERY"], {}, 0.0),
@@ -136,7 +135,7 @@ def score(parts, picture, prompt, **settings):
     ],
 )
 def test_the_score_is_that_of_wrong_letters(parts, shown, settings, wanted):
-    picture = written(*shown, size=(176, 96) if shown[1:] else (176, 64))
+    picture = written(*shown, size=(128, 96 if shown[1:] else 64))
     assert score(parts, picture, SIGN, **settings) == pytest.approx(wanted)
 
 
@@ -146,8 +145,6 @@ def test_the_soft_score_ranks_as_the_edits_do(parts):
     scores = [score(parts, written(text), SIGN, score="soft") for text in texts]
     assert scores[0] > 0.9 and scores[3] == pytest.approx(math.exp(-1), abs=1e-6)
     assert scores[0] > scores[1] + 0.1 and scores[1] > scores[2] + 0.1
-    broken = score(parts, written("OP", "EN", size=(176, 96)), SIGN, score="soft")
-    assert broken > scores[1]
 
 
 def test_a_step_along_the_gradient_makes_the_text_more_probable(parts):
