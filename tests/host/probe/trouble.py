@@ -40,6 +40,10 @@ class TroubledReward:
         return False
 
     @property
+    def itemised(self):
+        return False
+
+    @property
     def gradient(self):
         return self.reward.gradient
 

@@ -281,7 +281,7 @@ def refusals():
 class Hungry:
     """A reward whose every call takes the network's place in memory."""
 
-    settings, at_once = {}, 8
+    settings, at_once, itemised = {}, 8, False
 
     def fresh(self):
         return self
