@@ -10,7 +10,7 @@ from comfy_api.latest import io
 from ..samplers.search.auto import Auto
 from .run.default_reward import CLIP, WHY, clip_reward, with_clip
 from .run.inputs import shared_inputs
-from .run.ksampler import KSamplerSettings, ksampler_inputs
+from .run.ksampler import KSamplerSettings, check_vae, ksampler_inputs
 from .run.plan import MethodChoice
 from .run.search_node import respond, schema
 
@@ -28,7 +28,8 @@ class SearchKSampler(io.ComfyNode):
             "KSampler.",
         )
         vae, reward, prompt = shared_inputs("vae", "reward", "prompt")
-        reward.optional = prompt.optional = True  # a KSampler that was replaced has neither
+        # A KSampler that was replaced has none of them. Without a VAE, the error is on the panel.
+        vae.optional = reward.optional = prompt.optional = True
         reward.tooltip = (
             "What the search maximises. Empty: the CLIP of the prompt judges, if it can look at "
             "images."
@@ -53,6 +54,7 @@ class SearchKSampler(io.ComfyNode):
     def execute(
         cls, model: Any, positive: Any, negative: Any, seed: int = 0, **inputs: Any
     ) -> io.NodeOutput:
+        check_vae(inputs.get("vae"))
         clip, why = inputs.pop(CLIP, None), ""
         if inputs.get("reward") is None:
             if clip is None:

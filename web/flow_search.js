@@ -8,7 +8,9 @@ import { showBudget } from "./lib/effort.js";
 import { filmView } from "./lib/film_view.js";
 import { withPicturesOf, withReportOf } from "./lib/model.js";
 import { addOutside, isOf, searchInside } from "./lib/outside.js";
+import { capture, nodeOf } from "./lib/page.js";
 import { panelView } from "./lib/panel_view.js";
+import { refusedModel, watchRefusal } from "./lib/refusals.js";
 import { replayOf, toggleReplay, watchReplay } from "./lib/replay.js";
 import { hasOneImage, pack, restore, withResult } from "./lib/saved_search.js";
 import { HOSTS } from "./lib/settings.js";
@@ -32,23 +34,11 @@ const ELEMENTS = {
   "flow-search-panel": panelView,
 };
 
-/** @returns {?string} */
-const graphId = () => (app.rootGraph ?? app.graph)?.id ?? null;
+/** @returns {any} the outermost graph */
+const root = () => app.rootGraph ?? app.graph;
 
-/**
- * The node with an execution id: "12", or "22:9" for node 9 inside subgraph node 22.
- * @param {string} id
- * @returns {?object}
- */
-function nodeOf(id) {
-  let graph = app.rootGraph ?? app.graph;
-  let node = null;
-  for (const part of id.split(":")) {
-    node = graph?.getNodeById(Number.isNaN(Number(part)) ? part : Number(part)) ?? null;
-    graph = node?.subgraph;
-  }
-  return node;
-}
+/** @returns {?string} */
+const graphId = () => root()?.id ?? null;
 
 /**
  * The server's answer as JSON; null if there is none.
@@ -84,12 +74,6 @@ const hovered = () => (LiteGraph.vueNodesMode ? null : app.canvas?.node_over);
 /** @param {FileRef} file */
 const href = (file) => api.apiURL(`/view?${new URLSearchParams({ ...file })}`);
 
-/** Keep the graph's state, as after a change by the user. */
-function capture() {
-  const tracker = app.extensionManager?.workflow?.activeWorkflow?.changeTracker;
-  (tracker?.captureCanvasState ?? tracker?.checkState)?.call(tracker); // new and old front-ends
-}
-
 /** What `addOutside` asks of the page. */
 const canvas = { vueNodes: () => LiteGraph.vueNodesMode, graph: () => app.canvas?.graph };
 
@@ -112,7 +96,7 @@ function extension() {
   /** @param {Model} model @returns {any} its node, if it is on the canvas */
   function shownOn({ run: { workflow, node: id, prompt } }) {
     const isOpen = (workflow ?? startedIn.get(prompt)) === graphId();
-    const node = isOpen ? nodeOf(id) : null;
+    const node = isOpen ? nodeOf(root(), id) : null;
     return node && panels.has(node) ? node : null;
   }
 
@@ -133,7 +117,7 @@ function extension() {
     show(node, full);
     if (model.running || !model.searches.length) return; // without a search, keep the saved one
     saved.set(node, pack(full));
-    if (captures) capture();
+    if (captures) capture(app);
   }
 
   /** @param {Model} model of a node whose search may have been restored without its report */
@@ -176,7 +160,7 @@ function extension() {
     panel.replay = () => replayOf(search);
     panel.addEventListener("replay", () => {
       toggleReplay(search, panel.model?.report ?? null);
-      capture();
+      capture(app);
     });
     watchReplay(search, () => panel.redraw());
     const getMinHeight = () => heightFor(panel.model);
@@ -231,6 +215,15 @@ function extension() {
     show(node, full);
   }
 
+  /** @param {Record<string, any>} errors of a prompt that was not queued, by node id */
+  function refuse(errors) {
+    for (const [id, error] of Object.entries(errors)) {
+      const node = nodeOf(root(), id);
+      const run = { node: id, prompt: "", workflow: graphId() };
+      if (node && panels.has(node)) show(node, refusedModel(run, error));
+    }
+  }
+
   /**
    * Keep the host from drawing its preview of a search: the panel shows the same image.
    * @param {any} event its prompt is `jobId`, or `promptId` in older front-ends
@@ -258,6 +251,7 @@ function extension() {
         const { prompt_id: prompt } = /** @type {CustomEvent} */ (event).detail;
         startedIn.set(prompt, graphId());
       });
+      api.addEventListener("promptQueueing", () => watchRefusal(() => app.lastNodeErrors, refuse));
     },
     beforeRegisterVueAppNodeDefs(/** @type {any[]} */ defs) {
       defs.forEach((def, i) => {

@@ -54,12 +54,12 @@ class Upstream:
         if self.texts:
             got = ", ".join(map(brief, self.texts[:4]))
             return (
-                f"The graph has several prompts: got {got}, expected one. Type the text for the "
+                f"The workflow has several prompts: got {got}, expected one. Type the text for the "
                 "reward into prompt."
             )
-        got = f"only {', '.join(self.ends[:4])}" if self.ends else "none"
+        got = f"no text in {', '.join(self.ends[:4])}" if self.ends else "none"
         return (
-            f"The graph has no prompt for the reward: got {got}, expected a node that encodes a "
+            f"The workflow has no prompt for the reward: got {got}, expected a node that encodes a "
             "text. Type the text into prompt."
         )
 

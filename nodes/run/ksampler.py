@@ -19,7 +19,7 @@ from ..schema import brief, check_wired
 
 OURS = "vp_sde"
 BRANCHES = (OURS, "euler")  # Euler's steps are those of our sampler without noise
-FINISH = 2  # steps: where a model needs more, the automatic lookahead takes them
+FINISH = 2  # steps at most: where a model needs more, the automatic lookahead takes them
 
 
 def ksampler_inputs() -> list[io.Input]:
@@ -113,7 +113,7 @@ class KSamplerSettings:
             "sampler": self.sampler(),
             "sigmas": self.sigmas(model),
             "budget": self.effort * self.steps * nfe_per_particle(guider),
-            "finish_steps": FINISH,
+            "finish_steps": min(FINISH, self.steps),
         }
 
     def sampler(self) -> Any:
@@ -147,3 +147,12 @@ def checked(name: str, conditioning: Any) -> list[Any]:
             f"{name} is not connected: got {brief(conditioning)}, expected a connection."
         )
     return conditioning
+
+
+def check_vae(vae: Any) -> None:
+    """Refuse a missing VAE, with the first step to mend it."""
+    if vae is None:
+        raise ValueError(
+            "No VAE is connected: got none, expected that of the model. Connect the VAE of the "
+            "loader to vae."
+        )

@@ -133,6 +133,11 @@ def test_the_plain_image_is_in_the_last_event_and_in_the_price(host):
         host.run(swapped("too small", "brightness", compare=True, effort=2))
 
 
+def test_the_smallest_effort_of_one_step_is_enough(host):
+    report = host.probe(swapped("smallest", "brightness", steps=1, effort=2))["report"]
+    assert report["spent"]["nfe"] == 2
+
+
 def test_each_latent_of_a_batch_is_searched(host):
     graph = swapped("batch", "brightness")
     graph["latent"]["inputs"]["batch_size"] = 2
@@ -303,24 +308,25 @@ REFUSED = {  # the first one makes the counter of the network
         "No reward is connected: got none, expected what makes an image good. Add the node Reward "
         "Model Loader, and connect it to reward.",
     ),
+    "no VAE": (
+        lambda: without("vae"),
+        "No VAE is connected: got none, expected that of the model. Connect the VAE of the loader "
+        "to vae.",
+    ),
     "no prompt": (
         no_prompt,
-        "The graph has no prompt for the reward: got only CLIPTextEncode, expected a node that "
-        "encodes a text. Type the text into prompt.",
+        "The workflow has no prompt for the reward: got no text in CLIPTextEncode, expected a node "
+        "that encodes a text. Type the text into prompt.",
     ),
     "two prompts": (
         lambda: two_prompts(swapped("refused")),
-        f"The graph has several prompts: got '{CAPTION}', 'two red circles', expected one. Type "
+        f"The workflow has several prompts: got '{CAPTION}', 'two red circles', expected one. Type "
         "the text for the reward into prompt.",
     ),
     "no model of images": (not_from_noise, "This model cannot be searched: got "),
     "denoise 0": (
         lambda: swapped("refused", denoise=0.0),
         "There are too few sigmas: got 0, expected at ",
-    ),
-    "a small effort": (
-        lambda: swapped("refused", steps=1, effort=2),
-        "The budget is too small: got 2 NFE, expected at least 3.",
     ),
     "an unknown sampler": (
         lambda: other_name("sampler_name", "eulr"),

@@ -176,23 +176,26 @@ def test_several_prompts_are_named(upstream):
     prompts = upstream(text=both, one=encode("a cat"), two=encode("a dog"))
     assert prompts.texts == ("a cat", "a dog")
     assert prompts.refusal == (
-        "The graph has several prompts: got 'a cat', 'a dog', expected one. Type the text for the "
-        "reward into prompt."
+        "The workflow has several prompts: got 'a cat', 'a dog', expected one. Type the text for "
+        "the reward into prompt."
     )
 
 
 @pytest.mark.parametrize(
     ("nodes", "got"),
     [
-        ({"text": node("Unclip", image=["loader", 0])}, "only Unclip"),
-        ({"text": node("Area", conditioning=["deep", 0]), "deep": encode(" ")}, "only Encode"),
+        ({"text": node("Unclip", image=["loader", 0])}, "no text in Unclip"),
+        (
+            {"text": node("Area", conditioning=["deep", 0]), "deep": encode(" ")},
+            "no text in Encode",
+        ),
         ({}, "none"),  # muted
     ],
 )
 def test_no_prompt_is_a_sentence_that_names_the_end(upstream, nodes, got):
     assert upstream(**nodes).refusal == (
-        f"The graph has no prompt for the reward: got {got}, expected a node that encodes a text. "
-        "Type the text into prompt."
+        f"The workflow has no prompt for the reward: got {got}, expected a node that encodes a "
+        "text. Type the text into prompt."
     )
 
 

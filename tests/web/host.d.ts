@@ -13,6 +13,7 @@ declare module "*/scripts/app.js" {
     canvas?: any;
     ui?: { settings?: { getSettingValue(id: string): string | undefined } };
     extensionManager?: any;
+    lastNodeErrors?: Record<string, { errors: { message: string; details?: string }[] }> | null;
     registerExtension(extension: object): void;
   };
 }

@@ -58,9 +58,9 @@ def ksampler_swap(g: Graph) -> None:
         "**Search KSampler** is in the place of KSampler, with a VAE and a reward. The reward "
         "counts the shapes of each colour. It reads the prompt of the workflow.\n\n1. Press "
         "**Run**. **effort** 25 takes as long as 25 images.\n2. In your own workflow, right-click "
-        "the KSampler and choose **Replace with Search KSampler**. Its wires stay.\n3. Connect "
-        "the VAE, and a Reward Model Loader.\n\nA reward above -1 means that every count is "
-        "right."
+        "the KSampler and choose **Replace with Search KSampler**. Its wires stay, and the VAE is "
+        "connected.\n3. Add a Reward Model Loader, and connect it to **reward**.\n\nA reward above "
+        "-1 means that every count is right."
     ), height=380)  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 // Minimum heights of the panel: before a run, with an error alone, with a search.
 const [EMPTY, NOTE, FULL] = [36, 150, 520];
-const WIDTH = 300;
+export const WIDTH = 300;
 
 /** @param {?import("./model.js").Model} model @returns {number} the minimum height of a panel that shows it */
 export const heightFor = (model) => (!model ? EMPTY : model.searches.length ? FULL : NOTE);
@@ -16,3 +16,10 @@ export function grow(node) {
   node.setSize([Math.max(node.size[0], width, WIDTH), Math.max(node.size[1], height)]);
   node.setDirtyCanvas?.(true, true);
 }
+
+/**
+ * Width and height of a node once its panel shows a search.
+ * @param {any} node whose panel is empty
+ * @returns {[number, number]}
+ */
+export const roomFor = (node) => [node.size[0], Math.max(node.size[1], node.computeSize()[1] + FULL - EMPTY)];

@@ -1,14 +1,20 @@
 /** Puts a node in the place of another one, and keeps the links and values that both have. */
 
+import { freePlace } from "./free_place.js";
+import { WIDTH, roomFor } from "./size.js";
+
 /**
- * Replace a node.
+ * Replace a node. If the replacement needs a VAE, it is the one that decodes the node's latent. If
+ * the replacement would cover other nodes with its panel, it goes to the nearest free place.
  * @param {any} old a node on a graph
  * @param {any} fresh its replacement, on no graph yet
  */
 export function swap(old, fresh) {
   const { graph } = old;
   graph.beforeChange?.();
-  fresh.pos = [...old.pos];
+  fresh.setSize([Math.max(old.size[0], WIDTH), fresh.size[1]]);
+  const others = graph.nodes.filter((/** @type {any} */ node) => node !== old);
+  fresh.pos = freePlace([...old.pos], roomFor(fresh), others);
   fresh.mode = old.mode;
   graph.add(fresh);
   for (const widget of old.widgets ?? []) copyValue(widget, fresh);
@@ -22,6 +28,7 @@ export function swap(old, fresh) {
     for (const link of [...(old.outputs[slot].links ?? [])])
       connectOutput(graph, linkOf(graph, link), fresh, slot);
   }
+  connectVae(graph, fresh);
   graph.remove(old);
   graph.afterChange?.();
 }
@@ -51,6 +58,21 @@ function connectInput(graph, link, fresh, slot) {
   const origin = graph.getNodeById(link.origin_id);
   if (origin) origin.connect(link.origin_slot, fresh, slot);
   else graph.inputNode?.slots[link.origin_slot]?.connect(fresh.inputs[slot], fresh);
+}
+
+/**
+ * Link the VAE of the node that decodes the latent.
+ * @param {any} graph
+ * @param {any} fresh
+ */
+function connectVae(graph, fresh) {
+  const slot = slotOf(fresh.inputs, "vae");
+  if (slot < 0) return;
+  for (const id of fresh.outputs[0]?.links ?? []) {
+    const { inputs } = graph.getNodeById(linkOf(graph, id).target_id) ?? {};
+    const vae = inputs?.find((/** @type {any} */ input) => input.type === "VAE" && input.link != null);
+    if (vae) return connectInput(graph, linkOf(graph, vae.link), fresh, slot);
+  }
 }
 
 /**
