@@ -18,6 +18,7 @@ from ...samplers.ode import ODE
 from ...samplers.trajectories import Pay
 from ...samplers.types import Kernel
 from .clock import noisy
+from .experts import Experts, options_for
 from .network import Network
 from .own_run import own_run
 
@@ -65,17 +66,26 @@ class HostTrajectory:
         network: of the guider's model.
         sigmas: the schedule, as the host gives it.
         seed: id of a start -> seed of the noise that the sampler draws from there.
+        experts: both networks of a search with two; None: there is one.
     """
 
     def __init__(
-        self, sampler: Any, network: Network, sigmas: Tensor, seed: Callable[[int], int]
+        self,
+        sampler: Any,
+        network: Network,
+        sigmas: Tensor,
+        seed: Callable[[int], int],
+        experts: Experts | None = None,
     ) -> None:
         self.sampler, self.network, self.sigmas, self.seed = sampler, network, sigmas, seed
+        self.experts = experts
+        self.networks = [experts.high, experts.low] if experts else [network]
 
     def __call__(self, x: Tensor, root: int, pay: Pay) -> Tensor:
         """The clean latent (1,*D). Args: as of `samplers.trajectories.Trajectory`."""
         network, seed = self.network, self.seed(root)
-        network.check_changed()
+        for each in self.networks:
+            each.check_changed()
         noise = self._noise(network.clock.to_host(x, network.clock.time(float(self.sigmas[0]))))
         latent, mask = network.model.latent_image, network.extra_args.get("denoise_mask")
         sigmas = self.sigmas.clone()  # uni_pc writes into them (comfy/extra_samplers/uni_pc.py:850)
@@ -85,7 +95,7 @@ class HostTrajectory:
 
         def walk(options: dict[str, Any]) -> Tensor:
             extra_args = {"model_options": options, "seed": seed}
-            paid = PaidGuider(network, pay)
+            paid = PaidGuider(network, pay, self.experts)
             return self.sampler.sample(paid, sigmas, extra_args, step, noise, latent, mask, True)
 
         run = noise, latent, self.sampler, sigmas, mask, step, True, seed
@@ -96,7 +106,8 @@ class HostTrajectory:
     def beginning(self, steps: int) -> HostTrajectory:
         """Euler's first steps from the same starts."""
         sigmas = self.sigmas[: steps + 1]
-        return HostTrajectory(sampler_object("euler"), self.network, sigmas, self.seed)
+        euler = sampler_object("euler")
+        return HostTrajectory(euler, self.network, sigmas, self.seed, self.experts)
 
     def _noise(self, y: Tensor) -> Tensor:
         """The noise from which the host makes the latents y at the first sigma."""
@@ -111,16 +122,23 @@ class PaidGuider:
     Args:
         network: of the guider's model.
         pay: pays a call.
+        experts: both networks of a search with two; None: there is one.
     """
 
-    def __init__(self, network: Network, pay: Pay) -> None:
+    def __init__(self, network: Network, pay: Pay, experts: Experts | None = None) -> None:
         self.guider, self.network, self.pay = network.model.inner_model, network, pay
+        self.experts = experts
 
     def __call__(self, y: Tensor, sigma: Tensor, **options: Any) -> Tensor:
         t = self.network.clock.time(float(sigma.flatten()[0]))
+        network = self.experts.at(t) if self.experts else self.network
+        if network is not self.network:
+            options = options_for(network, options, self.network.extra_args["model_options"])
+        guider = network.model.inner_model
 
         def ask() -> Tensor:
-            return self.network.answer(lambda: self.guider(y, sigma, **options), y, t)
+            with network.purse.spent_by(network.name):
+                return network.answer(lambda: guider(y, sigma, **options), y, t)
 
         return self.pay(len(y), ask)
 

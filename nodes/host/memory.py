@@ -56,12 +56,14 @@ class Turn:
     """Which of the networks of a search was loaded last.
 
     Args:
-        name: of that network.
+        name: of that network; empty if it may be gone.
         patchers: of the networks so far.
+        called: the network that was called last.
     """
 
     name: str = ""
     patchers: list[Any] = field(default_factory=list)
+    called: str = ""
 
     def take(self, name: str, patcher: Any) -> list[Any]:
         """Note a network that the host has just loaded. Returns what is loaded for its calls."""

@@ -121,6 +121,8 @@ class Network:
             x: the latents (K,*D) of the call.
             t: their time.
         """
+        self.purse.counts["swaps"] += self.turn.called not in ("", self.name)
+        self.turn.called = self.name
         if self.turn.name != self.name:
             self.load(x, -(-len(x) // self.devices))
         try:

@@ -17,6 +17,7 @@ from ...samplers.search import SEARCHES
 from ...samplers.search.rounds import minimum
 from ..host.any_sampler import FLOW_SAMPLER, AnySampler
 from ..host.clock import check_start, clock_of
+from ..host.experts import LOW
 from ..host.gradient import check_gradient
 from ..host.guiders import LEAST, check_guider, check_kind, is_pure
 from ..host.input_checks import check_latent, check_pictures, check_sigmas
@@ -122,10 +123,26 @@ def check_inputs(inputs: SearchInputs) -> list[float]:
     times = check_sigmas(inputs.sigmas, clock)
     check_start(float(inputs.sigmas[0]), clock, samples)
     check_gradient(inputs.sampler.guidance, inputs.reward)
+    check_experts(inputs)
     inputs.reward.check(inputs.prompt)
     if inputs.watchdog is not None:
         inputs.watchdog.check(inputs.prompt)
     return times
+
+
+def check_experts(inputs: SearchInputs) -> None:
+    """Refuse guidance with two experts, and a boundary that no model has."""
+    if inputs.model_low is None:
+        return
+    if inputs.sampler.guidance.strength:
+        raise ValueError(
+            "Guidance takes one model: got model_low, expected none. Set guidance to none, or "
+            "disconnect model_low."
+        )
+    if not 0.0 <= inputs.boundary <= 1.0:
+        raise ValueError(
+            f"boundary is out of its range: got {inputs.boundary}, expected 0 to 1, such as 0.875."
+        )
 
 
 def second_guiders(inputs: SearchInputs) -> dict[str, Any]:
@@ -135,6 +152,8 @@ def second_guiders(inputs: SearchInputs) -> dict[str, Any]:
         ValueError: a second model cannot be used, or would do nothing.
     """
     guiders: dict[str, Any] = {}
+    if inputs.model_low is not None:
+        guiders[LOW] = second_guider(inputs.guider, inputs.model_low, LOW)
     for name, steps in zip(SECOND_MODELS, ("lookahead", "finish_steps"), strict=True):
         model = getattr(inputs, name)
         if model is None:

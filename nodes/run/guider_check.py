@@ -33,6 +33,7 @@ from ...samplers.run import check_budget
 from ...samplers.search.rounds import minimum
 from ...samplers.task import Task
 from ..host.caches import Mixed, StepCache
+from ..host.experts import LOW
 from ..host.guiders import LEAST, is_pure, mixes_rows
 from ..host.memory import out_of_memory
 from ..host.network import Network
@@ -274,27 +275,26 @@ def check_answers(
 
 
 def sigmas_between(job: Job, task: Task, network: Network) -> list[float]:
-    """Sigmas between those of the schedule, at which a network will be called.
-
-    Only the first and the last sigma of the longest descent are returned.
+    """The first and last sigma between those of the schedule, at which a network will be called.
 
     Args:
         job, task: the search.
         network: one of its models.
     """
     t, flow, ahead = task.times[-1], task.flow, task.lookahead
+    is_main = network.name in ("model", LOW)
     ahead = longest(job.search, task) if ahead == AUTOMATIC else ahead
     steps = job.finish.steps if job.finish.rows() else 0
     descents = [(flow.finish_denoiser, steps, flow.end), (flow.look_denoiser, ahead, 0.0)]
     mine = [  # the first evaluation of a second model is at a sigma of the schedule
         (nodes - (second is not None), end)
         for second, nodes, end in descents
-        if (second or flow.denoiser) is network
+        if second is network or (second is None and is_main)
     ]
     nodes, end = max(mine, key=lambda descent: descent[0], default=(0, 0.0))
     if nodes > 0:
         ends = dict.fromkeys((1, nodes))
         return [end + (t - end) * (1.0 - i / (nodes + 1)) for i in ends]
-    if network is flow.denoiser and flow.kernel.inner > 1 and len(task.times) > 1:
+    if is_main and flow.kernel.inner > 1 and len(task.times) > 1:
         return [0.5 * (task.times[0] + task.times[1])]
     return []

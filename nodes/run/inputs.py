@@ -11,12 +11,14 @@ from torch import Tensor
 
 from ...samplers.lookahead import AUTOMATIC
 from ..host.any_sampler import AnySampler
+from ..host.experts import LOW
 from ..host.kernel import FlowSampler
 from ..host.reward import HostReward
 from ..schema import plain, widget
 
 METHOD_AFTER = "budget"  # the method's own inputs follow this one
 SECOND_MODELS = ("lookahead_model", "finish_model")
+MODELS = (*SECOND_MODELS, LOW)
 
 
 def wire(socket: str, tooltip: str) -> Any:
@@ -177,6 +179,20 @@ class SearchInputs:
         False,
         "Also make the plain sampler's image of this seed, to compare with. The budget pays for "
         "that one image.",
+    )
+    model_low: Any = advanced(
+        None,
+        "The low-noise model of a pair, such as Wan 2.2 14B. It takes the steps below `boundary`, "
+        "with the guider's conditioning and CFG.",
+        socket="model",
+    )
+    boundary: float = advanced(
+        0.875,
+        "Sigma below which `model_low` takes over. Wan 2.2 uses 0.875 for text to video and 0.9 "
+        "for image to video.",
+        min=0.0,
+        max=1.0,
+        step=0.005,
     )
 
     @classmethod

@@ -24,6 +24,7 @@ from ...samplers.types import Particles, SearchEvent
 from ..host.any_sampler import HostTrajectory
 from ..host.decode import frames
 from ..host.devices import count_devices
+from ..host.experts import Experts, experts_of
 from ..host.guard import cancelled, guard
 from ..host.kernel import steering
 from ..host.network import Network, stop_if_interrupted
@@ -134,7 +135,8 @@ class OneSearch:
     def _sample(self, x: Tensor, networks: Mapping[str, Network]) -> Tensor:
         """The best latent. x (1,*D) is what the host gives the sampler of the guider."""
         plan, job, record, network = self.plan, self.job, self.record, networks["model"]
-        scoring, final = self._objectives(network)
+        experts = experts_of(networks, plan.inputs.boundary)
+        scoring, final = self._objectives(experts)
         task = self._task(networks, x, scoring, final)
         start = network.clock.to_search(x, plan.times[0])
         if plan.whole:
@@ -159,7 +161,7 @@ class OneSearch:
         self.record.chosen = settled.chosen | ({"why": why} if why else {})
         self.live.chosen(self.record.chosen)
 
-    def _objectives(self, network: Network) -> tuple[HostObjective, HostObjective]:
+    def _objectives(self, network: Network | Experts) -> tuple[HostObjective, HostObjective]:
         """What scores particles, and what scores finished ones. Also makes the watchdog."""
         inputs, record = self.plan.inputs, self.record
         remember = 1 if inputs.watchdog is None else inputs.watchdog.at_once
@@ -194,7 +196,7 @@ class OneSearch:
         inputs, first = plan.inputs, plan.times[0]
         source = AddressedNoise(inputs.noise.seed, tuple(x.shape[1:]), x.device, job.image)
         flow = Flow(
-            denoiser=network,
+            denoiser=experts_of(networks, inputs.boundary),
             kernel=inputs.sampler.kernel,
             times=plan.inside,
             lead=plan.lead,
@@ -209,7 +211,7 @@ class OneSearch:
         )
         kind: Callable[..., Task] = Task
         if plan.whole:
-            trajectory = self._trajectory(network, source)
+            trajectory = self._trajectory(networks, source)
             kind = partial(WholeTask, trajectory=trajectory, root=record.book.root)
         return kind(
             flow,
@@ -225,14 +227,17 @@ class OneSearch:
             on_made=record.book.add,
         )
 
-    def _trajectory(self, network: Network, source: AddressedNoise) -> Trajectory:
+    def _trajectory(self, networks: Mapping[str, Network], source: AddressedNoise) -> Trajectory:
         """The sampler's whole trajectory. The first start is the host's own run of that seed."""
         inputs, image = self.plan.inputs, self.job.image
 
         def seed(root: int) -> int:
             return source.sampler_seed(root) if image or root else inputs.noise.seed
 
-        return HostTrajectory(inputs.sampler.sampler, network, network.model.sigmas, seed)
+        network, both = networks["model"], experts_of(networks, inputs.boundary)
+        experts = both if isinstance(both, Experts) else None
+        sigmas = network.model.sigmas
+        return HostTrajectory(inputs.sampler.sampler, network, sigmas, seed, experts)
 
     def _after_call(self) -> None:
         stop_if_interrupted()

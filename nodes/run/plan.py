@@ -12,6 +12,7 @@ from ...samplers.purse import Prices
 from ...samplers.rules import Finish, StopRules
 from ...samplers.search.rounds import Search
 from ..host.any_sampler import AnySampler
+from ..host.experts import LOW
 from .inputs import SearchInputs
 
 
@@ -91,8 +92,12 @@ class Plan:
 
     @property
     def guiders(self) -> dict[str, Any]:
-        """The guiders by the name of their model, the search's own first."""
-        return {"model": self.inputs.guider, **self.second}
+        """The guiders by the name of their model, in the order in which the host prepares them.
+
+        The low-noise expert comes before the search's own model, which is then loaded last.
+        """
+        guiders = {"model": self.inputs.guider, **self.second}
+        return {name: guiders[name] for name in (LOW, *guiders) if name in guiders}
 
     @property
     def whole(self) -> bool:

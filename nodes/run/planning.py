@@ -31,7 +31,7 @@ from .checks import (
     second_guiders,
 )
 from .fingerprint import identity
-from .inputs import SECOND_MODELS, SearchInputs
+from .inputs import MODELS, SearchInputs
 from .plain import plain_rows
 from .plan import Job, MethodChoice, Plan
 from .replay import SAME, agree, differences, replays
@@ -119,7 +119,8 @@ def new_jobs(plan: Plan) -> list[Job]:
 def replay_jobs(plan: Plan, entries: Mapping[str, Any]) -> list[Job]:
     """Replays of the winners of an earlier search, one for each latent."""
     inputs = plan.inputs
-    names = ("prompt", "window_start", "window_end", *SECOND_MODELS)
+    names = ("prompt", "window_start", "window_end", *MODELS)
+    names += () if inputs.model_low is None else ("boundary",)
     settings = {name: entries[name] for name in names}
     settings |= {"sampler": FLOW_SAMPLER} | inputs.sampler.settings
     if inputs.sampler.guidance.strength:

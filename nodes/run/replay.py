@@ -13,13 +13,13 @@ from ..host.any_sampler import FLOW_SAMPLER
 from ..schema import brief
 from ..show.report import read
 from ..show.saved_reports import saved_reports
-from .inputs import SECOND_MODELS
+from .inputs import MODELS
 
 log = logging.getLogger("flow_search")
 ROUNDING = 1e-4  # relative: a reward may change a little with the rows that it is scored with
 NAME = 1024  # characters of a file name
 IMAGE_NAME = re.compile(r"\.png(\s*\[\w+\])?\s*$", re.IGNORECASE)
-NOT_CONNECTED = dict.fromkeys(SECOND_MODELS, False)  # of reports that lack these entries
+NOT_CONNECTED = dict.fromkeys(MODELS, False)  # of reports that lack these entries
 SAME = ("shape", "cfg")  # entries that must be equal in a report and its replay, on any device
 
 

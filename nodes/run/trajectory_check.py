@@ -21,7 +21,7 @@ from ..host.guiders import LEAST, is_pure
 from .guider_check import SAME
 from .plan import Job, Plan
 
-STEPS = 3  # of the beginning, where the budget allows
+STEPS = 3  # of the beginning, where the budget allows; all where two experts take turns
 
 
 @dataclass
@@ -49,7 +49,8 @@ class TrajectoryCheck:
         """
         network = self.trajectory.network
         purse, before = network.purse, network.purse.nfe
-        steps = min(STEPS, rows // 2, len(self.trajectory.sigmas) - 1)
+        whole = len(self.trajectory.sigmas) - 1
+        steps = min(whole if self.trajectory.experts else STEPS, rows // 2, whole)
         if rows < LEAST:
             raise BudgetExceeded(
                 "The budget is too small to check whether the model remembers the image before: "
@@ -105,8 +106,9 @@ def check_trajectories(plan: Plan, job: Job, task: WholeTask, x: Tensor) -> None
         return
     purse, trajectory = task.purse, task.trajectory
     check = TrajectoryCheck(trajectory, task.on_call)
-    if is_pure(plan.inputs.guider, whole=True):
-        trajectory.network.on_changed_call = lambda: check(x, int(task.left))
+    if all(is_pure(guider, whole=True) for guider in plan.guiders.values()):
+        for network in trajectory.networks:
+            network.on_changed_call = lambda: check(x, int(task.left))
         return
     purse.reserve(job.finish.rows())
     steps = len(task.times)

@@ -208,6 +208,7 @@ def spent(purse: Purse, watchdog: Purse | None) -> dict[str, Any]:
     }
     optional = {"check_nfe": purse.checked}
     optional |= {"fallbacks": purse.counts["fallbacks"], "skipped_nfe": purse.counts["skipped"]}
+    optional |= {"model_swaps": purse.counts["swaps"]}
     entries |= {name: count for name, count in optional.items() if count}
     if watchdog is not None:
         counts = {name: watchdog.counts[name] for name in ("decodes", "rewards")}
@@ -239,9 +240,13 @@ def unused(by_model: Mapping[str, int], names: Iterable[str]) -> list[str]:
         by_model: NFE by the name of the model.
         names: of the second models.
     """
-    parts = {"lookahead_model": "lookahead", "finish_model": "finish"}
+    why = {
+        "lookahead_model": "The search needed no lookahead.",
+        "finish_model": "The search needed no finish.",
+        "model_low": "The search called no model below the boundary.",
+    }
     return [
-        f"{name} was not used: got 0 NFE, expected more. The search needed no {parts[name]}."
+        f"{name} was not used: got 0 NFE, expected more. {why[name]}"
         for name in names
         if not by_model.get(name)
     ]

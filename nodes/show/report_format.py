@@ -156,12 +156,14 @@ MAYBE_ROW: dict[str, Check] = {
 }
 WINNER = {"id": ID, "path": ID, "reward": REWARD}
 MAYBE_WINNER: dict[str, Check] = {**WATCHED, "start": ID, "finish_reward": maybe(REWARD)}
+MODELS = ("model", "lookahead_model", "finish_model", "model_low")
 SPENT: dict[str, Check] = {
     **dict.fromkeys(("network_calls", "decodes", "frames", "rewards", "gradients"), COUNT),
     **dict.fromkeys(("fallbacks", "micro_batch", "discarded_nfe", "check_nfe"), COUNT),
     "skipped_nfe": COUNT,
+    "model_swaps": COUNT,
     "lookahead": whole(-1, LOOKAHEAD),
-    "nfe_by_model": record({}, dict.fromkeys(("model", "lookahead_model", "finish_model"), COUNT)),
+    "nfe_by_model": record({}, dict.fromkeys(MODELS, COUNT)),
 }
 BUDGET: dict[str, Check] = {
     "seconds": maybe(SECONDS),
