@@ -31,5 +31,5 @@ async def list_in_order(request: web.Request, response: web.StreamResponse) -> N
     is_list = request.path.removeprefix("/api") == TEMPLATES and response.status == 200
     if is_list and isinstance(response, web.Response) and response.text:
         listed = json.loads(response.text)
-        listed[FOLDER] = sorted(listed.get(FOLDER, []))
-        response.text = json.dumps(listed)
+        if FOLDER in listed:
+            response.text = json.dumps(listed | {FOLDER: sorted(listed[FOLDER])})
