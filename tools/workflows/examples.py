@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from . import batch_examples as batch
 from . import demo_examples as demo
+from . import diffusion_examples as diffusion
 from . import few_step_examples as few_step
 from . import flux_examples as flux
 from . import video_examples as video
@@ -29,6 +30,7 @@ IN_ORDER: tuple[tuple[str, Callable[[Graph], None]], ...] = (
     ("FLUX.1-dev fills a mask", flux.inpaint_search),
     ("FLUX.1 Kontext edits an image", flux.kontext_edit_search),
     ("Wan 2.1 draws four videos and keeps the best", video.wan_video_frames),
+    ("SDXL searches in one node", diffusion.sdxl_search),
 )
 EXAMPLES = {f"{i:02d} {title}": fill for i, (title, fill) in enumerate(IN_ORDER, 1)}
 

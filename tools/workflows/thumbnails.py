@@ -31,6 +31,7 @@ PLAIN = ("model", "positive", "negative", "latent_image", "seed", "steps", "cfg"
          "scheduler", "denoise")  # fmt: skip
 CARDS = {  # title, lines below it, colour
     "sdxl_batch": ("SDXL: best of a batch", ("KSampler + Score Images", "HPS v2.1"), "#c792ea"),
+    "sdxl_search": ("SDXL", ("Search KSampler", "HPS v2.1"), "#b39ddb"),
     "flux2_klein": ("FLUX.2 klein", ("Search KSampler", "Qwen3-VL as the judge"), "#4dd0a8"),
     "z_image_turbo": ("Z-Image-Turbo", ("Search KSampler", "PickScore"), "#ffcb6b"),
     "qwen_image_lightning": (
