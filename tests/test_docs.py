@@ -3,6 +3,7 @@
 import re
 import shlex
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
@@ -45,7 +46,7 @@ def test_the_readme_fits_on_a_screen(page):
 @pytest.mark.parametrize("page", NAMES)
 def test_every_link_and_anchor_leads_somewhere(page):
     for link in re.findall(r"\]\(([^)\s]+)", text_of(page)):
-        link = link.removeprefix(f"{REPOSITORY}/blob/main/")
+        link = unquote(link).removeprefix(f"{REPOSITORY}/blob/main/")
         if link.startswith("https://"):
             continue
         to, _, anchor = link.partition("#")

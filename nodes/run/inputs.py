@@ -182,8 +182,7 @@ class SearchInputs:
     )
     model_low: Any = advanced(
         None,
-        "The low-noise model of a pair, such as Wan 2.2 14B. It takes the steps below `boundary`, "
-        "with the guider's conditioning and CFG.",
+        "The low-noise model of a pair, such as Wan 2.2 14B. It takes the steps below `boundary`.",
         socket="model",
     )
     boundary: float = advanced(

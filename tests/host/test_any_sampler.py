@@ -28,7 +28,7 @@ OTHER = {  # what the sampler input of a search may come from
 
 def by(method, sampler, name, budget=60, **inputs):
     """A search with another sampler; `name` counts it anew."""
-    graph = particles(search(name=f"{name} {method}", seed=5), method, budget=budget)
+    graph = particles(search(name=f"{name} {method}", seed=6), method, budget=budget)
     graph["sampler"] = sampler if isinstance(sampler, dict) else OTHER[sampler]
     graph["reward"] = node("FlowSearchRewardLoader", reward="brightness")  # no two are equal
     graph["search"]["inputs"] |= METHODS[method] | inputs

@@ -34,6 +34,7 @@ RBF_INPUTS = [
     "time_limit", "preview_vae", "lookahead", "window_start", "window_end", "watchdog", "replay",
     "journal",
     "stop_at_maximum", "lookahead_model", "finish_model", "compare",
+    "model_low", "boundary",
 ]  # fmt: skip
 TOOLTIP = 20  # words
 FORBIDDEN = re.compile(
