@@ -26,6 +26,7 @@ def check_budget(
     prices: Prices,
     checked: int = 0,
     plain: int = 0,
+    unit: int = 0,
 ) -> None:
     """Refuse, before any compute, a budget that cannot carry a search and its finish.
 
@@ -38,6 +39,7 @@ def check_budget(
         prices: of one particle.
         checked: NFE that check whether a guider remembers calls.
         plain: rows that the plain sampler's image takes, to compare with.
+        unit: NFE of one unit of effort; 0 if the user sets the budget itself.
 
     Raises:
         ValueError: it is too small.
@@ -53,6 +55,7 @@ def check_budget(
         f"The plain image to compare with takes {plain}." if plain else "",
         f"Each counts {cost} times (CFG)." if cost > 1 else "",
         f"Checking whether the guider remembers calls takes {checked}." if checked else "",
+        f"Raise effort to {math.ceil(least / unit)}." if unit else "",
     ]
     raise ValueError(" ".join(filter(None, sentences)))
 

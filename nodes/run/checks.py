@@ -228,4 +228,6 @@ def check_job(job: Job, plan: Plan) -> None:
     needed = minimum(job.search, steps, prices)
     impure = {id(guider) for guider in plan.guiders.values() if not is_pure(guider, plan.whole)}
     checked = 0 if job.replayed else LEAST * cost * len(impure)  # a replay checks none
-    check_budget(needed, steps, job.finish, inputs.budget, cost, prices, checked, job.plain)
+    effort = plan.method.entries.get("effort")  # of Search KSampler
+    unit = inputs.budget // effort if effort else 0
+    check_budget(needed, steps, job.finish, inputs.budget, cost, prices, checked, job.plain, unit)

@@ -129,7 +129,7 @@ def test_the_plain_image_is_in_the_last_event_and_in_the_price(host):
     assert events[-1]["kind"] == "done"
     assert set(events[-1]["plain"]) == {"reward", "jpeg", "file"}
     assert host.client.image(events[-1]["plain"]["file"])[:2] == b"\xff\xd8"
-    with pytest.raises(ComfyError, match="The plain image to compare with takes 4"):
+    with pytest.raises(ComfyError, match="compare with takes 4. Raise effort to 3."):
         host.run(swapped("too small", "brightness", compare=True, effort=2))
 
 
