@@ -120,6 +120,16 @@ async function compare(page, name) {
   await both.waitFor({ state: "hidden" });
 }
 
+/** Pixels of the panel that its node cuts off, and how its film scrolls. */
+function room(page) {
+  return page.evaluate(() => {
+    const panel = document.querySelector("flow-search-panel");
+    const film = panel.shadowRoot.querySelector("flow-search-film").shadowRoot.querySelector("ol");
+    const { overflowX, overflowY } = getComputedStyle(film);
+    return [Math.max(0, panel.scrollHeight - panel.clientHeight), overflowX, overflowY];
+  });
+}
+
 /** The nodes that the search covers. */
 function covered(page) {
   return page.evaluate((type) => {
@@ -164,6 +174,7 @@ async function play(page, seed, vue) {
   await model(page, "!model.running && model.searches[0].rows.length > 2");
   await page.waitForTimeout(1000);
   await page.screenshot({ path: join(shots, `swap_${vue ? "nodes2" : "classic"}.png`) });
+  assert.deepEqual(await room(page), [0, "auto", "hidden"]);
   await compare(page, vue ? "nodes2" : "classic");
   const used = await page.evaluate(async () => {
     const runs = Object.values(await (await app.api.fetchApi("/history")).json());

@@ -14,7 +14,7 @@ export function filmView() {
     constructor() {
       super();
       this.root.innerHTML = `<style>${STYLE}
-        ol { display: flex; gap: 4px; margin: 0; padding: 2px; list-style: none; overflow-x: auto; height: 60px;
+        ol { display: flex; gap: 4px; margin: 0; padding: 2px; list-style: none; overflow: auto hidden; height: 60px;
           scrollbar-width: thin; scrollbar-color: var(--fs-line) transparent; box-sizing: border-box; }
         button { padding: 0; border-radius: 4px; border-width: 0 0 3px; overflow: hidden; width: 48px; height: 48px; }
         img { width: 48px; height: 45px; object-fit: cover; display: block; }
