@@ -38,7 +38,8 @@ class RewardModelLoader(io.ComfyNode):
                 combo(
                     "reward",
                     dict(sorted(REWARDS.items(), key=lambda entry: _needs(entry[1]))),
-                    "What makes an image good. Every particle is scored once.",
+                    "What makes an image good. The order: no download, agreement with the prompt, "
+                    "counts, looks, text, likeness, video.",
                     choices=RewardFiles.scan().loadable,
                 )
             ],

@@ -60,6 +60,23 @@ def test_a_new_loader_begins_with_a_reward_that_needs_no_file(empty):
     assert len(empty.probe(scoring(graph))["scores"]["scores"]) == 2
 
 
+def test_the_list_has_the_order_that_its_tooltip_names(empty):
+    families = list(dict.fromkeys(family for family, _ in offered(empty)))
+    spec = empty.client.get(f"/object_info/{KIND}")[KIND]["input"]["required"]["reward"][1]
+    purposes = {
+        "no download": "shape_count",
+        "agreement": "vqascore",
+        "counts": "object_count",
+        "looks": "hps_v2",
+        "text": "text_reader",
+        "likeness": "clip_score",
+        "video": "video",
+    }
+    places = [families.index(family) for family in purposes.values()]
+    words = [spec["tooltip"].index(purpose) for purpose in purposes]
+    assert (places, words) == (sorted(places), sorted(words))
+
+
 def test_an_empty_list_says_where_files_go(empty):
     lists = {place: names for place, names in offered(empty).items() if names is not None}
     assert len(lists) > 15
