@@ -159,7 +159,7 @@ def test_batch_equals_one_by_one(dino, images):
     more = torch.cat([images, images.flip(2)])
     together = scorer.score(more, [PROMPT] * 6)
     alone = [scorer.score(more[i : i + 1], [PROMPT]) for i in range(6)]
-    torch.testing.assert_close(together, torch.cat(alone), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(together, torch.cat(alone), rtol=1e-4, atol=1e-5)
     assert torch.equal(together, scorer.score(more, [PROMPT] * 6))
     assert together.unique().numel() == 6
 
