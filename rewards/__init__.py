@@ -1,9 +1,9 @@
 """Rewards: images and prompts -> scores, higher is better. Importing it imports no model class."""
 
-from .clips.frames import blame_any, items_any, reads_clips, score_any, score_groups
+from .clips.frames import blame_any, fresh, items_any, learns, reads_clips, score_any, score_groups
 from .clips.temporal import TemporalConsistency
 from .clips.video import Video
-from .combine import MODES, CombinedScorer, fresh
+from .combine import MODES, CombinedScorer
 from .count.colour_count import ColourCount
 from .count.object_count import ObjectCount
 from .count.owl_count import OwlCount
@@ -96,6 +96,7 @@ __all__ = [
     "blames",
     "findings_of",
     "fresh",
+    "learns",
     "itemised",
     "items_any",
     "load_scorer",

@@ -17,11 +17,10 @@ from typing import Any, ClassVar
 
 import torch
 
-from .clips.frames import as_clips, blame_any, items_any, reads_clips, score_groups
+from .clips.frames import as_clips, blame_any, fresh, items_any, learns, reads_clips, score_groups
 from .types import (
     CombineMode,
     Group,
-    Learns,
     Scorer,
     blames,
     images_at_once,
@@ -234,6 +233,10 @@ class CombinedScorer:
     def itemised(self) -> bool:
         return any(itemised(part) for part in self.parts.values())
 
+    @property
+    def learns(self) -> bool:
+        return self.mode.standardise or any(learns(part) for part in self.parts.values())
+
     def fresh(self) -> "CombinedScorer":
         parts = {slot: fresh(part) for slot, part in self.parts.items()}
         return replace(self, parts=parts, statistics={slot: Statistics(WARMUP) for slot in parts})
@@ -290,8 +293,3 @@ class CombinedScorer:
                 "standard deviations from its first %d scores, which hardly differed.",
                 slot, float(scores[far][0]), FAR, WARMUP,
             )  # fmt: skip
-
-
-def fresh(scorer: Scorer) -> Scorer:
-    """The scorer for a new run; a scorer that learns nothing is its own."""
-    return scorer.fresh() if isinstance(scorer, Learns) else scorer

@@ -68,6 +68,10 @@ class Remote(Protocol):
 class Learns(Protocol):
     """A scorer that learns from the images of a run, or holds scorers that may."""
 
+    @property
+    def learns(self) -> bool:
+        """Whether a score depends on earlier images of the run."""
+
     def fresh(self) -> Scorer:
         """The scorer for a new run."""
 

@@ -23,6 +23,7 @@ from ...rewards import (
     images_at_once,
     itemised,
     items_any,
+    learns,
     maximum_of,
     reads_clips,
     score_any,
@@ -150,6 +151,11 @@ class HostReward:
     def fresh(self) -> HostReward:
         """This reward for one run. What its scorer learns must not stay in the node's output."""
         return replace(self, scorer=fresh(self.scorer))
+
+    @property
+    def learns(self) -> bool:
+        """Whether a score depends on earlier images of the run."""
+        return learns(self.scorer)
 
     @property
     def at_once(self) -> int:

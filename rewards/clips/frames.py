@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from ..types import Group, Itemised, ReadsClips, Scorer, ScoresGroups, check_batch
+from ..types import Group, Itemised, Learns, ReadsClips, Scorer, ScoresGroups, check_batch
 
 
 def frames_setting() -> int:
@@ -126,3 +126,13 @@ def items_any(
     if images.ndim == 5 and not reads_clips(scorer):
         images = evenly_spaced(as_clips(images, prompts), 1)[:, 0]
     return scorer.items(images, prompts)
+
+
+def fresh(scorer: Scorer) -> Scorer:
+    """The scorer for a new run; a scorer that learns nothing is its own."""
+    return scorer.fresh() if isinstance(scorer, Learns) else scorer
+
+
+def learns(scorer: Scorer) -> bool:
+    """Whether a score depends on earlier images of the run."""
+    return isinstance(scorer, Learns) and scorer.learns

@@ -15,7 +15,6 @@ from typing import Any, ClassVar
 
 import torch
 
-from ..combine import fresh
 from ..types import Files, Group, Scorer, blames, itemised, maximum_of
 from .frames import (
     as_clips,
@@ -23,7 +22,9 @@ from .frames import (
     evenly_spaced,
     frame_scores,
     frames_setting,
+    fresh,
     items_any,
+    learns,
     reads_clips,
 )
 
@@ -79,6 +80,10 @@ class VideoScorer:
     @property
     def itemised(self) -> bool:
         return itemised(self.scorer)
+
+    @property
+    def learns(self) -> bool:
+        return learns(self.scorer)
 
     def fresh(self) -> "VideoScorer":
         return replace(self, scorer=fresh(self.scorer))

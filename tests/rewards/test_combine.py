@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pack.rewards import MODES, REWARDS, CombinedScorer, Scorer, fresh, score_groups
+from pack.rewards import MODES, REWARDS, CombinedScorer, Scorer, fresh, learns, score_groups
 from pack.rewards.combine import WARMUP, Constraint, Minimum, Product, Statistics, WeightedSum
 from pack.rewards.types import CombineMode
 
@@ -302,3 +302,11 @@ def test_groups_of_images_are_one_call(mode):
     wide = images[3:].repeat(1, 1, 2, 1)
     groups = [(images[:3], prompts[:3]), (wide, prompts[3:])]
     assert torch.equal(score_groups(outer, groups), score(outer, images))
+
+
+@pytest.mark.parametrize("name", MODES)
+def test_only_standardised_scores_depend_on_earlier_images(name):
+    mode = MODES[name]()
+    inner = CombinedScorer(mode, {})
+    assert inner.learns == learns(CombinedScorer(Constraint(), {2: inner})) == mode.standardise
+    assert not learns(object())
