@@ -7,7 +7,7 @@ is discarded and counted. So the result does not depend on who does what and whe
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -15,6 +15,7 @@ from .job import Answer, Client, Job
 
 LOSSES = 2  # of one job, after which no worker gets it again
 Queue = Mapping[Hashable, Job]  # by their addresses
+Check = Callable[[Answer, Answer], str]  # (expected, got) -> what is wrong; empty if nothing is
 
 
 class Lost(Exception):
@@ -51,6 +52,9 @@ class Engine(Protocol):
     def wait(self) -> Iterable[Report]:
         """What workers have to say; none if nothing comes within a moment."""
 
+    def refuse(self, worker: str, why: str) -> None:
+        """Give a worker no more jobs of this search."""
+
 
 @dataclass
 class Foreman:
@@ -58,27 +62,44 @@ class Foreman:
 
     A job whose worker is lost goes to another one. If two workers were lost with it, or none is
     left, it is done without the crew. A job that fails is given to another worker. If it fails
-    there, too, its error ends the search.
+    there, too, its error ends the search. With a check, the search does its first job itself. Every
+    worker begins with the same job, and takes part if it has the same answer.
 
     Args:
         engine: has the workers.
         rows: particles of one job.
+        works: whether the search does jobs itself while no worker is idle.
+        looks_ahead: whether workers do early what the search may ask for next.
+        check: of a worker's first answer; None trusts all.
         discarded: NFE of answers that no search used.
+        checked: NFE of first answers.
+        nfe: of all answers, by worker.
         memo: answers that are there, by the address of their jobs.
         working: by address, the NFE of a job and the worker that has it.
         losses: by address, how many workers were lost with the job.
         failures: by address, the workers that could not do the job.
         first: lower ids are those of particles that exist or never will.
+        example: the first job and its answer.
+        trusted: workers whose first answer was right.
+        examined: by worker, the NFE of a first answer that is awaited.
     """
 
     engine: Engine
     rows: int
+    works: bool = False
+    looks_ahead: bool = True
+    check: Check | None = None
     discarded: int = 0
+    checked: int = 0
+    nfe: Counter[str] = field(default_factory=Counter)
     memo: dict[Hashable, tuple[Job, Answer]] = field(default_factory=dict)
     working: dict[Hashable, tuple[int, str]] = field(default_factory=dict)
     losses: Counter[Hashable] = field(default_factory=Counter)
     failures: dict[Hashable, list[str]] = field(default_factory=dict)
     first: int = 0
+    example: tuple[Job, Answer] | None = None
+    trusted: set[str] = field(default_factory=set)
+    examined: dict[str, int] = field(default_factory=dict)
 
     @property
     def width(self) -> int:
@@ -98,11 +119,14 @@ class Foreman:
         self.first = max([self.first, *(max(job.ids) + 1 for job in jobs)])
         queue = {job.key: job for job in jobs}
         self._drop(queue)
+        if self.check is not None and self.example is None:
+            self.example = jobs[0], client.alone(jobs[0])
+            self._keep(*self.example, queue)
         for job in jobs:
             while job.key not in self.memo:
                 self._hand_out(queue, client)
-                if self._nobody(job.key):
-                    self._keep(job, client.alone(job), queue)
+                if here := self._left(job, queue):
+                    self._keep(here, client.alone(here), queue)
                 elif not self._listen(queue, client):
                     client.waits()
             del queue[job.key]
@@ -112,14 +136,27 @@ class Foreman:
         """The search is over. What was done for nothing is discarded, and what is under way."""
         self.discarded += sum(answer.spent.nfe for _, answer in self.memo.values())
         self.discarded += sum(nfe for nfe, _ in self.working.values())
-        self.memo, self.working = {}, {}
+        self.checked += sum(self.examined.values())
+        self.memo, self.working, self.examined = {}, {}, {}
 
-    def _nobody(self, key: Hashable) -> bool:
+    def _left(self, job: Job, queue: Queue) -> Job | None:
+        """A job that is left to the search itself.
+
+        Args:
+            job: whose answer it waits for.
+            queue: what it waits for.
+        """
+        if self._refused(job.key):
+            return job
+        free = (each for key, each in queue.items() if key not in self.memo | self.working)
+        return next(free, None) if self.works else None
+
+    def _refused(self, key: Hashable) -> bool:
         """Whether no worker has the job, and none may get it."""
         if key in self.working:
             return False
-        refused = len(self.failures.get(key, ())) >= self.engine.count()
-        return refused or self.losses[key] >= LOSSES
+        failed = len(self.failures.get(key, ())) >= self.engine.count()
+        return failed or self.losses[key] >= LOSSES
 
     def _drop(self, queue: Queue) -> None:
         """Discard answers for ids that belong to other particles by now."""
@@ -130,14 +167,38 @@ class Foreman:
 
     def _hand_out(self, queue: Queue, client: Client) -> None:
         """Give every idle worker a job, those that the search waits for first."""
-        idle = list(self.engine.idle())
-        for jobs in (queue.values, client.expected):
+        idle = self._trustworthy(self.engine.idle(), client)
+        for jobs in (queue.values, client.expected if self.looks_ahead else list):
             for job in jobs() if idle else ():
                 worker = self._taker(job, idle)
                 if worker is not None:
                     idle.remove(worker)
                     self.working[job.key] = client.price(job), worker
                     self.engine.send(worker, job)
+
+    def _trustworthy(self, idle: Sequence[str], client: Client) -> list[str]:
+        """The idle workers whose first answer was right. The others get the first job."""
+        if self.example is None:
+            return list(idle)
+        for worker in idle:
+            if worker not in self.trusted and worker not in self.examined:
+                self.examined[worker] = client.price(self.example[0])
+                self.engine.send(worker, self.example[0])
+        return [worker for worker in idle if worker in self.trusted]
+
+    def _judge(self, report: Report) -> None:
+        """Trust a worker after its first answer, or refuse it."""
+        worker, result = report.worker, report.result
+        price = self.examined.pop(worker)
+        self.checked += result.spent.nfe if isinstance(result, Answer) else price
+        if isinstance(result, Lost):
+            return
+        self.nfe[worker] += result.spent.nfe if isinstance(result, Answer) else 0
+        wrong = self.check(self.example[1], result) if isinstance(result, Answer) else str(result)
+        if wrong:
+            self.engine.refuse(worker, wrong)
+        else:
+            self.trusted.add(worker)
 
     def _taker(self, job: Job, idle: Sequence[str]) -> str | None:
         """An idle worker for a job, None if it needs none or there is none."""
@@ -151,14 +212,19 @@ class Foreman:
         reports = list(self.engine.wait())
         for report in reports:
             job, result = report.job, report.result
+            if report.worker in self.examined and job is self.example[0]:
+                self._judge(report)
+                continue
             if self.working.get(job.key, (0, ""))[1] == report.worker:
                 del self.working[job.key]
             if isinstance(result, Answer):
+                self.nfe[report.worker] += result.spent.nfe
                 self._keep(job, result, queue)
                 continue
             self.discarded += client.price(job)
             if isinstance(result, Lost):
                 self.losses[job.key] += 1
+                self.trusted.discard(report.worker)
             else:
                 self._fail(report, result, queue)
         return bool(reports)

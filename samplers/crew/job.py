@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from torch import Tensor
 
@@ -70,6 +70,7 @@ class Answer:
         spent: what it took.
         places: (rows, row) of each, as in `Made`.
         failed: reasons by id.
+        images: what the objective kept of it.
     """
 
     x: Tensor
@@ -79,6 +80,7 @@ class Answer:
     spent: Spent
     places: Sequence[tuple[int, int]]
     failed: Mapping[int, str] = field(default_factory=dict)
+    images: Any = None
 
 
 class Client(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -17,6 +17,9 @@ from ..regions import Boxes
 from ..task import Task
 from ..types import Origins, Particles
 from .job import Answer, Crew, Job, perform
+
+# (new particles, how they were made, the answers, the rows of the particles in their order)
+OnAnswers = Callable[[Particles, Origins, Sequence[Answer], Sequence[int]], None]
 
 
 @dataclass
@@ -50,6 +53,8 @@ class CrewedTask(Task):
         likely: draws what the search may ask for next, from a task that looks ahead.
         mark: the next id at the time when `likely` was given.
         early: latents of starts that are not used yet, by their ids.
+        kept: what the objective keeps of a job that was done here.
+        on_answers: called for new particles with the answers, and the row of each particle.
     """
 
     ids: Ids = field(default_factory=Ids)
@@ -57,6 +62,8 @@ class CrewedTask(Task):
     likely: Callable[[Task], object] = lambda ahead: None
     mark: int = 0
     early: dict[tuple[int, ...], Tensor] = field(default_factory=dict)
+    kept: Callable[[Job], Any] = lambda job: None
+    on_answers: OnAnswers = lambda particles, kind, answers, order: None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -170,7 +177,9 @@ class CrewedTask(Task):
             torch.cat([getattr(answer, name) for answer in answers])[back]
             for name in ("x", "x0", "clean", "reward")
         )
-        return Particles(*tensors, *map(torch.tensor, columns))
+        particles = Particles(*tensors, *map(torch.tensor, columns))
+        self.on_answers(particles, kind, answers, order)
+        return particles
 
     def _answers(self, jobs: Sequence[Job]) -> Iterator[Answer]:
         """The answers of the crew, each paid and noted in its turn."""
@@ -194,7 +203,7 @@ class CrewedTask(Task):
     def alone(self, job: Job) -> Answer:
         """Do a job without the crew. It is paid with its answer, as all are."""
         before = self.purse.spent()
-        answer = perform(self, job)
+        answer = replace(perform(self, job), images=self.kept(job))
         self.purse.restore(before)
         return answer
 

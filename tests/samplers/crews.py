@@ -37,6 +37,7 @@ class Chaos:
         dies: whether a lost worker never comes back.
         queue: jobs that a worker takes before it has answered.
         undone: network rows of jobs that died with their worker before they began.
+        refused: why workers get no more jobs, by name.
     """
 
     tasks: dict
@@ -48,6 +49,7 @@ class Chaos:
     under_way: list = field(default_factory=list)
     done: int = 0
     undone: int = 0
+    refused: dict = field(default_factory=dict)
 
     def __post_init__(self):
         self.random, self.late = random.Random(self.seed), []
@@ -72,6 +74,10 @@ class Chaos:
         for _ in range(self.random.randint(0, len(self.under_way))):
             reports += self._report(*self.under_way.pop())
         return reports
+
+    def refuse(self, worker, why):
+        self.tasks.pop(worker, None)
+        self.refused[worker] = why
 
     def _report(self, worker, job):
         self.done += 1

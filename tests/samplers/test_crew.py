@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from pack.samplers.crew.foreman import LOSSES, Foreman, Report
@@ -16,6 +17,7 @@ from pack.samplers.search.threshold import VerifierThreshold
 
 from .crews import Chaos, Punctual, crewed
 from .setups import KERNELS, METHODS, Setup, arithmetic, assert_same_run, pinned, setups
+from .world import Counter
 
 TROUBLE = (
     {},
@@ -27,10 +29,20 @@ TROUBLE = (
 each_method = pytest.mark.parametrize("name", METHODS)
 
 
-def compare(setup, rows, workers=3, **chaos):
+def same(expected, got):
+    """A check of first answers."""
+    return "" if torch.equal(expected.x0, got.x0) else "another image"
+
+
+def compare(setup, rows, workers=3, check=None, liars=(), **chaos):
     """Run a search without a crew and with one. Returns the foreman of the latter."""
     plain = setup.run(denoiser=arithmetic, micro_batch=rows)
     task, foreman, counter = crewed(setup, rows, workers, arithmetic, **chaos)
+    foreman.check = check
+    for liar in liars:
+        honest = foreman.engine.tasks[liar]
+        other = Counter(lambda x, t: counter(x, t) + 1e-3)
+        foreman.engine.tasks[liar] = replace(honest, flow=replace(honest.flow, denoiser=other))
     with_crew = setup.run(task)
     assert_same_run(plain, with_crew)
     own, other = plain[2].purse, task.purse
@@ -39,18 +51,23 @@ def compare(setup, rows, workers=3, **chaos):
     foreman.close()
     foreman.engine.drain()
     rows = counter.rows + foreman.engine.undone
-    assert rows * setup.cost == other.nfe + foreman.discarded
+    assert rows * setup.cost == other.nfe + foreman.discarded + foreman.checked
     return foreman
 
 
 @each_method
 @pinned(8)
 @given(
-    st.data(), st.sampled_from(TROUBLE), st.integers(1, 4), st.integers(0, 5), st.integers(0, 99)
+    st.data(),
+    st.sampled_from(TROUBLE),
+    st.integers(1, 4),
+    st.integers(0, 5),
+    st.sampled_from([None, same]),
+    st.integers(0, 99),
 )
-def test_a_crew_changes_no_bit(name, data, trouble, rows, workers, seed):
+def test_a_crew_changes_no_bit(name, data, trouble, rows, workers, check, seed):
     """Answers come in any order, twice or never, and workers die."""
-    compare(data.draw(setups(name)), rows, workers, seed=seed, **trouble)
+    compare(data.draw(setups(name)), rows, workers, check, seed=seed, **trouble)
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
@@ -65,6 +82,15 @@ def test_every_kernel_and_lookahead(name, kernel, lookahead):
 def test_a_crew_without_workers_does_nothing_and_the_search_goes_on():
     foreman = compare(Setup(RolloverBudgetForcing(3), extra=30), 1, workers=0)
     assert foreman.engine.done == 0
+
+
+@each_method
+def test_a_worker_that_draws_another_image_is_refused(name):
+    setup = Setup(SEARCHES[name](), 4, 20)
+    foreman = compare(setup, 2, check=same, liars=["worker 1"], again=0.2)
+    assert foreman.engine.refused == {"worker 1": "another image"}
+    assert foreman.trusted == {"worker 0", "worker 2"}
+    assert "worker 1" in foreman.nfe and foreman.checked > 0
 
 
 def test_a_job_that_took_two_workers_along_is_done_here():
