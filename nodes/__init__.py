@@ -2,14 +2,14 @@
 
 from comfy_api.latest import ComfyExtension, io
 
-from .combine import CombineRewards
 from .demo import DemoFlowModelLoader
 from .host.guard import guard
 from .host.reward_files import register_reward_folder
 from .ksampler_search import SearchKSampler
 from .particle_search import ParticleSearch
 from .rbf_search import RolloverBudgetForcingSearch
-from .reward import RewardModelLoader
+from .rewards.combine import CombineRewards
+from .rewards.loader import RewardModelLoader
 from .run.journal import log_abandoned_images
 from .run.routes import register_routes
 from .sampler import VPSDEFlowSampler

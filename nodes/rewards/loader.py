@@ -7,16 +7,16 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..rewards import (
+from ...rewards import (
     REWARDS,
     Reward,
     findings_of,
     load_scorer,
     maximum_of,
 )
-from .host.reward import HostReward, host_files, hosted
-from .host.reward_files import RewardFiles, check_chosen
-from .schema import CATEGORY, FlowReward, build, chosen, combo, flat, nested, under
+from ..host.reward import HostReward, host_files, hosted
+from ..host.reward_files import RewardFiles, check_chosen
+from ..schema import CATEGORY, FlowReward, build, chosen, combo, flat, nested, under
 
 
 def _needs(family: type[Reward]) -> bool:

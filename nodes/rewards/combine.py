@@ -6,9 +6,9 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..rewards import MODES, CombinedScorer
-from .host.reward import HostReward
-from .schema import CATEGORY, FlowReward, build, check_wired, combo, flat, nested, under
+from ...rewards import MODES, CombinedScorer
+from ..host.reward import HostReward
+from ..schema import CATEGORY, FlowReward, build, check_wired, combo, flat, nested, under
 
 
 class CombineRewards(io.ComfyNode):
