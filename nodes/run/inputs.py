@@ -194,6 +194,13 @@ class SearchInputs:
         step=0.005,
     )
 
+    workers: Any = advanced(
+        None,
+        "From Search Workers (Ray): other GPUs or computers evaluate particles. The result is the "
+        "same.",
+        socket="workers",
+    )
+
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> SearchInputs:
         """Read a node's inputs. An optional input that is absent or empty gets its default."""
@@ -213,6 +220,10 @@ class SearchInputs:
             for name, (value, required) in wired.items()
             if required or value is not None
         }
+
+    def values(self) -> dict[str, Any]:
+        """The inputs that are plain values, by name."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if "socket" not in f.metadata}
 
     def entries(self, method: Mapping[str, Any]) -> dict[str, Any]:
         """The inputs as report entries, in the node's order.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,22 +14,18 @@ from torch import Tensor
 
 from ...samplers.automatic import Settled
 from ...samplers.batching import MicroBatch, device_clock
-from ...samplers.flow import Flow
-from ...samplers.noise import AddressedNoise
 from ...samplers.purse import Purse
 from ...samplers.rules import Outcome, StopRules
 from ...samplers.run import run
 from ...samplers.task import Task
-from ...samplers.trajectories import Trajectory, WholeTask
+from ...samplers.trajectories import WholeTask
 from ...samplers.types import Particles, SearchEvent
-from ..host.any_sampler import HostTrajectory
 from ..host.decode import frames
 from ..host.devices import count_devices
 from ..host.experts import Experts, experts_of
 from ..host.guard import cancelled, guard
 from ..host.kernel import steering
 from ..host.network import Network, stop_if_interrupted
-from ..host.noise_mask import changing_cells
 from ..host.objective import HostObjective
 from ..host.reward import HostReward
 from ..host.second_model import Sampling
@@ -37,6 +34,7 @@ from ..show.events import Sender
 from ..show.live import Live
 from ..show.progress import Bar, Progress
 from ..show.report import Trace, all_failed, decoded, itemise, unspent, unused
+from .crewed import Workers, batch_of, refusal, workers_of
 from .guider_check import check_answers
 from .plain import PlainImage
 from .plan import Job, Plan
@@ -45,7 +43,10 @@ from .replay import compare
 from .safekeeping import Safekeeping
 from .survival import Part
 from .trajectory_check import check_trajectories
+from .walk import flow_of, trajectory_of
 from .watchdog import Watchdog
+
+log = logging.getLogger("flow_search")
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,9 @@ class OneSearch:
         purse = Purse(inputs.budget, plan.cost, wait=clock or (lambda: None))
         trace = Trace(plan.times, watched=inputs.watchdog is not None)
         self.plan, self.job, self.safe, self.sender = plan, job, safe, sender
+        self.workers: Workers | None = None
         devices = 1 if job.replayed else count_devices(plan.guiders.values())
-        batch = MicroBatch(inputs.micro_batch, devices=devices, clock=clock)
+        batch = batch_of(plan, job, MicroBatch(inputs.micro_batch, devices=devices, clock=clock))
         self.record = Record(plan, job, purse, batch, trace)
         self.best, logged = Best(), self.record.logged
         self.live = Live(sender, self.best, purse, logged)
@@ -107,15 +109,29 @@ class OneSearch:
         self.progress.begin(self.sender.image, self.sender.images)
         limit = self.job.rules.seconds
         self.live.begin(plan.method.name, plan.times, record.maximum, limit)
-        settings = noise, samples, inputs.sigmas, mask, inputs.noise.seed
-        kinds = {"devices": record.batch.devices, "whole": plan.whole}
-        sampling = Sampling(plan.guiders, record.purse, *settings, **kinds)
-        latent = sampling.run(self._sample)
+        if inputs.workers is not None and (why := refusal(plan, self.job)):
+            log.warning(why)
+            record.warnings.append(why)
+        with workers_of(plan, self.job, noise, samples, mask) as self.workers:
+            latent = self.sampling(noise, samples, mask).run(self._sample)
+        if self.workers is not None:
+            record.by_workers, record.devices = self.workers.spent(), self.workers.devices()
         record.warnings += unspent(record.outcome.stopped, record.purse.nfe, inputs.budget)
         record.warnings += unused(record.purse.by_model, plan.second)
         with guard("compare the replay with its report"):
             record.warnings += compare(self.job.replayed, float(record.outcome.top[0].reward))
         return Result(latent, self.images, record.report())
+
+    def sampling(self, noise: Tensor, samples: Tensor, mask: Tensor | None) -> Sampling:
+        """The sampling of all guiders.
+
+        Args:
+            noise, samples, mask: as of a call.
+        """
+        plan, record = self.plan, self.record
+        settings = noise, samples, plan.inputs.sigmas, mask, plan.inputs.noise.seed
+        kinds = {"devices": record.batch.devices, "whole": plan.whole}
+        return Sampling(plan.guiders, record.purse, *settings, **kinds)
 
     def unfinished(self, error: BaseException | None) -> list[Part]:
         """The best image so far and its report. Safe in any thread: what may change is copied.
@@ -160,6 +176,8 @@ class OneSearch:
         why = " ".join(filter(None, reasons))
         self.record.chosen = settled.chosen | ({"why": why} if why else {})
         self.live.chosen(self.record.chosen)
+        if self.workers is not None:
+            self.workers.settled(settled)
 
     def _objectives(self, network: Network | Experts) -> tuple[HostObjective, HostObjective]:
         """What scores particles, and what scores finished ones. Also makes the watchdog."""
@@ -192,52 +210,28 @@ class OneSearch:
         final: HostObjective,
     ) -> Task:
         """What the search may do. x (1,*D) is what the host gave the sampler."""
-        plan, job, record, network = self.plan, self.job, self.record, networks["model"]
-        inputs, first = plan.inputs, plan.times[0]
-        source = AddressedNoise(inputs.noise.seed, tuple(x.shape[1:]), x.device, job.image)
-        flow = Flow(
-            denoiser=experts_of(networks, inputs.boundary),
-            kernel=inputs.sampler.kernel,
-            times=plan.inside,
-            lead=plan.lead,
-            end=plan.times[-1],
-            centre=network.centre(first),
-            start=network.starts(x, first, source),
-            noise=network.noise(source),
-            uniform=source.uniform,
-            changing=changing_cells(network.extra_args.get("denoise_mask")),
-            look_denoiser=networks.get("lookahead_model"),
-            finish_denoiser=networks.get("finish_model"),
-        )
+        plan, job, record = self.plan, self.job, self.record
+        inputs = plan.inputs
+        flow = flow_of(plan, job, networks, x)
         kind: Callable[..., Task] = Task
         if plan.whole:
-            trajectory = self._trajectory(networks, source)
+            trajectory = trajectory_of(plan, job, networks, x)
             kind = partial(WholeTask, trajectory=trajectory, root=record.book.root)
+        elif self.workers is not None:
+            kind = self.workers.task(scoring, final)
         return kind(
             flow,
             record.purse,
             scoring,
             final,
             lookahead=job.lookahead,
-            steering=steering(inputs.sampler.guidance, scoring, network),
+            steering=steering(inputs.sampler.guidance, scoring, networks["model"]),
             batch=record.batch,
             failed=record.trace.failed,
             counts_itself=True,
             on_call=self._after_call,
             on_made=record.book.add,
         )
-
-    def _trajectory(self, networks: Mapping[str, Network], source: AddressedNoise) -> Trajectory:
-        """The sampler's whole trajectory. The first start is the host's own run of that seed."""
-        inputs, image = self.plan.inputs, self.job.image
-
-        def seed(root: int) -> int:
-            return source.sampler_seed(root) if image or root else inputs.noise.seed
-
-        network, both = networks["model"], experts_of(networks, inputs.boundary)
-        experts = both if isinstance(both, Experts) else None
-        sigmas = network.model.sigmas
-        return HostTrajectory(inputs.sampler.sampler, network, sigmas, seed, experts)
 
     def _after_call(self) -> None:
         stop_if_interrupted()

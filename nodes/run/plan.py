@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -76,6 +76,7 @@ class Plan:
         samples: (B,*D) latents to start from, as the model takes them.
         second: a guider for each second model, by the name of its input.
         jobs: one search for each of the B latents.
+        graph: returns what a worker runs; None in a script.
     """
 
     inputs: SearchInputs
@@ -89,6 +90,7 @@ class Plan:
     samples: Tensor
     second: Mapping[str, Any] = field(default_factory=dict)
     jobs: tuple[Job, ...] = ()
+    graph: Callable[[], dict[str, Any]] | None = None
 
     @property
     def guiders(self) -> dict[str, Any]:

@@ -32,6 +32,8 @@ class Record:
         logged: tasks whose failure is already in the log.
         chosen: what automatic settings came to, and why.
         plain: the report's entry of the plain sampler's image.
+        by_workers: entries of `spent` about workers; empty without workers.
+        devices: what each worker did.
     """
 
     plan: Plan
@@ -46,6 +48,8 @@ class Record:
     logged: set[str] = field(default_factory=set)
     chosen: dict[str, Any] = field(default_factory=dict)
     plain: dict[str, Any] = field(default_factory=dict)
+    by_workers: dict[str, int] = field(default_factory=dict)
+    devices: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.maximum = maximum_of(self.plan.inputs.reward)
@@ -74,6 +78,9 @@ class Record:
         made["spent"] |= {
             "micro_batch": self.batch.size, "lookahead": self.outcome.lookahead
         }  # fmt: skip
+        if self.by_workers:
+            made["spent"] |= self.by_workers
+            made["devices"] = self.devices
         if plan.second:
             by_model = {name: self.purse.by_model[name] for name in plan.guiders}
             made["spent"]["nfe_by_model"] = by_model

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
+from functools import partial
 from typing import Any
 
 from comfy_api.latest import io
@@ -14,6 +15,7 @@ from ..schema import CATEGORY, widget
 from ..show.metadata import keep
 from ..show.winners import thumbnails, winners
 from ..show.writable import writable
+from ..workers.graph_cut import cut
 from .batch import run_batch
 from .inputs import SearchInputs
 from .plan import MethodChoice
@@ -67,6 +69,8 @@ def respond(cls: type[io.ComfyNode], method: MethodChoice, inputs: dict[str, Any
     """
     hidden = HiddenInputs.of(cls, inputs)
     planned = plan(SearchInputs.of(inputs), method, hidden.upstream)
+    if hidden.graph is not None:
+        planned = replace(planned, graph=partial(cut, hidden.graph_id, hidden.node))
     latent, images, report = run_batch(planned, hidden.node_id, hidden.workflow)
     report, text = writable(report)
     with guard("keep the report for saved images"):

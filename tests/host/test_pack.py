@@ -26,6 +26,7 @@ NODES = {
     "FlowSearchRBF": "Rollover Budget Forcing Search",
     "FlowSearchParticles": "Particle Search",
     "FlowSearchReport": "Search Report",
+    "FlowSearchWorkersRay": "Search Workers (Ray)",
     "FlowSearchDemoLoader": "Demo Flow Model Loader",
 }
 RBF_INPUTS = [
@@ -34,7 +35,7 @@ RBF_INPUTS = [
     "time_limit", "preview_vae", "lookahead", "window_start", "window_end", "watchdog", "replay",
     "journal",
     "stop_at_maximum", "lookahead_model", "finish_model", "compare",
-    "model_low", "boundary",
+    "model_low", "boundary", "workers",
 ]  # fmt: skip
 TOOLTIP = 20  # words
 FORBIDDEN = re.compile(

@@ -13,6 +13,8 @@ OWN = (
     "run.fingerprint", "json_values", "show.report", "show.report_chart", "show.report_format",
     "schema", "search_report", "host.kernel_settings", "host.caches",
     "host.upstream_prompt", "host.image_rows", "show.culling", "show.contact_sheet",
+    "workers.graph_cut", "workers.packing", "workers.crew", "workers.boot", "workers.engine_ray",
+    "workers.gpus", "workers.settings",
 )  # fmt: skip
 
 
@@ -20,6 +22,7 @@ OWN = (
 def parts():
     """They by name; what they import of the host is a stand-in."""
     host = {"comfy_api": MagicMock(), "comfy_api.latest": MagicMock(), "folder_paths": MagicMock()}
+    host |= {"comfy": MagicMock(), "comfy.model_management": MagicMock()}
     host["comfy_api.latest"].io.ComfyNode = object
     package = ModuleType("pack.nodes")
     package.__path__ = [str(ROOT / "nodes")]

@@ -201,3 +201,10 @@ def report(g: Graph) -> None:
     result = search(g, "FlowSearchRBF", folded, column="right", init_particles=5, paths=2)
     images, text = Output(result.node, 1), Output(result.node, 2)
     right(g, "FlowSearchReport", 400, report=text, images=images)
+
+
+@of("FlowSearchWorkersRay")
+def workers(g: Graph) -> None:
+    made = right(g, "FlowSearchWorkersRay")
+    result = search(g, "FlowSearchRBF", folded, column="right", init_particles=10, workers=made)
+    right(g, "PreviewImage", 260, images=Output(result.node, 1))

@@ -44,7 +44,12 @@ class Host:
         lines += self.log.read_text()[before:].splitlines()
 
     def probe(self, prompt: dict, node: str = "probe") -> dict:
-        return json.loads(self.run(prompt)[node]["probe"][0])
+        return self.read_probe(self.run(prompt), node)
+
+    @staticmethod
+    def read_probe(outputs: dict, node: str = "probe") -> dict:
+        """What a probe shows among a prompt's outputs."""
+        return json.loads(outputs[node]["probe"][0])
 
 
 @contextlib.contextmanager

@@ -1,0 +1,1 @@
+"""Workers: other processes and machines that evaluate the particles of a search."""

@@ -1,0 +1,155 @@
+"""A search of a real ComfyUI whose particles are evaluated by ComfyUIs in Ray's processes."""
+
+import contextlib
+import importlib.util
+import os
+import signal
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from .helpers.graphs import guided, node, particles, search
+from .helpers.prompts import post, wait
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("ray") is None, reason="Ray is not installed: pip install ray"
+)
+SETTINGS = {"address": "", "workers": 2, "gpu_share": 0.0, "own_gpu": False, "rows": 1}
+BUDGET, LONG = 60, 3000
+PATIENCE = 300  # seconds; a busy machine is slow to start ComfyUI twice
+
+
+def crewed(graph, **settings):
+    """The graph with workers on the search."""
+    graph = dict(graph) | {"workers": node("FlowSearchWorkersRay", **SETTINGS | settings)}
+    graph["search"]["inputs"]["workers"] = ["workers", 0]
+    return graph
+
+
+def children(host):
+    """Processes below the server, by id: the name of each."""
+    found = {}
+    for process in psutil.Process(host.process.pid).children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            found[process.pid] = " ".join(process.cmdline())
+    return found
+
+
+def workers(host):
+    return [pid for pid, name in children(host).items() if name.startswith("ray::Boot")]
+
+
+def begun(host, graph):
+    """Queue a search. Returns its prompt id as soon as both workers do jobs."""
+    before = len(host.log.read_text())
+    prompt_id = host.client.queue(graph)
+
+    def ready():
+        text = host.log.read_text()[before:]
+        return all(f"worker {i} is ready." in text for i in (1, 2))
+
+    wait(ready, PATIENCE)
+    return prompt_id
+
+
+def entry(host, prompt_id):
+    """The history entry of a prompt, when it is over."""
+    return wait(lambda: host.client.get(f"/history/{prompt_id}").get(prompt_id), PATIENCE)
+
+
+def assert_same(alone, found):
+    assert alone["report"]["trace"] == found["report"]["trace"]
+    assert alone["latent"] == found["latent"]
+    for key in ("nfe", "network_calls", "decodes", "rewards"):
+        assert alone["report"]["spent"][key] == found["report"]["spent"][key]
+
+
+@pytest.fixture(scope="module")
+def alone(host):
+    return host.probe(search(budget=BUDGET, micro_batch=1, name="no workers"))
+
+
+@pytest.fixture(scope="module")
+def both(host):
+    """Both workers run. The first search goes on with the one that is there sooner."""
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        name = f"starts at {time.monotonic()}"
+        found = host.probe(crewed(search(budget=12, name=name)))["report"]
+        if len([device for device in found["devices"] if device["nfe"]]) == 2:
+            return
+        assert not [device for device in found["devices"] if "refused" in device], found["devices"]
+        time.sleep(2)
+    pytest.fail(f"{found['devices']}\n{host.log.read_text()[-3000:]}")
+
+
+def test_ray_is_not_loaded_before_a_search_has_workers(host):
+    maps = Path(f"/proc/{host.process.pid}/maps")
+    if not maps.exists():
+        pytest.skip("only Linux says which libraries a process has loaded")
+    assert "libtorch" in maps.read_text()
+    assert "_raylet" not in maps.read_text()
+
+
+def test_two_workers_find_what_none_find(host, alone, both):
+    found = host.probe(crewed(search(budget=BUDGET, name="two workers")))
+    assert_same(alone, found)
+    devices, spent = found["report"]["devices"], found["report"]["spent"]
+    assert [device["device"] for device in devices] == ["worker 1", "worker 2"]
+    done = sum(device["nfe"] for device in devices)
+    assert spent["discarded_nfe"] > 0  # the first answer of each worker
+    assert BUDGET / 2 < done <= spent["nfe"] + spent["discarded_nfe"]
+
+
+def test_another_method_finds_the_same(host, both):
+    graphs = [particles(search(budget=16, micro_batch=1, name=f"smc {n}"), "smc") for n in (0, 2)]
+    assert_same(host.probe(graphs[0]), host.probe(crewed(graphs[1])))
+
+
+def test_guidance_does_without(host):
+    found = host.probe(crewed(guided("x0", budget=8, name="guided with workers")))
+    warnings = found["report"]["warnings"]
+    assert any("The workers were not used: guidance needs gradients." in w for w in warnings)
+    assert "devices" not in found["report"]
+
+
+def test_workers_are_usable_after_a_cancelled_search(host, alone, both):
+    prompt_id = begun(host, crewed(search(budget=LONG, name="cancelled")))
+    post(host, "/interrupt", {})
+    assert entry(host, prompt_id)["status"]["status_str"] == "error"
+    before = workers(host)
+    assert_same(alone, host.probe(crewed(search(budget=BUDGET, name="after the cancel"))))
+    assert len(before) == 2 and workers(host) == before
+
+
+def test_a_killed_worker_changes_nothing(host, alone, both):
+    victim = workers(host)[0]
+    with host.new_log() as lines:
+        graph = crewed(search(budget=BUDGET, name="killed"))
+        prompt_id = begun(host, graph)
+        os.kill(victim, signal.SIGKILL)
+        outputs = entry(host, prompt_id)["outputs"]
+    assert [line for line in lines if "is lost" in line], "it was killed too late"
+    assert victim not in workers(host)
+    assert_same(alone, host.read_probe(outputs))
+
+
+def test_nothing_is_left_of_ray(host, both):
+    running = {pid: name for pid, name in children(host).items() if "ray" in name}
+    assert len(running) > 4  # with the agents, which are processes of their own
+    host.probe(crewed(search(budget=12, name="the last one"), keep_minutes=0.0))
+
+    def left():
+        return [name for pid, name in running.items() if alive(pid)] + workers(host)
+
+    wait(lambda: not left(), PATIENCE)
+    plain = host.probe(search(budget=12, name="without"))
+    assert "devices" not in plain["report"]
+
+
+def alive(pid):
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    return False
