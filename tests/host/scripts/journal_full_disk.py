@@ -17,7 +17,8 @@ import host_in_process as process  # isort: skip
 import comfy_extras.nodes_custom_sampler as stock
 import folder_paths
 import torch
-from pack.nodes import demo, rbf_search, reward, sampler, scheduler, search_report
+from pack.nodes import demo, rbf_search, sampler, scheduler, search_report
+from pack.nodes.rewards import loader as reward
 from pack.nodes.show import output
 
 import nodes

@@ -21,7 +21,8 @@ import comfy_extras.nodes_custom_sampler as stock
 import folder_paths
 import server
 import torch
-from pack.nodes import demo, rbf_search, reward, sampler, scheduler, score, search_report
+from pack.nodes import demo, rbf_search, sampler, scheduler, score, search_report
+from pack.nodes.rewards import loader as reward
 from pack.nodes.host import reward as hosted
 from pack.nodes.show import output
 from pack.nodes.show.progress import tqdm

@@ -51,7 +51,8 @@ from pack.samplers.batching import MicroBatch  # isort: skip
 from pack.samplers.purse import Purse  # isort: skip
 from pack.samplers.search.best_of_n import BestOfN  # isort: skip
 from pack.samplers.search.smc import SMC  # isort: skip
-from pack.nodes import demo, reward, sampler  # isort: skip
+from pack.nodes import demo, sampler  # isort: skip
+from pack.nodes.rewards import loader as reward  # isort: skip
 from pack.nodes.host import decode, memory  # isort: skip
 from pack.nodes.host import devices as devices_of_host  # isort: skip
 from pack.nodes.host import reward as hosting  # isort: skip

@@ -13,7 +13,8 @@ import host_in_process as process  # isort: skip
 import folder_paths
 import server
 import torch
-from pack.nodes import combine, reward
+from pack.nodes.rewards import combine
+from pack.nodes.rewards import loader as reward
 from pack.nodes.host import decode, objective, reward_files
 from pack.nodes.host import reward as hosted
 from pack.nodes.host.image_bytes import shrink
