@@ -16,8 +16,8 @@ import server
 import torch
 from comfy_extras.nodes_model_advanced import ModelSamplingFlux
 from pack.nodes import demo, sampler
-from pack.nodes.rewards import loader as reward
 from pack.nodes.host import image_bytes, objective
+from pack.nodes.rewards import loader as reward
 from pack.nodes.run.batch import run_batch
 from pack.nodes.run.inputs import SearchInputs
 from pack.nodes.run.plan import MethodChoice

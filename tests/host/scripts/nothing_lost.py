@@ -22,8 +22,8 @@ import folder_paths
 import server
 import torch
 from pack.nodes import demo, rbf_search, sampler, scheduler, score, search_report
-from pack.nodes.rewards import loader as reward
 from pack.nodes.host import reward as hosted
+from pack.nodes.rewards import loader as reward
 from pack.nodes.show import output
 from pack.nodes.show.progress import tqdm
 from PIL import Image

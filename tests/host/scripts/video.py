@@ -13,11 +13,11 @@ import host_in_process as process  # isort: skip
 import folder_paths
 import server
 import torch
-from pack.nodes.rewards import combine
-from pack.nodes.rewards import loader as reward
 from pack.nodes.host import decode, objective, reward_files
 from pack.nodes.host import reward as hosted
 from pack.nodes.host.image_bytes import shrink
+from pack.nodes.rewards import combine
+from pack.nodes.rewards import loader as reward
 from pack.nodes.run import watchdog
 from pack.nodes.show import report, winners
 from pack.samplers.batching import MicroBatch
