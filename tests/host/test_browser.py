@@ -62,6 +62,7 @@ def play(host, tools, tmp_path, script, *words):
     its screenshots.
 
     The host's history is emptied first. It may hold a NaN of another test, which no page can read.
+    A script that fails may leave a long search behind: it is stopped for the tests that follow.
     """
     node, modules, browser = tools
     status, _ = post(host, "/history", {"clear": True})
@@ -70,6 +71,9 @@ def play(host, tools, tmp_path, script, *words):
     command = [node, ROOT / "tests" / "browser" / script, host.client.url, *words, shots]
     words = [*map(str, command), modules, browser]
     done = subprocess.run(words, capture_output=True, encoding="utf-8", timeout=900)
+    if done.returncode != 0:
+        post(host, "/queue", {"clear": True})
+        post(host, "/interrupt", {})
     assert done.returncode == 0, done.stderr[-4000:]
     return done.stdout
 

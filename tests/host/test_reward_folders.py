@@ -22,7 +22,7 @@ CONFIGS = {  # of folders that no family loads
     "own code": json.dumps({"model_type": "clip", "auto_map": {"AutoModel": "own.Model"}}),
     "another": json.dumps({"model_type": "bert"}),
 }
-CLIP_FAMILIES = {"clip_reference", "clip_score", "temporal_consistency"}
+CLIP_FAMILIES = {"clip_reference", "clip_score", "taste", "temporal_consistency"}
 
 
 @pytest.fixture(scope="module")

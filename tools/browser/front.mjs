@@ -14,7 +14,8 @@ export async function launch(tools, chromium) {
 
 /** A page with ComfyUI, its `faults` (console errors) and its requests to `outside` addresses. */
 export async function openPage(browser, url, settings) {
-  await put(url, { "Comfy.TutorialCompleted": true, ...settings });
+  const usual = { "Comfy.TutorialCompleted": true, "Comfy.RightSidePanel.IsOpen": false };
+  await put(url, { ...usual, ...settings });
   const page = await browser.newPage({ viewport: { width: 1500, height: 1000 } });
   page.setDefaultTimeout(120000); // the machine may be busy
   const [faults, outside] = [[], []];
