@@ -16,7 +16,7 @@ is unbiased for N <= n. If the reward and the reader agree on the c right sample
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -151,18 +151,20 @@ class Curve:
         return cls(price, np.stack([success(d.groups(by_reward), numbers) for d in draws]))
 
 
-def price_of_success(curves: list[Curve], weights: np.ndarray, level: np.ndarray) -> np.ndarray:
+def price_of_success(
+    prices: Sequence[float], means: Sequence[np.ndarray], level: np.ndarray
+) -> np.ndarray:
     """The least price at which best of N has a success, (rows,), at its best number of steps.
 
     Between two N success is taken as linear. It is infinite if no curve goes so high.
 
     Args:
-        curves: one for each number of steps.
-        weights: of the prompts, (rows, prompts).
+        prices: of a sample, for each number of steps.
+        means: success at each N, (rows, most + 1), for each number of steps.
         level: the success, (rows,).
     """
-    prices = [curve.price * _number(curve.mean(weights), level) for curve in curves]
-    return np.min(prices, axis=0)
+    costs = [price * _number(mean, level) for price, mean in zip(prices, means, strict=True)]
+    return np.min(costs, axis=0)
 
 
 def _number(means: np.ndarray, level: np.ndarray) -> np.ndarray:

@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 
 from . import lever_page, prompt_sets
+from .multiplier_claims import ENOUGH, at_main_budget
 from .multiplier_plan import BUDGETS, PATHS_STEPS, REGIONAL_STEPS, STEPS, plan
-from .multiplier_sections import section, sheet, table
+from .multiplier_sections import TABLES_NOTE, claims, sheet, table, tables, worth_sheet
 from .multiplier_tables import RESAMPLES, Measured, measured
 from .world import ROOT
 
@@ -16,6 +17,17 @@ ACCURACY = ROOT / "benchmarks" / "results" / "reader_accuracy.json"
 MODELS, SETS = ("fast", "base"), ("hard", "medium", "easy")
 FULL = {"prompts": 60, "seeds": 3, "draws": 1000}  # what is to be run of each set
 COMMAND = "python benchmarks/multiplier.py"
+
+
+def _steps(weights: str) -> str:
+    """The steps of the methods that choose in one region, for a line of a list."""
+    steps = STEPS[weights] | {"regional search": REGIONAL_STEPS[weights]}
+    steps |= {"regional paths": PATHS_STEPS[weights]} if weights in PATHS_STEPS else {}
+    names = {"children": "RBF and SVDD", "auto": "`auto`"}
+    listing = ", ".join(f"{count} for {names.get(name, name)}" for name, count in steps.items())
+    return f"on `{weights}` {listing}"
+
+
 INTRO = f"""\
 # What a search is worth
 
@@ -23,28 +35,35 @@ INTRO = f"""\
 
 A search is right if its result shows exactly what the prompt names, each count of colour and shape.
 The *multiplier* of a method at a budget is the NFE that best of N needs for the same success,
-divided by the budget. Best of N has its best number of steps for each success. Above 1 the method
-is worth more than its evaluations.
+divided by the budget. Above 1 the method is worth more than its evaluations.
+
+A method is *ahead* of best of N if the whole 95 % interval of its multiplier is above 1, *behind*
+if it is below, and else *level*. This program computes every heading and sentence about a set from
+the rows. It claims nothing from fewer than {ENOUGH} prompts. Every number is in the
+[tables](#tables)."""
+METHOD = f"""\
+## How it was measured
 
 - Searches follow the reward `shape_count`. `benchmarks/shape_reader.py` judges the results. It
   shares no code with the reward, and is stricter: a faint or broken shape is not right.
 - Best of N's curve needs no searches. It is estimated from plain samples, of which the one with the
-  highest reward counts (`benchmarks/best_of_n_curve.py`). A number of steps counts up to as many
-  samples as were drawn. `>` means that no curve went so high.
+  highest reward counts (`benchmarks/best_of_n_curve.py`). It has its best number of steps for each
+  success. A number of steps counts up to as many samples as were drawn. `>` means that no curve
+  went so high.
 - `NFE until the reward is right` counts the whole spending where it never is.
-- Intervals hold 95 % of {RESAMPLES} resamples of the prompts, curve and method together.
+- Intervals hold 95 % of {RESAMPLES} resamples of the prompts, curve and method together. Of twenty
+  comparisons of equals about one looks clear by chance. The best of several methods looks better
+  than it is.
 - Settings were chosen on other prompts. "RBF, kernel" and "SVDD, kernel" are the published methods,
   with the settings of [quality_fast.md](quality_fast.md) and [quality_base.md](quality_base.md), as
-  are CoDe, SMC, zero-order and search over paths. RBF and SVDD redraw their children in one region,
-  in {STEPS["fast"]["children"]} steps. The regional search has {REGIONAL_STEPS["fast"]} steps on
-  `fast` and {REGIONAL_STEPS["base"]} on `base`, regional paths has {PATHS_STEPS["base"]}. The
-  schedule of auto has {STEPS["fast"]["auto"]} steps on `fast` and {STEPS["base"]["auto"]} on
-  `base`.
+  are CoDe, SMC, zero-order and search over paths. RBF and SVDD redraw their children in one region.
+- Steps: {_steps("fast")}; {_steps("base")}.
 - Two choices of auto on `fast` were made when 24 of these hard prompts had been seen: RBF in place
   of SVDD, which was also ahead on other prompts, and a finish of 2 steps.
 - A search ends when a result has the highest score there is, as it does by default in ComfyUI.
 - `base` was trained on independent noise and data, and `fast` is its reflow (demo/README.md). No
-  training coupled noise and image cell by cell, which could favour a search by regions."""
+  training coupled noise and image cell by cell, which could favour a search by regions.
+- All of it is the demo model, which draws coloured shapes. Other models and rewards may differ."""
 SETS_NOTE = """\
 Each pool has captions with a (count, colour, shape) that no training scene has, drawn by a seed.
 How many of some plain samples are right decides the class. Nothing else uses these samples. A set
@@ -76,13 +95,17 @@ def page(folder: Path, accuracy: dict) -> tuple[str, dict[str, str]]:
     """
     sets = [measured(folder, weights, name) for weights in MODELS for name in SETS]
     results = [result for result in sets if result and result.sampled]
-    parts, charts = [INTRO, sets_table(results), accuracy_table(accuracy)], {}
+    parts, charts = [INTRO], {}
     for result in results:
-        name = f"multiplier-{result.weights}-{result.name}.svg"
-        charts[name] = sheet(result)
-        parts += section(result, name)
-    parts += ["## Left out", LEFT_OUT_NOTE, lever_page.left_out(lever_page.FOLDER)]
-    return "\n\n".join([*parts, *still_to_run(results)]) + "\n", charts
+        name = f"{result.weights}-{result.name}"
+        parts += claims(result, name)
+        charts[f"multiplier-{name}.svg"] = sheet(result)
+        if at_main_budget(result):
+            charts[f"worth-{name}.svg"] = worth_sheet(result)
+    parts += ["## What was left out", LEFT_OUT_NOTE, lever_page.left_out(lever_page.FOLDER)]
+    parts += [METHOD, sets_table(results), accuracy_table(accuracy), *still_to_run(results)]
+    parts += ["## Tables", TABLES_NOTE, *(part for result in results for part in tables(result))]
+    return "\n\n".join(parts) + "\n", charts
 
 
 def sets_table(results: list[Measured]) -> str:
@@ -99,7 +122,7 @@ def sets_table(results: list[Measured]) -> str:
         rows.append(row)
     head = ("model", "set", "captions of the pool", "seed", "plain samples a prompt",
             "right", "prompts of those looked at")  # fmt: skip
-    return "\n\n".join(("## Prompts", SETS_NOTE, table(head, rows)))
+    return "\n\n".join(("### Prompts", SETS_NOTE, table(head, rows)))
 
 
 def span(ends: tuple[int, int]) -> str:
@@ -132,7 +155,7 @@ def still_to_run(results: list[Measured]) -> list[str]:
         for step in ("prompts", "draws", "searches")
     )
     aim = "{prompts} prompts a set, {draws} samples a prompt, {seeds} seeds a method"
-    return ["## Still to run", f"The aim is {aim.format(**FULL)}, at NFE of "
+    return ["### Still to run", f"The aim is {aim.format(**FULL)}, at NFE of "
             f"{', '.join(map(str, BUDGETS))}. So far:", "\n".join(missing), commands]  # fmt: skip
 
 

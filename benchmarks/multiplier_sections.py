@@ -1,4 +1,4 @@
-"""The part of docs/results.md about one model on one set: tables and a chart."""
+"""The parts of docs/results.md about one model on one set: charts, claims and tables."""
 
 from __future__ import annotations
 
@@ -6,18 +6,25 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from . import interval_chart
+from . import multiplier_claims as said
 from .band_chart import Point, chart
 from .best_of_n_curve import Curve, bootstrap, interval
 from .multiplier_plan import FLUX_PRICES
 from .multiplier_tables import RESAMPLES, Cell, Measured
 
 AT = (10, 25, 50, 100, 200, 500, 1000, 2000)  # NFE of the table of best of N
-SECONDS_NOTE = """\
-The multiplier in CPU seconds. Network, decoder and reward are included. The decoder takes most of
-the demo model's time. Seconds were taken next to other work on the machine."""
-FLUX_NOTE = """\
-The multiplier in seconds on a large model, reckoned from the counts of evaluations, decodes and
-scores: 1.2 s an evaluation, 0.05 s a decode with TAESD or 0.25 s with the full VAE."""
+CHART_NOTE = "Bands and bars hold 95 %. Methods at one budget are set a little apart."
+WORTH_NOTE = """\
+A dot is the multiplier, a line its interval. An arrow means that the interval goes on, or that no
+curve of best of N goes so high."""
+TABLES_NOTE = """\
+In CPU seconds network, decoder and reward are included. The decoder takes most of the demo model's
+time. Seconds were taken next to other work on the machine.
+
+At the prices of FLUX the multiplier is in seconds on a large model. They are reckoned from the
+counts of evaluations, decodes and scores. An evaluation takes 1.2 s, a decode 0.05 s with TAESD or
+0.25 s with the full VAE."""
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -25,20 +32,45 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def section(result: Measured, name: str) -> list[str]:
-    """Everything about one model on one set.
+def claims(result: Measured, name: str) -> list[str]:
+    """What one model shows on one set: charts, and claims that are computed from the rows.
 
     Args:
         result: what was measured.
-        name: of its chart.
+        name: of its charts.
     """
-    parts = [f"## `{result.weights}`, {result.name} prompts", f"![success](plots/{name})"]
-    parts += ["Bands and bars hold 95 %. Methods at one budget are set a little apart."]
-    parts += ["### Best of N", best_of_n_table(result)]
+    chart = f"![Right results by NFE](plots/multiplier-{name}.svg)"
+    if not result.cells:
+        return [f"## `{result.weights}`, {result.name} prompts: best of N alone", chart]
+    parts = [f"## {said.heading(result)}", chart, CHART_NOTE]
+    if not said.at_main_budget(result):
+        return [*parts, said.doubts(result)]
+    at = dict.fromkeys((said.at_main_budget(result)[0].budget,))
+    heights = {x: y for nfe in at for x, y, *_ in curve_points(result, result.draws, [nfe])}
+    parts += [said.best_rates(result, heights), verdict_table(result), *said.lead_claim(result)]
+    for method in said.NAMED:
+        parts += said.method_claim(result, method)
+    parts += [*said.seconds_claim(result), f"![Multipliers](plots/worth-{name}.svg)", WORTH_NOTE]
+    return [*parts, "### What these rows do not show", said.doubts(result)]
+
+
+def verdict_table(result: Measured) -> str:
+    head = ("NFE", said.AHEAD, said.LEVEL, said.BEHIND, said.FEW)
+    return table(head, said.verdicts(result))
+
+
+def tables(result: Measured) -> list[str]:
+    """Every number of one model on one set.
+
+    Args:
+        result: what was measured.
+    """
+    about = f"`{result.weights}`, {result.name} prompts"
+    parts = [f"### {about}: best of N", best_of_n_table(result)]
     if result.cells:
-        parts += ["### At equal NFE", nfe_table(result.cells)]
-        parts += ["### At equal CPU seconds", SECONDS_NOTE, seconds_table(result.cells)]
-        parts += ["### At the prices of FLUX", FLUX_NOTE, flux_table(result.cells)]
+        parts += [f"### {about}: at equal NFE", nfe_table(result.cells)]
+        parts += [f"### {about}: at equal CPU seconds", seconds_table(result.cells)]
+        parts += [f"### {about}: at the prices of FLUX", flux_table(result.cells)]
     return parts
 
 
@@ -159,3 +191,14 @@ def sheet(result: Measured) -> str:
             for values in [cell.weights @ cell.success()]
         ]
     return chart(f"Right results, {result.weights}, {result.name} prompts", "NFE", "right", series)
+
+
+def worth_sheet(result: Measured) -> str:
+    """The chart of multipliers at the main budget, in three currencies."""
+    cells = said.at_main_budget(result)
+    rows = {cell.method: [cell.in_nfe(), cell.in_seconds(), cell.at_prices(said.DEAREST)]
+            for cell in cells}  # fmt: skip
+    labels = ("in NFE", "in CPU seconds of the demo", f"at FLUX prices, {said.DEAREST.name}")
+    marks = {name: [e.capped() for e in row] for name, row in rows.items()}
+    title = f"{result.weights}, {result.name} prompts, {cells[0].budget} NFE"
+    return interval_chart.chart(f"What a method is worth: {title}", labels, marks)

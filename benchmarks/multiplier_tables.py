@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -39,8 +39,14 @@ class Estimate:
         cells = [self._cell(number, digits) for number in (self.value, self.low, self.high)]
         return "{} ({} to {})".format(*cells)
 
+    def capped(self) -> tuple[float, float, float, bool]:
+        """Value and interval up to `most`, and whether the interval goes on."""
+        value, low, high = (min(x, self.most) for x in (self.value, self.low, self.high))
+        return value, low, high, self.high > self.most
+
     def _cell(self, number: float, digits: int) -> str:
-        return f"{number:.{digits}f}" if np.isfinite(number) else f"> {self.most:.{digits}f}"
+        above = number > self.most * (1 + 1e-9)
+        return f"> {self.most:.{digits}f}" if above else f"{number:.{digits}f}"
 
 
 def estimate(values: np.ndarray, most: float = np.inf) -> Estimate:
@@ -57,12 +63,14 @@ class Cell:
         method: its name.
         runs: (runs, columns) as COLUMNS.
         draws: steps -> samples of each prompt of the set; None where there are none.
+        curves: what the cells of one set have computed of best of N's success.
     """
 
     budget: int
     method: str
     runs: np.ndarray
     draws: dict[int, list[Draws | None]]
+    curves: dict[tuple, np.ndarray] = field(default_factory=dict, repr=False)
 
     @cached_property
     def prompts(self) -> list[int]:
@@ -103,15 +111,25 @@ class Cell:
             spent: by the method, for each prompt.
             by_reward: success by the reward, not by the reader.
         """
-        curves = [
-            Curve.of(self.samples(steps), price, by_reward)
-            for steps, price in zip(self.draws, prices, strict=True)
-        ]
+        means = [self.curve(steps, by_reward) for steps in self.draws]
         level = self.weights @ self.success(by_reward)
         spent = self.weights @ spent
-        needed = price_of_success(curves, self.weights, level)
-        most = max(curve.price * (curve.values.shape[1] - 1) for curve in curves)
+        needed = price_of_success(prices, means, level)
+        most = max(p * (mean.shape[1] - 1) for p, mean in zip(prices, means, strict=True))
         return estimate(needed / spent, most / spent[0])
+
+    def curve(self, steps: int, by_reward: bool) -> np.ndarray:
+        """Success of best of N at each N, (resamples, most + 1).
+
+        Args:
+            steps: of a sample.
+            by_reward: success by the reward, not by the reader.
+        """
+        key = steps, by_reward, *self.prompts
+        if key not in self.curves:
+            curve = Curve.of(self.samples(steps), 1.0, by_reward)
+            self.curves[key] = curve.mean(self.weights)
+        return self.curves[key]
 
     def in_nfe(self, by_reward: bool = False) -> Estimate:
         budget = np.full(len(self.prompts), float(self.budget))
@@ -178,8 +196,9 @@ def measured(folder: Path, weights: str, name: str) -> Measured | None:
         for steps in CURVE_STEPS[weights]
     }  # fmt: skip
     searches = Kept(folder / f"searches_{weights}_{name}.json").rows
+    curves: dict[tuple, np.ndarray] = {}
     cells = [
-        Cell(budget, method, np.array(searches[repr(setting)], dtype=float), draws)
+        Cell(budget, method, np.array(searches[repr(setting)], dtype=float), draws, curves)
         for (budget, method), setting in plan(weights).items()
         if repr(setting) in searches
     ]

@@ -64,7 +64,8 @@ def test_price_of_success_is_the_inverse_of_the_curve():
     few = curve.Curve(1.0, np.array([[0.0, 0.2, 0.4, 0.5]]))
     many = curve.Curve(4.0, np.array([[0.0, 0.6, 0.8]]))
     weights, level = np.ones((5, 1)), np.array([0.1, 0.2, 0.45, 0.7, 0.9])
-    prices = curve.price_of_success([few, many], weights, level)
+    means = [few.mean(weights), many.mean(weights)]
+    prices = curve.price_of_success([few.price, many.price], means, level)
     np.testing.assert_allclose(prices, [0.4 * 4 * 0.3125, 1.0, 2.5, 6.0, np.inf])
 
 
