@@ -166,7 +166,7 @@ def main() -> None:
                 picture = DOCS / "plots" / f"analytic-{name}.svg"
                 picture.parent.mkdir(exist_ok=True)
                 picture.write_text(sheet)
-                put(DOCS / "analytic.md", name, f"{section}\n\n![{name}](plots/{picture.name})")
+                put(DOCS / "analytic.md", name, f"![{name}](plots/{picture.name})\n\n{section}")
 
 
 if __name__ == "__main__":

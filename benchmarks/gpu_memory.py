@@ -8,6 +8,7 @@ environment of `python dev.py test`.
 
 from __future__ import annotations
 
+import argparse
 import os
 import runpy
 import sys
@@ -21,7 +22,9 @@ runpy.run_path(str(ROOT / "tools" / "checkout.py"))
 
 from pack.tools.sections import put
 
-write, sys.argv = "--write" in sys.argv, [sys.argv[0], "--cpu"]
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--write", action="store_true", help="put the table into the page")
+write, sys.argv = parser.parse_args().write, [sys.argv[0], "--cpu"]
 sys.path.insert(0, os.environ["COMFYUI_PATH"])
 import comfy.options
 

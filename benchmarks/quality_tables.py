@@ -20,14 +20,14 @@ UNTIMED = (
     "`--time` has measured them again."
 )
 ORDER_NOTE = (
-    "Exactly right, paired differences: the paper has RBF, SVDD, CoDe, SMC, best of N, and "
-    "VP-SDE, linear SDE, ODE, from best to worst."
+    "The paper's order, from best to worst, is RBF, SVDD, CoDe, SMC, best of N. For steps it is "
+    "VP-SDE, linear SDE, ODE. The tables have paired differences in exactly right results."
 )
 TIME_NOTE = (
-    "CPU seconds a picture, network, decoder and reward together, between the rows "
-    "measured; best of N at its best number of steps for each time. The demo model's "
-    "network is cheap beside its decoder and reward, so this table favours methods that "
-    "score little; with a large model NFE decide."
+    "CPU seconds of an image: network, decoder and reward together. Times between the measured "
+    "rows are interpolated. Best of N has its best number of steps for each time. The demo "
+    "model's network is cheap next to its decoder and reward, so this table favours methods "
+    "that score little. With a large model NFE decide."
 )
 SECONDS = (0.25, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
 ORDER = ("rbf, VP-SDE", "svdd, VP-SDE", "code, VP-SDE", "smc, VP-SDE", "best of N")  # the paper's
@@ -147,11 +147,11 @@ def heading(weights: str, about: dict) -> str:
     common = plans.COMMON[plans.model(weights)]
     return (
         f"{about['prompts']} held-out prompts (prompt seed {about['prompt_seed']}) x "
-        f"{about['seeds']} seeds a row; ± is the standard error over prompts. Seconds are of "
-        f"{plans.TIMED} of the prompts with one seed, of all prompts for the verifier threshold, "
-        f"which stops by itself. VP-SDE: kernel {common['kernel']}, diffusion_norm "
-        f"{common['norm']:g}, 10 steps where no other number is said, then the best "
-        f"{common['top_k']} finished in {common['finish']} steps; RBF from budget / "
+        f"{about['seeds']} seeds a row. ± is the standard error over prompts. Seconds are of "
+        f"{plans.TIMED} of the prompts with one seed. For the verifier threshold, which stops by "
+        f"itself, they are of all prompts. VP-SDE has the kernel {common['kernel']} with a "
+        f"diffusion_norm of {common['norm']:g}, and 10 steps where no other number is named. Then "
+        f"the best {common['top_k']} are finished in {common['finish']} steps. RBF has budget / "
         f"{plans.STARTS[plans.model(weights)]} starts."
     )
 
@@ -189,22 +189,22 @@ def page(
         f"# Searches on the demo model `{weights}`",
         f"    python benchmarks/quality.py --weights {weights}",
         heading(weights, about),
-        f"{len(done)} of {len(plan)} rows of plans.py are measured; names begin with the NFE. "
+        f"{len(done)} of {len(plan)} rows of plans.py are measured. Names begin with the NFE. "
         + NOTES.get(weights, "")
         + ("" if timed else UNTIMED)
         + mixed,
-        all_rows(weights, done, measured),
     ]
     methods, drawn = by_budget(plan, measured), None
     if methods:
         drawn = sheet(weights, methods)
-        parts += [f"![quality](plots/quality-{weights}.svg)", "## The paper's order", ORDER_NOTE]
-        parts.append(order(plan, measured))
+        parts.insert(2, f"![Exactly right, by NFE](plots/quality-{weights}.svg)")
+        parts += ["## The paper's order", ORDER_NOTE, order(plan, measured)]
     if methods and timed:
         by_method = {method: list(rows.values()) for method, rows in methods.items()}
         plain = {n: s for n, s in done.items() if "best of N" in n and not s.finish}
         by_method["best of N"] = [measured[repr(s)] for s in plain.values()]
         parts += ["## At equal time", TIME_NOTE, equal_seconds(by_method)]
+    parts += ["## All rows", all_rows(weights, done, measured)]
     return "\n\n".join(parts) + "\n", drawn
 
 

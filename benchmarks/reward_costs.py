@@ -19,6 +19,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+PARSER = argparse.ArgumentParser(description=__doc__)
+PARSER.add_argument("--only", default="", help="pattern of the rows' names")
+PARSER.add_argument("--write", action="store_true", help="put the table into the page")
+ARGS = PARSER.parse_args()  # before the imports below, which take seconds
+
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -140,10 +145,6 @@ def line(name: str) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", default="")
-    parser.add_argument("--write", action="store_true")
-    args = parser.parse_args()
     torch.set_num_threads(1)
     lines = [
         "| reward | parameters, billion | bytes each | weights, GiB | picture shown | TFLOP a "
@@ -152,10 +153,10 @@ def main() -> None:
     ]
     print("\n".join(lines), flush=True)
     for name in ROWS:
-        if re.search(args.only, name):
+        if re.search(ARGS.only, name):
             lines.append(line(name))
             print(lines[-1], flush=True)
-    if args.write:
+    if ARGS.write:
         put(ROOT / "docs" / "reward_costs.md", "costs", "\n".join(lines))
 
 

@@ -64,9 +64,10 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--write", action="store_true", help="put the table into the page")
+    args = parser.parse_args()
     text = table(HEADS, rows())
     print(text)
-    if parser.parse_args().write:
+    if args.write:
         put(ROOT / "docs" / "calibration.md", "border", text)
 
 

@@ -7,6 +7,7 @@ the seconds of each and their median. Needs COMFYUI_PATH and the environment of
 
 from __future__ import annotations
 
+import argparse
 import os
 import statistics
 import subprocess
@@ -45,7 +46,12 @@ def once() -> float:
     return float(lines[0].split()[1])
 
 
-if __name__ == "__main__":
+def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
     seconds = [once() for _ in range(5)]
     print("seconds:", *(f"{s:.3f}" for s in seconds))
     print(f"median: {statistics.median(seconds):.3f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -7,6 +7,7 @@ the AUC on 4000 new embeddings and what `held_out_auc` reports. Both are means o
 the standard deviation of the second.
 """
 
+import argparse
 import runpy
 import statistics
 from pathlib import Path
@@ -53,8 +54,13 @@ def row(number: int, channels: int) -> str:
     return f"{statistics.mean(true):.2f} | {statistics.mean(reported):.2f} ± {spread:.2f}"
 
 
-if __name__ == "__main__":
+def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
     print("| images of each | easy taste: AUC | reported | hard taste: AUC | reported |")
     print("| --- | --- | --- | --- | --- |")
     for number in NUMBERS:
         print(f"| {number} | {row(number, STRONGEST)} | {row(number, CHANNELS)} |")
+
+
+if __name__ == "__main__":
+    main()

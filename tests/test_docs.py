@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 REPOSITORY = re.search(
     '^Repository = "(.*)"$', (ROOT / "pyproject.toml").read_text("utf-8"), re.MULTILINE
 )[1]
+RAW = f"{REPOSITORY}/main/".replace("github.com", "raw.githubusercontent.com")
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "demo" / "README.md"])
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
@@ -30,7 +31,7 @@ def commands(text):
     """The words of each `python …` command, in backticks, indented or in a block."""
     text = re.sub(r"\\\n\s*", "", text)
     found = re.findall(r"`(python [^`\n]*)`", text)
-    found += re.findall(r"^(?: {4})?(python [^`|\n]*)$", text, re.MULTILINE)
+    found += re.findall(r"^(?: {4})?(?:[A-Z_]+=\S+ )*(python [^`|\n]*)$", text, re.MULTILINE)
     return [shlex.split(command.replace("…", "")) for command in found]
 
 
@@ -46,7 +47,7 @@ def test_the_readme_fits_on_a_screen(page):
 @pytest.mark.parametrize("page", NAMES)
 def test_every_link_and_anchor_leads_somewhere(page):
     for link in re.findall(r"\]\(([^)\s]+)", text_of(page)):
-        link = unquote(link).removeprefix(f"{REPOSITORY}/blob/main/")
+        link = unquote(link).removeprefix(f"{REPOSITORY}/blob/main/").removeprefix(RAW)
         if link.startswith("https://"):
             continue
         to, _, anchor = link.partition("#")
