@@ -50,13 +50,14 @@ export const PANEL_STYLE = `
   .best > button:first-child { width: 112px; height: 112px; flex: none; padding: 0; overflow: hidden; }
   .best img { width: 100%; height: 100%; object-fit: contain; display: block; }
   .best .none { color: var(--fs-dim); padding: 0 6px; display: block; }
-  dl { margin: 0; flex: 1; min-width: 0; display: grid; grid-template-columns: minmax(0, auto) auto; gap: 1px 8px;
+  dl { margin: 0; flex: 1; min-width: 0; display: grid; grid-template-columns: minmax(0, 1fr) max-content; gap: 1px 8px;
     align-content: center; overflow: hidden; }
   dt { color: var(--fs-dim); }
   dt.item { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
   dd { margin: 0; text-align: right; font-variant-numeric: tabular-nums; overflow: hidden;
     text-overflow: ellipsis; white-space: nowrap; }
-  dd.reward { font-size: 17px; font-weight: 600; }
+  dd.reward { font-size: 17px; font-weight: 600; display: flex; justify-content: flex-end; align-items: baseline;
+    gap: 4px; width: 0; justify-self: end; overflow: visible; } /* it may reach into the column of its short name */
   dd.reward small { font-size: 11px; font-weight: 400; }
   h4 { margin: 0 0 2px; font: inherit; color: var(--fs-dim); display: flex; flex-wrap: wrap; gap: 0 6px;
     white-space: nowrap; }
