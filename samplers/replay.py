@@ -18,7 +18,7 @@ from .batching import MicroBatch, OneAtATime, OutOfMemory
 from .lineage import NO_BIRTH, STEPS, Origin, origins
 from .search.rounds import Choice, Facts, Method, Round
 from .task import Task
-from .types import Made, Particles, SearchEvent
+from .types import Particles, SearchEvent
 
 log = logging.getLogger("flow_search")
 
@@ -135,12 +135,12 @@ class Replay(Method):
             task.resume(origin.id, Padded(rows=origin.rows, row=origin.row))
             score, boxes = origin is self.way[-1], [origin.box] if origin.box else ()
             if origin.kind in ("start", "born"):
-                ids, x = task.starts(1, around=x, radius=origin.radius, boxes=boxes)
+                starts = task.starts(1, x, origin.radius, boxes, previous)
+                x = starts.x
                 if origin.kind == "start":
-                    made = Made("born", ids, [previous], 0, [place], origin.radius, boxes=boxes)
-                    task.on_made(made)
+                    task.on_made(starts.made([place]))
                 else:
-                    particle = task.born_from(ids, x, [previous], score, origin.radius, boxes)
+                    particle = task.born_from(starts, score)
                     columns = {"paths": [self.path], "parents": [-1]}
                     particle = replace(particle, **{k: torch.tensor(v) for k, v in columns.items()})
                 previous = origin.id

@@ -19,7 +19,7 @@ from .paid_network import MODELS, PaidNetwork, paid
 from .purse import BudgetExceeded, Prices, Purse
 from .regions import Boxes, patched
 from .steering import Steering, advance
-from .types import Kernel, Made, Objective, Particles
+from .types import Kernel, Made, Objective, Particles, Starts
 
 
 @dataclass
@@ -80,47 +80,36 @@ class Task:
         return self.purse.left
 
     def starts(
-        self, n: int, around: Tensor | None = None, radius: float = 1.0, boxes: Boxes = ()
-    ) -> tuple[list[int], Tensor]:
-        """New ids and their latents (n,*D) of pure noise.
+        self,
+        n: int,
+        around: Tensor | None = None,
+        radius: float = 1.0,
+        boxes: Boxes = (),
+        parent: int = -1,
+    ) -> Starts:
+        """New ids and their latents of pure noise.
 
         Args:
             n: how many.
             around: the start (1,*D) that they are neighbours of; None: unrelated noise.
             radius: of the neighbours, in [0, 1].
             boxes: of each neighbour the region that differs from `around`; none: everything.
+            parent: id of the particle that began at `around`.
         """
         ids = self._new_ids(n)
-        return ids, self.flow.born(ids, around, radius, boxes)
+        return Starts(ids, self.flow.born(ids, around, radius, boxes), [parent] * n, radius, boxes)
 
     def born(self, n: int, score: bool = True) -> Particles:
         """`n` new particles of pure noise, evaluated at the search's first time."""
-        return self.born_from(*self.starts(n), score=score)
+        return self.born_from(self.starts(n), score)
 
-    def born_from(
-        self,
-        ids: list[int],
-        x: Tensor,
-        parents: Sequence[int] = (),
-        score: bool = True,
-        radius: float = 1.0,
-        boxes: Boxes = (),
-    ) -> Particles:
-        """The particles that begin at starts, evaluated at the search's first time.
-
-        Args:
-            ids, x: ids and latents (K,*D), as `starts` gives them.
-            parents: ids of the particles whose starts these are neighbours of.
-            score: whether they are scored.
-            radius: of the neighbours.
-            boxes: of each neighbour the region that differs from its parent's start.
-        """
-        self.purse.require(len(ids) * (self.prices.born if score else self.prices.birth))
-        zeros, parents = [0] * len(ids), parents or [-1] * len(ids)
-        x, x0 = self._paid.cross_lead(x)
-        places = self.batch.places(len(ids))
-        self.on_made(Made("born", ids, parents, 0, places, radius, boxes=boxes))
-        return self._scored(x, x0, ids, parents, zeros, zeros, score)
+    def born_from(self, starts: Starts, score: bool = True) -> Particles:
+        """The particles that begin at starts, evaluated at the search's first time."""
+        n = len(starts)
+        self.purse.require(n * (self.prices.born if score else self.prices.birth))
+        x, x0 = self._paid.cross_lead(starts.x)
+        self.on_made(starts.made(self.batch.places(n)))
+        return self._scored(x, x0, starts.ids, starts.parents, [0] * n, [0] * n, score)
 
     def propose(
         self,
@@ -285,7 +274,7 @@ class Task:
         self,
         x: Tensor,
         x0: Tensor,
-        ids: list[int],
+        ids: Sequence[int],
         parents: Sequence[int],
         paths: list[int],
         steps: list[int],

@@ -7,17 +7,16 @@ own. What a trajectory costs is known only after the first one.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from .purse import BudgetExceeded, Prices
-from .regions import Boxes
 from .rules import Halt
 from .task import Task
-from .types import Made, Particles
+from .types import Particles, Starts
 
 Pay = Callable[[int, Callable[[], Tensor]], Tensor]  # (rows, network call) -> its answer
 # (start (1,*D), id whose noise the sampler draws, what pays each call) -> clean latent (1,*D)
@@ -72,42 +71,26 @@ class WholeTask(Task):
             ) from error
         self.purse.prepaid = self.prices.birth * self.purse.cost
 
-    def born_from(
-        self,
-        ids: list[int],
-        x: Tensor,
-        parents: Sequence[int] = (),
-        score: bool = True,
-        radius: float = 1.0,
-        boxes: Boxes = (),
-    ) -> Particles:
-        """The particles that begin at starts, clean. Where the search stops, only the first ones.
-
-        Args:
-            ids, x: ids and latents (K,*D), as `starts` gives them.
-            parents: ids of the particles whose starts these are neighbours of.
-            score: whether they are scored.
-            radius: of the neighbours.
-            boxes: of each neighbour the region that differs from its parent's start.
-        """
-        parents = parents or [-1] * len(ids)
-        for i, parent, box in zip(ids, parents, boxes or [()] * len(ids), strict=True):
-            self.on_made(Made("born", [i], [parent], 0, [(1, 0)], radius, boxes=[box]))
-        clean = self._clean(ids, x)
-        zeros = [0] * len(clean)
-        rows = slice(len(clean))
-        return self._scored(clean, clean, ids[rows], parents[rows], zeros, zeros, score)
+    def born_from(self, starts: Starts, score: bool = True) -> Particles:
+        """The particles that begin at starts, clean. If the search stops, only the first ones."""
+        for start in starts.split():
+            self.on_made(start.made([(1, 0)]))
+        clean = self._clean(starts)
+        rows, zeros = slice(len(clean)), [0] * len(clean)
+        return self._scored(
+            clean, clean, starts.ids[rows], starts.parents[rows], zeros, zeros, score
+        )
 
     def finish(self, particle: Particles, nodes: int) -> Particles:
         """Score a particle as finished. It is clean, so no evaluation is left to make."""
         return super().finish(particle, 0)
 
-    def _clean(self, ids: Sequence[int], x: Tensor) -> Tensor:
-        """The ends of the trajectories from x (K,*D), up to the first that is stopped."""
+    def _clean(self, starts: Starts) -> Tensor:
+        """The ends of the trajectories from starts, up to the first that is stopped."""
         ends: list[Tensor] = []
-        for i, start in zip(ids, x.split(1), strict=True):
+        for start in starts.split():
             try:
-                ends.append(self._carried(i, start))
+                ends.append(self._carried(start.ids[0], start.x))
             except (BudgetExceeded, Halt):
                 if not ends:
                     raise

@@ -189,3 +189,37 @@ class Made:
     radius: float = 1.0
     nodes: int = 0
     boxes: Boxes = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Starts:
+    """Where new particles begin: latents of pure noise.
+
+    Args:
+        ids: of the particles, K.
+        x: (K,*D).
+        parents, radius, boxes: as in `Made`.
+    """
+
+    ids: Sequence[int]
+    x: Tensor
+    parents: Sequence[int]
+    radius: float = 1.0
+    boxes: Boxes = ()
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def split(self) -> list[Starts]:
+        """The starts one by one."""
+        boxes = self.boxes or [()] * len(self)
+        rows = zip(self.ids, self.x.split(1), self.parents, boxes, strict=True)
+        return [Starts([i], x, [parent], self.radius, [box]) for i, x, parent, box in rows]
+
+    def made(self, places: Sequence[tuple[int, int]]) -> Made:
+        """How the particles that begin there are made.
+
+        Args:
+            places: as in `Made`.
+        """
+        return Made("born", self.ids, self.parents, 0, places, self.radius, boxes=self.boxes)

@@ -11,7 +11,7 @@ from torch import Tensor
 from ..purse import Spent
 from ..regions import Boxes
 from ..task import Task
-from ..types import Made, Origins, Particles
+from ..types import Made, Origins, Particles, Starts
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,8 +151,8 @@ def perform(task: Task, job: Job) -> Answer:
 
 def _particles(task: Task, job: Job) -> Particles:
     if job.kind == "born":
-        settings = job.family, job.score, job.radius, job.boxes
-        return task.born_from(list(job.ids), job.x, *settings)
+        starts = Starts(job.ids, job.x, job.family, job.radius, job.boxes)
+        return task.born_from(starts, job.score)
     if job.kind == "renoise":
         return task.renoise(job.parents, job.step, job.ancestors, job.boxes)
     if job.kind == "finish":

@@ -15,7 +15,7 @@ from ..ode import ODE, Redraw
 from ..purse import BudgetExceeded, Purse
 from ..regions import Boxes
 from ..task import Task
-from ..types import Origins, Particles
+from ..types import Origins, Particles, Starts
 from .job import Answer, Crew, Job, perform
 
 # (new particles, how they were made, the answers, the rows of the particles in their order)
@@ -73,25 +73,13 @@ class CrewedTask(Task):
     def expect(self, likely: Callable[[Task], object]) -> None:
         self.likely, self.mark = likely, self.ids.next
 
-    def born_from(
-        self,
-        ids: list[int],
-        x: Tensor,
-        parents: Sequence[int] = (),
-        score: bool = True,
-        radius: float = 1.0,
-        boxes: Boxes = (),
-    ) -> Particles:
-        """As of `Task`, by the crew.
-
-        Args:
-            ids, x, parents, score, radius, boxes: as of `Task`.
-        """
-        price = self.prices.born if score else self.prices.birth
-        self.purse.require(len(ids) * price)
-        zeros, parents = [0] * len(ids), list(parents) or [-1] * len(ids)
-        settings = {"x": x, "score": score, "radius": radius, "boxes": boxes}
-        return self._made("born", (ids, parents, zeros, zeros), price, settings)
+    def born_from(self, starts: Starts, score: bool = True) -> Particles:
+        """As of `Task`, by the crew."""
+        price, zeros = self.prices.born if score else self.prices.birth, [0] * len(starts)
+        self.purse.require(len(starts) * price)
+        settings = {name: getattr(starts, name) for name in ("x", "radius", "boxes")}
+        columns = starts.ids, starts.parents, zeros, zeros
+        return self._made("born", columns, price, settings | {"score": score})
 
     def propose(
         self,
@@ -149,7 +137,7 @@ class CrewedTask(Task):
     def _made(
         self,
         kind: Origins,
-        columns: tuple[list[int], list[int], list[int], list[int]],
+        columns: tuple[Sequence[int], Sequence[int], Sequence[int], Sequence[int]],
         price: int,
         settings: dict[str, Any],
     ) -> Particles:
@@ -267,7 +255,7 @@ class Ahead(CrewedTask):
             raise NotYet
         if (key := tuple(ids)) not in self.early:
             self.early[key] = self.flow.born(ids)
-        return self.born_from(ids, self.early[key], score=score)
+        return self.born_from(Starts(ids, self.early[key], [-1] * n), score)
 
     def _answers(self, jobs: Sequence[Job]) -> Iterator[Answer]:
         if self.open >= self.crew.width:

@@ -6,9 +6,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from ..regions import Boxes
 from ..task import Task
-from ..types import Particles, SearchEvent
+from ..types import Particles, SearchEvent, Starts
 from .aim import LARGEST, SMALLEST, Aim
 from .rounds import Method, Round, check_least
 from .starts import STARTS, random_starts
@@ -115,20 +114,20 @@ class Regional(Method):
         expect_waves(task, count, len(task.times), self._down)
         while n := min(WAVE, starts, task.purse.buys(price)):
             starts -= n
-            noise, ends = yield from self._tried(task, *task.starts(n))
+            drawn = task.starts(n)
+            ends = yield from self._tried(task, drawn)
             row = ends.best()
             if best is None or ends.reward[row] > best.reward:
-                best, pivot = ends[row], noise[row : row + 1]
+                best, pivot = ends[row], drawn.x[row : row + 1]
                 yield SearchEvent("accept", best, task.purse.nfe)
         vain, aim = 0, self.aim(task, best)
         while (n := min(self.at_once, task.purse.buys(price))) and not 0 < self.patience <= vain:
-            boxes = aim.boxes(n)
-            ids, noise = task.starts(n, around=pivot, boxes=boxes)
-            noise, ends = yield from self._tried(task, ids, noise, best, boxes)
+            drawn = task.starts(n, pivot, boxes=aim.boxes(n), parent=int(best.ids))
+            ends = yield from self._tried(task, drawn)
             row = ends.best()
             vain = 0 if ends.reward[row] > best.reward else vain + n
             if ends.reward[row] >= best.reward:
-                best, pivot = ends[row], noise[row : row + 1]
+                best, pivot = ends[row], drawn.x[row : row + 1]
                 aim.look_at(best)
                 yield SearchEvent("accept", best, task.purse.nfe)
 
@@ -136,17 +135,9 @@ class Regional(Method):
         """The levels of n random starts that follow the ODE."""
         return list(task.walk(task.born(n, score=not task.last_step), kernel=task.flow.ode))
 
-    def _tried(
-        self,
-        task: Task,
-        ids: list[int],
-        noise: Tensor,
-        parent: Particles | None = None,
-        boxes: Boxes = (),
-    ) -> Generator[SearchEvent, None, tuple[Tensor, Particles]]:
-        """Walks the ODE from each noise; returns the noises and the scored ends."""
-        family = [] if parent is None else [int(parent.ids)] * len(ids)
-        born = task.born_from(ids, noise, family, score=not task.last_step, boxes=boxes)
+    def _tried(self, task: Task, drawn: Starts) -> Generator[SearchEvent, None, Particles]:
+        """Walks the ODE from each start. Returns the scored ends."""
+        born = task.born_from(drawn, score=not task.last_step)
         *_, ends = task.walk(born, kernel=task.flow.ode)
         yield SearchEvent("propose" if task.last_step else "born", ends, task.purse.nfe)
-        return noise, ends
+        return ends

@@ -67,17 +67,16 @@ class ZeroOrder(Method):
         best: Particles | None = None
         expect_waves(task, min(starts, purse.buys(price)), len(task.times), self._walked)
         while n := min(min(WAVE, starts) or self.neighbours, purse.buys(price)):
-            around, radius, parents = None, 1.0, []
+            near = {}
             if not starts:
-                around, radius, parents = pivot, self.radius, [int(best.ids)] * n
+                near = {"around": pivot, "radius": self.radius, "parent": int(best.ids)}
             starts = max(0, starts - n)
-            ids, noise = task.starts(n, around, radius)
-            born = task.born_from(ids, noise, parents, score=not task.last_step, radius=radius)
-            *_, ends = task.walk(born)
+            drawn = task.starts(n, **near)
+            *_, ends = task.walk(task.born_from(drawn, score=not task.last_step))
             yield SearchEvent("propose" if task.last_step else "born", ends, purse.nfe)
             row = ends.best()
             if best is None or ends.reward[row] >= best.reward:
-                best, pivot = ends[row], noise[row : row + 1]
+                best, pivot = ends[row], drawn.x[row : row + 1]
                 yield SearchEvent("accept", best, purse.nfe)
 
     def _walked(self, task: Task, n: int) -> list[Particles]:

@@ -26,7 +26,7 @@ from pack.samplers.search import SEARCHES
 from pack.samplers.search.rounds import minimum
 from pack.samplers.search.smc import SMC
 from pack.samplers.steering import Steering
-from pack.samplers.types import Transition
+from pack.samplers.types import Starts, Transition
 
 from . import test_smc_law as law
 from .setups import EACH, METHODS, NO_FINISH, Setup, assert_same_run, pinned, setups
@@ -303,7 +303,8 @@ def test_children_of_a_gradient_that_is_not_finite_are_drawn_unguided(caplog):
         task = new_task(
             KERNELS["eta"], [0.9, 0.5], shape=(1,), denoiser=hold, steering=steering
         )  # fmt: skip
-        born = task.born_from(task._new_ids(2), torch.tensor([[0.0], [1.0]]))
+        starts = Starts(task._new_ids(2), torch.tensor([[0.0], [1.0]]), [-1, -1])
+        born = task.born_from(starts)
         found = task.propose(born)
         assert not task.failed
         return found.x, task.log_ratio(found)

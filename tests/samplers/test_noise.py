@@ -165,8 +165,9 @@ def test_neighbours_have_the_law_of_a_start(centre, radius):
         noise=noise,
         centre=centre,
     )
-    _, around = task.starts(1)
-    ids, x = task.starts(n, around, radius)
+    around = task.starts(1).x
+    near = task.starts(n, around, radius)
+    ids, x = near.ids, near.x
     assert ids == list(range(1, n + 1))
     own = (around - centre) / sigma
     z, count = (x - centre) / sigma, x.numel()
@@ -179,8 +180,8 @@ def test_neighbours_have_the_law_of_a_start(centre, radius):
     # Over starts themselves, the law of a neighbour is that of a start again.
     pairs = []
     for _ in range(n):
-        _, around = task.starts(1)
-        _, (one,) = task.starts(1, around, radius)
+        around = task.starts(1).x
+        (one,) = task.starts(1, around, radius).x
         pairs.append((one - centre) / sigma)
     pairs = torch.stack(pairs)
     close(pairs.mean(), 0.0, 1 / math.sqrt(count))
@@ -189,7 +190,7 @@ def test_neighbours_have_the_law_of_a_start(centre, radius):
 
 def test_a_neighbour_at_radius_one_is_a_start():
     task, other = (Setup(BestOfN()).task() for _ in range(2))
-    _, around = task.starts(1)
+    around = task.starts(1).x
     other.starts(1)
-    (ids, x), (others, y) = task.starts(4, around, 1.0), other.starts(4)
-    assert ids == others and torch.equal(x, y)
+    near, fresh = task.starts(4, around, 1.0), other.starts(4)
+    assert near.ids == fresh.ids and torch.equal(near.x, fresh.x)
