@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -22,9 +22,11 @@ from ..host.objective import HostObjective, Images
 from ..workers.crew import crew_of
 from ..workers.gpus import count_here
 from ..workers.packing import array
+from ..workers.ray_start import NotStarted
 from .plan import Job as SearchJob
 from .plan import Plan
 
+NOT_USED = "The workers were not used: {}"
 ROUNDING = 0.01  # relative difference of the same x0 on two devices
 NOT_SENT = ("budget", "replay", "journal", "micro_batch", "stop_at_maximum", "target_reward",
             "time_limit", "top_k", "lookahead")  # fmt: skip
@@ -45,7 +47,7 @@ def refusal(plan: Plan, job: SearchJob) -> str:
         reason = "the reward depends on the order of the images"
     elif not inputs.workers.address and not count_here(inputs.workers):
         reason = "this computer has no other GPU"
-    return f"The workers were not used: {reason}." if reason else ""
+    return NOT_USED.format(f"{reason}.") if reason else ""
 
 
 @dataclass
@@ -139,7 +141,12 @@ def difference(expected: Answer, got: Answer) -> str:
 
 @contextmanager
 def workers_of(
-    plan: Plan, job: SearchJob, noise: Tensor, samples: Tensor, mask: Tensor | None
+    plan: Plan,
+    job: SearchJob,
+    noise: Tensor,
+    samples: Tensor,
+    mask: Tensor | None,
+    warn: Callable[[str], None],
 ) -> Iterator[Workers | None]:
     """The workers of a search while it runs; None if it has none.
 
@@ -147,20 +154,38 @@ def workers_of(
         plan: of the node.
         job: the search.
         noise, samples, mask: as of OneSearch.
+        warn: called with the reason if the search does not use its workers.
     """
     inputs = plan.inputs
-    if inputs.workers is None or refusal(plan, job):
+    if inputs.workers is None:
         yield None
         return
+    with ExitStack() as stack:
+        foreman, why = None, refusal(plan, job)
+        if not why:
+            crew = crew_of(inputs.workers, plan.graph(), _sent(plan, job, noise, samples, mask),
+                           difference)  # fmt: skip
+            try:
+                foreman = stack.enter_context(crew)
+            except NotStarted as error:
+                why = NOT_USED.format(error)
+        if why:
+            warn(why)
+        yield Workers(foreman) if foreman else None
+
+
+def _sent(
+    plan: Plan, job: SearchJob, noise: Tensor, samples: Tensor, mask: Tensor | None
+) -> dict[str, Any]:
+    """What workers need besides the graph. The arguments are those of `workers_of`."""
+    inputs = plan.inputs
     values = {name: value for name, value in inputs.values().items() if name not in NOT_SENT}
     values |= {"lookahead": job.lookahead, "micro_batch": inputs.workers.rows, "budget": 1_000_000}
-    sent: dict[str, Any] = {
+    return {
         "noise": array(noise), "samples": array(samples), "sigmas": array(inputs.sigmas),
         "mask": array(mask), "seed": inputs.noise.seed, "image": job.image, "values": values,
         "device": str(plan.inputs.guider.model_patcher.load_device),
     }  # fmt: skip
-    with crew_of(inputs.workers, plan.graph(), sent, difference) as foreman:
-        yield Workers(foreman)
 
 
 def batch_of(plan: Plan, job: SearchJob, batch: MicroBatch) -> MicroBatch:

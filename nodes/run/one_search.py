@@ -34,7 +34,7 @@ from ..show.events import Sender
 from ..show.live import Live
 from ..show.progress import Bar, Progress
 from ..show.report import Trace, all_failed, decoded, itemise, unspent, unused
-from .crewed import Workers, batch_of, refusal, workers_of
+from .crewed import Workers, batch_of, workers_of
 from .guider_check import check_answers
 from .plain import PlainImage
 from .plan import Job, Plan
@@ -109,10 +109,8 @@ class OneSearch:
         self.progress.begin(self.sender.image, self.sender.images)
         limit = self.job.rules.seconds
         self.live.begin(plan.method.name, plan.times, record.maximum, limit)
-        if inputs.workers is not None and (why := refusal(plan, self.job)):
-            log.warning(why)
-            record.warnings.append(why)
-        with workers_of(plan, self.job, noise, samples, mask) as self.workers:
+        settings = plan, self.job, noise, samples, mask, self._warn
+        with workers_of(*settings) as self.workers:
             latent = self.sampling(noise, samples, mask).run(self._sample)
         if self.workers is not None:
             record.by_workers, record.devices = self.workers.spent(), self.workers.devices()
@@ -121,6 +119,10 @@ class OneSearch:
         with guard("compare the replay with its report"):
             record.warnings += compare(self.job.replayed, float(record.outcome.top[0].reward))
         return Result(latent, self.images, record.report())
+
+    def _warn(self, why: str) -> None:
+        log.warning(why)
+        self.record.warnings.append(why)
 
     def sampling(self, noise: Tensor, samples: Tensor, mask: Tensor | None) -> Sampling:
         """The sampling of all guiders.

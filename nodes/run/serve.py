@@ -18,7 +18,7 @@ from ..host.network import Network
 from ..schema import CATEGORY
 from ..show.events import Sender
 from ..show.progress import Progress
-from ..workers.box import CURRENT, Box
+from ..workers.box import BOXES, Box
 from ..workers.graph_cut import RUN_THERE
 from ..workers.packing import array, pack_answer, tensor, unpack_job
 from .inputs import SearchInputs, shared_inputs
@@ -70,7 +70,7 @@ class Serve(io.ComfyNode):
             node_id="FlowSearchServe",
             display_name="Serve a search",
             category=CATEGORY,
-            inputs=shared_inputs(*RUN_THERE),
+            inputs=[*shared_inputs(*RUN_THERE), io.Int.Input("search")],
             outputs=[],
             is_output_node=True,
             not_idempotent=True,
@@ -81,8 +81,8 @@ class Serve(io.ComfyNode):
         return math.nan
 
     @classmethod
-    def execute(cls, **inputs: Any) -> io.NodeOutput:
-        box = CURRENT["box"]
+    def execute(cls, search: int, **inputs: Any) -> io.NodeOutput:
+        box = BOXES.pop(search)
         sent = box.sent
         latent = {"samples": tensor(sent["samples"])}
         if sent["mask"] is not None:
@@ -96,12 +96,12 @@ class Serve(io.ComfyNode):
         planned = plan(SearchInputs.of(inputs), MethodChoice("best_of_n", BestOfN(), {}))
         job = replace(planned.jobs[0], image=sent["image"], lookahead=sent["values"]["lookahead"])
         safe, bars = Safekeeping("", "", False), Progress(1)
-        search = Serving(planned, job, Sender("", None, None, 0, 1), bars, safe)
-        search.box = box
+        serving = Serving(planned, job, Sender("", None, None, 0, 1), bars, safe)
+        serving.box = box
         noise, mask = tensor(sent["noise"]), latent.get("noise_mask")
         try:
             with bars, safe:
-                search.sampling(noise, planned.samples, mask).run(search._sample)
+                serving.sampling(noise, planned.samples, mask).run(serving._sample)
         finally:
             box.close("The worker has ended the search.")
         return io.NodeOutput()

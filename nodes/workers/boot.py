@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import importlib
 import os
+import platform
 import shutil
 import sys
 import tempfile
@@ -59,6 +60,7 @@ class Boot:
         self.loop, self.server, _ = main.start_comfyui(asyncio.new_event_loop())
         threading.Thread(target=self.loop.run_forever, daemon=True).start()
         self.versions, self.pack, self.box = versions(pack), self._name_of(pack), None
+        self.lock = threading.Lock()  # methods run in several threads
 
     def _name_of(self, pack: str) -> str:
         """The module name that ComfyUI gave the pack."""
@@ -72,45 +74,82 @@ class Boot:
     def _module(self, name: str) -> Any:
         return importlib.import_module(f"{self.pack}.nodes.{name}")
 
-    def prepare(self, graph: dict[str, Any], sent: dict[str, Any]) -> str:
-        """Run a graph up to the search. Returns "ready", or why it cannot.
+    def prepare(self, search: int, graph: dict[str, Any], sent: dict[str, Any]) -> dict[str, str]:
+        """Run a graph up to the search.
 
         Args:
+            search: its number. They rise.
             graph: as ComfyUI's API takes it.
             sent: what the search needs besides.
+
+        Returns:
+            The `state`: "ready", or why it cannot. And `where` it is: its computer and device.
         """
+        return {"state": self._prepare(search, graph, sent), "where": self._where()}
+
+    def _where(self) -> str:
+        torch = importlib.import_module("torch")
+        device = importlib.import_module("comfy.model_management").get_torch_device()
+        name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+        return f"{platform.node()}, {name}"
+
+    def _prepare(self, search: int, graph: dict[str, Any], sent: dict[str, Any]) -> str:
         for name, version in sent["versions"].items():
             if version != self.versions[name]:
                 got = self.versions[name]
                 return f"It has another version of {name}: got {got}, expected {version}."
         execution, nodes = importlib.import_module("execution"), importlib.import_module("nodes")
-        serve, box = self._module("run.serve"), self._module("workers.box")
-        nodes.NODE_CLASS_MAPPINGS["FlowSearchServe"] = serve.Serve
-        self.stop()
-        self.box = box.CURRENT["box"] = box.Box(sent)
+        nodes.NODE_CLASS_MAPPINGS["FlowSearchServe"] = self._module("run.serve").Serve
+        box = self._begin(search, sent)
+        graph["serve"]["inputs"]["search"] = search
         prompt_id = str(uuid.uuid4())
         checking = execution.validate_prompt(prompt_id, graph, None)
         valid = asyncio.run_coroutine_threadsafe(checking, self.loop).result()
         if not valid[0]:
             return refusal(valid)
         self.server.prompt_queue.put((0, prompt_id, graph, {}, valid[2], {}))
-        while self.box.state == "loads":
+        while box.state == "loads":
             time.sleep(0.05)
             if history := self.server.prompt_queue.get_history(prompt_id):
-                self.box.close(failure(history[prompt_id]))
-        return self.box.state
+                box.close(failure(history[prompt_id]))
+        return box.state
 
-    def perform(self, packed: dict[str, Any]) -> Any:
-        """The answer of a job."""
-        answer = self.box.perform(packed)
-        if isinstance(answer, Exception):
-            raise RuntimeError(f"{type(answer).__name__}: {answer}")
-        return answer
+    def _begin(self, search: int, sent: dict[str, Any]) -> Any:
+        """The box of a search. The one before it ends."""
+        module = self._module("workers.box")
+        with self.lock:
+            if self.box is not None:
+                self.box.jobs.put(None)
+            self.box = module.BOXES[search] = module.Box(search, sent)
+            return self.box
 
-    def stop(self) -> None:
-        """End the search here. Its models stay loaded."""
-        if self.box is not None:
-            self.box.jobs.put(None)
+    def perform(self, packed: dict[str, Any]) -> dict[str, Any]:
+        """The answer of a job, or under the key "unfit" why others should do it.
+
+        Args:
+            packed: the job, and the number of its search.
+        """
+        box = self.box
+        if box.search != packed["search"]:
+            return {"unfit": "It has begun another search."}
+        answer = box.perform(packed)
+        if not isinstance(answer, Exception):
+            return answer
+        if isinstance(answer, self._module("workers.box").Closed):
+            return {"unfit": str(answer)}
+        if self._module("host.memory").out_of_memory(answer):
+            return {"unfit": f"It ran out of memory: {answer}. Give its computer fewer workers."}
+        raise RuntimeError(f"{type(answer).__name__}: {answer}")
+
+    def stop(self, search: int) -> None:
+        """End a search here. Its models stay loaded.
+
+        Args:
+            search: its number. A later one goes on.
+        """
+        with self.lock:
+            if self.box is not None and self.box.search <= search:
+                self.box.jobs.put(None)
 
     def close(self) -> None:
         """Remove what the worker keeps on disk."""

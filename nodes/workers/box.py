@@ -8,17 +8,23 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
+class Closed(Exception):
+    """The search is over here. Its argument says why."""
+
+
 @dataclass
 class Box:
     """Jobs of one search, and their answers.
 
     Args:
+        search: its number. A worker may be told to end a search when it has begun the next one.
         sent: what the search sent along with the graph.
         jobs: (packed job, where its answer goes); None ends the search here.
         state: "loads" until the search node waits for jobs; then "ready"; a sentence after an
             error.
     """
 
+    search: int
     sent: dict[str, Any]
     jobs: queue.Queue = field(default_factory=queue.Queue)
     state: str = "loads"
@@ -32,7 +38,7 @@ class Box:
                 return answers.get(timeout=1.0)
             except queue.Empty:
                 if self.state != "ready":
-                    return RuntimeError(self.state)
+                    return Closed(self.state)
 
     def serve(self, perform: Callable[[dict[str, Any]], Any]) -> None:
         """Do jobs until the search is over."""
@@ -49,4 +55,4 @@ class Box:
         self.state = state
 
 
-CURRENT: dict[str, Box] = {}  # of this process; at most one, by the key "box"
+BOXES: dict[int, Box] = {}  # of this process, by their searches; each leaves when it is served

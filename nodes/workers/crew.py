@@ -15,9 +15,10 @@ import torch
 
 from ...samplers.crew.foreman import Check, Foreman
 from . import boot
-from .engine_ray import Place, RayEngine
+from .engine_ray import RayEngine
 from .gpus import count_here, free_gpus
 from .packing import Packed
+from .ray_start import Place
 from .settings import WorkerSettings
 
 PACK = Path(__file__).parents[2]

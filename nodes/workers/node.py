@@ -7,7 +7,7 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..schema import CATEGORY, FlowWorkers, widgets
-from .engine_ray import check_installed
+from .ray_start import check_installed
 from .settings import WorkerSettings
 
 

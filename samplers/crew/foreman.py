@@ -7,53 +7,16 @@ is discarded and counted. So the result does not depend on who does what and whe
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
+from .engine import Engine, Lost, Report, Unfit
 from .job import Answer, Client, Job
+from .turns import Turns
 
 LOSSES = 2  # of one job, after which no worker gets it again
 Queue = Mapping[Hashable, Job]  # by their addresses
 Check = Callable[[Answer, Answer], str]  # (expected, got) -> what is wrong; empty if nothing is
-
-
-class Lost(Exception):
-    """A worker is gone, and with it the job that it had. Its argument says why."""
-
-
-@dataclass(frozen=True)
-class Report:
-    """What a worker says about a job.
-
-    Args:
-        worker: its name.
-        job: what it was given.
-        result: the answer, or why there is none.
-    """
-
-    worker: str
-    job: Job
-    result: Answer | Exception
-
-
-class Engine(Protocol):
-    """Where workers are."""
-
-    def count(self) -> int:
-        """How many workers there are, idle or not."""
-
-    def idle(self) -> Sequence[str]:
-        """Names of the workers that can take a job now."""
-
-    def send(self, worker: str, job: Job) -> None:
-        """Give a job to a worker."""
-
-    def wait(self) -> Iterable[Report]:
-        """What workers have to say; none if nothing comes within a moment."""
-
-    def refuse(self, worker: str, why: str) -> None:
-        """Give a worker no more jobs of this search."""
 
 
 @dataclass
@@ -62,8 +25,10 @@ class Foreman:
 
     A job whose worker is lost goes to another one. If two workers were lost with it, or none is
     left, it is done without the crew. A job that fails is given to another worker. If it fails
-    there, too, its error ends the search. With a check, the search does its first job itself. Every
-    worker begins with the same job, and takes part if it has the same answer.
+    there, too, its error ends the search. A worker that is unfit for a job gets no more. A job that
+    takes much longer than others is given to a second worker, and the first answer counts. If all
+    workers take so long, the search does jobs itself. With a check, the search does its first job
+    itself. Every worker begins with the same job, and takes part if it has the same answer.
 
     Args:
         engine: has the workers.
@@ -75,7 +40,7 @@ class Foreman:
         checked: NFE of first answers.
         nfe: of all answers, by worker.
         memo: answers that are there, by the address of their jobs.
-        working: by address, the NFE of a job and the worker that has it.
+        turns: who works on what.
         losses: by address, how many workers were lost with the job.
         failures: by address, the workers that could not do the job.
         first: lower ids are those of particles that exist or never will.
@@ -93,7 +58,7 @@ class Foreman:
     checked: int = 0
     nfe: Counter[str] = field(default_factory=Counter)
     memo: dict[Hashable, tuple[Job, Answer]] = field(default_factory=dict)
-    working: dict[Hashable, tuple[int, str]] = field(default_factory=dict)
+    turns: Turns = field(default_factory=Turns)
     losses: Counter[Hashable] = field(default_factory=Counter)
     failures: dict[Hashable, list[str]] = field(default_factory=dict)
     first: int = 0
@@ -135,9 +100,9 @@ class Foreman:
     def close(self) -> None:
         """The search is over. What was done for nothing is discarded, and what is under way."""
         self.discarded += sum(answer.spent.nfe for _, answer in self.memo.values())
-        self.discarded += sum(nfe for nfe, _ in self.working.values())
+        self.discarded += self.turns.nfe
         self.checked += sum(self.examined.values())
-        self.memo, self.working, self.examined = {}, {}, {}
+        self.memo, self.turns, self.examined = {}, Turns(), {}
 
     def _left(self, job: Job, queue: Queue) -> Job | None:
         """A job that is left to the search itself.
@@ -148,12 +113,15 @@ class Foreman:
         """
         if self._refused(job.key):
             return job
-        free = (each for key, each in queue.items() if key not in self.memo | self.working)
-        return next(free, None) if self.works else None
+        open_jobs = [each for key, each in queue.items() if key not in self.memo]
+        free = (each for each in open_jobs if each.key not in self.turns)
+        late = (each for each in open_jobs if self.turns.late(each.key))
+        helps = self.works or self.turns.stalled()
+        return next(free, None) or next(late, None) if helps else None
 
     def _refused(self, key: Hashable) -> bool:
         """Whether no worker has the job, and none may get it."""
-        if key in self.working:
+        if key in self.turns:
             return False
         failed = len(self.failures.get(key, ())) >= self.engine.count()
         return failed or self.losses[key] >= LOSSES
@@ -168,13 +136,22 @@ class Foreman:
     def _hand_out(self, queue: Queue, client: Client) -> None:
         """Give every idle worker a job, those that the search waits for first."""
         idle = self._trustworthy(self.engine.idle(), client)
-        for jobs in (queue.values, client.expected if self.looks_ahead else list):
-            for job in jobs() if idle else ():
+        for jobs in (self._wanted, self._expected):
+            for job in jobs(queue, client) if idle else ():
                 worker = self._taker(job, idle)
                 if worker is not None:
                     idle.remove(worker)
-                    self.working[job.key] = client.price(job), worker
+                    self.turns.begin(job.key, worker, client.price(job))
                     self.engine.send(worker, job)
+
+    def _wanted(self, queue: Queue, client: Client) -> list[Job]:
+        """What the search waits for. Jobs that a worker has come last: it may be a straggler."""
+        return sorted(queue.values(), key=lambda job: job.key in self.turns)
+
+    def _expected(self, queue: Queue, client: Client) -> list[Job]:
+        """What the search may ask for next, and no worker has."""
+        jobs = client.expected() if self.looks_ahead else []
+        return [job for job in jobs if job.key not in self.turns]
 
     def _trustworthy(self, idle: Sequence[str], client: Client) -> list[str]:
         """The idle workers whose first answer was right. The others get the first job."""
@@ -196,16 +173,19 @@ class Foreman:
         self.nfe[worker] += result.spent.nfe if isinstance(result, Answer) else 0
         wrong = self.check(self.example[1], result) if isinstance(result, Answer) else str(result)
         if wrong:
-            self.engine.refuse(worker, wrong)
+            self._dismiss(worker, wrong)
         else:
             self.trusted.add(worker)
 
     def _taker(self, job: Job, idle: Sequence[str]) -> str | None:
         """An idle worker for a job, None if it needs none or there is none."""
         key = job.key
-        if key in self.memo or key in self.working or self.losses[key] >= LOSSES:
+        if key in self.memo or self.losses[key] >= LOSSES:
             return None
-        return next((worker for worker in idle if worker not in self.failures.get(key, ())), None)
+        if key in self.turns and not self.turns.late(key):
+            return None
+        others = {*self.turns.workers(key), *self.failures.get(key, ())}
+        return next((worker for worker in idle if worker not in others), None)
 
     def _listen(self, queue: Queue, client: Client) -> bool:
         """Take in what workers say. Returns whether they said anything."""
@@ -215,8 +195,8 @@ class Foreman:
             if report.worker in self.examined and job is self.example[0]:
                 self._judge(report)
                 continue
-            if self.working.get(job.key, (0, ""))[1] == report.worker:
-                del self.working[job.key]
+            nfe = result.spent.nfe if isinstance(result, Answer) else 0
+            self.turns.end(job.key, report.worker, nfe)
             if isinstance(result, Answer):
                 self.nfe[report.worker] += result.spent.nfe
                 self._keep(job, result, queue)
@@ -225,9 +205,16 @@ class Foreman:
             if isinstance(result, Lost):
                 self.losses[job.key] += 1
                 self.trusted.discard(report.worker)
+            elif isinstance(result, Unfit):
+                self._dismiss(report.worker, str(result))
             else:
                 self._fail(report, result, queue)
         return bool(reports)
+
+    def _dismiss(self, worker: str, why: str) -> None:
+        """Give a worker no more jobs. The one that it may have goes to another worker, too."""
+        self.trusted.discard(worker)
+        self.engine.refuse(worker, why)
 
     def _keep(self, job: Job, answer: Answer, queue: Queue) -> None:
         """Keep an answer, unless it is there already or no longer of use."""

@@ -14,6 +14,7 @@ OWN = (
     "schema", "search_report", "host.kernel_settings", "host.caches",
     "host.upstream_prompt", "host.image_rows", "show.culling", "show.contact_sheet",
     "workers.graph_cut", "workers.packing", "workers.crew", "workers.boot", "workers.engine_ray",
+    "workers.ray_start", "workers.box",
     "workers.gpus", "workers.settings",
 )  # fmt: skip
 

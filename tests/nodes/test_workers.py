@@ -65,7 +65,7 @@ def test_flags_that_change_numbers_are_passed_on(parts, arguments, flags):
 
 
 def test_without_ray_one_sentence_names_what_to_install(parts, monkeypatch):
-    check, found = parts.engine_ray.check_installed, []
+    check, found = parts.ray_start.check_installed, []
 
     def version(name):
         if not found:
@@ -97,7 +97,7 @@ def test_a_worker_of_another_version_says_so(parts):
     boot.versions = {"ComfyUI": "0.30.0", "Flow Search": "abc"}
     sent = {"versions": {"ComfyUI": "0.30.0", "Flow Search": "def"}}
     expected = "It has another version of Flow Search: got abc, expected def."
-    assert boot.prepare({}, sent) == expected
+    assert boot._prepare(1, {}, sent) == expected
 
 
 def test_the_error_of_a_graph_names_what_is_missing(parts):

@@ -4,7 +4,8 @@ import random
 from dataclasses import dataclass, field
 
 from pack.samplers.batching import MicroBatch
-from pack.samplers.crew.foreman import Foreman, Lost, Report
+from pack.samplers.crew.engine import Lost, Report, Unfit
+from pack.samplers.crew.foreman import Foreman
 from pack.samplers.crew.job import perform
 from pack.samplers.crew.task import CrewedTask
 from pack.samplers.lineage import Book
@@ -35,6 +36,7 @@ class Chaos:
         again: share of the answers that come once more, later.
         lost: share of the answers that are lost, with their worker if `dies`.
         dies: whether a lost worker never comes back.
+        unfit: share of the jobs for which a worker has too little memory.
         queue: jobs that a worker takes before it has answered.
         undone: network rows of jobs that died with their worker before they began.
         refused: why workers get no more jobs, by name.
@@ -45,6 +47,7 @@ class Chaos:
     again: float = 0.0
     lost: float = 0.0
     dies: bool = False
+    unfit: float = 0.0
     queue: int = 2
     under_way: list = field(default_factory=list)
     done: int = 0
@@ -84,6 +87,9 @@ class Chaos:
         if worker not in self.tasks:
             self.undone += job.rows
             return [Report(worker, job, Lost("killed"))]
+        if self.unfit and self.random.random() < self.unfit:
+            self.undone += job.rows
+            return [Report(worker, job, Unfit("no memory"))]
         answer = perform(self.tasks[worker], job)
         if self.random.random() < self.lost:
             if self.dies:
@@ -109,6 +115,7 @@ class Punctual:
     tasks: dict
     now: float = 0.0
     busy: dict = field(default_factory=dict)
+    undone: int = 0
 
     def count(self):
         return len(self.tasks)
@@ -129,6 +136,33 @@ class Punctual:
         """Do what is under way."""
 
 
+@dataclass
+class Sluggish(Punctual):
+    """An engine whose workers take a second for a job, but for those that are slow.
+
+    Args:
+        slow: by worker, after how many of its jobs all others take an hour.
+    """
+
+    slow: dict = field(default_factory=dict)
+
+    def send(self, worker, job):
+        left = self.slow.get(worker, 999)
+        self.slow[worker] = left - 1
+        self.busy[worker] = self.now + (1.0 if left > 0 else 3600.0), job
+
+    def wait(self):
+        """A quarter of a second."""
+        self.now += 0.25
+        ready = [worker for worker, (end, _) in self.busy.items() if end <= self.now]
+        jobs = [(worker, self.busy.pop(worker)[1]) for worker in ready]
+        return [Report(worker, job, perform(self.tasks[worker], job)) for worker, job in jobs]
+
+    def drain(self):
+        for worker, (_, job) in self.busy.items():
+            perform(self.tasks[worker], job)
+
+
 def crewed(setup: Setup, rows: int, workers: int, denoiser, engine=Chaos, **chaos):
     """(task, foreman, counter of all network rows) of a search with a crew."""
     counter = Counter(denoiser)
@@ -140,4 +174,6 @@ def crewed(setup: Setup, rows: int, workers: int, denoiser, engine=Chaos, **chao
         for i in range(workers)
     }
     foreman = Foreman(engine(tasks, **chaos), rows)
+    if engine is not Chaos:
+        foreman.turns.clock = lambda: foreman.engine.now
     return CrewedKept(purse=plain.purse, crew=foreman, **settings), foreman, counter

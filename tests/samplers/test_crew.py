@@ -6,8 +6,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from pack.samplers.crew.foreman import LOSSES, Foreman, Report
-from pack.samplers.rules import Finish
+from pack.samplers.crew.engine import Report
+from pack.samplers.crew.foreman import LOSSES, Foreman
+from pack.samplers.rules import Finish, StopRules
 from pack.samplers.search import SEARCHES
 from pack.samplers.search.best_of_n import BestOfN
 from pack.samplers.search.rbf import RolloverBudgetForcing
@@ -15,7 +16,7 @@ from pack.samplers.search.sop import SearchOverPaths
 from pack.samplers.search.svdd import SVDD
 from pack.samplers.search.threshold import VerifierThreshold
 
-from .crews import Chaos, Punctual, crewed
+from .crews import Chaos, Punctual, Sluggish, crewed
 from .setups import KERNELS, METHODS, Setup, arithmetic, assert_same_run, pinned, setups
 from .world import Counter
 
@@ -24,6 +25,7 @@ TROUBLE = (
     {"again": 0.5},
     {"lost": 0.3},
     {"lost": 0.1, "dies": True},
+    {"unfit": 0.1},
     {"again": 0.3, "lost": 0.3, "queue": 1},
 )
 each_method = pytest.mark.parametrize("name", METHODS)
@@ -98,6 +100,56 @@ def test_a_job_that_took_two_workers_along_is_done_here():
     foreman = compare(Setup(RolloverBudgetForcing(3), extra=9), 1, 5, lost=1.0, dies=True)
     assert foreman.engine.done <= 5 and not foreman.engine.tasks
     assert max(foreman.losses.values()) <= LOSSES
+
+
+def test_a_worker_with_too_little_memory_gets_no_more_jobs():
+    """Each worker fails at its first job, and no error ends the search."""
+    foreman = compare(Setup(RolloverBudgetForcing(3), extra=9), 1, 3, unfit=1.0, queue=1)
+    assert foreman.engine.refused == {f"worker {i}": "no memory" for i in range(3)}
+    assert foreman.discarded == 3 and not foreman.nfe
+
+
+SLOW = Setup(SVDD(children="kernel"), 6, 30)
+
+
+def test_a_straggler_is_not_waited_for():
+    """Its job goes to another worker after three seconds, and its own answer never comes."""
+    foreman = compare(SLOW, 1, 3, engine=Sluggish, slow={"worker 1": 3})
+    assert foreman.engine.now < 30.0
+    assert foreman.discarded == 1  # what it still works on
+    assert foreman.nfe["worker 1"] == 3
+
+
+def test_workers_that_all_hang_are_not_waited_for():
+    foreman = compare(SLOW, 1, 2, engine=Sluggish, slow={"worker 0": 3, "worker 1": 4})
+    assert sum(foreman.nfe.values()) == 7 and foreman.engine.now < 10.0
+
+
+STOPS = {
+    "interrupt": lambda now: StopRules(stop_requested=lambda: now() >= 6.0),
+    "time": lambda now: StopRules(seconds=9.0),
+}
+
+
+@pytest.mark.parametrize("stopped", STOPS)
+def test_a_stop_does_not_wait_for_workers(stopped, monkeypatch):
+    """It comes while they work. What is scored by then is finished, and nothing is lost."""
+    setup = replace(SLOW, finish=Finish(2, 1))
+    task, foreman, counter = crewed(setup, 1, 3, arithmetic, Sluggish)
+    engine = foreman.engine
+    monkeypatch.setattr("pack.samplers.purse.time.perf_counter", lambda: engine.now)
+    task.purse.started = 0.0
+    events, outcome, _ = setup.run(task, STOPS[stopped](lambda: engine.now))
+    whole, _, _ = setup.run(denoiser=arithmetic, micro_batch=1)
+    assert outcome.stopped == stopped and engine.now <= 9.0 + 1.25  # the finish is one job
+    kinds = [event.kind for event in events]
+    assert kinds.count("finish") == 1 and kinds[-1] == "finish"
+    searched = [event for event in events if event.kind != "finish"]
+    assert [e.spent for e in searched] == [e.spent for e in whole[: len(searched)]]
+    assert 3 < len(searched) < len([e for e in whole if e.kind != "finish"])
+    foreman.close()
+    engine.drain()
+    assert counter.rows == task.purse.nfe + foreman.discarded
 
 
 class Failing(Chaos):
