@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -71,14 +73,31 @@ class Workers:
 
     def spent(self) -> dict[str, int]:
         """Entries of `spent` in the report: NFE of workers that the search did not use."""
-        return {"discarded_nfe": self.foreman.discarded + self.foreman.checked}
+        return {"discarded_nfe": self.discarded}
+
+    @property
+    def discarded(self) -> int:
+        """NFE that the search did not use: ahead, twice, lost, and first answers."""
+        return self.foreman.discarded + self.foreman.checked
+
+    def state(self) -> dict[str, Any]:
+        """What the workers do, for the panel. `rate` is NFE a second since the worker joined."""
+        engine, rows = self.foreman.engine, []
+        for name in engine.names:
+            state, nfe = engine.state(name), self.foreman.nfe[name]
+            seconds = time.monotonic() - engine.since.get(name, math.inf)
+            rate = round(nfe / seconds, 2) if seconds > 0 and state == "ready" else None
+            row = {"name": name, "where": engine.where.get(name, ""), "state": state}
+            rows.append(row | {"nfe": nfe, "rate": rate, "why": engine.refused.get(name, "")})
+        return {"discarded": self.discarded, "each": rows}
 
     def devices(self) -> list[dict[str, Any]]:
         """What each worker did, as the report has it."""
-        refused = self.foreman.engine.refused
+        refused, where = self.foreman.engine.refused, self.foreman.engine.where
         names = sorted({*self.foreman.nfe, *refused})
         return [
             {"device": name, "nfe": self.foreman.nfe[name]}
+            | ({"where": where[name]} if name in where else {})
             | ({"refused": refused[name]} if name in refused else {})
             for name in names
         ]

@@ -111,7 +111,9 @@ class OneSearch:
         self.live.begin(plan.method.name, plan.times, record.maximum, limit)
         settings = plan, self.job, noise, samples, mask, self._warn
         with workers_of(*settings) as self.workers:
+            self.live.events.workers = self.workers.state if self.workers else None
             latent = self.sampling(noise, samples, mask).run(self._sample)
+        self.live.events.workers = None
         if self.workers is not None:
             record.by_workers, record.devices = self.workers.spent(), self.workers.devices()
         record.warnings += unspent(record.outcome.stopped, record.purse.nfe, inputs.budget)

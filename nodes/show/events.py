@@ -56,7 +56,7 @@ class Events:
     Each message has `version`, the fields of Sender, `kind`, `spent` and `budget` in NFE, and
     `seconds` so far. `rows` are those of the trace that are new or changed. It may have `pictures`:
     a list of {"id", "jpeg", "file"}, with a small JPEG in base64 and a larger file in the temp
-    folder.
+    folder. If workers evaluate particles, `workers` says once a second what each does (crewed.py).
 
     The first kind is "start", with the reward's `maximum` and the time `limit` in seconds if there
     is one. If settings were automatic, "choose" follows, with what they came to as `chosen`. Then
@@ -80,6 +80,8 @@ class Events:
         self.plain: dict[str, Any] | None = None  # the plain sampler's image, for the last message
         self.sent = self.pictured = -math.inf  # times of the last message, and with images
         self.logged: set[str] = set()
+        self.workers: Callable[[], dict[str, Any]] | None = None  # what they do
+        self.crewed = -math.inf  # time of the last message that said so
 
     def start(
         self,
@@ -166,6 +168,8 @@ class Events:
         self.rows, self.sent = [], now
         if server() is None:
             return
+        if self.workers is not None and (kind == "done" or now - self.crewed >= PROGRESS):
+            message["workers"], self.crewed = self.workers(), now
         if self.pictures and now - self.pictured >= PICTURES:
             waiting, self.pictures, self.pictured = self.pictures, {}, now
             message["pictures"] = []

@@ -134,6 +134,10 @@ def crew_of(
         engine.begin(graph, sent, waits=not settings.own_gpu)
         yield foreman
     finally:
+        gone = engine.gone
         engine.end()
         foreman.close()
-        CREWS.leave(60 * settings.keep_minutes)
+        if gone:  # the next search starts Ray anew
+            CREWS.release()
+        else:
+            CREWS.leave(60 * settings.keep_minutes)

@@ -53,6 +53,7 @@ class RayEngine:
         self.pending: dict[Any, tuple[str, Job]] = {}
         self.reports: list[Report] = []
         self.where: dict[str, str] = {}
+        self.since: dict[str, float] = {}
         self.deaths: Counter[str] = Counter()
         self.refused: dict[str, str] = {}
         self.settled: tuple[int, int] | None = None
@@ -111,7 +112,13 @@ class RayEngine:
 
     def count(self) -> int:
         waits = self.preparing and time.monotonic() < self.until
-        return len(self.ready) + (len(self.preparing) if waits else 0)
+        first = [name for name in self.preparing.values() if not self.deaths[name]]
+        return len(self.ready) + (len(first) if waits else 0)
+
+    @property
+    def gone(self) -> bool:
+        """Whether workers were lost and none is left: Ray may be gone, too."""
+        return bool(self.deaths) and not self.ready
 
     def idle(self) -> Sequence[str]:
         self._poll(0.0)
@@ -127,6 +134,14 @@ class RayEngine:
         self._poll(MOMENT)
         reports, self.reports = self.reports, []
         return reports
+
+    def state(self, name: str) -> str:
+        """What a worker does: "starts", "ready", "refused" or "lost"."""
+        if name in self.refused:
+            return "refused"
+        if name in self.ready:
+            return "ready"
+        return "starts" if name in self.preparing.values() else "lost"
 
     def refuse(self, worker: str, why: str) -> None:
         if worker in self.ready:
@@ -160,6 +175,7 @@ class RayEngine:
             return
         if state == "ready":
             self.ready.add(name)
+            self.since[name] = time.monotonic()
             log.info("%s is ready: %s.", name, self.where[name])
         else:
             self.refuse(name, state)

@@ -7,7 +7,7 @@ is discarded and counted. So the result does not depend on who does what and whe
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .engine import Engine, Lost, Report, Unfit
@@ -136,19 +136,25 @@ class Foreman:
     def _hand_out(self, queue: Queue, client: Client) -> None:
         """Give every idle worker a job, those that the search waits for first."""
         idle = self._trustworthy(self.engine.idle(), client)
-        for jobs in (self._wanted, self._expected):
-            for job in jobs(queue, client) if idle else ():
-                worker = self._taker(job, idle)
-                if worker is not None:
-                    idle.remove(worker)
-                    self.turns.begin(job.key, worker, client.price(job))
-                    self.engine.send(worker, job)
+        self._give(self._wanted(queue) if idle else (), idle, client)
+        # Nothing that may be for nothing waits behind another job: it would be in the way.
+        idle = [worker for worker in idle if not self.turns.has(worker)]
+        self._give(self._expected(client) if idle else (), idle, client)
 
-    def _wanted(self, queue: Queue, client: Client) -> list[Job]:
+    def _give(self, jobs: Iterable[Job], idle: list[str], client: Client) -> None:
+        """Give jobs to idle workers, which are idle no more."""
+        for job in jobs:
+            worker = self._taker(job, idle)
+            if worker is not None:
+                idle.remove(worker)
+                self.turns.begin(job.key, worker, client.price(job))
+                self.engine.send(worker, job)
+
+    def _wanted(self, queue: Queue) -> list[Job]:
         """What the search waits for. Jobs that a worker has come last: it may be a straggler."""
         return sorted(queue.values(), key=lambda job: job.key in self.turns)
 
-    def _expected(self, queue: Queue, client: Client) -> list[Job]:
+    def _expected(self, client: Client) -> list[Job]:
         """What the search may ask for next, and no worker has."""
         jobs = client.expected() if self.looks_ahead else []
         return [job for job in jobs if job.key not in self.turns]

@@ -80,6 +80,10 @@ class Turns:
         """Names of those who have a job."""
         return {turn.worker for turn in self.under_way.get(key, ())}
 
+    def has(self, worker: str) -> bool:
+        """Whether a worker has a job."""
+        return any(turn.worker == worker for turns in self.under_way.values() for turn in turns)
+
     def late(self, key: Hashable) -> bool:
         """Whether the only worker that has a job takes much longer than other jobs took."""
         turns = self.under_way.get(key, ())

@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from .helpers.graphs import guided, node, particles, search
-from .helpers.prompts import post, wait
+from .helpers.graphs import guided, node, particles, search, with_input
+from .helpers.prompts import post, stop, wait
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="Ray is not installed: pip install ray"
@@ -48,7 +48,7 @@ def begun(host, graph):
 
     def ready():
         text = host.log.read_text()[before:]
-        return all(f"worker {i} is ready." in text for i in (1, 2))
+        return all(f"worker {i} is ready:" in text for i in (1, 2))
 
     wait(ready, PATIENCE)
     return prompt_id
@@ -103,9 +103,26 @@ def test_two_workers_find_what_none_find(host, alone, both):
     assert BUDGET / 2 < done <= spent["nfe"] + spent["discarded_nfe"]
 
 
-def test_another_method_finds_the_same(host, both):
-    graphs = [particles(search(budget=16, micro_batch=1, name=f"smc {n}"), "smc") for n in (0, 2)]
-    assert_same(host.probe(graphs[0]), host.probe(crewed(graphs[1])))
+def test_another_method_finds_the_same_for_each_image_of_a_batch(host, both):
+    graphs = [particles(search(budget=12, micro_batch=1, name=f"smc {n}"), "smc") for n in (0, 2)]
+    graphs = [with_input(graph, "latent", "batch_size", 2) for graph in graphs]
+    one, two = host.probe(graphs[0]), host.probe(crewed(graphs[1]))
+    assert one["latent"] == two["latent"]
+    pairs = list(zip(one["report"]["batch"], two["report"]["batch"], strict=True))
+    assert [a["trace"] == b["trace"] for a, b in pairs] == [True, True]
+    assert all(len(b["devices"]) == 2 for _, b in pairs)
+
+
+def test_a_stopped_search_returns_what_it_has(host, both):
+    prompt_id = begun(host, crewed(search(budget=LONG, name="stopped")))
+    assert stop(host, prompt_id)
+    report = host.read_probe(entry(host, prompt_id)["outputs"])["report"]
+    assert report["stopped"] == "interrupt" and report["spent"]["nfe"] < LONG
+
+
+def test_a_time_limit_holds_with_workers(host, both):
+    report = host.probe(crewed(search(budget=LONG, name="timed", time_limit=2.0)))["report"]
+    assert report["stopped"] == "time" and report["spent"]["nfe"] < LONG
 
 
 def test_guidance_does_without(host):
@@ -124,22 +141,19 @@ def test_workers_are_usable_after_a_cancelled_search(host, alone, both):
     assert len(before) == 2 and workers(host) == before
 
 
-def test_a_killed_worker_changes_nothing(host, alone, both):
+def test_a_killed_worker_changes_nothing_and_nothing_is_left_of_ray(host, alone, both):
+    """The search with the dead worker is the last one: with keep_minutes 0 all workers end."""
+    running = {pid: name for pid, name in children(host).items() if "ray" in name}
+    assert len(running) > 4  # with the agents, which are processes of their own
     victim = workers(host)[0]
     with host.new_log() as lines:
-        graph = crewed(search(budget=BUDGET, name="killed"))
+        graph = crewed(search(budget=BUDGET, name="killed"), keep_minutes=0.0)
         prompt_id = begun(host, graph)
         os.kill(victim, signal.SIGKILL)
         outputs = entry(host, prompt_id)["outputs"]
     assert [line for line in lines if "is lost" in line], "it was killed too late"
     assert victim not in workers(host)
     assert_same(alone, host.read_probe(outputs))
-
-
-def test_nothing_is_left_of_ray(host, both):
-    running = {pid: name for pid, name in children(host).items() if "ray" in name}
-    assert len(running) > 4  # with the agents, which are processes of their own
-    host.probe(crewed(search(budget=12, name="the last one"), keep_minutes=0.0))
 
     def left():
         return [name for pid, name in running.items() if alive(pid)] + workers(host)

@@ -65,7 +65,7 @@ def test_two_workers_share_the_jobs(parts, monkeypatch):
     ray, foreman = searched(parts, monkeypatch, Hand)
     assert len(ray.actors) == 2 and set(foreman.nfe) == {"worker 1", "worker 2"}
     assert foreman.engine.where == {"worker 1": "gpu-0, cpu", "worker 2": "gpu-1, cpu"}
-    assert not foreman.engine.refused and not foreman.discarded
+    assert not foreman.engine.refused and not foreman.discarded and not foreman.engine.gone
 
 
 def test_a_worker_without_the_models_file_is_left_out(parts, monkeypatch, caplog):
@@ -119,9 +119,8 @@ def test_when_ray_is_gone_the_search_goes_on_alone(parts, monkeypatch, works):
             ray.gone = ray.gone or self.jobs > 3
             return RayError("no head") if ray.gone and self.jobs else None
 
-    monkeypatch.setattr(parts.engine_ray, "PATIENCE", 0.2)
     ray, foreman = searched(parts, monkeypatch, Doomed, works)
-    assert ray.gone and len(ray.actors) == 4
+    assert ray.gone and len(ray.actors) == 4 and foreman.engine.gone
     assert 3 <= sum(foreman.nfe.values()) < SETUP.total
 
 

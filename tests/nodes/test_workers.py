@@ -1,6 +1,8 @@
 """What is sent to workers, and what they run."""
 
 import importlib.metadata
+import importlib.util
+import json
 import re
 from pathlib import Path
 
@@ -123,3 +125,16 @@ def test_a_gpu_that_this_comfyui_uses_is_no_workers(parts, monkeypatch):
     assert gpus.count_here(settings(workers=3, gpu_share=0.0)) == 3
     monkeypatch.setattr(gpus.torch.cuda, "is_available", lambda: False)
     assert gpus.count_here(settings()) == 0
+
+
+def test_the_example_of_a_cluster_is_one_that_ray_accepts():
+    """By the schema that `ray up` checks a file with."""
+    found = importlib.util.find_spec("ray")
+    if found is None:
+        pytest.skip("Ray is not installed: pip install ray")
+    jsonschema, yaml = pytest.importorskip("jsonschema"), pytest.importorskip("yaml")
+    schema = Path(found.origin).parent / "autoscaler" / "ray-schema.json"
+    example = yaml.safe_load((ROOT / "docs" / "ray_cluster.yaml").read_text("utf-8"))
+    jsonschema.validate(example, json.loads(schema.read_text("utf-8")))
+    starts = example["head_start_ray_commands"][1:] + example["worker_start_ray_commands"][1:]
+    assert all("RAY_AUTH_MODE=token ray start" in command for command in starts)

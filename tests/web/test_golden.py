@@ -154,3 +154,16 @@ def test_a_long_round_says_once_a_second_what_is_spent(parts):
     assert [(m["kind"], m["spent"], m["rows"]) for m in progress] == [
         ("progress", nfe, []) for nfe in (10, 20, 30)
     ]
+
+
+def test_workers_are_reported_once_a_second_and_at_the_end(parts):
+    events, _, sent = parts
+    now = [0.0]
+    out = events.Events(events.Sender("1"), Purse(100), clock=lambda: now[0])
+    out.workers = lambda: {"discarded": 0, "each": [], "at": now[0]}
+    for i in range(26):
+        now[0] = i / 10
+        out.send("accept", [])
+    out.done([], "budget", 0, 0, [0])
+    told = [m["data"]["workers"]["at"] for m in sent if "workers" in m["data"]]
+    assert len(sent) == 27 and told == [0.0, 1.0, 2.0, 2.5]

@@ -22,10 +22,13 @@ export const VERSION = 1;
  *   image of the same seed; without the image if both are null
  * @typedef {{step: number, tries: number, base: number, rolled: number}} Share of the budget.
  *   tries: particles tried at the step; base: quota of its paths, or 0; rolled: rolled over to it
+ * @typedef {{name: string, where: string, state: string, nfe: number, rate: ?number, why: string}}
+ *   Worker state: starts, ready, lost, refused or ended; rate: evaluations a second
+ * @typedef {{discarded: number, each: Worker[]}} Workers discarded: evaluations for nothing
  * @typedef {{method: string, sigmas: number[], budget: number, spent: number, rows: Row[],
  *   places: Map<number, number>, pictures: Map<number, Picture>, stopped: ?string,
  *   shares: ?Share[], maximum: ?number, best: ?number, start: ?number, why: ?string,
- *   top: number[], plain: ?Plain, seconds: number, limit: ?number,
+ *   top: number[], plain: ?Plain, seconds: number, limit: ?number, workers: ?Workers,
  *   first: ?{spent: number, seconds: number}}} Search
  *   places: index in rows by id; why: what automatic settings came to, in one sentence;
  *   shares: saved ones, if rows were left out; maximum: highest reward or null;
@@ -40,7 +43,7 @@ export const VERSION = 1;
  *   kind: string, image?: number, images?: number, rows: Row[], spent: number, budget: number,
  *   seconds: number, limit?: number, method?: string, sigmas?: number[], maximum?: ?number, stopped?: string, best?: number,
  *   start?: number, top?: number[], plain?: Plain, chosen?: {why: string}, pictures?: Picture[],
- *   saved?: FileRef[]}} Message
+ *   saved?: FileRef[], workers?: Workers}} Message
  */
 
 /** @returns {Search} */
@@ -68,6 +71,7 @@ export function emptySearch(
     plain: null,
     seconds: 0,
     limit: null,
+    workers: null,
     first: null,
   };
 }
@@ -141,6 +145,7 @@ export function reduce(model, message) {
     top: message.top ?? before.top,
     plain: message.plain ?? before.plain,
     why: message.chosen?.why ?? before.why,
+    workers: message.workers ?? before.workers,
   };
   const running = message.stopped === undefined || image + 1 < images;
   return { ...emptyModel(run), running, current: image, images, searches, saved };
@@ -176,9 +181,24 @@ export function fromReport(report, run, before = null, files = []) {
       top: entry.top.map((/** @type {any} */ row) => row.id),
       plain: entry.plain ? withImageOf(entry.plain, live[i]?.plain) : null,
       why: entry.chosen?.why ?? null,
+      workers: workersOf(entry),
     };
   });
   return { ...emptyModel(run), images: reports.length, searches, error: report.error ?? null };
+}
+
+/**
+ * What the workers of a search did, by its report; null if it had none.
+ * @param {any} entry
+ * @returns {?Workers}
+ */
+function workersOf({ devices, spent }) {
+  if (!Array.isArray(devices) || !devices.length) return null;
+  const each = devices.map(({ device, where = "", nfe, refused = "" }) => {
+    const state = refused ? "refused" : "ended";
+    return { name: device, where, state, nfe, rate: null, why: refused };
+  });
+  return { discarded: spent.discarded_nfe ?? 0, each };
 }
 
 /**

@@ -14,6 +14,7 @@ import { drawNote } from "./note.js";
 import { legend } from "./shares_view.js";
 import { PANEL_STYLE } from "./style.js";
 import { describe, texts } from "./texts.js";
+import { drawWorkers } from "./workers_view.js";
 
 /** @typedef {import("./model.js").Model} Model @typedef {import("./model.js").Search} Search */
 
@@ -26,6 +27,7 @@ const HTML = `<style>${PANEL_STYLE}</style>
   <progress hidden></progress>
   <p class="full figures" hidden><span class="spent"></span><span class="time"></span></p>
   <p class="note" role="alert" hidden></p>
+  <ul class="workers" hidden></ul>
   <div class="full best" hidden>
     <button type="button"><span class="none"></span><img alt="" draggable="false" hidden></button>
     <button class="compare" type="button" hidden></button><dl></dl>
@@ -165,6 +167,7 @@ export function panelView() {
         /** @type {HTMLElement} */ (part).hidden = !search;
       this.head(model, search);
       drawNote(this.get(".note"), model, words, this.href);
+      drawWorkers(this.get(".workers"), search?.workers ?? null, search?.spent ?? 0, words);
       if (!search) return;
       this.best(search);
       this.get(".film").hidden = !film(search).length;

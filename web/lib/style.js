@@ -43,6 +43,10 @@ export const PANEL_STYLE = `
   progress::-webkit-progress-bar { background: var(--fs-box); }
   progress::-webkit-progress-value { background: ${COLOURS[0]}; }
   progress::-moz-progress-bar { background: ${COLOURS[0]}; }
+  .workers { flex: none; margin: 0; padding: 0; list-style: none; display: flex; flex-wrap: wrap; gap: 2px 6px; max-height: 3.6em;
+    overflow: auto; font-size: 11px; color: var(--fs-dim); font-variant-numeric: tabular-nums; }
+  .workers li + li { border: 1px solid var(--fs-line); border-radius: 6px; padding: 0 5px; }
+  .workers li.bad { border-color: #b3261e; color: var(--fs-text); }
   .note { flex: 0 1 auto; margin: 0; min-height: 2.7em; max-height: 9.5em; overflow: auto; white-space: pre-wrap; overflow-wrap: anywhere; }
   .note a { color: inherit; }
   .best { display: flex; gap: 8px; flex: none; min-height: 112px; position: relative; }
