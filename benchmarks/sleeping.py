@@ -86,7 +86,13 @@ class SleepingWorker:
         self.task_of = importlib.import_module("pack.samplers.task").Task
 
     def prepare(self, search: int, graph: dict[str, Any], sent: dict[str, Any]) -> dict[str, str]:
-        """Make the task of a search. `sent` has the arguments of `settings_of`."""
+        """Make the task of a search.
+
+        Args:
+            search: its number.
+            graph: nothing.
+            sent: the arguments of `settings_of`.
+        """
         self.task = self.task_of(**self.settings_of(**sent))
         return {"state": "ready", "where": "here"}
 

@@ -60,6 +60,7 @@ class Run:
 
     Args:
         seconds: wall-clock.
+        cpu: seconds of the search's own process.
         nfe: that it used.
         discarded: NFE that workers evaluated for nothing.
         digest: of the best latent's bytes.
@@ -67,6 +68,7 @@ class Run:
     """
 
     seconds: float
+    cpu: float
     nfe: int
     discarded: int
     digest: str
@@ -78,21 +80,28 @@ class Run:
         return self.nfe / self.seconds
 
 
-def searched(task: Task, search: Any) -> tuple[float, str]:
-    """Seconds of a search, and a digest of its best latent."""
-    outcome, begin = Outcome(), time.perf_counter()
+def searched(task: Task, search: Any) -> tuple[float, float, str]:
+    """Seconds of a search, its CPU seconds in this process, and a digest of its best latent."""
+    outcome, begin, cpu = Outcome(), time.perf_counter(), time.process_time()
     for _ in run(search, task, Finish(), StopRules(), outcome):
         pass
-    took = time.perf_counter() - begin
-    return took, hashlib.sha256(outcome.top[0].clean.numpy().tobytes()).hexdigest()[:12]
+    took, cpu = time.perf_counter() - begin, time.process_time() - cpu
+    return took, cpu, hashlib.sha256(outcome.top[0].clean.numpy().tobytes()).hexdigest()[:12]
 
 
 def alone(search: Any, budget: int, side: int = SIDE, pace: tuple[float, float] = (NETWORK, REST)
           ) -> Run:  # fmt: skip
-    """A search without workers."""
+    """A search without workers.
+
+    Args:
+        search: the method.
+        budget: NFE.
+        side: of the image in pixels.
+        pace: seconds that an evaluation, and a decode with its score, sleep.
+    """
     task = Task(**settings_of(side, *pace, budget))
-    seconds, digest = searched(task, search)
-    return Run(seconds, task.purse.nfe, 0, digest)
+    seconds, cpu, digest = searched(task, search)
+    return Run(seconds, cpu, task.purse.nfe, 0, digest)
 
 
 class Bench:
@@ -111,7 +120,13 @@ class Bench:
     def crewed(self, workers: int, budget: int, side: int = SIDE,
                pace: tuple[float, float] = (NETWORK, REST), **fields: Any
                ) -> Iterator[CrewedTask]:  # fmt: skip
-        """The task of a search with so many workers, all of which are ready."""
+        """The task of a search with so many workers, all of which are ready.
+
+        Args:
+            workers: how many.
+            budget, side, pace: as of `alone`.
+            fields: of the task.
+        """
         engine, world = self.engine, dict(side=side, network=pace[0], rest=pace[1], budget=budget)
         engine.names = self.names[:workers]
         engine.begin({}, world | {"device": "cpu"}, waits=True)
@@ -125,15 +140,26 @@ class Bench:
             foreman.close()
 
     def run(self, workers: int, search: Any, budget: int, **settings: Any) -> Run:
-        """A search with workers."""
+        """A search with workers.
+
+        Args:
+            workers: how many.
+            search, budget: as of `alone`.
+            settings: of `crewed`.
+        """
         with self.crewed(workers, budget, **settings) as task:
-            seconds, digest = searched(task, search)
+            seconds, cpu, digest = searched(task, search)
         foreman = task.crew
         lost = sum(self.engine.deaths.values())
-        return Run(seconds, task.purse.nfe, foreman.discarded, digest, lost)
+        return Run(seconds, cpu, task.purse.nfe, foreman.discarded, digest, lost)
 
     def killed(self, workers: int, search: Any, budget: int, after: float) -> Run:
-        """A search of which a worker is killed after some seconds."""
+        """A search of which a worker is killed.
+
+        Args:
+            workers, search, budget: as of `run`.
+            after: seconds until then.
+        """
         ray, actors = self.engine.ray, self.engine.actors
         victim = ray.get(actors[self.names[0]].pid.remote())
         timer = threading.Timer(after, os.kill, [victim, signal.SIGKILL])
@@ -141,7 +167,12 @@ class Bench:
         return self.run(workers, search, budget)
 
     def cancelled(self, workers: int, budget: int, after: float) -> tuple[float, float]:
-        """Seconds from a cancel to the end of the search, and to that of the next one."""
+        """Seconds from a cancel to the end of the search, and to that of the next one.
+
+        Args:
+            workers, budget: as of `run`.
+            after: seconds until the cancel.
+        """
         begin = time.perf_counter()
 
         def cancel() -> None:
@@ -165,8 +196,13 @@ def repeated(times: int, measure: Callable[[], Run]) -> Run:
 
 
 def on_paper(search: Any, workers: int, seconds: float) -> float:
-    """How many times as fast as one worker a search should be, of which each step has a particle
-    for each worker. `seconds` is what a particle sleeps."""
+    """How many times as fast as one worker a search with a particle for each worker should be.
+
+    Args:
+        search: the method.
+        workers: how many.
+        seconds: that a particle sleeps.
+    """
     if search is RBF:
         return TRACES[workers]
     return workers * (seconds + TRIP + TURN) / (seconds + TRIP + TURN * workers)
@@ -176,19 +212,19 @@ def speeds(bench: Bench, repeats: int) -> str:
     """The table of speed-ups over one worker. A method with particles has one for each worker."""
     rows = []
     for name, search, side, pace, counts in KINDS:
-        one = 0.0
+        unit = 0.0
         for workers in counts:
             budget = 100 if search is RBF else STEPS * workers
             measure = partial(bench.run, workers, search, budget, side=side, pace=pace)
-            found = repeated(repeats if workers > 1 else 1, measure)
+            result = repeated(repeats if workers > 1 else 1, measure)
             same = alone(search, budget, side, (0.0, 0.0))
-            assert found.digest == same.digest, f"{name}: another latent with {workers} workers"
-            one = one or found.pace
-            paper, lost = on_paper(search, workers, sum(pace)), found.discarded
+            assert result.digest == same.digest, f"{name}: another latent with {workers} workers"
+            unit = unit or result.pace
+            paper, lost = on_paper(search, workers, sum(pace)), result.discarded
             rows.append([
-                name, workers, found.nfe, f"{found.seconds:.1f}", f"{found.pace:.2f}",
-                f"{found.pace / one:.2f}", f"{paper:.2f}",
-                f"{found.pace * sum(pace) / workers:.0%}", f"{lost / (found.nfe + lost):.0%}",
+                name, workers, result.nfe, f"{result.seconds:.1f}", f"{result.pace:.2f}",
+                f"{result.pace / unit:.2f}", f"{paper:.2f}",
+                f"{result.pace * sum(pace) / workers:.0%}", f"{lost / (result.nfe + lost):.0%}",
             ])  # fmt: skip
             print(*rows[-1], flush=True)
     load = f"Load of the machine at the end: {os.getloadavg()[0]:.0f} on {os.cpu_count()} cores."
@@ -199,14 +235,14 @@ def overheads(bench: Bench) -> str:
     """The table of what a particle costs beside the sleep."""
     rows, budget = [], 80
     for side in (128, 1024):
-        here = alone(SVDD_, budget, side, QUICK)
-        crewed = partial(bench.run, search=SVDD_, budget=budget, side=side, pace=QUICK)
-        there, both = (repeated(3, partial(crewed, workers)) for workers in (1, 2))
-        cells = [f"{1e3 * (r.seconds * w / r.nfe - sum(QUICK)):.1f}"
-                 for r, w in ((here, 1), (there, 1), (both, 2))]  # fmt: skip
-        rows.append([f"{side}²", *cells])
-        print(*rows[-1], flush=True)
-    return table(["image", "no workers, ms", "1 worker, ms", "2 workers, ms"], rows)
+        runs = [alone(SVDD_, budget, side, QUICK)]
+        runs += [bench.run(n, SVDD_, budget, side=side, pace=QUICK) for n in (1, 2)]
+        for workers, each in enumerate(runs):
+            beside = each.seconds * max(1, workers) / each.nfe - sum(QUICK)
+            milliseconds = (f"{1e3 * value:.1f}" for value in (each.cpu / each.nfe, beside))
+            rows.append([f"{side}²", workers, *milliseconds])
+            print(*rows[-1], flush=True)
+    return table(["image", "workers", "CPU of the search, ms", "wall-clock, ms"], rows)
 
 
 def failures(bench: Bench) -> str:
@@ -214,7 +250,8 @@ def failures(bench: Bench) -> str:
     whole = bench.run(4, SVDD_, 8 * STEPS)
     killed = bench.killed(4, SVDD_, 8 * STEPS, after=whole.seconds / 2)
     ended, usable = bench.cancelled(4, 99 * STEPS, after=2.3)
-    assert killed.lost == 1 and killed.digest == whole.digest
+    assert killed.digest == whole.digest, "another latent with a dead worker"
+    assert killed.lost, "the worker was killed too late"
     unit = NETWORK + REST
     rows = [
         ["4 workers, SVDD, 80 NFE", f"{whole.seconds:.1f} s", ""],

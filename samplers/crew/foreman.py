@@ -136,7 +136,7 @@ class Foreman:
     def _hand_out(self, queue: Queue, client: Client) -> None:
         """Give every idle worker a job, those that the search waits for first."""
         idle = self._trustworthy(self.engine.idle(), client)
-        self._give(self._wanted(queue) if idle else (), idle, client)
+        self._give(self._awaited(queue) if idle else (), idle, client)
         # Nothing that may be for nothing waits behind another job: it would be in the way.
         idle = [worker for worker in idle if not self.turns.has(worker)]
         self._give(self._expected(client) if idle else (), idle, client)
@@ -150,7 +150,7 @@ class Foreman:
                 self.turns.begin(job.key, worker, client.price(job))
                 self.engine.send(worker, job)
 
-    def _wanted(self, queue: Queue) -> list[Job]:
+    def _awaited(self, queue: Queue) -> list[Job]:
         """What the search waits for. Jobs that a worker has come last: it may be a straggler."""
         return sorted(queue.values(), key=lambda job: job.key in self.turns)
 
@@ -190,8 +190,8 @@ class Foreman:
             return None
         if key in self.turns and not self.turns.late(key):
             return None
-        others = {*self.turns.workers(key), *self.failures.get(key, ())}
-        return next((worker for worker in idle if worker not in others), None)
+        busy = {*self.turns.workers(key), *self.failures.get(key, ())}
+        return next((worker for worker in idle if worker not in busy), None)
 
     def _listen(self, queue: Queue, client: Client) -> bool:
         """Take in what workers say. Returns whether they said anything."""
