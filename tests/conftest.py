@@ -5,9 +5,37 @@ import runpy
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent.parent
+LONGEST = (  # files, the longest first
+    "test_browser.py", "test_workers_ray.py", "test_reward_families.py", "test_journal.py",
+    "test_manager.py", "test_sigmas.py", "test_settings.py", "test_fuzz.py", "test_exploding.py",
+    "test_pack.py", "test_nothing_lost.py", "test_lent.py", "test_models.py",
+)  # fmt: skip
 runpy.run_path(str(ROOT / "tools" / "checkout.py"))
+# Every run tries the same examples, and no test fails because the machine is busy.
+settings.register_profile(
+    "pinned",
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("pinned")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest: at the end, no process is left alone with a long file.
+
+    The tests with a ComfyUI come before the others, and these before all.
+    """
+    longest = {name: i for i, name in enumerate(LONGEST)}
+
+    def place(item: pytest.Item) -> tuple[int, bool]:
+        return longest.get(item.path.name, len(LONGEST)), "host" not in item.path.parts
+
+    items.sort(key=place)
 
 
 @pytest.fixture
