@@ -38,7 +38,7 @@ def stop(host, prompt_id, node_id="search"):
     return json.loads(answer)["stopping"]
 
 
-def wait(found, seconds=30):
+def wait(found, seconds=120):
     """What `found` gives as soon as it is something."""
     until = time.monotonic() + seconds
     while not (value := found()):

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pack.tools.client import Client, ComfyError
-from pack.tools.serving import free_port
+from pack.tools.serving import free_port, wait_for_answer
 
 ROOT = Path(__file__).resolve().parents[3]
 ODD_NAME = "weird.name-1"  # the folder of the pack in the server
+PATIENCE = 600  # seconds; a busy machine is slow
 NEWEST = "0.30.0"  # the ComfyUI that generated pages and tables are made with
 
 
@@ -25,7 +26,7 @@ class Host:
     def run(self, prompt: dict, workflow: dict | None = None) -> dict:
         """Outputs of a prompt by node id; a failure raises ComfyError with its sentence."""
         prompt_id = self.client.queue(prompt, workflow)
-        until = time.monotonic() + 300
+        until, pause = time.monotonic() + PATIENCE, 0.005
         while time.monotonic() < until:
             entry = self.client.get(f"/history/{prompt_id}").get(prompt_id)
             if entry is not None:
@@ -33,7 +34,8 @@ class Host:
                     if kind == "execution_error":
                         raise ComfyError(data["exception_message"].strip())
                 return entry["outputs"]
-            time.sleep(0.05)
+            time.sleep(pause)
+            pause = min(2 * pause, 0.05)
         raise TimeoutError(self.log.read_text()[-2000:])
 
     @contextlib.contextmanager
@@ -65,13 +67,8 @@ def serving(comfyui, base, *options):
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd=comfyui)
         try:
             running = Host(f"http://127.0.0.1:{port}", base, log, process)
-            for _ in range(600):
-                if process.poll() is not None:
-                    raise RuntimeError(log.read_text()[-4000:])
-                with contextlib.suppress(ComfyError):
-                    running.client.get("/system_stats")
-                    break
-                time.sleep(0.2)
+            if not wait_for_answer(process, running.client.url, PATIENCE):
+                raise RuntimeError(log.read_text()[-4000:])
             yield running
         finally:
             process.kill()
