@@ -54,7 +54,7 @@ def journal(host, pattern="*"):
 def ends(host, number):
     """The exit status after a signal."""
     host.process.send_signal(number)
-    return host.process.wait(20)
+    return host.process.wait(60)
 
 
 def assert_whole(picture, graph):
@@ -145,9 +145,14 @@ def test_the_journal_changes_no_result(host):
     assert on["report"]["trace"] == off["report"]["trace"]
 
 
-def test_a_full_disk_leaves_no_part_of_a_file_and_is_said(comfyui, tmp_path):
+@pytest.fixture(scope="module")
+def no_room(comfyui, tmp_path_factory):
+    return run_script("journal_full_disk.py", comfyui, tmp_path_factory.mktemp("full"))
+
+
+def test_a_full_disk_leaves_no_part_of_a_file_and_is_said(no_room):
     """No file may have more than a kilobyte."""
-    told = run_script("journal_full_disk.py", comfyui, tmp_path, "all")
+    told = no_room["all"]
     sentence, *lines = told["error"].split("\n")
     assert sentence == "the reward broke"
     assert lines and all(line.startswith("Flow Search could not save") for line in lines)
@@ -159,8 +164,8 @@ def test_a_full_disk_leaves_no_part_of_a_file_and_is_said(comfyui, tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc")
-def test_with_a_full_output_folder_the_best_is_in_the_temporary_one(comfyui, tmp_path):
-    told = run_script("journal_full_disk.py", comfyui, tmp_path, "output")
+def test_with_a_full_output_folder_the_best_is_in_the_temporary_one(no_room):
+    told = no_room["output"]
     _, why, where = told["error"].split("\n")
     assert "could not save" in why and "OSError: [Errno 28] No space left on device" in why
     picture = where.removeprefix(SAVED)

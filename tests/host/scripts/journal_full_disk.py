@@ -1,16 +1,18 @@
 """Searches that fail and have no room for what they found, in a process of their own.
 
-Arguments: ComfyUI's folder, a folder for outputs, and what is full: "output" (that
-folder alone) or "all" (no file may have more than a kilobyte). Prints the error and the log.
+Arguments: ComfyUI's folder, and a folder for outputs. Prints the error and the log by what is full:
+"output" (that folder alone; on Linux) or "all" (no file may have more than a kilobyte).
 """
 
 import errno
 import json
 import logging
 import os
+import resource
 import sys
 import tempfile
 from pathlib import Path
+from unittest import mock
 
 import host_in_process as process  # isort: skip
 
@@ -23,11 +25,7 @@ from pack.nodes.show import output
 
 import nodes
 
-PLACE, full = Path(process.ARGUMENTS[0]), process.ARGUMENTS[1]
 CAPTION = "six red circles, four blue squares and two green triangles"
-folder_paths.set_output_directory(str(PLACE / "output"))
-folder_paths.set_temp_directory(str(PLACE / "temp"))
-tempfile.tempdir = str(PLACE)
 model, clip, vae = demo.DemoFlowModelLoader.execute("fast").args
 (text,) = nodes.CLIPTextEncode().encode(clip, CAPTION)
 guider = stock.Guider_Basic(model)
@@ -62,23 +60,18 @@ class Breaks:
         return scored.score(images, prompt)
 
 
-if full == "all":
-    import resource
+FSYNC = os.fsync
 
-    hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, hard))
-else:
-    fsync = os.fsync
 
-    def no_room(number):
-        """fsync, where the system says last that a disk is full."""
-        if "/output/" in os.readlink(f"/proc/self/fd/{number}"):
-            raise OSError(errno.ENOSPC, "No space left on device")
-        fsync(number)
+def no_room(number):
+    """fsync, where the system says last that a disk is full."""
+    if "/output/" in os.readlink(f"/proc/self/fd/{number}"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    FSYNC(number)
 
-    output.os.fsync = no_room
 
-with torch.inference_mode():
+def fail():
+    """The error of a search whose reward breaks."""
     try:
         rbf_search.RolloverBudgetForcingSearch.EXECUTE_NORMALIZED(
             noise=stock.Noise_RandomNoise(7), guider=guider, vae=vae, reward=Breaks(),
@@ -87,10 +80,30 @@ with torch.inference_mode():
             latent_image={"samples": torch.zeros(1, 16, 16, 16)}, prompt=CAPTION, budget=30,
             init_particles=3, paths=1, finish_steps=1, top_k=1, lookahead=0,
         )  # fmt: skip
-        error = None
     except RuntimeError as raised:
-        error = str(raised)
-    table = "x" * 4096
-    search_report.save(table, "flow_search/table")
-sizes = {str(p.relative_to(PLACE)): p.stat().st_size for p in PLACE.rglob("*") if p.is_file()}
-sys.stdout.write(json.dumps({"error": error, "lines": lines, "sizes": sizes}) + "\n")
+        return str(raised)
+
+
+def told(place):
+    """A search and a table in a folder without room."""
+    place.mkdir()
+    folder_paths.set_output_directory(str(place / "output"))
+    folder_paths.set_temp_directory(str(place / "temp"))
+    tempfile.tempdir = str(place)
+    lines.clear()
+    with torch.inference_mode():
+        error = fail()
+        search_report.save("x" * 4096, "flow_search/table")
+    sizes = {str(p.relative_to(place)): p.stat().st_size for p in place.rglob("*") if p.is_file()}
+    return {"error": error, "lines": list(lines), "sizes": sizes}
+
+
+place, found = Path(process.ARGUMENTS[0]), {}
+if sys.platform == "linux":
+    with mock.patch.object(output.os, "fsync", no_room):
+        found["output"] = told(place / "first")
+soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1024, hard))
+found["all"] = told(place / "second")
+resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+sys.stdout.write(json.dumps(found) + "\n")
