@@ -42,11 +42,33 @@ def schnell(
     g.note("load", note, height=560)
 
 
-def flux_schnell_rbf_vqascore(g: Graph) -> None:
-    def reward() -> Output:
-        return g.add("set", "FlowSearchRewardLoader", reward="vqascore",
-                     reward__checkpoint="clip-flant5-xl")  # fmt: skip
+def guided(g: Graph, model: Output, cond: Output, guidance: float) -> tuple[Output, Output]:
+    """The guider of a model with FLUX's guidance, and the noise.
 
+    Args:
+        g: gets the nodes.
+        model: of FLUX.
+        cond: the text.
+        guidance: strength of FLUX's guidance.
+    """
+    strong = g.add("text", "FluxGuidance", conditioning=cond, guidance=guidance)
+    guider = g.add("text", "BasicGuider", model=model, conditioning=strong)
+    return guider, g.add("text", "RandomNoise", noise_seed=7)
+
+
+def ten_steps(g: Graph, denoise: float = 1.0) -> tuple[Output, Output]:
+    """Sampler and sigmas of a model that needs many steps."""
+    sampler = g.add("set", "FlowSearchVPSDESampler")
+    return sampler, g.add("set", "FlowSearchScheduler", steps=10, denoise=denoise)
+
+
+def vqascore(g: Graph) -> Output:
+    return g.add(
+        "set", "FlowSearchRewardLoader", reward="vqascore", reward__checkpoint="clip-flant5-xl"
+    )
+
+
+def flux_schnell_rbf_vqascore(g: Graph) -> None:
     note = (
         "## FLUX.1-schnell, RBF, VQAScore\n\nThis is the paper's model, method and reward, with "
         "settings for few-step models. A question-answering model scores how well each particle "
@@ -59,7 +81,7 @@ def flux_schnell_rbf_vqascore(g: Graph) -> None:
         "\n\n**Download**\n" + flux_files(SCHNELL) + "\n- models/rewards: the folder "
         f"[clip-flant5-xl]({HUB}/zhiqiulin/clip-flant5-xl), 6.3 GB"
     )
-    schnell(g, HARD_PROMPT, reward, 100, note, "flux_schnell_rbf_vqascore")
+    schnell(g, HARD_PROMPT, lambda: vqascore(g), 100, note, "flux_schnell_rbf_vqascore")
 
 
 def counting_grounding_dino(g: Graph) -> None:
@@ -103,12 +125,9 @@ def vlm_judge_over_http(g: Graph) -> None:
 def flux_dev_rbf_pickscore(g: Graph) -> None:
     model, clip, vae = flux(g, DEV)
     words, cond = prompt(g, clip, "portrait of an old sailor with a parrot, oil on canvas")
-    strong = g.add("text", "FluxGuidance", conditioning=cond, guidance=3.5)
-    guider = g.add("text", "BasicGuider", model=model, conditioning=strong)
-    noise = g.add("text", "RandomNoise", noise_seed=7)
+    guider, noise = guided(g, model, cond, 3.5)
     latent = g.add("text", "EmptySD3LatentImage", width=1024, height=1024)
-    sampler = g.add("set", "FlowSearchVPSDESampler")
-    sigmas = g.add("set", "FlowSearchScheduler", steps=10)
+    sampler, sigmas = ten_steps(g)
     reward = g.add(
         "set", "FlowSearchRewardLoader", reward="clip_score", reward__checkpoint="PickScore_v1"
     )
@@ -135,16 +154,11 @@ def inpaint_search(g: Graph) -> None:
     model, clip, vae = flux(g, DEV)
     picture = g.add("load", "LoadImage", image="example.png", box=(320, 360))
     words, cond = prompt(g, clip, "a red paper boat on the water")
-    strong = g.add("text", "FluxGuidance", conditioning=cond, guidance=3.5)
-    guider = g.add("text", "BasicGuider", model=model, conditioning=strong)
-    noise = g.add("text", "RandomNoise", noise_seed=7)
+    guider, noise = guided(g, model, cond, 3.5)
     latent = g.add("text", "VAEEncode", pixels=picture, vae=vae)
     masked = g.add("text", "SetLatentNoiseMask", samples=latent, mask=Output(picture.node, 1))
-    sampler = g.add("set", "FlowSearchVPSDESampler")
-    sigmas = g.add("set", "FlowSearchScheduler", steps=10, denoise=0.9)
-    reward = g.add(
-        "set", "FlowSearchRewardLoader", reward="vqascore", reward__checkpoint="clip-flant5-xl"
-    )
+    sampler, sigmas = ten_steps(g, 0.9)
+    reward = vqascore(g)
     result = search(
         g, noise=noise, guider=guider, sampler=sampler, sigmas=sigmas, latent_image=masked,
         vae=vae, reward=reward, prompt=words, budget=100, init_particles=8, finish_steps=10,
@@ -170,18 +184,13 @@ def kontext_edit_search(g: Graph) -> None:
     scaled = g.add("text", "FluxKontextImageScale", image=picture)
     latent = g.add("text", "VAEEncode", pixels=scaled, vae=vae)
     reference = g.add("text", "ReferenceLatent", conditioning=cond, latent=latent)
-    strong = g.add("text", "FluxGuidance", conditioning=reference, guidance=2.5)
-    guider = g.add("text", "BasicGuider", model=model, conditioning=strong)
-    noise = g.add("text", "RandomNoise", noise_seed=7)
-    sampler = g.add("set", "FlowSearchVPSDESampler")
-    sigmas = g.add("set", "FlowSearchScheduler", steps=10)
+    guider, noise = guided(g, model, reference, 2.5)
+    sampler, sigmas = ten_steps(g)
     result_text = g.add(
         "set", "PrimitiveStringMultiline", title="What the result should show", box=(320, 140),
         value="a cat with a yellow hat",
     )  # fmt: skip
-    reward = g.add(
-        "set", "FlowSearchRewardLoader", reward="vqascore", reward__checkpoint="clip-flant5-xl"
-    )
+    reward = vqascore(g)
     result = search(
         g, noise=noise, guider=guider, sampler=sampler, sigmas=sigmas, latent_image=latent,
         vae=vae, reward=reward, prompt=result_text, budget=100, init_particles=6, finish_steps=10,
