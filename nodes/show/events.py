@@ -169,7 +169,9 @@ class Events:
         if server() is None:
             return
         if self.workers is not None and (kind == "done" or now - self.crewed >= PROGRESS):
-            message["workers"], self.crewed = self.workers(), now
+            self.crewed = now
+            with guard("say what the workers do", self.logged):
+                message["workers"] = self.workers()
         if self.pictures and now - self.pictured >= PICTURES:
             waiting, self.pictures, self.pictured = self.pictures, {}, now
             message["pictures"] = []

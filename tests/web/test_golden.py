@@ -167,3 +167,6 @@ def test_workers_are_reported_once_a_second_and_at_the_end(parts):
     out.done([], "budget", 0, 0, [0])
     told = [m["data"]["workers"]["at"] for m in sent if "workers" in m["data"]]
     assert len(sent) == 27 and told == [0.0, 1.0, 2.0, 2.5]
+    out.workers = {}.popitem  # a panel that fails ends no search
+    out.done([], "budget", 0, 0, [0])
+    assert len(sent) == 28 and "workers" not in sent[-1]["data"]
