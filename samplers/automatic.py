@@ -17,6 +17,7 @@ from .lookahead import (
     may_look,
 )
 from .paid_network import MODELS
+from .regions import part_of
 from .rules import Finish
 from .search import SEARCHES
 from .search.rounds import Choice, Facts, Search
@@ -94,7 +95,7 @@ def _look(search: Search, task: Task) -> tuple[bool | None, str]:
         return None, "The search first chooses between clear predictions"
     if not may_look(search, task):
         return None, "The budget is too small for a look at the model"
-    missed = blur(*task.look(LOOK))
+    missed = blur(*(part_of(x, task.flow.part) for x in task.look(LOOK)))
     if math.isnan(missed):
         return None, "The first prediction is not finite"
     second = task.flow.look_denoiser is not None

@@ -9,6 +9,7 @@ from functools import partial
 from .crew.task import Ahead
 from .leaders import Leaders
 from .lookahead import is_clean
+from .regions import part_of
 from .rules import Finish, Halt, Outcome, Stopped, StopRules
 from .task import Task
 from .types import Particles, SearchEvent
@@ -95,7 +96,8 @@ class Finishing:
         result = task.finish(particle, nodes)
         yield SearchEvent("finish", result, task.purse.nfe)
         worse = result.reward < particle.reward and nodes and not task.flow.end
-        if worse and (self.clean or is_clean(particle.clean, result.clean)):
+        both = (part_of(each.clean, task.flow.part) for each in (particle, result))
+        if worse and (self.clean or is_clean(*both)):
             if task.final_objective is not task.objective:  # both have to be scored by the same
                 particle = task.finish(particle, 0)
                 yield SearchEvent("finish", particle, task.purse.nfe)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .interpolants.linear import Linear
 from .ode import ODE, Redraw
-from .regions import Boxes, patched
+from .regions import Boxes, Shape, patched
 from .types import Denoiser, Interpolant, Kernel
 
 RowsOfIds = Callable[[Sequence[int]], Tensor]  # particle ids (K,) -> rows (K,*D)
@@ -35,6 +35,8 @@ class Flow:
         path: the path of latents and times.
         changing: (*S) bool on the CPU, the cells of a latent that its noise reaches, S being its
             axes in space and time; None: all.
+        part: the shape *P of the images or videos in rows that hold several parts; (): rows (K,*D)
+            have one. `changing` is of this part.
         look_denoiser: a second model of the same latents, which carries particles on before they
             are scored; None: `denoiser` does.
         finish_denoiser: a second model, which finishes particles; None: `denoiser` does.
@@ -54,6 +56,7 @@ class Flow:
     centre: Tensor | float = 0.0
     path: Interpolant = Linear()
     changing: Tensor | None = None
+    part: Shape = ()
     look_denoiser: Denoiser | None = None
     finish_denoiser: Denoiser | None = None
 
@@ -131,7 +134,7 @@ class Flow:
         if radius < 1.0:
             kept = math.sqrt(1.0 - radius**2)
             x = self.centre + kept * (around - self.centre) + radius * (x - self.centre)
-        return patched(around, x, boxes) if boxes else x
+        return patched(around, x, boxes, self.part) if boxes else x
 
     def cross_lead(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Carry starts x (K,*D) along `lead` to the first time; returns latents and x0 there."""

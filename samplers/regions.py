@@ -1,11 +1,13 @@
 """Regions of a latent: rectangles of its height and width, and of a video's frames too.
 
 The axes of a latent (*D) in space and time are all but its channels, D[1:]; of a latent with a
-single axis it is that one.
+single axis it is that one. A row may hold several parts one after the other, as of a video and its
+sound. Then regions are those of the first part.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +15,7 @@ import torch
 from torch import Tensor
 
 Box = tuple[int, ...]  # low and high end of each axis in turn, high excluded; (): the whole latent
+Shape = tuple[int, ...]
 Boxes = Sequence[Box]  # one for each row; (): none
 
 
@@ -21,27 +24,42 @@ def axes(shape: Sequence[int]) -> tuple[int, ...]:
     return tuple(shape[1:] or shape)
 
 
-def patched(old: Tensor, new: Tensor, boxes: Boxes) -> Tensor:
+def part_of(x: Tensor, part: Shape) -> Tensor:
+    """The first part (K,*P) of rows (K,*D) that hold several; a view of contiguous ones.
+
+    Args:
+        x: rows.
+        part: its shape *P; (): the rows have one part.
+    """
+    return x.flatten(1)[:, : math.prod(part)].unflatten(1, part) if part else x
+
+
+def patched(old: Tensor, new: Tensor, boxes: Boxes, part: Shape = ()) -> Tensor:
     """Latents (K,*D) that are new inside their boxes, and old outside.
 
     Args:
         old: (K,*D), or (1,*D) for all of them.
         new: (K,*D).
         boxes: K boxes.
+        part: as in `part_of`. All else is old, unless the box is the whole latent.
 
     Raises:
         ValueError: a box has another number of axes than the latents.
     """
-    count = len(axes(new.shape[1:]))
-    rows = old.expand_as(new).clone()
+    count = len(axes(part or new.shape[1:]))
+    rows = old.expand_as(new).clone(memory_format=torch.contiguous_format)
+    inside, source = part_of(rows, part), part_of(new, part)
     for row, box in enumerate(boxes):
         if len(box) not in (0, 2 * count):
             raise ValueError(
                 f"The region has the wrong axes: got {len(box) // 2}, expected {count}, as many "
                 "as the latent has."
             )
+        if not box:
+            rows[row] = new[row]
+            continue
         where = tuple(slice(*box[i : i + 2]) for i in range(0, len(box), 2))
-        rows[(row, ..., *where)] = new[(row, ..., *where)]
+        inside[(row, ..., *where)] = source[(row, ..., *where)]
     return rows
 
 

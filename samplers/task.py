@@ -149,7 +149,7 @@ class Task:
             row_boxes = [boxes[i] for i in rows] if boxes else ()
             if row_boxes:
                 plain = self.flow.ode(parents.x[rows], parents.x0[rows], t, s).mean
-                x[rows] = patched(plain, x[rows], row_boxes)
+                x[rows] = patched(plain, x[rows], row_boxes, self.flow.part)
             x0[rows] = self._paid.denoiser(x[rows], s) if answer is None else answer
             places, parent_ids = self.batch.places(len(row_ids)), parents.ids[rows].tolist()
             self.on_made(Made(kind, row_ids, parent_ids, step, places, boxes=row_boxes))
@@ -192,7 +192,7 @@ class Task:
         ids, t, noisier = self._new_ids(len(particles)), self.times[from_step], self.times[step]
         x = self.flow.renoise(particles.x, t, noisier, ids)
         if boxes:
-            x = patched(ancestors.x, x, boxes)
+            x = patched(ancestors.x, x, boxes, self.flow.part)
         x0 = self._paid.denoiser(x, noisier)
         lineage = (particles.ids.tolist(), particles.paths.tolist())
         places = self.batch.places(len(ids))

@@ -21,6 +21,7 @@ from .clock import noisy
 from .experts import Experts, options_for
 from .network import Network
 from .own_run import own_run
+from .packed import shapes_of
 
 FLOW_SAMPLER = "VP-SDE Flow Sampler"  # which a report does not name
 
@@ -101,7 +102,8 @@ class HostTrajectory:
         run = noise, latent, self.sampler, sigmas, mask, step, True, seed
         options = network.extra_args["model_options"]
         with seeded(seed, noise):
-            return own_run(network.model.inner_model, options, run, walk)
+            guider = network.model.inner_model
+            return own_run(guider, options, run, shapes_of(guider), walk)
 
     def beginning(self, steps: int) -> HostTrajectory:
         """Euler's first steps from the same starts."""

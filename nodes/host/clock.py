@@ -19,6 +19,8 @@ import torch
 from comfy.samplers import Sampler
 from torch import Tensor
 
+from .packed import Latents, pictures
+
 
 def classes(*names: str) -> tuple[type, ...]:
     """The host's classes of these names; older hosts lack some."""
@@ -85,7 +87,7 @@ def noisy(model: Any, sigma: float, noise: Tensor, latent: Tensor) -> Tensor:
     return sampling.noise_scaling(torch.tensor(sigma, device=noise.device), noise, latent, largest)
 
 
-def check_start(sigma: float, clock: Clock, samples: Tensor) -> None:
+def check_start(sigma: float, clock: Clock, samples: Latents) -> None:
     """Refuse to start from pure noise at a time when half of the image should be there.
 
     Sigmas made for flow models, such as our scheduler's without a model, end at 1.
@@ -93,9 +95,9 @@ def check_start(sigma: float, clock: Clock, samples: Tensor) -> None:
     Args:
         sigma: the first sigma.
         clock: the model's clock.
-        samples: the latent_image; all zeros for a new image.
+        samples: the latent_image, or its parts; all zeros for a new image.
     """
-    if clock.exploding and sigma <= 1.0 and not samples.any():
+    if clock.exploding and sigma <= 1.0 and not pictures(samples).any():
         raise ValueError(
             f"The sigmas start too low for an empty latent: got {sigma:.4g}, expected about "
             f"{clock.largest:.3g}. Connect the model to VP Flow Scheduler, or use BasicScheduler."

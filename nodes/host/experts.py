@@ -46,6 +46,10 @@ class Experts:
         with network.purse.spent_by(network.name):
             return network(x, t)
 
+    def pictures(self, x: Tensor) -> Tensor:
+        """The images or videos (K,*P) in rows (K,*D)."""
+        return self.high.pictures(x)
+
     def load(self, x: Tensor, rows: int, times: int = 1) -> None:
         """Have the next call load its expert. Args: as of `Network.load`."""
         self.high.turn.name = ""

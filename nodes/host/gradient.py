@@ -15,7 +15,6 @@ from torch import Tensor
 from ...rewards import REWARDS
 from ...samplers.guidance import Guidance, pull, unit_jacobian
 from .autograd import CopiedWeights, differentiable, recomputed_blocks, torch_attention
-from .decode import decode
 from .network import Network, out_of_memory
 from .objective import HostObjective, score
 from .reward import HostReward
@@ -55,7 +54,7 @@ class HostGradients:
 
     def _decode(self, x0: Tensor) -> Tensor:
         """The images of x0, charged. The seconds count as the gradient's."""
-        images = decode(self.objective.vae, self.objective.network.base, x0)
+        images = self.objective.images_of(x0)
         self.objective.charge(images)
         return images
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..schema import brief
 from .clock import Clock
+from .packed import Latents, parts, pictures
 
 
 def check_pictures(model: Any) -> None:
@@ -54,24 +55,26 @@ def check_sigmas(sigmas: Tensor, clock: Clock) -> list[float]:
     return [clock.time(v) for v in values]
 
 
-def check_latent(latent: dict[str, Any]) -> Tensor:
-    """The samples of a latent. Raises ValueError if they are packed or not finite."""
+def check_latent(latent: dict[str, Any]) -> Latents:
+    """The samples of a latent. Raises ValueError if they hold no images or are not finite."""
     if not isinstance(latent, dict) or not hasattr(latent.get("samples"), "is_nested"):
         raise ValueError(
             f"latent_image is not connected: got {brief(latent)}, expected a connection."
         )
     samples = latent["samples"]
-    if samples.is_nested:
+    shape = tuple(pictures(samples).shape)
+    if len(shape) not in (4, 5):
         raise ValueError(
-            "latent_image cannot be searched: got a packed latent (such as audio and video), "
-            "expected that of one image or video."
+            f"latent_image has the wrong shape: got {shape}, expected 4 dimensions (images) or 5 "
+            "(videos)."
         )
-    if samples.ndim not in (4, 5):
+    counts = [len(part) for part in parts(samples)]
+    if len(set(counts)) > 1:
         raise ValueError(
-            f"latent_image has the wrong shape: got {tuple(samples.shape)}, expected 4 dimensions "
-            "(images) or 5 (videos)."
+            f"The parts of latent_image differ in number: got batches of {counts}, expected equal "
+            "ones for video and sound."
         )
-    if bad := int((~torch.isfinite(samples)).sum()):
+    if bad := sum(int((~torch.isfinite(part)).sum()) for part in parts(samples)):
         raise ValueError(
             f"latent_image is not finite: got {bad} values that are NaN or infinite, expected "
             "finite numbers."

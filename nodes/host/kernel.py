@@ -16,11 +16,12 @@ from ...samplers.noise import AddressedNoise
 from ...samplers.purse import Purse
 from ...samplers.steering import Steering
 from ...samplers.task import Task
+from .cancel import stop_if_interrupted
 from .clock import check_start
 from .gradient import HostGradients, check_gradient
 from .guard import guard
 from .input_checks import check_sigmas
-from .network import Network, stop_if_interrupted
+from .network import Network
 from .objective import HostObjective
 from .reward import HostReward
 

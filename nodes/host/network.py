@@ -17,15 +17,17 @@ from torch import Tensor
 
 from ...samplers.batching import OneAtATime, OutOfMemory
 from ...samplers.purse import BudgetExceeded, Purse
+from ...samplers.regions import part_of
 from .caches import BlockWatch, Mixed, StepCache
+from .cancel import draw
 from .clock import clock_of, noisy
 from .devices import split_rows
 from .guiders import EASY_CACHE, has_host_cache, is_pure
 from .memory import Turn, make_room, out_of_memory
+from .packed import first_shape
 from .wrappers import WrapperWatch
 
 log = logging.getLogger("flow_search")
-NOISE_ROWS = 1024  # rows of noise between two checks for a cancel
 
 
 class Network:
@@ -67,6 +69,7 @@ class Network:
         self.evaluated_times: set[float] = set()
         self.base = model.inner_model.inner_model
         self.clock = clock_of(self.base.model_sampling)
+        self.part = first_shape(model.inner_model)
         self.loaded = self.turn.take(name, model.inner_model.model_patcher)
         self.bytes_by_shape: dict[tuple[tuple[int, ...], int], float] = {}
         self.lock = threading.Lock()
@@ -82,6 +85,10 @@ class Network:
         if watched:
             kind, split = WrappersMP.CALC_COND_BATCH, split_rows(devices)
             add_wrapper_with_key(kind, "flow_search_rows", split, options, is_model_options=True)
+
+    def pictures(self, x: Tensor) -> Tensor:
+        """The images or videos (K,*P) in rows (K,*D), which may hold other parts, too."""
+        return part_of(x, self.part)
 
     def close(self) -> None:
         """Drop the check, which refers to this network."""
@@ -281,17 +288,3 @@ class Network:
             return torch.cat([x[host_rows], self.clock.to_search(fresh, t)])
 
         return start
-
-
-def draw(source: Callable[[Sequence[int]], Tensor], ids: Sequence[int]) -> Tensor:
-    """`source(ids)` in parts, so that a cancel need not wait for thousands of rows."""
-    rows = []
-    for first in range(0, len(ids), NOISE_ROWS):
-        stop_if_interrupted()
-        rows.append(source(ids[first : first + NOISE_ROWS]))
-    return torch.cat(rows)
-
-
-def stop_if_interrupted() -> None:
-    """Raise the host's exception if the user has cancelled."""
-    mm.throw_exception_if_processing_interrupted()

@@ -119,7 +119,7 @@ class HostObjective:
 
     def together(self, x0: Tensor) -> int:
         """How many images or videos of `x0` are scored together."""
-        if x0.ndim == 5:
+        if self.network.pictures(x0[:1]).ndim == 5:
             return self.at_once
         return self.held if self.size else max(self.ROWS, self.reward.at_once)
 
@@ -132,7 +132,7 @@ class HostObjective:
         scores = torch.empty(0, dtype=torch.float64)
         self.forget()
         self.latents = x0
-        if x0.ndim == 5:
+        if self.network.pictures(x0[:1]).ndim == 5:
             self.size = self.size or self.HELD
         while (first := len(scores)) < len(x0):
             images = self.decode(x0[first : first + self.together(x0)])
@@ -164,11 +164,15 @@ class HostObjective:
     def decode(self, x0: Tensor) -> Tensor:
         """Images (K,H,W,3) or videos (K,T,H,W,3) of x0, paid."""
         with self.purse.timed("decode"):
-            parts = [decode(self.vae, self.network.base, part) for part in x0.split(self.at_once)]
+            parts = [self.images_of(part) for part in x0.split(self.at_once)]
         images = torch.cat(parts)
         self.charge(images)
         self.measure(images[:1])
         return images
+
+    def images_of(self, x0: Tensor) -> Tensor:
+        """Images (K,H,W,3) or videos (K,T,H,W,3) of x0, not paid."""
+        return decode(self.vae, self.network.base, self.network.pictures(x0))
 
     def charge(self, images: Tensor) -> None:
         """Book decoded images (K,H,W,3) or videos (K,T,H,W,3)."""
@@ -201,7 +205,8 @@ class HostObjective:
         with self.purse.timed("reward"):
             blame = self.reward.blame(images, self.prompt)
         self.restore(x0)
-        return interpolate(blame[:, None].float(), x0.shape[2:], mode="area")[:, 0].cpu()
+        cells = self.network.pictures(x0).shape[2:]
+        return interpolate(blame[:, None].float(), cells, mode="area")[:, 0].cpu()
 
     def restore(self, x0: Tensor, times: int = 1) -> None:
         """Load the network again, with memory for a call on the rows of x0 that go together.

@@ -15,6 +15,7 @@ from comfy.model_patcher import create_model_options_clone
 from comfy.patcher_extension import WrapperExecutor, WrappersMP, get_all_wrappers
 from torch import Tensor
 
+from ...samplers.regions import Shape
 from .guiders import EASY_CACHE, host_file
 
 KEY = "transformer_options"
@@ -24,6 +25,7 @@ def own_run(
     guider: Any,
     options: dict[str, Any],
     run: tuple[Any, ...],
+    shapes: list[Shape],
     call: Callable[[dict[str, Any]], Tensor],
 ) -> Tensor:
     """`call(model options)` inside the wrappers of a run.
@@ -33,6 +35,7 @@ def own_run(
         options: model options of the search's own run; left as they are.
         run: what the host calls these wrappers with: noise, latent, sampler, sigmas, mask,
             callback, whether the bar is off, seed.
+        shapes: (B,*P) of the parts in a row; none for rows of one part.
         call: walks the trajectory.
     """
     outer = dict(guider.model_options.get(KEY, {}))
@@ -46,4 +49,5 @@ def own_run(
     kind = WrappersMP.OUTER_SAMPLE
     wrappers = get_all_wrappers(kind, guider.model_options, is_model_options=True)
     begun = [each for each in wrappers if host_file(each) in (None, EASY_CACHE)]
-    return WrapperExecutor.new_class_executor(walk, guider, begun).execute(*run)
+    more = {"latent_shapes": shapes} if shapes else {}
+    return WrapperExecutor.new_class_executor(walk, guider, begun).execute(*run, **more)

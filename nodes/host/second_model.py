@@ -16,6 +16,7 @@ from ...samplers.purse import Purse
 from .clock import clock_of
 from .guiders import METHODS, check_memory, conditions
 from .network import Network, Turn
+from .packed import Latents, check_packed
 
 TEXT_WIDTHS = (
     "context_in_dim",
@@ -134,8 +135,8 @@ class Sampling:
     Args:
         guiders: by the name of their model, the search's own first. Equal ones are sampled once.
         purse: pays the evaluations of all.
-        noise: (1,*D).
-        samples: (1,*D) latent to start from.
+        noise: (1,*D), or its parts.
+        samples: the latent to start from, alike.
         sigmas: falling.
         mask: its part of the noise mask.
         seed: of the noise.
@@ -146,24 +147,26 @@ class Sampling:
 
     guiders: Mapping[str, Any]
     purse: Purse
-    noise: Tensor
-    samples: Tensor
+    noise: Latents
+    samples: Latents
     sigmas: Tensor
-    mask: Tensor | None
+    mask: Latents | None
     seed: int
     turn: Turn = field(default_factory=Turn)
     devices: int = 1
     whole: bool = False
 
-    def run(self, search: Search) -> Tensor:
-        """The latent (1,*D) that a search finds, as the host's samplers return it.
+    def run(self, search: Search) -> Latents:
+        """The latent that a search finds, as the host's samplers return it.
 
         Args:
             search: (what the host gives the first guider's sampler, networks by name) -> (1,*D).
         """
         return self._inside(search, None, {})
 
-    def _inside(self, search: Search, start: Tensor | None, networks: dict[str, Network]) -> Tensor:
+    def _inside(
+        self, search: Search, start: Tensor | None, networks: dict[str, Network]
+    ) -> Latents:
         """Enter the next guider's sampling, or search if there is none left."""
         if len(networks) == len(self.guiders):
             return search(start, networks)
@@ -181,6 +184,7 @@ class Sampling:
             callback: Any = None,
             disable: bool | None = None,
         ) -> Tensor:
+            check_packed(guider, self.samples)
             settings = True, name, self.turn, self.devices, self.whole
             made = Network(model, extra_args, self.purse, *settings)
             with closing(made) as network:

@@ -11,6 +11,7 @@ from comfy_execution.utils import get_executing_context
 from torch import Tensor
 
 from ..host.noise_mask import mask_of
+from ..host.packed import Latents, cat
 from ..show.events import Sender
 from ..show.progress import Progress
 from .one_search import OneSearch, Result
@@ -30,13 +31,13 @@ def run_batch(
         workflow: id of its workflow.
 
     Returns:
-        LATENT (B,*D), IMAGE (N,H,W,3) and the report. It is that of the first search. If there are
+        LATENT, IMAGE (N,H,W,3) and the report. It is that of the first search. If there are
         several searches, its entry `batch` has the reports of all.
     """
     context = get_executing_context()
     prompt_id = context.prompt_id if context else None
     results = _search_each(plan, Sender(node_id, prompt_id, workflow, 0, len(plan.jobs)))
-    samples = torch.cat([result.latent for result in results])
+    samples = cat([result.latent for result in results])
     latent = plan.latent | {"samples": samples.to(mm.intermediate_device())}
     report = results[0].report
     if len(results) > 1:
@@ -64,8 +65,8 @@ def _search_each(plan: Plan, sender: Sender) -> list[Result]:
     return results
 
 
-def _noise(plan: Plan) -> Tensor:
-    """The batch's noise (B,*D). A replay uses the noise of the image that it repeats."""
+def _noise(plan: Plan) -> Latents:
+    """The batch's noise. A replay uses the noise of the image that it repeats."""
     images = [job.image for job in plan.jobs]
     index = {"batch_index": images} if images != list(range(len(images))) else {}
     return plan.inputs.noise.generate_noise(plan.latent | {"samples": plan.samples} | index)

@@ -24,6 +24,7 @@ from ..host.input_checks import check_latent, check_pictures, check_sigmas
 from ..host.kernel import FlowSampler
 from ..host.kernel_settings import names
 from ..host.noise_mask import check_mask
+from ..host.packed import has_own_sigmas
 from ..host.second_model import second_guider
 from ..host.upstream_prompt import Upstream
 from ..schema import check_wired
@@ -120,6 +121,7 @@ def check_inputs(inputs: SearchInputs) -> list[float]:
     samples = check_latent(inputs.latent_image)
     check_mask(inputs.latent_image.get("noise_mask"), samples)
     check_guider(inputs.guider, isinstance(inputs.sampler, AnySampler))
+    check_sound(inputs)
     times = check_sigmas(inputs.sigmas, clock)
     check_start(float(inputs.sigmas[0]), clock, samples)
     check_gradient(inputs.sampler.guidance, inputs.reward)
@@ -203,6 +205,16 @@ def check_method(
                 f"Guided {method.name} needs noise at every guided step: got none from {t:.4f} to "
                 f"{s:.4f}. Use the schedule relative, another diffusion, or other sigmas."
             )
+
+
+def check_sound(inputs: SearchInputs) -> None:
+    """Refuse steps of the search's own for sound that is noisier or clearer than its video."""
+    base = inputs.guider.model_patcher.model
+    if has_own_sigmas(base) and isinstance(inputs.sampler, FlowSampler):
+        raise ValueError(
+            f"The sound of this model has sigmas of its own: got the {FLOW_SAMPLER}, expected a "
+            "sampler of KSamplerSelect, such as euler."
+        )
 
 
 def check_kernel(plan: Plan) -> None:

@@ -45,6 +45,8 @@ def refusal(plan: Plan, job: SearchJob) -> str:
         reason = "guidance needs gradients"
     elif plan.graph is None:
         reason = "there is no graph to run on them"
+    elif plan.samples.is_nested:
+        reason = "the latent is packed"
     elif inputs.reward.learns:
         reason = "the reward depends on the order of the images"
     elif not inputs.workers.address and not count_here(inputs.workers):

@@ -15,22 +15,24 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..host.packed import Latents, parts, pictures
+
 log = logging.getLogger("flow_search")
 LEVELS = 6  # of lists in lists
 
 
-def identity(guider: Any, samples: Tensor, mask: Tensor | None) -> dict[str, Any]:
+def identity(guider: Any, samples: Latents, mask: Latents | None) -> dict[str, Any]:
     """Report entries that identify what a search ran with.
 
     Args:
         guider: the host's guider. Its conditioning and CFG are identified.
-        samples: (1,*D) latent, as the network takes it.
+        samples: (1,*D) latent, as the network takes it, or its parts.
         mask: its part of the noise mask.
     """
     made_with: dict[str, Any] = {
-        "shape": list(samples.shape[1:]),
+        "shape": list(pictures(samples).shape[1:]),
         **_fingerprint_entry("conditioning", guider.original_conds),
-        **_fingerprint_entry("latent", [samples, mask]),
+        **_fingerprint_entry("latent", [tensors(samples), tensors(mask)]),
     }
     cfg = getattr(guider, "cfg", None)  # a guider of another pack may have any
     if type(cfg) in (int, float) and math.isfinite(cfg):
@@ -45,6 +47,11 @@ def _fingerprint_entry(name: str, value: Any) -> dict[str, str]:
     except Exception as error:
         log.warning("The report has no fingerprint of %s: %s", name, error)
         return {}
+
+
+def tensors(latents: Latents | None) -> Tensor | list[Tensor] | None:
+    """A tensor as it is, and a packed latent as the list of its parts."""
+    return parts(latents) if latents is not None and latents.is_nested else latents
 
 
 def fingerprint(value: Any) -> str:

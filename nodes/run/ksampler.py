@@ -15,6 +15,7 @@ from ...samplers.guidance import Unguided
 from ..host.guiders import nfe_per_particle
 from ..host.kernel import FlowSampler, Guide
 from ..host.kernel_settings import read_kernel
+from ..host.packed import has_own_sigmas
 from ..schema import brief, check_wired
 
 OURS = "vp_sde"
@@ -110,15 +111,17 @@ class KSamplerSettings:
         return {
             "noise": Noise_RandomNoise(seed),
             "guider": guider,
-            "sampler": self.sampler(),
+            "sampler": self.sampler(model),
             "sigmas": self.sigmas(model),
             "budget": self.effort * self.steps * nfe_per_particle(guider),
             "finish_steps": min(FINISH, self.steps),
         }
 
-    def sampler(self) -> Any:
-        """The SAMPLER: ours where the search can branch, else the host's."""
+    def sampler(self, model: Any) -> Any:
+        """The SAMPLER for a MODEL: ours where the search can branch, else the host's."""
         if self.sampler_name in BRANCHES:
+            if has_own_sigmas(model.model):
+                return sampler_object("euler")
             kernel, entries = read_kernel("eta", {"interpolant": "vp"})
             guide = Guide(Unguided(), None, None, "")
             return FlowSampler(kernel, guide, entries | {"guidance": "none"})

@@ -20,12 +20,13 @@ from ...samplers.run import run
 from ...samplers.task import Task
 from ...samplers.trajectories import WholeTask
 from ...samplers.types import Particles, SearchEvent
+from ..host.cancel import stop_if_interrupted
 from ..host.decode import frames
 from ..host.devices import count_devices
 from ..host.experts import Experts, experts_of
 from ..host.guard import cancelled, guard
 from ..host.kernel import steering
-from ..host.network import Network, stop_if_interrupted
+from ..host.network import Network
 from ..host.objective import HostObjective
 from ..host.reward import HostReward
 from ..host.second_model import Sampling
@@ -100,8 +101,8 @@ class OneSearch:
         """Search.
 
         Args:
-            noise: (1,*D).
-            samples: (1,*D) latent to start from.
+            noise: (1,*D), or its parts.
+            samples: the latent to start from, alike.
             mask: its part of the noise mask.
         """
         plan, record = self.plan, self.record

@@ -6,13 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch import Tensor
-
 from ...samplers.purse import Prices
 from ...samplers.rules import Finish, StopRules
 from ...samplers.search.rounds import Search
 from ..host.any_sampler import AnySampler
 from ..host.experts import LOW
+from ..host.packed import Latents
 from .inputs import SearchInputs
 
 
@@ -73,7 +72,7 @@ class Plan:
         inside: times at which the search works.
         cost: NFE of one network row.
         latent: the LATENT output, before its samples are replaced.
-        samples: (B,*D) latents to start from, as the model takes them.
+        samples: (B,*D) latents to start from, as the model takes them, or their parts.
         second: a guider for each second model, by the name of its input.
         jobs: one search for each of the B latents.
         graph: returns what a worker runs; None in a script.
@@ -87,7 +86,7 @@ class Plan:
     inside: list[float]
     cost: int
     latent: dict[str, Any]
-    samples: Tensor
+    samples: Latents
     second: Mapping[str, Any] = field(default_factory=dict)
     jobs: tuple[Job, ...] = ()
     graph: Callable[[], dict[str, Any]] | None = None
@@ -107,7 +106,7 @@ class Plan:
         return isinstance(self.inputs.sampler, AnySampler)
 
     @property
-    def mask(self) -> Tensor | None:
+    def mask(self) -> Latents | None:
         """The noise mask of the batch."""
         return self.latent.get("noise_mask")
 

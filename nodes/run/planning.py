@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 import comfy.sample
-from torch import Tensor
 
 from ...rewards import maximum_of
 from ...samplers.rules import Finish, StopRules
@@ -16,6 +15,7 @@ from ..host.any_sampler import FLOW_SAMPLER
 from ..host.guard import guard
 from ..host.guiders import nfe_per_particle
 from ..host.noise_mask import mask_of
+from ..host.packed import Latents, batch_size
 from ..host.upstream_prompt import Upstream
 from ..schema import under
 from ..show.writable import writable
@@ -78,8 +78,8 @@ def plan(
     return replace(draft, jobs=tuple(identified(job, draft, i) for i, job in enumerate(jobs)))
 
 
-def latents(inputs: SearchInputs) -> tuple[dict[str, Any], Tensor]:
-    """The node's LATENT without what the host's samplers remove, and its samples (B,*D)."""
+def latents(inputs: SearchInputs) -> tuple[dict[str, Any], Latents]:
+    """The node's LATENT without what the host's samplers remove, and its samples."""
     latent, fix = dict(inputs.latent_image), comfy.sample.fix_empty_latent_channels
     ratios = {name: latent.pop(name, None) for name in RATIOS}
     accepted = inspect.signature(fix).parameters  # the temporal one is not in every version
@@ -111,7 +111,7 @@ def new_jobs(plan: Plan) -> list[Job]:
     finish = finish.after(inputs.lookahead, plan.times[-1], apart)
     maximum = maximum_of(inputs.reward) if inputs.stop_at_maximum else None
     rules = StopRules(inputs.target_reward, inputs.time_limit or None, maximum=maximum)
-    search, images = plan.method.search, range(len(plan.samples))
+    search, images = plan.method.search, range(batch_size(plan.samples))
     plain = plain_rows(inputs, plan.times)
     return [Job(search, finish, rules, inputs.lookahead, image, plain=plain) for image in images]
 
@@ -125,7 +125,7 @@ def replay_jobs(plan: Plan, entries: Mapping[str, Any]) -> list[Job]:
     settings |= {"sampler": FLOW_SAMPLER} | inputs.sampler.settings
     if inputs.sampler.guidance.strength:
         settings |= inputs.reward.settings
-    images, seed = len(plan.samples), inputs.noise.seed
+    images, seed = batch_size(plan.samples), inputs.noise.seed
     reports = replays(inputs.replay, images, seed, plan.times, settings)
     rules = StopRules(inputs.target_reward, inputs.time_limit or None)
     return [

@@ -47,7 +47,8 @@ def flow_of(plan: Plan, job: Job, networks: Mapping[str, Network], x: Tensor) ->
         start=network.starts(x, first, source),
         noise=network.noise(source),
         uniform=source.uniform,
-        changing=changing_cells(network.extra_args.get("denoise_mask")),
+        changing=changing_cells(network.extra_args.get("denoise_mask"), network.part),
+        part=network.part,
         look_denoiser=networks.get("lookahead_model"),
         finish_denoiser=networks.get("finish_model"),
     )

@@ -35,7 +35,7 @@ class Aim:
         self.task, self.smallest, self.follow_blame = task, smallest, follow_blame
         changing = task.flow.changing
         if changing is None:
-            changing = torch.ones(axes(particle.x.shape[1:]), dtype=torch.bool)
+            changing = torch.ones(axes(task.flow.part or particle.x.shape[1:]), dtype=torch.bool)
         self.law = Regions(smallest, largest, changing)
         self.look_at(particle)
 

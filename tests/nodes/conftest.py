@@ -24,6 +24,8 @@ def parts():
     """They by name; what they import of the host is a stand-in."""
     host = {"comfy_api": MagicMock(), "comfy_api.latest": MagicMock(), "folder_paths": MagicMock()}
     host |= {"comfy": MagicMock(), "comfy.model_management": MagicMock()}
+    host |= {"comfy.model_base": MagicMock(), "comfy.nested_tensor": MagicMock()}
+    host["comfy.nested_tensor"].NestedTensor = type("NestedTensor", (), {})
     host["comfy_api.latest"].io.ComfyNode = object
     package = ModuleType("pack.nodes")
     package.__path__ = [str(ROOT / "nodes")]

@@ -53,12 +53,14 @@ class Report:
     CATEGORY = "probe"
 
     def run(self, latent, name, report="{}", images=None):
-        values = latent["samples"].double()
+        samples = latent["samples"]
+        parts = samples.unbind() if samples.is_nested else [samples]
+        values = torch.cat([part.double().flatten() for part in parts])
         shown = {
             "report": json.loads(report),
             "counts": COUNTS.get(name),
-            "shape": list(values.shape),
-            "latent": values.flatten().tolist(),
+            "shape": list(parts[0].shape),
+            "latent": values.tolist(),
             "images": None if images is None else list(images.shape),
         }
         return {"ui": {"probe": [json.dumps(shown)]}}

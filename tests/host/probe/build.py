@@ -37,8 +37,8 @@ MODELS = _tiny().MODELS
 def fill(module: torch.nn.Module) -> None:
     """Weights of a usual size: the host's layers come uninitialised."""
     random = torch.Generator().manual_seed(0)
-    # Buffers that a checkpoint holds: SD3's positions, SeedVR2's texts.
-    held = ("pos_embed", "_conditioning")
+    # Buffers that a checkpoint holds: SD3's positions, SeedVR2's texts, MiniMax H3's rates.
+    held = ("pos_embed", "_conditioning", "inv_freq")
     buffers = [(n, b) for n, b in module.named_buffers() if n.endswith(held)]
     for name, weight in sorted([*module.named_parameters(), *buffers]):
         values = torch.randn(weight.shape, generator=random)
@@ -176,12 +176,24 @@ def condition(key: str) -> list:
     return [[torch.randn(1, *tiny.text, generator=random), extra]]
 
 
+def packed_latents(shapes: tuple) -> tuple[dict, dict, dict]:
+    """As `latents`, of a video and its sound, which may change everywhere."""
+    random = torch.Generator().manual_seed(2)
+    known = [torch.randn(1, *shape, generator=random) / 2 for shape in shapes]
+    masks = [torch.ones_like(part) for part in known]
+    masks[0][..., : masks[0].shape[-1] // 2] = 0.0
+    empty, known, mask = (
+        comfy.nested_tensor.NestedTensor(rows)
+        for rows in (map(torch.zeros_like, known), known, masks)
+    )
+    return {"samples": empty}, {"samples": known}, {"samples": known, "noise_mask": mask}
+
+
 def latents(key: str) -> tuple[dict, dict, dict]:
     """An empty LATENT, an encoded picture, and the same of which the right half may change."""
     tiny = MODELS[key]
     if tiny.parts:
-        packed = comfy.nested_tensor.NestedTensor([torch.zeros(1, *part) for part in tiny.parts])
-        return ({"samples": packed},) * 3
+        return packed_latents(tiny.parts)
     picture = torch.randn(1, *tiny.latent, generator=torch.Generator().manual_seed(2)) / 2
     mask = torch.zeros(1, 1, *tiny.latent[-2:])
     mask[..., mask.shape[-1] // 2 :] = 1.0

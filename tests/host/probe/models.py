@@ -143,6 +143,35 @@ class VAE:
         return (AnyDecoder(channels),)
 
 
+class Heard:
+    """A decoder of LTX-2's sound: one sample of two channels for each number of 16 bands."""
+
+    latent_channels = 8
+
+    class first_stage_model:
+        latent_frequency_bins, output_sample_rate = 16, 24_000
+
+        @staticmethod
+        def num_of_latents_from_frames(frames, rate):
+            return max(1, round(25 * frames / rate))
+
+    def decode(self, latents):
+        return latents.mean(1).flatten(1)[..., None].expand(-1, -1, 2)
+
+
+class AudioVAE:
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {}}
+
+    RETURN_TYPES = ("VAE",)
+    FUNCTION = "run"
+    CATEGORY = "probe"
+
+    def run(self):
+        return (Heard(),)
+
+
 class Control:
     """A small ControlNet for a UNet."""
 
@@ -294,14 +323,21 @@ class MaskEach:
         return (latent | {"noise_mask": mask},)
 
 
-def told(latent):
+def parts(latent):
+    """The tensors of a latent, a packed one's video first."""
     samples = latent["samples"]
-    finite, largest = bool(samples.isfinite().all()), float(samples.abs().max())
-    return {"shape": list(samples.shape), "finite": finite, "largest": largest}
+    return list(samples.unbind()) if samples.is_nested else [samples]
+
+
+def told(latent):
+    values = torch.cat([part.flatten() for part in parts(latent)])
+    finite, largest = bool(values.isfinite().all()), float(values.abs().max())
+    return {"shape": list(parts(latent)[0].shape), "finite": finite, "largest": largest}
 
 
 class Compare:
-    """An output node: how two latents differ, in all, in their left half and first frame."""
+    """An output node: how two latents differ, in all, in their left half and first frame, and in
+    their sound."""
 
     @classmethod
     def INPUT_TYPES(cls):
@@ -313,12 +349,14 @@ class Compare:
     CATEGORY = "probe"
 
     def run(self, a, b):
-        x, y = a["samples"], b["samples"]
+        x, y = parts(a), parts(b)
         shown = {"a": told(a), "b": told(b)}
-        if x.shape == y.shape:
-            off = (x - y).abs()
-            shown |= {"differ": float(off.max()), "left": float(off[..., : x.shape[-1] // 2].max())}
-            shown |= {"first": float(off[:, :, 0].max())} if x.ndim == 5 else {}
+        if [part.shape for part in x] == [part.shape for part in y]:
+            off, *rest = [(p - q).abs() for p, q in zip(x, y, strict=True)]
+            differ, half = max(float(part.max()) for part in (off, *rest)), off.shape[-1] // 2
+            shown |= {"differ": differ, "left": float(off[..., :half].max())}
+            shown |= {"first": float(off[:, :, 0].max())} if off.ndim == 5 else {}
+            shown |= {"sound": float(rest[0].max())} if rest else {}
         return {"ui": {"probe": [json.dumps(shown)]}}
 
 
@@ -368,6 +406,7 @@ NODES = {
     "ProbeTinyClasses": Classes,
     "ProbeLoaded": Loaded,
     "ProbeTinyVAE": VAE,
+    "ProbeTinyAudioVAE": AudioVAE,
     "ProbeControl": Control,
     "ProbeAdapter": Adapter,
     "ProbeSameReward": Reward,

@@ -29,7 +29,7 @@ server.PromptServer.instance = SimpleNamespace(send_sync=lambda *sent: None, cli
 folder_paths.add_model_folder_path(reward_files.FOLDER, *process.ARGUMENTS)
 CLIP = 5 * 48 * 48 * 3 * 4  # bytes of a clip here
 base = SimpleNamespace(process_latent_out=lambda x: x)
-network = SimpleNamespace(base=base, load=lambda x, rows, times=1: None)
+network = SimpleNamespace(base=base, load=lambda x, rows, times=1: None, pictures=lambda x: x)
 
 
 def decoded(latents):

@@ -38,6 +38,4 @@ NO_PICTURES = {
     "Hunyuan3D 2.1": refused("Hunyuan3Dv2_1", (64, 16)),
     "Hunyuan3D 2 mini": refused("Hunyuan3Dv2mini", (64, 16)),
     "TripoSplat": refused("TripoSplat", parts=((16, 8), (5, 1))),
-    "LTX-2 (sound and video)": refused("LTXAV", parts=((128, 3, 4, 4), (8, 4, 16))),
-    "MiniMax H3 (sound and video)": refused("MiniMaxH3", parts=((24, 3, 4, 4), (32, 4))),
 }
