@@ -2,8 +2,8 @@
 
 `python dev.py write` runs this on a ComfyUI at URL. ComfyUI's own front-end runs the smallest
 workflow of each node (tools/browser/screenshots.mjs). The image has few colours and carries its
-workflow: dropped on a canvas, it opens. Only images whose workflow has changed are made anew, with
-`--all` every image and that of the panel.
+workflow: dropped on a canvas, it opens. Only images whose workflow has changed are made anew. With
+`--all` it is every image, that of the panel, and the social preview.
 """
 
 import json
@@ -14,16 +14,18 @@ import tempfile
 from pathlib import Path
 from urllib.request import urlopen
 
-from PIL import Image
+from PIL import Image, ImageChops
 from PIL.PngImagePlugin import PngInfo
 
 ROOT = Path(__file__).resolve().parents[2]
 runpy.run_path(str(ROOT / "tools" / "checkout.py"))
 
+from pack.tools.workflows import social_preview
 from pack.tools.workflows.smallest import SMALLEST, build
 
 DOCS = ROOT / "web" / "docs"
 COLOURS = 64
+MARGIN = 20  # pixels below the panel
 
 
 def main(url: str, modules: str, chromium: str, *options: str) -> None:
@@ -51,9 +53,17 @@ def main(url: str, modules: str, chromium: str, *options: str) -> None:
             keep(Image.open(Path(folder, f"{node}.png")), texts[node], DOCS / f"{node}.png")
         if not make_all:
             return
-        panel = Image.open(Path(folder, "panel.png")).convert("RGB")
+        panel = trimmed(Image.open(Path(folder, "panel.png")).convert("RGB"))
         panel.thumbnail((400, 800), Image.Resampling.LANCZOS)
         panel.quantize(256, Image.Quantize.FASTOCTREE).save(DOCS / "panel.png", optimize=True)
+    social_preview.main()
+
+
+def trimmed(shot: Image.Image) -> Image.Image:
+    """A screenshot of the panel without the even area below it."""
+    plain = Image.new("RGB", shot.size, shot.getpixel((0, shot.height - 1)))
+    box = ImageChops.difference(shot, plain).getbbox()
+    return shot.crop((0, 0, shot.width, min(box[3] + MARGIN, shot.height))) if box else shot
 
 
 def carried(path: Path) -> str | None:
