@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from ..count.describing import COLOUR_WORDS
 from ..count.object_prompt import object_counts, singular
+from ..count.quotes import quoted_texts, without_quotes
 from .checklist_lines import LARGEST, Item
 
 WHOLE = 'Does this figure show "{}"?'
@@ -24,7 +25,6 @@ EDITED = (
     'Was exactly this done in the second image: "{}"?',
     'Apart from this edit: "{}", is everything in the second image as it is in the first?',
 )
-QUOTED = re.compile(r'"([^"\n]+)"|“([^”\n]+)”|«([^»\n]+)»|‘([^’\n]+)’|(?<!\w)\'([^\'\n]+)\'(?!\w)')
 PLACES = (
     "to the left of", "on the left of", "to the right of", "on the right of", "left of", "right of",
     "on top of", "in front of", "next to", "inside of", "close to", "underneath", "beneath",
@@ -56,16 +56,11 @@ class Thing:
         return "Is" if self.count == 1 else "Are"
 
 
-def quoted_texts(prompt: str) -> list[str]:
-    """The texts in quotes."""
-    texts = (next(filter(None, match)).strip() for match in QUOTED.findall(prompt))
-    return [text for text in dict.fromkeys(texts) if text]
-
-
 def questions_from(prompt: str) -> list[Item]:
     """The items that check an image of `prompt`."""
-    items = [Item(f'Is the text "{text}" written in the image?') for text in quoted_texts(prompt)]
-    plain = " ".join(QUOTED.sub(" ", prompt).lower().split())
+    texts = dict.fromkeys(quoted_texts(prompt))
+    items = [Item(f'Is the text "{text}" written in the image?') for text in texts]
+    plain = " ".join(without_quotes(prompt).lower().split())
     things = _things(plain)
     for thing in things:
         items.append(_presence(thing))

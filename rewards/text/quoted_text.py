@@ -1,15 +1,10 @@
-"""The texts that a prompt puts in quotes: 'a sign that says "OPEN"' -> ["OPEN"]."""
+"""The texts to read in an image: of a setting, or those in quotes in the prompt."""
 
-import re
-
+from ..count.quotes import quoted_texts
 from .line_reader import LETTERS
 
 MOST = 8  # texts
 EXAMPLE = 'a sign that says "OPEN"'
-PAIRS = (('"', '"'), ("“", "”"), ("„", "“"), ("«", "»"), ("‹", "›"), ("「", "」"))
-QUOTED = re.compile("|".join(f"{a}([^{a}{b}]+){b}" for a, b in PAIRS))
-# An apostrophe inside a word is no quote: "the dog's 'HI'".
-SINGLE = re.compile(r"(?<!\w)[‘']([^‘’']+(?:[’'](?=\w)[^‘’']*)*)[’'](?!\w)")
 PLAIN = str.maketrans("‘’ʼ“”„«»–—‐‑−…×\xa0", '\'\'\'"""""-----.x ')
 
 
@@ -19,7 +14,7 @@ def texts_in(prompt: str, setting: str) -> list[str]:
     Raises:
         ValueError: there is none, or too many, or the reader does not know a letter.
     """
-    texts = setting.splitlines() if setting.strip() else _quoted(prompt)
+    texts = setting.splitlines() if setting.strip() else quoted_texts(prompt)
     texts = [plain for text in texts if (plain := " ".join(text.translate(PLAIN).split()))]
     if not texts:
         raise ValueError(
@@ -35,11 +30,6 @@ def texts_in(prompt: str, setting: str) -> list[str]:
             "letters, digits and signs."
         )
     return texts
-
-
-def _quoted(prompt: str) -> list[str]:
-    texts = ["".join(match.groups("")) for match in QUOTED.finditer(prompt)]
-    return texts or SINGLE.findall(prompt)
 
 
 def _brief(prompt: str) -> str:
