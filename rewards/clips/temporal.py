@@ -16,6 +16,7 @@ import torch.nn.functional as F
 
 from ..files.file_filter import FileFilter
 from ..likeness.clip_checkpoint import IMAGE_TOWER, load_image_model
+from ..likeness.clip_config import activation_field
 from ..likeness.clip_pixels import clip_pixels, nan_where_not_finite
 from ..types import Files
 from .frames import as_clips, evenly_spaced, frames_setting
@@ -78,15 +79,7 @@ class TemporalConsistency:
         },
     )
     frames: int = frames_setting()
-    activation: str = field(
-        default="auto",
-        metadata={
-            "tooltip": "auto reads it from the folder, or guesses. LAION needs gelu. OpenAI, "
-            "MetaCLIP and DFN need quick_gelu.",
-            "choices": ("auto", "quick_gelu", "gelu"),
-            "advanced": True,
-        },
-    )
+    activation: str = activation_field()
 
     def load(self, files: Files | None = None) -> TemporalScorer:
         """Load only the image tower."""

@@ -23,11 +23,11 @@ from typing import ClassVar, Protocol
 import numpy as np
 import torch
 
-from ..files.config_sizes import check_all_used, check_config, check_size
+from ..files.config_sizes import check_config, check_size
+from ..files.pretrained import whole_model
 from ..files.shards import preloaded_state, shapes_of
 from ..files.source import reading
-from ..files.state_dict import check_complete
-from ..files.weights import Peek, Source, has_safetensors, look
+from ..files.weights import Peek, Source, look
 from ..types import check_batch
 from .blame import box_map, errors, stacked
 from .detections import Rule
@@ -239,21 +239,7 @@ def load_detector(path: Path, architecture: str, kind: str, expected: Source) ->
         config = model_class.config_class.from_dict(peek.config_copy())
     check_size(path, expected, lambda: model_class(config), shapes_of(path, expected, peek))
     state = preloaded_state(path, expected, peek)
-    try:
-        model, report = model_class.from_pretrained(
-            path if state is None else None,
-            config=config,
-            state_dict=state,
-            local_files_only=True,
-            trust_remote_code=False,
-            use_safetensors=state is None and has_safetensors(path),
-            output_loading_info=True,
-        )
-    except Exception as error:  # each library that reads weights raises errors of its own
-        raise expected.error(path, f"cannot be loaded ({type(error).__name__})") from error
-    check_complete(path, report["missing_keys"], expected)
-    check_all_used(path, expected, model, report["unexpected_keys"])
-    return model.float().eval().requires_grad_(False)
+    return whole_model(model_class, path, expected, config, state)
 
 
 def _check_detector(path: Path, kind: str, expected: Source, peek: Peek) -> None:

@@ -18,9 +18,11 @@ import torch
 import torch.nn.functional as F
 
 from ..files.file_filter import FileFilter
+from ..files.pretrained import features_of
 from ..memo import Memo
 from ..types import Files, check_batch, check_characters
 from .clip_checkpoint import CLIP, ENDS, CleaningTokenizer, load_model, load_tokenizer
+from .clip_config import activation_field
 from .clip_pixels import clip_pixels, nan_where_not_finite
 
 if TYPE_CHECKING:
@@ -79,7 +81,7 @@ class ClipScorer:
         weight = self.module.logit_scale
         size = self.module.config.vision_config.image_size
         pixels = self.pixels(images.to(weight.device, torch.float32), size)
-        image = _pooled(self.module.get_image_features(pixel_values=pixels.to(weight.dtype)))
+        image = features_of(self.module.get_image_features(pixel_values=pixels.to(weight.dtype)))
         text = torch.stack([self.texts(prompt, self._text) for prompt in prompts])
         cosine = F.cosine_similarity(image.float(), text.to(weight.device), dim=-1)
         return nan_where_not_finite(self.scale * cosine, images)
@@ -94,12 +96,7 @@ class ClipScorer:
             prompt, truncation=True, max_length=self._length, return_tensors="pt"
         )
         ids = tokens["input_ids"].to(self.module.logit_scale.device)
-        return _pooled(self.module.get_text_features(input_ids=ids))[0].float().cpu()
-
-
-def _pooled(features: torch.Tensor | object) -> torch.Tensor:
-    """The features: transformers 5 wraps them, transformers 4 returns the tensor itself."""
-    return features if isinstance(features, torch.Tensor) else features.pooler_output
+        return features_of(self.module.get_text_features(input_ids=ids))[0].float().cpu()
 
 
 @dataclass(frozen=True)
@@ -123,15 +120,7 @@ class ClipScore:
             "choices": ("cosine", "logit_scale"),
         },
     )
-    activation: str = field(
-        default="auto",
-        metadata={
-            "tooltip": "auto reads it from the folder, or guesses. LAION and PickScore need "
-            "gelu. OpenAI, MetaCLIP and DFN need quick_gelu.",
-            "choices": ("auto", "quick_gelu", "gelu"),
-            "advanced": True,
-        },
-    )
+    activation: str = activation_field()
 
     def load(self, files: Files | None = None) -> ClipScorer:
         """Load model and tokenizer; `files.tokenizers["clip"]` if the model has none."""

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import torch
 
-from ..files.config_sizes import check_all_used, check_config, check_size
+from ..files.config_sizes import check_config, check_size
 from ..files.json_files import TOKENIZER as TOKENIZER_LIMIT
 from ..files.json_files import read_json
+from ..files.pretrained import whole_model
 from ..files.shards import preloaded_state, shapes_of
 from ..files.source import reading
-from ..files.state_dict import check_complete, read_layout, shapes_in
-from ..files.weights import Peek, Source, has_safetensors, look, single_file
+from ..files.state_dict import read_layout, shapes_in
+from ..files.weights import Peek, Source, look, single_file
 from . import open_clip
 from .clip_config import PATCHES, PROJECTION, WORDS, file_config, likely_activation, set_activation
 from .prompt_text import cleaned
@@ -222,23 +223,7 @@ def build_model(
     shapes = shapes_in(state) if peek is None else shapes_of(path, expected, peek)
     check_size(path, expected, lambda: build(config), shapes)
     state = state if peek is None else preloaded_state(path, expected, peek)
-    try:
-        model, report = build.from_pretrained(
-            path if state is None else None,
-            config=config,
-            state_dict=state,
-            local_files_only=True,
-            trust_remote_code=False,
-            use_safetensors=state is None and has_safetensors(path),
-            output_loading_info=True,
-        )
-    except OSError as error:
-        raise expected.error(path, "has no readable weights") from error
-    except Exception as error:
-        raise expected.error(path, f"cannot be loaded ({type(error).__name__})") from error
-    check_complete(path, report["missing_keys"], expected)
-    check_all_used(path, expected, model, report["unexpected_keys"])
-    return model.float().eval().requires_grad_(False)
+    return whole_model(build, path, expected, config, state)
 
 
 def _prepare(path: Path, activation: str, layouts: Layouts) -> Prepared:

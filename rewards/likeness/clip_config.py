@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,19 @@ if TYPE_CHECKING:
 PATCHES = "vision_model.embeddings.patch_embedding.weight"
 PROJECTION = "visual_projection.weight"
 WORDS = "text_model.embeddings.token_embedding.weight"
+
+
+def activation_field() -> str:
+    """The setting `activation`."""
+    return field(
+        default="auto",
+        metadata={
+            "tooltip": "auto reads it from the folder, or guesses. LAION and PickScore need gelu. "
+            "OpenAI, MetaCLIP and DFN need quick_gelu.",
+            "choices": ("auto", "quick_gelu", "gelu"),
+            "advanced": True,
+        },
+    )
 
 
 def infer_config(state: Mapping[str, torch.Tensor]) -> dict[str, dict[str, int] | int]:

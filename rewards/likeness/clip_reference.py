@@ -21,6 +21,7 @@ from ..memo import Memo
 from ..pixels.channels import has_alpha, rgb
 from ..types import Files, check_batch
 from .clip_checkpoint import IMAGE_TOWER, load_image_model
+from .clip_config import activation_field
 from .clip_pixels import clip_pixels, nan_where_not_finite
 
 if TYPE_CHECKING:
@@ -121,15 +122,7 @@ class ClipReference:
             "socket": "image",
         },
     )
-    activation: str = field(
-        default="auto",
-        metadata={
-            "tooltip": "auto reads it from the folder, or guesses. LAION needs gelu. OpenAI, "
-            "MetaCLIP and DFN need quick_gelu.",
-            "choices": ("auto", "quick_gelu", "gelu"),
-            "advanced": True,
-        },
-    )
+    activation: str = activation_field()
 
     @property
     def maximum(self) -> float:

@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 
 from ..files.file_filter import FileFilter
+from ..files.pretrained import features_of
 from ..memo import Memo
 from ..pixels.resize import resized
 from ..types import Files, check_batch, check_characters
@@ -89,7 +90,7 @@ class SiglipScorer:
         weight = self.module.logit_scale
         size = self.module.config.vision_config.image_size
         pixels = siglip_pixels(images.to(weight.device, torch.float32), size, self.mode)
-        image = _pooled(self.module.get_image_features(pixel_values=pixels.to(weight.dtype)))
+        image = features_of(self.module.get_image_features(pixel_values=pixels.to(weight.dtype)))
         text = torch.stack([self.texts(prompt, self._text) for prompt in prompts])
         scores = F.cosine_similarity(image.float(), text.to(weight.device), dim=-1)
         if self.scale != "cosine":
@@ -102,12 +103,7 @@ class SiglipScorer:
         """Embedding (D,) of one prompt."""
         length = self.module.config.text_config.max_position_embeddings
         ids = self.tokenizer(prompt, length).to(self.module.logit_scale.device)
-        return _pooled(self.module.get_text_features(input_ids=ids[None]))[0].float().cpu()
-
-
-def _pooled(features: torch.Tensor | object) -> torch.Tensor:
-    """The features: transformers 5 wraps them, transformers 4 returns the tensor itself."""
-    return features if isinstance(features, torch.Tensor) else features.pooler_output
+        return features_of(self.module.get_text_features(input_ids=ids[None]))[0].float().cpu()
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ..files.config_sizes import check_all_used, check_config, check_size
+from ..files.config_sizes import check_config, check_size
 from ..files.json_files import read_json
+from ..files.pretrained import whole_model
 from ..files.shards import preloaded_state, shapes_of
 from ..files.source import reading
-from ..files.state_dict import check_complete, read_state, shapes_in
-from ..files.weights import Peek, Source, has_safetensors, look, read_config, single_file
+from ..files.state_dict import read_state, shapes_in
+from ..files.weights import Peek, Source, look, read_config, single_file
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, SiglipModel, SiglipVisionModel
@@ -213,21 +214,7 @@ def _build(
     else:
         shapes = shapes_in(state)
     check_size(path, expected, lambda: model_class(config), shapes)
-    try:
-        model, report = model_class.from_pretrained(
-            path if state is None else None,
-            config=config,
-            state_dict=state,
-            local_files_only=True,
-            trust_remote_code=False,
-            use_safetensors=state is None and has_safetensors(path),
-            output_loading_info=True,
-        )
-    except Exception as error:  # the file can be of any kind
-        raise expected.error(path, f"has no weights that fit ({type(error).__name__})") from error
-    check_complete(path, report["missing_keys"], expected)
-    check_all_used(path, expected, model, report["unexpected_keys"])
-    return model.float().eval().requires_grad_(False)
+    return whole_model(model_class, path, expected, config, state)
 
 
 def _config(

@@ -18,10 +18,11 @@ import torch
 
 from ..files.config_sizes import check_all_used, check_config, check_size
 from ..files.file_filter import FileFilter
+from ..files.pretrained import pretrained
 from ..files.shards import preloaded_state, shapes_of, weight_files
 from ..files.source import reading
 from ..files.state_dict import check_complete
-from ..files.weights import Peek, Source, has_safetensors, look
+from ..files.weights import Peek, Source, look
 from ..likeness.clip_pixels import clip_pixels
 from ..types import Files
 from .t5_answers import (
@@ -122,19 +123,7 @@ def load_model(path: Path, dtype: torch.dtype) -> InstructBlip:
     check_size(path, SOURCE, lambda: model_class(config), shapes_of(path, SOURCE, peek))
     state = preloaded_state(path, SOURCE, peek)
     key = "torch_dtype" if transformers.__version__.startswith("4.") else "dtype"
-    try:
-        model, report = model_class.from_pretrained(
-            path if state is None else None,
-            config=config,
-            state_dict=state,
-            local_files_only=True,
-            trust_remote_code=False,
-            use_safetensors=state is None and has_safetensors(path),
-            output_loading_info=True,
-            **{key: dtype},
-        )
-    except Exception as error:  # the files may hold anything
-        raise SOURCE.error(path, f"cannot be loaded ({type(error).__name__})") from error
+    model, report = pretrained(model_class, path, SOURCE, config, state, **{key: dtype})
     check_tensors(path, model, report)
     prepare(model.language_model)
     # transformers 4.50 keeps some tensors in float32.
