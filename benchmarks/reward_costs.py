@@ -115,6 +115,8 @@ ROWS: dict[str, tuple[list[Part], int, int]] = {
     "siglip_score (SigLIP 2 so400m)": ([models.siglip_image, models.siglip_text], 2, 384),
     "image_reward": ([models.blip_image, models.blip_text, models.head(768)], 2, 224),
     "hps_v3": ([models.qwen2_vl], 2, 448),
+    "edit_reward (Qwen2.5-VL-7B)": ([models.qwen2_5_vl], 2, 448),
+    "video_reward (10 frames)": ([lambda: models.qwen2_vl(large=False)], 2, 448),
     "vqascore (xl)": ([*models.flant5(xl=True)], 2, 336),
     "vqascore (xxl)": ([*models.flant5(xl=False)], 2, 336),
     "vqascore_instructblip (xl)": ([*models.instructblip(xl=True)], 2, 224),
@@ -126,7 +128,10 @@ ROWS: dict[str, tuple[list[Part], int, int]] = {
 }  # fmt: skip
 
 
-CALCULATED = {"hps_v3": (1024, 700), "vqascore_vlm (Qwen3-VL-2B)": (4096, 52)}  # patches, words
+CALCULATED = {  # patches, and words; EditReward reads both images twice
+    "hps_v3": (1024, 700), "vqascore_vlm (Qwen3-VL-2B)": (4096, 52),
+    "edit_reward (Qwen2.5-VL-7B)": (2048, 512 + 2 * 500), "video_reward (10 frames)": (5120, 900),
+}  # fmt: skip
 
 
 def line(name: str) -> str:

@@ -185,14 +185,28 @@ def instructblip(xl: bool) -> tuple[Part, ...]:
     return image, qformer, mlp(768, 2048 if xl else 4096), t5(xl, 32 + 20 + WORDS)
 
 
-def qwen2_vl() -> tuple:
-    """The trunk of HPSv3, without a head; not run."""
+def qwen2_vl(large: bool = True) -> tuple:
+    """The trunk of HPSv3, or of VideoReward if not `large`, without a head; not run."""
+    wide, inner, heads, groups = (3584, 18944, 28, 4) if large else (1536, 8960, 12, 2)
     text = {
-        "vocab_size": 151_658, "hidden_size": 3584, "intermediate_size": 18944,
+        "vocab_size": 151_658, "hidden_size": wide, "intermediate_size": inner,
+        "num_hidden_layers": 28, "num_attention_heads": heads, "num_key_value_heads": groups,
+    }  # fmt: skip
+    sight = {"depth": 32, "embed_dim": 1280, "num_heads": 16, "hidden_size": wide, "mlp_ratio": 4}
+    return tf.Qwen2VLModel(tf.Qwen2VLConfig(text_config=text, vision_config=sight)), None
+
+
+def qwen2_5_vl() -> tuple:
+    """The trunk of EditReward on Qwen2.5-VL-7B, without heads; not run."""
+    text = {
+        "vocab_size": 151_666, "hidden_size": 3584, "intermediate_size": 18944,
         "num_hidden_layers": 28, "num_attention_heads": 28, "num_key_value_heads": 4,
     }  # fmt: skip
-    sight = {"depth": 32, "embed_dim": 1280, "num_heads": 16, "hidden_size": 3584, "mlp_ratio": 4}
-    return tf.Qwen2VLModel(tf.Qwen2VLConfig(text_config=text, vision_config=sight)), None
+    sight = {
+        "depth": 32, "hidden_size": 1280, "intermediate_size": 3420, "num_heads": 16,
+        "out_hidden_size": 3584,
+    }  # fmt: skip
+    return tf.Qwen2_5_VLModel(tf.Qwen2_5_VLConfig(text_config=text, vision_config=sight)), None
 
 
 def qwen3_vl() -> tuple:

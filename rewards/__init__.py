@@ -3,6 +3,7 @@
 from .clips.frames import blame_any, fresh, items_any, learns, reads_clips, score_any, score_groups
 from .clips.temporal import TemporalConsistency
 from .clips.video import Video
+from .clips.video_reward import VideoReward
 from .combine import MODES, CombinedScorer
 from .count.colour_count import ColourCount
 from .count.object_count import ObjectCount
@@ -17,6 +18,7 @@ from .pixels.channels import KINDS, rgb
 from .pixels.image_statistics import Brightness, Colourfulness, Sharpness
 from .pixels.jpeg_size import JpegCompressibility, JpegIncompressibility
 from .preference.aesthetic_v2_5 import AestheticV25
+from .preference.edit_reward import EditReward
 from .preference.hps_v2 import HpsV2
 from .preference.hps_v3 import HpsV3
 from .preference.image_reward import ImageReward
@@ -70,6 +72,7 @@ REWARDS: dict[str, type[Reward]] = {  # in the order of the menu
     "laion_aesthetic": LaionAesthetic,
     "aesthetic_v2_5": AestheticV25,
     "taste": Taste,
+    "edit_reward": EditReward,
     # text in the image
     "text_reader": TextReader,
     # likeness to the prompt or to an image
@@ -81,6 +84,7 @@ REWARDS: dict[str, type[Reward]] = {  # in the order of the menu
     # clips
     "video": Video,
     "temporal_consistency": TemporalConsistency,
+    "video_reward": VideoReward,
 }
 
 __all__ = [

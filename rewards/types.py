@@ -212,6 +212,7 @@ class Files:
         supports: whether the device computes a dtype well.
         poll: called while a reward waits for something; raises if the run was cancelled.
         device: returns where a reward may compute while it loads.
+        streamed: makes linear layers ones whose weights may stay in RAM; None without a host.
         hosts: returns the servers beyond this computer that the user allows, comma-separated.
     """
 
@@ -221,6 +222,7 @@ class Files:
     poll: Callable[[], None] = never_cancel
     hosts: Callable[[], str] = no_hosts
     device: Callable[[], torch.device] = cpu
+    streamed: Callable[[Collection[torch.nn.Linear]], None] | None = None
 
     def dtype(self, *preferred: torch.dtype) -> torch.dtype:
         """The first of `preferred` that the device computes well, else float32."""

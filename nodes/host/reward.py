@@ -33,6 +33,7 @@ from ...rewards.types import Group, Question
 from .http_hosts import allowed_hosts
 from .memory import load, run_in_parts
 from .reward_files import resolve
+from .streamed import is_streamed, load_parts, stream
 
 ROOM = 3 * 2**30  # bytes
 
@@ -49,6 +50,7 @@ class HostScorer:
         scorer: the reward's own scorer.
         patcher: the host's model patcher of the weights, None without weights.
         maximum: the highest score, None if there is none.
+        streamed: whether a part of the weights may stay in RAM.
     """
 
     ROWS: ClassVar[int] = 8
@@ -57,6 +59,7 @@ class HostScorer:
     scorer: Scorer
     patcher: Any = None
     maximum: float | None = None
+    streamed: bool = False
 
     @property
     def clips(self) -> bool:
@@ -120,7 +123,7 @@ class HostScorer:
         mm.throw_exception_if_processing_interrupted()
         if self.patcher is None:
             return images
-        load(self.patcher)
+        (load_parts if self.streamed else load)(self.patcher)
         return images if images.ndim == 5 else images.to(self.patcher.load_device)
 
 
@@ -208,6 +211,7 @@ def host_files() -> Files:
         poll=mm.throw_exception_if_processing_interrupted,
         hosts=allowed_hosts,
         device=_device_with_room,
+        streamed=stream,
     )
 
 
@@ -239,4 +243,5 @@ def hosted(
         load_device=mm.get_torch_device(),
         offload_device=mm.unet_offload_device(),
     )
-    return HostReward(HostScorer(scorer, patcher, maximum), settings, gradient)
+    held = HostScorer(scorer, patcher, maximum, is_streamed(scorer.module))
+    return HostReward(held, settings, gradient)

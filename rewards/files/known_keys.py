@@ -3,6 +3,9 @@
 # The most specific first.
 LOOKS_LIKE = {
     "rm_head.0.weight": "HPSv3",
+    "rm_heads.head_0.0.weight": "EditReward",
+    "base_model.model.rm_head.weight": "VideoReward",
+    "rm_head.weight": "VideoReward with its updates merged",
     "visual.patch_embed.proj.weight": "a vision-language model of Qwen",
     "blip.text_encoder.embeddings.word_embeddings.weight": "ImageReward",
     "mm_projector.0.weight": "CLIP-FlanT5",

@@ -13,12 +13,21 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from ..files.file_filter import FileFilter
+from ..files.small_memory import memory_field
 from ..likeness.clip_pixels import nan_where_not_finite
-from ..memo import Memo
 from ..question.qwen_pixels import qwen_patches
-from ..types import Files, check_batch, check_characters
+from ..question.qwen_trunk import (
+    BEFORE,
+    TextCache,
+    check_text,
+    ids_of,
+    qwen_tokenizer,
+    reward_tokens,
+    shrink_trunk,
+)
+from ..types import Files, check_batch
 from .hps_v3_model import SOURCE, HpsV3Trunk, is_hps_v3, load_trunk
-from .hps_v3_prompt import AFTER, BEFORE, instruction
+from .hps_v3_prompt import AFTER, instruction
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -40,19 +49,10 @@ class HpsV3Scorer:
     module: HpsV3Trunk
     tokenizer: "PreTrainedTokenizerBase"
     reward: int
-    texts: Memo[tuple[torch.Tensor, ...]] = field(default_factory=Memo)
+    texts: TextCache = field(default_factory=TextCache)
 
     def check(self, prompt: str) -> None:
-        check_characters(prompt)
-        if not prompt.strip():
-            raise ValueError(
-                "HPSv3 needs a prompt: got an empty prompt, expected text to judge the image by."
-            )
-        if commands := [token for token in self.tokenizer.get_added_vocab() if token in prompt]:
-            raise ValueError(
-                f"The model reads part of the prompt as a command: got {commands[0]!r}, expected "
-                "plain text."
-            )
+        check_text(prompt, self.tokenizer, "HPSv3")
 
     def score(self, images: torch.Tensor, prompts: list[str]) -> torch.Tensor:
         check_batch(images, prompts)
@@ -69,8 +69,7 @@ class HpsV3Scorer:
     def _text(self, prompt: str) -> tuple[torch.Tensor, ...]:
         """Token ids before the image, between it and the reward token, and from there on."""
         before, between, after = (
-            self.tokenizer(text, add_special_tokens=False)["input_ids"]
-            for text in (BEFORE, instruction(prompt), AFTER)
+            ids_of(self.tokenizer, text) for text in (BEFORE, instruction(prompt), AFTER)
         )
         return tuple(torch.tensor(ids) for ids in (before, between, [self.reward, *after]))
 
@@ -88,24 +87,15 @@ class HpsV3:
             "checkpoint": FileFilter(is_hps_v3, SOURCE),
         },
     )
+    memory: str = memory_field()
 
     def load(self, files: Files | None = None) -> HpsV3Scorer:
         """Uses `files.tokenizers["qwen"]`. The trunk is bfloat16 as published, if supported."""
-        from transformers import AutoTokenizer
-
         files = files or Files()
-        if "qwen" not in files.tokenizers:
-            raise ValueError("HPSv3 has no tokenizer: got none, expected the tokenizer of Qwen.")
-        tokenizer = AutoTokenizer.from_pretrained(
-            files.tokenizers["qwen"], local_files_only=True, trust_remote_code=False
-        )
+        tokenizer = qwen_tokenizer(files, "HPSv3")
         path = files.find(self.checkpoint)
         trunk = load_trunk(path, files.dtype(torch.bfloat16))
-        # Qwen2-VL has no token after this one, so the authors added <|Reward|> there. Later Qwen
-        # tokenizers have more tokens.
-        reward = tokenizer.convert_tokens_to_ids("<|video_pad|>") + 1
-        rows = trunk.model.get_input_embeddings().num_embeddings
-        if rows <= reward:
-            problem = f"has {rows} tokens, too few for <|Reward|>, which is number {reward}"
-            raise SOURCE.error(path, problem)
+        shrink_trunk(trunk, self.memory, files)
+        words = trunk.model.get_input_embeddings().num_embeddings
+        (reward,) = reward_tokens(tokenizer, ["<|Reward|>"], path, words, SOURCE)
         return HpsV3Scorer(trunk, tokenizer, reward)

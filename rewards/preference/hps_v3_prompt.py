@@ -48,9 +48,6 @@ INSTRUCTION = (
     "\n"
     "\n"
 )
-BEFORE = (
-    "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n<|vision_start|>"
-)
 RATE = "\nPlease provide the overall ratings of this image: "  # <|Reward|>
 AFTER = "\n\nEND\n<|im_end|>\n<|im_start|>assistant\n"
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from ..files.file_filter import FileFilter
+from ..files.small_memory import memory_field, shrink
 from ..likeness.clip_pixels import pad_square
 from ..pixels.resize import resizable
 from ..types import Files, Question, check_batch
@@ -237,6 +238,7 @@ class VlmScore:
         form: of the score, as in `yes_no`.
         question: with {} for the prompt.
         source: (1, H, W, C) in [0, 1], which the image is an edit of; None without one.
+        memory: "whole", "parts" or "eight_bits", as in `small_memory`.
     """
 
     gradient: ClassVar[bool] = True
@@ -252,6 +254,7 @@ class VlmScore:
     form: str = form_field()
     question: str = question_field()
     source: "torch.Tensor | None" = source_field()
+    memory: str = memory_field()
 
     def load(self, files: Files | None = None) -> VlmScorer:
         """Load in bfloat16 if the device computes that well, else in float32."""
@@ -262,6 +265,7 @@ class VlmScore:
             check_pairs(path)
         model, processor = load_model(path, files.dtype(torch.bfloat16))
         sharpen(model.get_output_embeddings())
+        shrink(model, self.memory, files.streamed, [model.get_output_embeddings()])
         answers = answers_of(processor, model.config.model_type)
         keeps = keeps_gradients(processor)
         question = question_for(self.question, source)

@@ -57,6 +57,8 @@ def _refusal(peek: Peek) -> str | None:
     """Why a folder of a known kind cannot be loaded, None if it can."""
     if peek.quantised:
         return f"is quantised ({peek.quantised})"
+    if any(key.startswith("rm_head") for key in peek.shapes or ()):
+        return "has a reward head, and does not answer questions"
     for file in (peek.path / "config.json", *sorted(peek.path.glob("*_config.json"))):
         try:
             config = read_json(file)

@@ -10,7 +10,7 @@ import pytest
 from pack.rewards import REWARDS
 from safetensors.torch import save_file
 
-from ..rewards import tiny_hps_v3
+from ..rewards import tiny_hps_v3, tiny_trunks
 from ..rewards.families import LOCAL
 from ..rewards.over_http.vlm_server import serve
 from .helpers.graphs import CAPTION, node, particles, search, with_input
@@ -24,13 +24,20 @@ def build_hps_v3(path):
     save_file({k: v.bfloat16() for k, v in state.items()}, path / "HPSv3.safetensors")
 
 
-BUILD = {name: family.build for name, family in LOCAL.items()} | {"hps_v3": build_hps_v3}
+def build_video_reward(path):
+    """With as many tokens as the host's tokenizer of Qwen has, and three for the scores."""
+    tiny_trunks.build_video(path, 151_660, half=True)
+
+
+BUILD = {name: family.build for name, family in LOCAL.items()}
+BUILD |= {"hps_v3": build_hps_v3, "video_reward": build_video_reward}
 # Tested with what they are wired to; the checklist in test_checklist.py.
 OTHER = {"checklist", "video", "vqascore_host", "vqascore_http"}
 MORE = {
     "classifier": {"reward.label": "nsfw"},
     "text_reader": {"reward.score": "soft", "reward.text": "OPEN"},
 }  # settings
+SHOWN = {"clip_reference": "reference", "dino_reference": "reference", "edit_reward": "source"}
 STILLS = {"temporal_consistency"}  # one frame agrees with itself
 
 
@@ -84,9 +91,9 @@ def test_a_search_with_each_local_family(host, family, start):
     if family == "object_count":  # in a small picture random weights see nothing
         graph["latent"]["inputs"] |= {"width": 128, "height": 128}
     graph["reward"] = node("FlowSearchRewardLoader", reward=family, **own)
-    if family in ("clip_reference", "dino_reference"):
+    if family in SHOWN:
         graph["shown"] = node("EmptyImage", width=32, height=32, batch_size=1, color=0xC02010)
-        graph["reward"]["inputs"]["reward.reference"] = ["shown", 0]
+        graph["reward"]["inputs"][f"reward.{SHOWN[family]}"] = ["shown", 0]
     graph["reward"]["inputs"] |= MORE.get(family, {})
     searched(host, family, graph, start)
 

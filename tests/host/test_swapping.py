@@ -150,6 +150,18 @@ def test_a_rewards_weights_are_loaded_whole_though_they_do_not_fit(swapping, sta
     assert found["rewards"] == swapping["weighty"][0]["rewards"]
 
 
+def test_layers_of_a_reward_that_do_not_fit_stay_in_ram(swapping):
+    found, large = swapping["streamed"], 1 << 20
+    scores = {name: entry["scores"] for name, entry in found.items()}
+    loaded = {name: entry["loaded"] / (1 << 20) for name, entry in found.items()}
+    assert all(first == second for first, second in scores.values())
+    assert scores[f"whole {large}"] == scores["whole 12"] == scores["parts 12"]
+    assert scores["eight_bits 12"] == scores[f"eight_bits {large}"] != scores["parts 12"]
+    assert scores["eight_bits 12"][0] == pytest.approx(scores["parts 12"][0], abs=0.1)
+    assert 32 < loaded["whole 12"] < 33 and loaded[f"parts {large}"] == loaded["whole 12"]
+    assert 0 < loaded["parts 12"] < 13 and 8 < loaded[f"eight_bits {large}"] < 9
+
+
 def test_a_taesd_is_decoded_as_the_host_does(swapping):
     taesd = swapping["taesd"]
     assert taesd["differ"] < 1e-5 < 0.01 < taesd["spread"]

@@ -21,6 +21,7 @@ from . import (
     tiny_siglip,
     tiny_t5,
     tiny_text,
+    tiny_trunks,
     tiny_vlm,
 )
 from .tiny_clip import pictures, shown
@@ -45,6 +46,9 @@ LOCAL = {
     "clip_reference": Family(test_clip.build, FOLDER),
     "clip_score": Family(test_clip.build, FOLDER),
     "dino_reference": Family(test_dino_reference.build, FOLDER),
+    "edit_reward": Family(
+        lambda path: tiny_trunks.build_edit(path / "edit"), {"checkpoint": "edit"}
+    ),
     "hps_v2": Family(test_hps_v2.build, {"checkpoint": "model.safetensors"}),
     "hps_v3": Family(tiny_hps_v3.build, {"checkpoint": "HPSv3.safetensors"}),
     "image_reward": Family(test_image_reward.build, {"checkpoint": "ImageReward.pt"}),
@@ -60,6 +64,7 @@ LOCAL = {
     "text_reader": Family(
         tiny_text.build, {"checkpoint": "english_g2.pth", "detector": "craft_mlt_25k.pth"}
     ),
+    "video_reward": Family(tiny_trunks.build_video, {"checkpoint": "checkpoint-11352/model.pth"}),
     "vqascore": Family(tiny_t5.build, FOLDER),
     "vqascore_instructblip": Family(tiny_instructblip.build, FOLDER),
     "vqascore_vlm": Family(tiny_vlm.build, FOLDER),
@@ -71,6 +76,7 @@ OWN = {
     "clip_reference cosine": {"reference": REFERENCE, "mode": "cosine"},
     "classifier": {"label": "nsfw"},
     "dino_reference": {"reference": REFERENCE},
+    "edit_reward": {"source": REFERENCE},
     "object_count": {"score": "soft", "side": 64, "softness": 0.5},
     "object_count_owl": {"score": "soft", "softness": 0.5},
     "taste": {name: lambda path, name=name: str(path / name) for name in ("liked", "not_liked")},

@@ -16,7 +16,7 @@ from .tiny_clip import pictures, shown
 PROMPTS = ["three red circles and a blue dog", "two blue dogs", "three red circles and a blue dog"]
 STEPS = {"object_count": 1e-4, "text_reader": 3e-3}  # steep; and flat
 STEPS |= {f"vqascore_instructblip{form}": 3e-3 for form in ("", " log", " probability")}
-CLIPS = {"temporal_consistency"}  # of one frame all score the same
+CLIPS = {"temporal_consistency", "video_reward"}  # the first scores all of one frame the same
 BLIND = {  # do not read the prompt
     "aesthetic_v2_5", "classifier", "clip_reference", "clip_reference cosine", "dino_reference",
     "laion_aesthetic",
@@ -31,7 +31,11 @@ CLOSE = {
 JUMPS = {"object_count": 0.1, "object_count_owl": 0.05}  # how near a slope is measured
 JUMPS |= {"text_reader": 0.15}  # pooling has kinks where a picture is flat
 ROUNDED = {"vqascore_vlm": {"rtol": 0.0, "atol": 0.02}}  # reads 8 bits, without a gradient
-BROAD = {"vqascore", "vqascore_instructblip", "vqascore_vlm", "hps_v3"}  # need bfloat16's range
+BROAD = {"edit_reward", "hps_v3", "video_reward"} | {
+    "vqascore",
+    "vqascore_instructblip",
+    "vqascore_vlm",
+}  # need bfloat16's range
 EXACT = {"clip_reference", "object_count", "text_reader"}  # need float32's digits
 READERS = {  # a part that reads the prompt alone
     "clip_score": "text_model", "hps_v2": "text_model", "mps": "model.text_model",

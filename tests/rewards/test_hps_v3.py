@@ -11,8 +11,9 @@ import torch
 from pack.rewards import Files, Scorer
 from pack.rewards.files.weights import peek
 from pack.rewards.preference.hps_v3 import AREA, HpsV3, is_hps_v3
-from pack.rewards.preference.hps_v3_prompt import AFTER, BEFORE, instruction
+from pack.rewards.preference.hps_v3_prompt import AFTER, instruction
 from pack.rewards.question.qwen_pixels import fit, qwen_patches
+from pack.rewards.question.qwen_trunk import BEFORE
 from PIL import Image
 
 from .tiny_hps_v3 import PROMPTS, SIZES, build, picture, state
@@ -112,9 +113,9 @@ def test_reward_token_is_qwen2_vls_next(scorer):
 def test_patches_equal_the_processors(size):
     image = picture(*size)
     got, grid = qwen_patches(pixels(*size)[0], AREA)
-    resized = image.resize((grid[1] * 14, grid[0] * 14), Image.BICUBIC)  # as their script does
+    resized = image.resize((grid[2] * 14, grid[1] * 14), Image.BICUBIC)  # as their script does
     wanted = transformers.Qwen2VLImageProcessor()(resized, return_tensors="pt")
-    assert [1, *grid] == wanted["image_grid_thw"][0].tolist()
+    assert list(grid) == wanted["image_grid_thw"][0].tolist()
     assert got.shape == wanted["pixel_values"].shape
     levels = (got - wanted["pixel_values"]).abs() * 255 * 0.27
     assert levels.mean() < 0.5 and levels.max() < 3

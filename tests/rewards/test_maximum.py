@@ -10,10 +10,11 @@ ZERO = ("brightness", "clip_reference", "colour_count", "object_count", "object_
         "shape_count")  # fmt: skip
 
 NONE = (
-    "aesthetic_v2_5", "checklist", "classifier", "clip_score", "colourfulness", "hps_v2",
-    "hps_v3",
+    "aesthetic_v2_5", "checklist", "classifier", "clip_score", "colourfulness",
+    "edit_reward", "hps_v2", "hps_v3",
     "image_reward", "jpeg_compressibility", "jpeg_incompressibility", "laion_aesthetic", "mps",
-    "sharpness", "siglip_score", "taste", "temporal_consistency", "video", "vqascore",
+    "sharpness", "siglip_score", "taste", "temporal_consistency", "video", "video_reward",
+    "vqascore",
     "vqascore_host", "vqascore_http", "vqascore_instructblip", "vqascore_vlm",
 )  # fmt: skip
 

@@ -98,9 +98,14 @@ def shapes(words, wide=256, inner=320, sight=160):
 
 
 def state(words):
+    """The tensors of the published file."""
+    return randomised(shapes(words))
+
+
+def randomised(shapes):
     """Random weights: matrices large enough that pictures, places and words all matter."""
     made = {}
-    for i, (key, shape) in enumerate(sorted(shapes(words).items())):
+    for i, (key, shape) in enumerate(sorted(shapes.items())):
         rng = np.random.default_rng(i)
         values = rng.standard_normal(shape).astype(np.float32)
         if len(shape) == 1:

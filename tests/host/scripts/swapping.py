@@ -56,6 +56,8 @@ from pack.nodes.rewards import loader as reward  # isort: skip
 from pack.nodes.host import decode, memory  # isort: skip
 from pack.nodes.host import devices as devices_of_host  # isort: skip
 from pack.nodes.host import reward as hosting  # isort: skip
+from pack.nodes.host.streamed import stream  # isort: skip
+from pack.rewards.files.small_memory import shrink  # isort: skip
 
 from pack.tests.host.helpers.allocator import Allocator  # isort: skip
 
@@ -326,6 +328,35 @@ def weighty(memory, state=None):
     return found | {"loaded": list(scorer.loaded), "known": known(scored)}
 
 
+class Deep:
+    """A scorer of 32 MB: what eight layers make of the mean grey, and a norm that is no layer."""
+
+    def __init__(self, kind):
+        torch.manual_seed(5)
+        layers = [torch.nn.Linear(1024, 1024) for _ in range(8)]
+        self.module = torch.nn.Sequential(*layers, torch.nn.LayerNorm(1024)).requires_grad_(False)
+        shrink(self.module, kind, stream)
+
+    def check(self, prompt):
+        pass
+
+    def score(self, images, prompts):
+        return self.module(images.mean((1, 2, 3))[:, None].expand(-1, 1024))[:, 0]
+
+
+def streamed(memory, kind):
+    """Scores by layers that may stay in RAM, twice, and how much of them was on the device."""
+    begin(memory)
+    own_check, own_state = mm.is_device_cpu, mm.vram_state
+    mm.is_device_cpu = lambda device: device != DEVICE
+    mm.vram_state = mm.VRAMState.NORMAL_VRAM
+    scored = hosting.hosted(Deep(kind), {"reward": "deep"})
+    images = torch.linspace(0.1, 0.9, 3)[:, None, None, None].expand(-1, 8, 8, 3)
+    scores = [scored.score(images, "").tolist() for _ in range(2)]
+    mm.is_device_cpu, mm.vram_state = own_check, own_state
+    return {"scores": scores, "loaded": scored.patcher.loaded_size()}
+
+
 def exhausted(memory):
     """A search that runs out of memory in half of its calls."""
     with Shortage(0.5, 0) as shortage:
@@ -465,6 +496,11 @@ with torch.inference_mode():
         "weighty, too little": {
             state.name: weighty(40 * MB, state)
             for state in (mm.VRAMState.NORMAL_VRAM, mm.VRAMState.LOW_VRAM, mm.VRAMState.NO_VRAM)
+        },
+        "streamed": {
+            f"{kind} {memory // MB}": streamed(memory, kind)
+            for kind in ("whole", "parts", "eight_bits")
+            for memory in (LARGE, 12 * MB)
         },
         "low VRAM": run_in(mm.VRAMState.LOW_VRAM, TINY, anything),
         "no VRAM": run_in(mm.VRAMState.NO_VRAM, LARGE, anything),
