@@ -11,7 +11,8 @@ ROOMS = ("nodes", "rewards", "samplers", "demo", "tools", "benchmarks")
 NOT_NAMES = set("own found told asked seen given known wanted every one other others".split())
 DIALECT = re.compile(r"\b(given|wanted)\b")
 TEXT, DOCSTRING = 20, 25  # words of a sentence
-VERBATIM = {"edit_reward_prompt.py", "hps_v3_prompt.py", "mps.py", "video_reward_prompt.py"}  # what their authors ask the models
+# What their authors ask the models.
+VERBATIM = {"edit_reward_prompt.py", "hps_v3_prompt.py", "mps.py", "video_reward_prompt.py"}
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
