@@ -1,6 +1,7 @@
 """Weights in 8 bits and in parts: the same model, in less memory."""
 
 import copy
+import dataclasses
 
 import pytest
 import torch
@@ -57,8 +58,6 @@ def test_gradients_pass():
 
 @pytest.mark.parametrize("name", ["edit_reward", "hps_v3", "video_reward", "vqascore_vlm"])
 def test_a_family_keeps_its_scores(name, tmp_path):
-    import dataclasses
-
     reward, files = made(name, tmp_path)
     scorers = {
         memory: load_scorer(dataclasses.replace(reward, memory=memory), files)
@@ -68,8 +67,8 @@ def test_a_family_keeps_its_scores(name, tmp_path):
     with torch.inference_mode():
         scores = {memory: each.score(images, PROMPTS) for memory, each in scorers.items()}
     torch.testing.assert_close(scores["parts"], scores["whole"], rtol=1e-5, atol=1e-5)
-    away = (scores["eight_bits"] - scores["whole"]).abs().max()
-    assert 0 < away < 0.5 * scores["whole"].std()
+    torch.testing.assert_close(scores["eight_bits"], scores["whole"], rtol=0.05, atol=0.2)
+    assert not torch.equal(scores["eight_bits"], scores["whole"])
     kinds = {memory: len(layers(each.module, CastLinear)) for memory, each in scorers.items()}
     assert kinds["whole"] == 0 < kinds["parts"] == kinds["eight_bits"]
     assert held(scorers["parts"].module) == held(scorers["whole"].module)
