@@ -57,7 +57,13 @@ class VideoConfig:
 
 @dataclass(frozen=True)
 class VideoRewardFile:
-    """What the file at `path` holds, by key, and what its model_config.json says."""
+    """A file that was read.
+
+    Args:
+        path: of the file.
+        state: its tensors by key, with the updates merged.
+        config: what its model_config.json says.
+    """
 
     path: Path
     state: Mapping[str, torch.Tensor]

@@ -57,7 +57,15 @@ def whole_model(
     config: "PretrainedConfig",
     state: Mapping[str, torch.Tensor] | None,
 ) -> Model:
-    """As `pretrained`, with all its tensors: float32, frozen, in evaluation mode."""
+    """As `pretrained`, with all its tensors: float32, frozen, in evaluation mode.
+
+    Args:
+        model_class: of transformers.
+        path: the folder, or the file of `state`.
+        source: what the family loads, for errors.
+        config: the model's configuration.
+        state: the tensors, None to read them from the folder.
+    """
     model, report = pretrained(model_class, path, source, config, state)
     check_complete(path, report["missing_keys"], source)
     check_all_used(path, source, model, report["unexpected_keys"])

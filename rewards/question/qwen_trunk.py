@@ -69,7 +69,13 @@ class QwenTrunk(torch.nn.Module):
 
 
 def shrink_trunk(trunk: QwenTrunk, memory: str, files: Files) -> None:
-    """Prepare both towers for a setting `memory`; heads stay as they are."""
+    """Prepare both towers for a setting `memory`; heads stay as they are.
+
+    Args:
+        trunk: the model, frozen.
+        memory: as in `small_memory`.
+        files: may have layers of the host.
+    """
     for tower in (trunk.visual, trunk.model):
         shrink(tower, memory, files.streamed)
 
@@ -224,7 +230,13 @@ def reward_tokens(
 
 
 def check_text(prompt: str, tokenizer: "PreTrainedTokenizerBase", name: str) -> None:
-    """Raise ValueError if the reward called `name` cannot read `prompt`."""
+    """Raise ValueError if a reward cannot read the prompt.
+
+    Args:
+        prompt: to be checked.
+        tokenizer: of the reward.
+        name: of the reward, for the error.
+    """
     check_characters(prompt)
     if not prompt.strip():
         raise ValueError(
