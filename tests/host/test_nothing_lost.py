@@ -153,7 +153,7 @@ def demo_prompt(host):
     graph = to_api(workflow, host.client.get("/object_info"))
     rbf = next(n for n, each in graph.items() if each["class_type"] == "FlowSearchRBF")
     own = {k: v for k, v in graph[rbf]["inputs"].items() if k not in ("init_particles", "paths")}
-    reward = own["reward"]
+    reward, graph[rbf]["inputs"]["budget"] = own["reward"], 30
     graph["101"] = node(
         "FlowSearchRewardCombine", reward_1=reward, reward_2=reward,
         **{"mode": "weighted_sum", "mode.weight_2": 2.0},
@@ -170,22 +170,31 @@ def demo_prompt(host):
     return graph
 
 
-@pytest.mark.parametrize("kind", [[], ["server"]], ids=["no server", "hidden inputs as inputs"])
-def test_an_exported_script_runs(host, comfyui, tmp_path, kind):
+@pytest.fixture(scope="module")
+def exported(host, comfyui, tmp_path_factory):
+    """What a workflow gives as a script, and the folder of its outputs."""
+    place = tmp_path_factory.mktemp("exported")
+    prompt = json.dumps(demo_prompt(host))
+    return run_script("nothing_lost_exported.py", comfyui, prompt, place), place
+
+
+@pytest.mark.parametrize(
+    ("kind", "hidden"), [("no server", False), ("hidden inputs as inputs", True)]
+)
+def test_an_exported_script_runs(exported, kind, hidden):
     """Field 2: each node by its `EXECUTE_NORMALIZED`, dynamic inputs by names with a dot."""
-    graph = demo_prompt(host)
-    shown = run_script("nothing_lost_exported.py", comfyui, json.dumps(graph), tmp_path, *kind)
+    shown, place = exported[0][kind], exported[1] / kind
     images, report = shown["FlowSearchRBF"]
     assert images[1:] == [128, 128, 3] and math.isfinite(json.loads(report)["best"]["reward"])
     settings = json.loads(shown["FlowSearchParticles"][1])["settings"]
     assert settings["method.paths"] == 2 and settings["reward_1.reward"] == "shape_count"
     assert shown["FlowSearchRewardScore"] and shown["FlowSearchReport"]
-    assert list(tmp_path.glob("output/flow_search/report_*.csv"))
-    assert list(tmp_path.glob("temp/ComfyUI_temp_*.png"))
-    assert not list(tmp_path.glob("output/flow_search/journal*"))
-    picture, *_ = tmp_path.glob("output/**/*.png")
+    assert list(place.glob("output/flow_search/report_*.csv"))
+    assert list(place.glob("temp/ComfyUI_temp_*.png"))
+    assert not list(place.glob("output/flow_search/journal*"))
+    picture, *_ = place.glob("output/**/*.png")
     pixels = np.asarray(Image.open(picture).convert("RGB"))
     assert pixels.std() > 5
-    if kind:
+    if hidden:
         (kept,) = json.loads(Image.open(picture).info["flow_search"]).values()
         assert kept == json.loads(report)
