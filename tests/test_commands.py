@@ -26,6 +26,7 @@ NOT_RUN = {
     "git checkout 6d63ecf": "docs/levers.md: an earlier state, which has what was left out",
     "git clone <this repository>": "it has no address yet; tests/host/test_manager.py clones it",
     "comfy node install flow-search": "the pack is not published yet",
+    'pip install "ray[default]"': "`ray up` needs it, and no test starts a cluster",
     "pip install ray": "tools/installing.py installs the same Ray for the tests",
     "pip install gguf": "docs/robustness.md says that it was done by hand",
     "pip install comfyui_manager": "tools/installing.py installs the same for the tests",
@@ -124,7 +125,8 @@ def test_ray_takes_its_arguments():
     lines = [line for line in other_commands() if line.startswith("ray ")]
     assert len(lines) >= 4
     for _, name, *words in map(shlex.split, lines):
-        assert cli.commands[name].make_context(name, words)
+        bare = not words  # a page only names it
+        assert cli.commands[name].make_context(name, words, resilient_parsing=bare)
 
 
 def test_node_reads_its_program():
