@@ -139,6 +139,26 @@ def method_claim(result: Measured, method: str) -> list[str]:
     ]
 
 
+def regrets(result: Measured, method: str = "auto") -> list[tuple[str, ...]]:
+    """For each budget how much more often the best other method is right, and on how many prompts.
+
+    Args:
+        result: what was measured.
+        method: what the others are compared with.
+    """
+    rows = []
+    for budget in sorted({cell.budget for cell in result.cells}):
+        cells = [c for c in result.cells if c.budget == budget and len(c.prompts) >= ENOUGH]
+        ours = [cell for cell in cells if cell.method == method]
+        others = [cell for cell in cells if cell.method != method]
+        if ours and others:
+            pairs = [(*lead(other, ours[0]), other.method) for other in others]
+            more, shared, best = max(pairs, key=lambda pair: pair[0].value)
+            gain = f"{more.value:+.2f} ({more.low:+.2f} to {more.high:+.2f})"
+            rows.append((str(budget), f"`{best}`", gain, str(shared)))
+    return rows
+
+
 def seconds_claim(result: Measured) -> list[str]:
     """A heading and sentences on which leads stay when seconds are counted."""
     cells = at_main_budget(result)

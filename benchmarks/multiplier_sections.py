@@ -32,6 +32,11 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
+REGRET_NOTE = """\
+The best of several methods looks better than it is, so even equals have some regret. Below 0 `auto`
+is the best."""
+
+
 def claims(result: Measured, name: str) -> list[str]:
     """What one model shows on one set: charts, and claims that are computed from the rows.
 
@@ -50,6 +55,7 @@ def claims(result: Measured, name: str) -> list[str]:
     parts += [said.best_rates(result, heights), verdict_table(result), *said.lead_claim(result)]
     for method in said.NAMED:
         parts += said.method_claim(result, method)
+    parts += regret_table(result)
     parts += [*said.seconds_claim(result), f"![Multipliers](plots/worth-{name}.svg)", WORTH_NOTE]
     return [*parts, "### What these rows do not show", said.doubts(result)]
 
@@ -57,6 +63,13 @@ def claims(result: Measured, name: str) -> list[str]:
 def verdict_table(result: Measured) -> str:
     head = ("NFE", said.AHEAD, said.LEVEL, said.BEHIND, said.FEW)
     return table(head, said.verdicts(result))
+
+
+def regret_table(result: Measured) -> list[str]:
+    """What auto loses to the best other method; nothing if it was not run."""
+    head = ("NFE", "best other method", "right more often than auto", "prompts")
+    rows = said.regrets(result)
+    return ["### The regret of `auto`", REGRET_NOTE, table(head, rows)] if rows else []
 
 
 def tables(result: Measured) -> list[str]:

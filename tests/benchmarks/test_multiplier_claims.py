@@ -74,6 +74,15 @@ def test_a_lead_is_paired_on_the_shared_prompts(result):
     )
 
 
+def test_the_regret_is_what_the_best_other_method_is_ahead(result):
+    (row,) = claims.regrets(result)  # at 50 NFE the other one has too few prompts
+    auto, level = result.cells[:2]
+    expected = float((level.success() - auto.success()).mean())
+    assert row[:2] == ("100", "`as good`") and row[3] == "60"
+    assert row[2].startswith(f"{expected:+.2f} (") and expected < 0
+    assert claims.regrets(replace(result, cells=result.cells[1:])) == []
+
+
 def test_what_does_not_hold_is_said(result):
     text = claims.doubts(result)
     assert "- 60 prompts at most, and 3 runs for each." in text
