@@ -33,8 +33,8 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 REGRET_NOTE = """\
-The best of several methods looks better than it is, so even equals have some regret. Below 0 `auto`
-is the best."""
+The best of several methods looks better than it is. So `auto` has some regret even among equals.
+Where the number is negative, `auto` is the best."""
 
 
 def claims(result: Measured, name: str) -> list[str]:
