@@ -23,8 +23,8 @@ def memory_field() -> str:
     return field(
         default=WHOLE,
         metadata={
-            "tooltip": "whole: all weights on the GPU. parts: what does not fit stays in RAM, "
-            "slower. eight_bits: half the size, slightly different scores.",
+            "tooltip": "whole: all on the GPU. parts: the rest stays in RAM, slower. "
+            "eight_bits: half the size, slightly different scores.",
             "choices": (WHOLE, PARTS, EIGHT_BITS),
             "advanced": True,
         },

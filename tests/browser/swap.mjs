@@ -13,21 +13,30 @@ import { change, drop, fit, launch, model, openPage, run } from "../../tools/bro
 const [url, workflow, shots, tools, chromium] = process.argv.slice(2);
 const SEARCH = "FlowSearchKSampler";
 
+/** A place on the page inside the title of a node. */
+function titleOf(page, type) {
+  return page.evaluate((type) => {
+    const node = app.graph.nodes.find((node) => node.type === type);
+    const { ds, canvas } = app.canvas;
+    const box = canvas.getBoundingClientRect();
+    const place = [node.pos[0] + 60, node.pos[1] - 15];
+    return place.map((v, i) => (v + ds.offset[i]) * ds.scale + [box.x, box.y][i]);
+  }, type);
+}
+
 /** What the user does, each with what it counts as. Every function returns that. */
 const user = {
-  /** Choose an entry of a node's menu, by the mouse. */
+  /** Choose an entry of a node's menu, by the mouse. A busy page may miss the first click. */
   async choose(page, type, entry) {
     await fit(page);
-    await page.waitForTimeout(500);
-    const [x, y] = await page.evaluate((type) => {
-      const node = app.graph.nodes.find((node) => node.type === type);
-      const { ds, canvas } = app.canvas;
-      const box = canvas.getBoundingClientRect();
-      const place = [node.pos[0] + 60, node.pos[1] - 15]; // in its title
-      return place.map((v, i) => (v + ds.offset[i]) * ds.scale + [box.x, box.y][i]);
-    }, type);
-    await page.mouse.click(x, y, { button: "right" });
-    await page.getByText(entry, { exact: true }).first().click();
+    const item = page.getByText(entry, { exact: true }).first();
+    for (let tries = 0; !(await item.isVisible()) && tries < 20; tries++) {
+      await page.waitForTimeout(500);
+      const [x, y] = await titleOf(page, type);
+      await page.mouse.click(x, y, { button: "right" });
+      await page.waitForTimeout(1000);
+    }
+    await item.click();
     await page.waitForFunction((type) => !app.graph.nodes.some((n) => n.type === type), type);
     return "nodes";
   },
