@@ -144,15 +144,15 @@ def regrets(result: Measured, method: str = "auto") -> list[tuple[str, ...]]:
 
     Args:
         result: what was measured.
-        method: what the others are compared with.
+        method: what the rivals are compared with.
     """
     rows = []
     for budget in sorted({cell.budget for cell in result.cells}):
         cells = [c for c in result.cells if c.budget == budget and len(c.prompts) >= ENOUGH]
         ours = [cell for cell in cells if cell.method == method]
-        others = [cell for cell in cells if cell.method != method]
-        if ours and others:
-            pairs = [(*lead(other, ours[0]), other.method) for other in others]
+        rivals = [cell for cell in cells if cell.method != method]
+        if ours and rivals:
+            pairs = [(*lead(rival, ours[0]), rival.method) for rival in rivals]
             more, shared, best = max(pairs, key=lambda pair: pair[0].value)
             gain = f"{more.value:+.2f} ({more.low:+.2f} to {more.high:+.2f})"
             rows.append((str(budget), f"`{best}`", gain, str(shared)))
