@@ -25,6 +25,7 @@ DROPPED = (
     "Built without parts that run only where their input (sound, faces, a second text) is given, "
     "and whose size is fixed:"
 )
+ROUNDS = {"HiDream-O1": 1e-5}  # equal calls of its network, 8 times as wide, may round apart
 # The sound of these has sigmas of its own, so only samplers of the host walk them.
 WHOLE = ("MiniMax H3 (sound and video)",)
 WHY = {  # of the refused ones
@@ -146,7 +147,8 @@ def outcome(host):
 
 
 def assert_sampled(key, seen):
-    """Width 1 is the plain sampler bit for bit; a wider search is counted, finite and in shape."""
+    """Width 1 is the plain sampler bit for bit, but for `ROUNDS`; a wider search is counted, finite
+    and in shape."""
     assert isinstance(seen, dict), seen
     assert seen["plain"]["counts"]["rows"] == STEPS
     assert_counted(seen["one"], STEPS)
@@ -155,7 +157,7 @@ def assert_sampled(key, seen):
         assert stock["finite"] and seen["as stock"]["differ"] < 1e-4 * stock["largest"]
     assert_counted(seen["search"], 2 * STEPS if key in WHOLE else BUDGET)
     one, search = seen["as plain"], seen["shaped"]
-    assert one["differ"] == 0.0 and one["a"]["finite"]
+    assert one["differ"] <= ROUNDS.get(key, 0.0) and one["a"]["finite"]
     assert search["b"]["finite"] and search["b"]["shape"] == search["a"]["shape"]
     shape = search["b"]["shape"]
     frames = shape[2] if len(shape) == 5 else 1
