@@ -12,6 +12,9 @@ them.
 
 Where another sampler walks whole trajectories, one after the other, a cache may skip: each
 trajectory begins anew (own_run.py).
+
+HiDream-O1 keeps what it computed of the text, in the host itself. That is right but for rounding,
+and would make a result depend on the calls before it. So it is dropped before each call.
 """
 
 from __future__ import annotations
@@ -46,6 +49,16 @@ def has_nunchaku_cache(patcher: Any) -> bool:
     """Whether nunchaku's loader has set a `cache_threshold` above 0."""
     inner = getattr(patcher.get_model_object("diffusion_model"), "model", None)
     return getattr(inner, "residual_diff_threshold_multi", 0) > 0
+
+
+def forget_text(network: Module) -> None:
+    """Drop the keys and values of the text that HiDream-O1 has from earlier calls.
+
+    Source: comfy/ldm/hidream_o1/model.py. Its `clear_kv_cache` would also drop its reference
+    images, which come out the same.
+    """
+    if hasattr(network, "_kv_cache_entries"):
+        network._kv_cache_entries = []
 
 
 def apg_momentum(options: dict[str, Any]) -> float:

@@ -18,7 +18,7 @@ from torch import Tensor
 from ...samplers.batching import OneAtATime, OutOfMemory
 from ...samplers.purse import BudgetExceeded, Purse
 from ...samplers.regions import part_of
-from .caches import BlockWatch, Mixed, StepCache
+from .caches import BlockWatch, Mixed, StepCache, forget_text
 from .cancel import draw
 from .clock import clock_of, noisy
 from .devices import split_rows
@@ -103,9 +103,11 @@ class Network:
                     f"got a call of {len(x)} NFE, expected at most {purse.total - purse.nfe}."
                 )
             purse.charge(len(x), 1)
+        network = execute.class_obj.diffusion_model
+        forget_text(network)
         if self.blocks is None:
             return execute(x, *args, **kwargs)
-        with self.blocks(execute.class_obj.diffusion_model) as ran:
+        with self.blocks(network) as ran:
             answer = execute(x, *args, **kwargs)
         if self.blocks.skipped(ran):
             with self.lock:

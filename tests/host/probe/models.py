@@ -19,18 +19,19 @@ from . import build
 class Model:
     """A small model with its condition, an empty latent, a picture, and the picture masked.
 
-    `loaded`: the model itself comes from a file.
+    `loaded`: the model itself comes from a file. Each `number` is a model of its own.
     """
 
     @classmethod
     def INPUT_TYPES(cls):
-        return {"required": {"key": (list(build.MODELS),), "loaded": ("BOOLEAN", {})}}
+        required = {"key": (list(build.MODELS),), "loaded": ("BOOLEAN", {})}
+        return {"required": required, "optional": {"number": ("INT", {})}}
 
     RETURN_TYPES = ("MODEL", "CONDITIONING", "LATENT", "LATENT", "LATENT")
     FUNCTION = "run"
     CATEGORY = "probe"
 
-    def run(self, key, loaded):
+    def run(self, key, loaded, number=0):
         model = None if loaded else build.patcher(key)
         return (model, build.condition(key), *build.latents(key))
 
