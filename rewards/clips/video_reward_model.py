@@ -18,7 +18,7 @@ from ..files.json_files import read_json
 from ..files.lora import merged
 from ..files.source import reading
 from ..files.state_dict import below, building, read_layout
-from ..files.weights import Peek, Source
+from ..files.weights import Peek, Source, weights_file
 from ..question.qwen_trunk import QwenTrunk, load_towers
 
 if TYPE_CHECKING:
@@ -117,9 +117,8 @@ class VideoRewardTrunk(QwenTrunk):
 
 
 def read_file(path: Path) -> VideoRewardFile:
-    """The tensors of the file `path`, with the updates merged."""
-    if path.is_dir():
-        raise SOURCE.error(path, "is a folder, not a file")
+    """The tensors of the file that `path` is or holds, with the updates merged."""
+    path = weights_file(path, SOURCE)
     layouts = tuple(PREFIX + key for key in KEYS), KEYS
     number, state = read_layout(path, SOURCE, *layouts)
     state = state if number else below(state, PREFIX)

@@ -197,7 +197,7 @@ def test_wrong_files_say_what_they_are(tiny, tmp_path):
     file, wrong = tiny / "checkpoint-11352" / "model.pth", tmp_path / "wrong.pth"
     state = torch.load(file, weights_only=True)
     assert is_video_reward(peek(file))
-    assert "is a folder" in refusal(load, tiny, tmp_path)
+    assert "has no config.json of a model and 0 weights files" in refusal(load, tiny, tmp_path)
     assert "does not exist" in refusal(load, tiny, tmp_path / "none.pth")
     torch.save({"visual.conv1.weight": torch.zeros(2)}, wrong)
     assert not is_video_reward(peek(wrong))
