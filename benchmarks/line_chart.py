@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-COLOURS = ("#4c72b0", "#dd8452", "#55a868", "#c44e52", "#8172b3", "#937860", "#da8bc3", "#333333")
+COLOURS = (
+    "#4c72b0", "#dd8452", "#55a868", "#c44e52", "#8172b3", "#937860", "#da8bc3", "#333333",
+    "#17a2b8", "#b5a000", "#8fd14f", "#f29ca3",
+)  # fmt: skip
 
 
 def chart(title: str, xs: tuple, series: dict, x_name: str, y_name: str) -> str:

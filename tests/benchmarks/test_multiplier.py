@@ -6,7 +6,8 @@ import torch
 from pack.benchmarks import multiplier_runs, prompt_sets
 from pack.benchmarks.best_of_n_curve import Draws
 from pack.benchmarks.kept_rows import Kept
-from pack.benchmarks.multiplier_plan import FLUX_PRICES, FluxPrices, methods
+from pack.benchmarks.line_chart import COLOURS
+from pack.benchmarks.multiplier_plan import BUDGETS, FLUX_PRICES, FluxPrices, methods
 from pack.benchmarks.multiplier_tables import Cell, Estimate
 
 PROMPTS = 60
@@ -104,6 +105,12 @@ def test_plain_samples_are_exact_where_the_denoiser_is():
     torch.testing.assert_close(prompt_sets.plain(lambda x, t: 0 * x + 2, x, 5), 0 * x + 2)
     slope = prompt_sets.plain(lambda x, t: x / 2, x, 2)  # half a step of dx/dt = x / 2t
     torch.testing.assert_close(slope, x * 0.75 / 2)
+
+
+@pytest.mark.parametrize("weights", ["fast", "base"])
+def test_each_line_of_a_chart_has_a_colour_of_its_own(weights):
+    lines = {"best of N"}.union(*(methods(weights, budget) for budget in BUDGETS))
+    assert len(lines) <= len(set(COLOURS)) == len(COLOURS)
 
 
 @pytest.mark.parametrize("weights", ["fast", "base"])
