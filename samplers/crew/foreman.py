@@ -188,10 +188,11 @@ class Foreman:
         key = job.key
         if key in self.memo or self.losses[key] >= LOSSES:
             return None
-        if key in self.turns and not self.turns.late(key):
+        busy = self.turns.workers(key)
+        if busy and (len(busy) > 1 or not self.turns.late(key)):
             return None
-        busy = {*self.turns.workers(key), *self.failures.get(key, ())}
-        return next((worker for worker in idle if worker not in busy), None)
+        unfit = busy.union(self.failures.get(key, ()))
+        return next((worker for worker in idle if worker not in unfit), None)
 
     def _listen(self, queue: Queue, client: Client) -> bool:
         """Take in what workers say. Returns whether they said anything."""

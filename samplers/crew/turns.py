@@ -85,9 +85,9 @@ class Turns:
         return any(turn.worker == worker for turns in self.under_way.values() for turn in turns)
 
     def late(self, key: Hashable) -> bool:
-        """Whether the only worker that has a job takes much longer than other jobs took."""
+        """Whether every worker that has a job takes much longer than other jobs took."""
         turns = self.under_way.get(key, ())
-        return len(turns) == 1 and self._overdue(turns[0])
+        return bool(turns) and all(map(self._overdue, turns))
 
     def stalled(self) -> bool:
         """Whether every worker that has a job is late with one."""
