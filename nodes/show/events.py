@@ -158,6 +158,7 @@ class Events:
     def unfinished(self, saved: list[dict[str, str]]) -> None:
         """Send that the search was cancelled or failed, and the files of its saved images."""
         self.pictures = {}
+        self.workers = None  # they have ended, too, and would all be reported as lost
         self._flush("unfinished", saved=saved)
 
     def _flush(self, kind: str, **more: Any) -> None:

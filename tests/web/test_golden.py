@@ -165,8 +165,17 @@ def test_workers_are_reported_once_a_second_and_at_the_end(parts):
         now[0] = i / 10
         out.send("accept", [])
     out.done([], "budget", 0, 0, [0])
-    told = [m["data"]["workers"]["at"] for m in sent if "workers" in m["data"]]
-    assert len(sent) == 27 and told == [0.0, 1.0, 2.0, 2.5]
+    times = [m["data"]["workers"]["at"] for m in sent if "workers" in m["data"]]
+    assert len(sent) == 27 and times == [0.0, 1.0, 2.0, 2.5]
     out.workers = {}.popitem  # a panel that fails ends no search
     out.done([], "budget", 0, 0, [0])
     assert len(sent) == 28 and "workers" not in sent[-1]["data"]
+
+
+def test_workers_of_a_search_that_was_cancelled_are_not_reported_as_lost(parts):
+    events, _, sent = parts
+    out = events.Events(events.Sender("1"), Purse(100))
+    out.workers = lambda: {"discarded": 0, "each": []}
+    out.unfinished([])
+    assert [m["data"]["kind"] for m in sent] == ["unfinished"]
+    assert "workers" not in sent[0]["data"]
