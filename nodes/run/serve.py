@@ -82,7 +82,7 @@ class Serve(io.ComfyNode):
 
     @classmethod
     def execute(cls, search: int, **inputs: Any) -> io.NodeOutput:
-        box = BOXES.pop(search)
+        box = BOXES[search]
         sent = box.sent
         latent = {"samples": tensor(sent["samples"])}
         if sent["mask"] is not None:

@@ -85,7 +85,10 @@ class Boot:
         Returns:
             The `state`: "ready", or why it cannot. And `where` it is: its computer and device.
         """
-        return {"state": self._prepare(search, graph, sent), "where": self._where()}
+        try:
+            return {"state": self._prepare(search, graph, sent), "where": self._where()}
+        finally:
+            self._module("workers.box").BOXES.pop(search, None)
 
     def _where(self) -> str:
         torch = importlib.import_module("torch")

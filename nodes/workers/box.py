@@ -55,4 +55,4 @@ class Box:
         self.state = state
 
 
-BOXES: dict[int, Box] = {}  # of this process, by their searches; each leaves when it is served
+BOXES: dict[int, Box] = {}  # that prepare in this process, by their searches

@@ -150,8 +150,8 @@ def boot(parts):
     return made
 
 
-def test_a_graph_that_lacks_a_file_is_not_run(boot, monkeypatch):
-    """As ComfyUI's `validate_prompt` refuses it on a worker."""
+def test_a_graph_that_lacks_a_file_is_not_run(boot, parts, monkeypatch):
+    """As ComfyUI's `validate_prompt` refuses it on a worker, which then keeps nothing of it."""
 
     async def validate_prompt(prompt_id, graph, targets):
         assert graph["serve"]["inputs"]["search"] == 7
@@ -166,10 +166,12 @@ def test_a_graph_that_lacks_a_file_is_not_run(boot, monkeypatch):
     boot.loop = asyncio.new_event_loop()
     thread = threading.Thread(target=boot.loop.run_forever, daemon=True)
     thread.start()
-    state = boot._prepare(7, {"serve": {"inputs": {}}}, {"versions": {"Flow Search": "abc"}})
+    monkeypatch.setattr(boot, "_where", lambda: "gpu-0, cpu")
+    prepared = boot.prepare(7, {"serve": {"inputs": {}}}, {"versions": {"Flow Search": "abc"}})
     boot.loop.call_soon_threadsafe(boot.loop.stop)
     thread.join()
-    assert state == f"Prompt outputs failed validation {MISSING}"
+    assert prepared["state"] == f"Prompt outputs failed validation {MISSING}"
+    assert 7 not in parts.box.BOXES
 
 
 def test_a_worker_says_which_errors_are_its_own(boot, parts):
