@@ -19,7 +19,7 @@ log = logging.getLogger("flow_search")
 OLDEST = 2, 60  # Ray that is started on one computer has a token from here on
 STARTS = 2  # attempts to start Ray: on a busy computer it may give up too soon
 PATIENT = "604800"  # seconds; Ray ends its driver, this ComfyUI, so long after it lost its head
-LONGEST = 400  # characters of an error of Ray in the log
+LONGEST = 400  # characters of an error of Ray that are shown
 MISSING = (
     "Search Workers needs the package ray: got {}, expected 2.60 or newer. Run {} -m pip install "
     "--upgrade ray and restart ComfyUI."
@@ -27,7 +27,7 @@ MISSING = (
 
 
 class NotStarted(Exception):
-    """Ray does not run. Its argument says why, in one sentence."""
+    """Ray does not run. Its argument says why, on one line."""
 
 
 def check_installed() -> None:
@@ -90,7 +90,7 @@ def _start_here(ray: Any, place: Place) -> str:
                 )  # fmt: skip
             return context.address_info["session_dir"]
         except Exception as error:  # Ray has no class of its own for this
-            why = f"Ray did not start: {error}"
+            why = f"Ray did not start. It says: {shortened(error)}"
             log.warning(why)
             ray.shutdown()
     raise NotStarted(why)

@@ -34,7 +34,7 @@ class StandInRay:
     def init(self, address, **settings):
         if self.refusals:
             self.refusals -= 1
-            raise ConnectionError("nobody answers")
+            raise ConnectionError("nobody\n  answers")
         return SimpleNamespace(address_info={"session_dir": "/nowhere/ray"})
 
     def shutdown(self):

@@ -126,8 +126,10 @@ def test_when_ray_is_gone_the_search_goes_on_alone(parts, monkeypatch, works):
 
 def test_ray_that_does_not_start_is_tried_again_and_named(parts, monkeypatch, caplog):
     _, foreman = searched(parts, monkeypatch, Hand, refusals=1)
-    assert foreman.nfe and "Ray did not start: nobody answers" in caplog.text
-    with pytest.raises(parts.ray_start.NotStarted, match="Ray did not start: nobody answers"):
+    assert foreman.nfe and "Ray did not start. It says: nobody answers" in caplog.text
+    with pytest.raises(
+        parts.ray_start.NotStarted, match="Ray did not start. It says: nobody answers"
+    ):
         searched(parts, monkeypatch, Hand, refusals=9)
     place = parts.ray_start.Place("10.0.0.1:6379", 2, 0.0, [], ())
     monkeypatch.setitem(sys.modules, "ray", StandInRay(refusals=1))
@@ -196,8 +198,8 @@ def test_a_worker_says_which_errors_are_its_own(boot, parts):
     boot.stop(1)
     serving.join()
     box.close("The worker has ended the search.")
-    told = boot.perform({"search": 1, "name": "good"})
-    assert told == {"unfit": "The worker has ended the search."}
+    answer = boot.perform({"search": 1, "name": "good"})
+    assert answer == {"unfit": "The worker has ended the search."}
 
 
 def test_the_next_search_does_not_wait_for_the_one_before(boot, parts):
