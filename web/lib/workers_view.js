@@ -52,13 +52,13 @@ export function workerTexts({ discarded, each }, spent, words) {
  * @param {Texts} words
  */
 export function drawWorkers(list, workers, spent, words) {
-  const said = workers ? workerTexts(workers, spent, words) : [];
-  list.hidden = !said.length;
-  const written = JSON.stringify(said);
+  const entries = workers ? workerTexts(workers, spent, words) : [];
+  list.hidden = !entries.length;
+  const written = JSON.stringify(entries);
   if (list.dataset.written === written) return;
   list.dataset.written = written;
   list.replaceChildren(
-    ...said.map(({ text, title, bad }) => {
+    ...entries.map(({ text, title, bad }) => {
       const item = Object.assign(document.createElement("li"), { textContent: text, title });
       item.classList.toggle("bad", bad);
       return item;
