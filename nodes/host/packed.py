@@ -74,7 +74,7 @@ def first_shape(guider: Any) -> Shape:
 
 
 def has_own_sigmas(base: Any) -> bool:
-    """Whether the sound has other sigmas than the video (comfy/ldm/minimax/model.py:7).
+    """Whether the sound has other sigmas than the video (comfy/ldm/minimax/model.py:9).
 
     A sampler without random steps does not notice. The noise of a random step would be too much
     for the sound, or too little.

@@ -60,7 +60,7 @@ class Workers:
 
     Args:
         foreman: of the crew.
-        final, scoring: the objectives; set as soon as they are there.
+        objectives: what scores particles of a kind. `scoring` scores all others.
     """
 
     foreman: Foreman
