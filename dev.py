@@ -78,8 +78,9 @@ def test(host: Host, extra: list[str]) -> int:
         os.environ["FLOW_SEARCH_JS"] = str(tools)  # where the tests of the panel find it
     named = any((ROOT / word.split("::")[0]).exists() for word in extra)
     cores = 1 if extra or not has("xdist") else min(4, os.cpu_count() or 1)
-    files = ["-n", str(cores), "--dist", "loadfile", "--no-loadscope-reorder"]  # a ComfyUI for each
-    spread = files if cores > 1 else []
+    # Each process has a ComfyUI. It gets whole files, in the order of tests/conftest.py.
+    by_file = ["-n", str(cores), "--dist", "loadfile", "--no-loadscope-reorder"]
+    spread = by_file if cores > 1 else []
     if spread:  # a process has a core of its own: more threads would wait for one another
         os.environ.setdefault("OMP_NUM_THREADS", "1")
     words = ["pytest", *([] if named else ["tests"]), *spread, *extra]
