@@ -52,9 +52,9 @@ class Judge(QwenTrunk):
                 "num_key_value_heads": 1}  # fmt: skip
         config = tf.Qwen2VLConfig(text_config={}, vision_config=sight)
         tower = qwen.Qwen2VisionTransformerPretrainedModel(config.vision_config)
-        super().__init__(tower, tf.Qwen2Model(tf.Qwen2Config(**text)))
+        decoder = tf.Qwen2Model(tf.Qwen2Config(**text))
         layers = torch.nn.Linear(WIDE, 64), torch.nn.ReLU(), torch.nn.Linear(64, 1)
-        self.rm_head = torch.nn.Sequential(*layers)
+        super().__init__(tower, decoder, torch.nn.Sequential(*layers))
         for weights in self.parameters():
             if weights.ndim > 1:
                 torch.nn.init.normal_(weights, std=weights[0].numel() ** -0.5)

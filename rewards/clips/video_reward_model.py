@@ -10,7 +10,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 
@@ -20,9 +19,6 @@ from ..files.source import reading
 from ..files.state_dict import below, building, read_layout
 from ..files.weights import Peek, Source, weights_file
 from ..question.qwen_trunk import QwenTrunk, load_towers
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
 
 SOURCE = Source(
     "VideoReward (checkpoint-11352/model.pth)",
@@ -84,17 +80,8 @@ def _head(shapes: Mapping[str, object]) -> str:
 class VideoRewardTrunk(QwenTrunk):
     """Patches of a video and tokens -> raw scores (VQ, MQ, TA).
 
-    Args:
-        visual: the vision tower.
-        model: the decoder.
-        rm_head: hidden state (D,) -> (1,) for every token, or (3,), one for each; float32.
+    `rm_head` turns a hidden state (D,) into one score, or into three: one for each token.
     """
-
-    def __init__(
-        self, visual: "PreTrainedModel", model: "PreTrainedModel", rm_head: torch.nn.Linear
-    ) -> None:
-        super().__init__(visual, model)
-        self.rm_head = rm_head
 
     def forward(
         self, patches: torch.Tensor, grid: tuple[int, int, int], parts: tuple[torch.Tensor, ...]

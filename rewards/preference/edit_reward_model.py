@@ -21,7 +21,7 @@ from ..question.qwen_trunk import DECODER, HEAD_WIDTH, QwenTrunk, load_towers
 from .hps_v3_model import load_head
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedTokenizerBase
 
 SOURCE = Source(
     "a folder with EditReward: its weights, and config.json, tokenizer and chat template of the "
@@ -48,17 +48,8 @@ def is_edit_reward(peek: Peek) -> bool:
 class EditRewardTrunk(QwenTrunk):
     """Tokens of two images and of a text -> a score.
 
-    Args:
-        visual: the vision tower.
-        model: the decoder.
-        heads: two of hidden state (D,) -> (mu, s), float32.
+    `rm_head` holds two heads. Each turns a hidden state (D,) into (mu, s).
     """
-
-    def __init__(
-        self, visual: "PreTrainedModel", model: "PreTrainedModel", heads: list[torch.nn.Module]
-    ) -> None:
-        super().__init__(visual, model)
-        self.rm_heads = torch.nn.ModuleDict({f"head_{i}": head for i, head in enumerate(heads)})
 
     def forward(
         self, source: torch.Tensor, image: torch.Tensor, texts: tuple[torch.Tensor, ...]
@@ -76,7 +67,7 @@ class EditRewardTrunk(QwenTrunk):
         before, between, *after = texts
         scores = [
             head(self.read([before, source, between, image, text])[-1])[0]
-            for head, text in zip(self.rm_heads.values(), after, strict=True)
+            for head, text in zip(self.rm_head, after, strict=True)
         ]
         return torch.stack(scores).mean()
 
@@ -89,7 +80,7 @@ def load_trunk(path: Path, dtype: torch.dtype) -> EditRewardTrunk:
         raise SOURCE.error(path, f"lacks {FILES[0]}")
     state = renamed(read_state(file, SOURCE, KEY))
     visual, model = load_towers(path, SOURCE, state, dtype, KIND, **sizes)
-    heads = [load_head(path, SOURCE, state, prefix) for prefix in HEADS]
+    heads = torch.nn.ModuleList(load_head(path, SOURCE, state, prefix) for prefix in HEADS)
     return EditRewardTrunk(visual, model, heads).eval().requires_grad_(False)
 
 

@@ -6,16 +6,12 @@ layout of transformers 4.45.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 
 from ..files.state_dict import below, building, check_complete, read_state
 from ..files.weights import Peek, Source, weights_file
 from ..question.qwen_trunk import QwenTrunk, load_towers
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
 
 SOURCE = Source("HPSv3 (HPSv3.safetensors)", "https://huggingface.co/MizzenAI/HPSv3")
 KEYS = ("rm_head.0.weight", "visual.patch_embed.proj.weight", "model.embed_tokens.weight")
@@ -27,19 +23,7 @@ def is_hps_v3(peek: Peek) -> bool:
 
 
 class HpsV3Trunk(QwenTrunk):
-    """Patches of an image and tokens -> (mu, s).
-
-    Args:
-        visual: the vision tower.
-        model: the decoder.
-        rm_head: hidden state (D,) -> (2,), float32.
-    """
-
-    def __init__(
-        self, visual: "PreTrainedModel", model: "PreTrainedModel", rm_head: torch.nn.Module
-    ) -> None:
-        super().__init__(visual, model)
-        self.rm_head = rm_head
+    """Patches of an image and tokens -> (mu, s). `rm_head` turns a hidden state (D,) into them."""
 
     def forward(
         self, patches: torch.Tensor, grid: tuple[int, int, int], parts: tuple[torch.Tensor, ...]

@@ -44,16 +44,19 @@ HEAD_WIDTH = {"decoder": 128, "vision": 80}  # channels of an attention head
 
 
 class QwenTrunk(torch.nn.Module):
-    """The vision tower and the decoder.
+    """The vision tower, the decoder and what scores its hidden states.
 
     Args:
         visual: the vision tower.
         model: the decoder.
+        rm_head: the reward head or heads, float32.
     """
 
-    def __init__(self, visual: "PreTrainedModel", model: "PreTrainedModel") -> None:
+    def __init__(
+        self, visual: "PreTrainedModel", model: "PreTrainedModel", rm_head: torch.nn.Module
+    ) -> None:
         super().__init__()
-        self.visual, self.model = visual, model
+        self.visual, self.model, self.rm_head = visual, model, rm_head
 
     def see(self, patches: torch.Tensor, grid: tuple[int, int, int]) -> torch.Tensor:
         """The tokens (M, D) of an image or a video, from `qwen_pixels`."""
@@ -103,15 +106,15 @@ def load_towers(
     from transformers.models.qwen2_vl import modeling_qwen2_vl as older
 
     check_complete(path, {*NEEDED, *NEEDED_OF[kind]} - state.keys(), source)
-    first, infer_vision = {
+    tower_class, infer_vision = {
         "qwen2_vl": (older.Qwen2VisionTransformerPretrainedModel, _older_vision),
         "qwen2_5_vl": (newer.Qwen2_5_VisionTransformerPretrainedModel, _newer_vision),
     }[kind]
     with building(path, source):
         vision, text = infer_vision(state, sizes), infer_text_config(state, sizes)
-    parts = (first, vision, "visual."), (Qwen2Model, text, "model.")
-    made = [_load(path, source, c, config, below(state, p), dtype) for c, config, p in parts]
-    return made[0], made[1]
+    visual = _load(path, source, tower_class, vision, below(state, "visual."), dtype)
+    model = _load(path, source, Qwen2Model, text, below(state, "model."), dtype)
+    return visual, model
 
 
 def _load(
