@@ -12,6 +12,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 from pack.tools import checking, installing, writing
 
 from .test_docs import NAMES, ROOT, commands, text_of
@@ -67,7 +68,8 @@ def run(monkeypatch):
                 runpy.run_path(str(ROOT / words[0]), run_name="__main__")
 
     monkeypatch.setattr(argparse.ArgumentParser, "parse_args", stop)
-    return start
+    yield start
+    assert torch.is_grad_enabled()  # a program changes torch only after it has its arguments
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids="-".join)

@@ -117,6 +117,7 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     args = arguments()
+    torch.set_grad_enabled(False)
     torch.set_num_threads(args.threads)
     net, decoder = load_flux(args.weights).eval(), narrowed(load_decoder())
     prompts = held_out_prompts(args.prompts, args.seed)
@@ -138,5 +139,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    torch.set_grad_enabled(False)
     main()
