@@ -23,9 +23,9 @@ def pretrained(
     source: Source,
     config: "PretrainedConfig",
     state: Mapping[str, torch.Tensor] | None,
-    **options: object,
+    dtype: torch.dtype | None = None,
 ) -> tuple[Model, dict[str, list[str]]]:
-    """The model, and which of its tensors are missing and which of the file's it did not take.
+    """The model, and what transformers reports: the keys that it lacks, and those it did not take.
 
     Args:
         model_class: of transformers.
@@ -33,7 +33,7 @@ def pretrained(
         source: what the family loads, for errors.
         config: the model's configuration.
         state: the tensors, None to read them from the folder.
-        options: further ones of `from_pretrained`.
+        dtype: of the weights, None for the default of transformers.
     """
     try:
         return model_class.from_pretrained(
@@ -44,10 +44,19 @@ def pretrained(
             trust_remote_code=False,
             use_safetensors=state is None and has_safetensors(path),
             output_loading_info=True,
-            **options,
+            **({} if dtype is None else dtype_option(dtype)),
         )
+    except OSError as error:
+        raise source.error(path, "has no readable weights") from error
     except Exception as error:  # each library that reads weights raises errors of its own
         raise source.error(path, f"cannot be loaded ({type(error).__name__})") from error
+
+
+def dtype_option(dtype: torch.dtype) -> dict[str, torch.dtype]:
+    """The option of `from_pretrained` for a dtype: transformers 5 renamed it."""
+    import transformers
+
+    return {"torch_dtype" if transformers.__version__.startswith("4.") else "dtype": dtype}
 
 
 def whole_model(
@@ -73,5 +82,5 @@ def whole_model(
 
 
 def features_of(output: object) -> torch.Tensor:
-    """The features a model gives: transformers 5 wraps them, 4 returns the tensor itself."""
+    """The features that a model returns: transformers 5 wraps them, version 4 does not."""
     return output if isinstance(output, torch.Tensor) else output.pooler_output

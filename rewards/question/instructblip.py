@@ -122,8 +122,7 @@ def load_model(path: Path, dtype: torch.dtype) -> InstructBlip:
         config = transformers.InstructBlipConfig.from_dict(peek.config_copy())
     check_size(path, SOURCE, lambda: model_class(config), shapes_of(path, SOURCE, peek))
     state = preloaded_state(path, SOURCE, peek)
-    key = "torch_dtype" if transformers.__version__.startswith("4.") else "dtype"
-    model, report = pretrained(model_class, path, SOURCE, config, state, **{key: dtype})
+    model, report = pretrained(model_class, path, SOURCE, config, state, dtype)
     check_tensors(path, model, report)
     prepare(model.language_model)
     # transformers 4.50 keeps some tensors in float32.

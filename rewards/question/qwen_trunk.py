@@ -125,11 +125,8 @@ def _load(
     state: Mapping[str, torch.Tensor],
     dtype: torch.dtype,
 ) -> "PreTrainedModel":
-    import transformers
-
-    dtypes = {"torch_dtype" if transformers.__version__.startswith("4.") else "dtype": dtype}
     check_size(path, source, lambda: cls(config), shapes_in(state))
-    model, report = pretrained(cls, path, source, config, state, **dtypes)
+    model, report = pretrained(cls, path, source, config, state, dtype)
     check_complete(path, report["missing_keys"], source)
     return model
 

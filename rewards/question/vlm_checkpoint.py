@@ -15,6 +15,7 @@ import torch
 from ..files.broken_files import reason
 from ..files.config_sizes import check_all_used, check_config, check_size, entries
 from ..files.json_files import plain, read_json
+from ..files.pretrained import dtype_option
 from ..files.shards import preloaded_state
 from ..files.source import reading
 from ..files.state_dict import check_complete
@@ -135,7 +136,6 @@ def load_model(path: Path, dtype: torch.dtype) -> tuple["PreTrainedModel", "Proc
     model_class = transformers.AutoModelForImageTextToText._model_mapping[type(config)]
     check_size(path, SOURCE, lambda: model_class(config), dict(peek.shapes))
     state = preloaded_state(path, SOURCE, peek)
-    dtypes = {"torch_dtype" if transformers.__version__.startswith("4.") else "dtype": dtype}
     with _loading(path):
         processor = _processor(path, peek.kind)
         model, report = model_class.from_pretrained(
@@ -144,7 +144,7 @@ def load_model(path: Path, dtype: torch.dtype) -> tuple["PreTrainedModel", "Proc
             state_dict=state,
             use_safetensors=state is None,
             output_loading_info=True,
-            **dtypes,
+            **dtype_option(dtype),
             **LOCAL,
         )
     check_complete(path, report["missing_keys"], SOURCE)
