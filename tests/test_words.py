@@ -135,7 +135,7 @@ def test_errors_say_what_was_got_and_what_was_expected(room):
     assert not [
         f"{path.relative_to(ROOT)}:{line}: {text}"
         for path, tree in sources(room)
-        if path.name not in VERBATIM
+        if path.name != "edit_reward_prompt.py"  # its authors ask about "the given text"
         for line, text in texts(tree)
         if " " in text and DIALECT.search(text)
     ]

@@ -27,6 +27,11 @@ FILES = {
 }  # fmt: skip
 
 
+def listed(spec, names):
+    """An input with these choices, in the form that it has in the host."""
+    return [names, {}] if isinstance(spec[0], list) else [spec[0], {"options": names}]
+
+
 @pytest.fixture(scope="module")
 def info(host):
     """The definitions of nodes on a machine without files; other tests may have left some."""
@@ -34,10 +39,12 @@ def info(host):
     for recipe in RECIPES:
         for part in recipe.parts.values():
             for name in part.files:
-                info[part.kind]["input"]["required"][name] = [[], {}]
+                inputs = info[part.kind]["input"]["required"]
+                inputs[name] = listed(inputs[name], [])
     for option in info["FlowSearchRewardLoader"]["input"]["required"]["reward"][1]["options"]:
-        if "checkpoint" in option["inputs"]["required"]:
-            option["inputs"]["required"]["checkpoint"] = [[check_models.NO_FILE], {}]
+        inputs = option["inputs"]["required"]
+        if "checkpoint" in inputs:
+            inputs["checkpoint"] = listed(inputs["checkpoint"], [check_models.NO_FILE])
     return info
 
 
@@ -45,10 +52,12 @@ def with_files(info, files):
     """The definitions of nodes on a machine that has these files and PickScore."""
     info = copy.deepcopy(info)
     for (kind, name), names in files.items():
-        info[kind]["input"]["required"][name] = [names, {}]
+        inputs = info[kind]["input"]["required"]
+        inputs[name] = listed(inputs[name], names)
     options = info["FlowSearchRewardLoader"]["input"]["required"]["reward"][1]["options"]
     (family,) = [option for option in options if option["key"] == "clip_score"]
-    family["inputs"]["required"]["checkpoint"] = [["PickScore_v1"], {}]
+    inputs = family["inputs"]["required"]
+    inputs["checkpoint"] = listed(inputs["checkpoint"], ["PickScore_v1"])
     return info
 
 

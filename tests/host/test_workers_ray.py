@@ -60,10 +60,13 @@ def entry(host, prompt_id):
 
 
 def assert_same(alone, found):
-    assert alone["report"]["trace"] == found["report"]["trace"]
+    """Latents are equal, and so are the trace and the costs of each image of a batch."""
     assert alone["latent"] == found["latent"]
-    for key in ("nfe", "network_calls", "decodes", "rewards"):
-        assert alone["report"]["spent"][key] == found["report"]["spent"][key]
+    reports = [shown["report"].get("batch", [shown["report"]]) for shown in (alone, found)]
+    for one, other in zip(*reports, strict=True):
+        assert one["trace"] == other["trace"]
+        for key in ("nfe", "network_calls", "decodes", "rewards"):
+            assert one["spent"][key] == other["spent"][key]
 
 
 @pytest.fixture(scope="module")
@@ -107,10 +110,8 @@ def test_another_method_finds_the_same_for_each_image_of_a_batch(host, both):
     graphs = [particles(search(budget=12, micro_batch=1, name=f"smc {n}"), "smc") for n in (0, 2)]
     graphs = [with_input(graph, "latent", "batch_size", 2) for graph in graphs]
     one, two = host.probe(graphs[0]), host.probe(crewed(graphs[1]))
-    assert one["latent"] == two["latent"]
-    pairs = list(zip(one["report"]["batch"], two["report"]["batch"], strict=True))
-    assert [a["trace"] == b["trace"] for a, b in pairs] == [True, True]
-    assert all(len(b["devices"]) == 2 for _, b in pairs)
+    assert_same(one, two)
+    assert [len(report["devices"]) for report in two["report"]["batch"]] == [2, 2]
 
 
 def test_a_stopped_search_returns_what_it_has(host, both):

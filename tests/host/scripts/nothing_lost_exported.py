@@ -75,5 +75,9 @@ import execution  # noqa: E402
 
 server.PromptServer(loop).prompt_queue = None
 execution.PromptQueue(server.PromptServer.instance)
+# Exporters make the server first, so the pack meets it when it is loaded.
+assert loop.run_until_complete(nodes.load_custom_node(str(process.ROOT)))
+routes = [getattr(route, "path", "") for route in server.PromptServer.instance.routes]
+assert any("flow_search" in path for path in routes)
 found["hidden inputs as inputs"] = shown("hidden inputs as inputs", hidden=True)
 print(json.dumps(found))  # noqa: T201
