@@ -71,8 +71,8 @@ def check_latent(latent: dict[str, Any]) -> Latents:
     counts = [len(part) for part in parts(samples)]
     if len(set(counts)) > 1:
         raise ValueError(
-            f"The parts of latent_image differ in number: got batches of {counts}, expected equal "
-            "ones for video and sound."
+            f"The parts of latent_image have different batch sizes: got {counts}, expected the "
+            "same for video and sound."
         )
     if bad := sum(int((~torch.isfinite(part)).sum()) for part in parts(samples)):
         raise ValueError(

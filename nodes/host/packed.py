@@ -63,8 +63,8 @@ def check_packed(guider: Any, latents: Latents) -> None:
     """
     if latents.is_nested and not shapes_of(guider):
         raise ValueError(
-            f"This model takes no packed latent: got {len(parts(latents))} parts, such as video "
-            "and sound, expected one. Connect the latent of one image or video."
+            f"This model takes latents of one part: got {len(parts(latents))}, such as video and "
+            "sound, expected 1. Connect the latent of one image or video."
         )
 
 

@@ -46,7 +46,7 @@ def refusal(plan: Plan, job: SearchJob) -> str:
     elif plan.graph is None:
         reason = "there is no graph to run on them"
     elif plan.samples.is_nested:
-        reason = "the latent is packed"
+        reason = "the latent has several parts, such as video and sound"
     elif inputs.reward.learns:
         reason = "the reward depends on the order of the images"
     elif not inputs.workers.address and not count_here(inputs.workers):

@@ -23,7 +23,7 @@ def memory_field() -> str:
     return field(
         default=WHOLE,
         metadata={
-            "tooltip": "whole: all on the GPU. parts: the rest stays in RAM, slower. "
+            "tooltip": "whole: on the GPU. parts: what does not fit stays in RAM, slower. "
             "eight_bits: half the size, slightly different scores.",
             "choices": (WHOLE, PARTS, EIGHT_BITS),
             "advanced": True,

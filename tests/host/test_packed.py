@@ -62,8 +62,8 @@ def test_search_ksampler_walks_whole_trajectories_where_it_must(told):
     [
         ("steps", "The sound of this model has sigmas of its own: got the VP-SDE Flow Sampler"),
         ("branches", "The method svdd cannot branch with this sampler: got euler"),
-        ("model", "This model takes no packed latent: got 2 parts"),
-        ("uneven", "differ in number: got batches of [1, 2], expected equal ones"),
+        ("model", "This model takes latents of one part: got 2, "),
+        ("uneven", "have different batch sizes: got [1, 2], expected the same"),
         ("broken", "latent_image is not finite: got 512 values"),
         ("mask", "The noise mask is empty for latent 1 of 1"),
     ],
@@ -79,4 +79,6 @@ def test_a_guider_that_skips_the_sound_is_refused(told):
 
 
 def test_workers_leave_it_alone(told):
-    assert told["workers"] == "The workers were not used: the latent is packed."
+    assert told["workers"] == (
+        "The workers were not used: the latent has several parts, such as video and sound."
+    )
