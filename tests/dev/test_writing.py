@@ -46,7 +46,7 @@ def row(text):
 
 
 def test_files_sections_and_rows(page):
-    whole = {"file": "new.json", "text": "{\n \"é\": 1\n}\n"}
+    whole = {"file": "new.json", "text": '{\n "é": 1\n}\n'}
     part = {"file": "page.md", "section": "u", "text": "y\n\nz"}
     cases = [case(row("| one |")), case(whole, part), case(row("| two |"))]
     assert writing.write_records(writing.records(cases)) == ["page.md", "new.json"]

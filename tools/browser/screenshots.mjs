@@ -1,18 +1,21 @@
 /**
  * Runs each workflow of a folder in the real front-end and takes a screenshot of it at full size.
- * Then takes one of the panel, with the demo workflow and three paths.
+ * With --panel it then runs the demo workflow with three paths, and takes screenshots of its panel:
+ * frames while the search runs, and one with a highlighted particle after it.
  *
- *   node screenshots.mjs URL FOLDER NODE_MODULES CHROMIUM     (X.json -> X.png, and panel.png)
+ *   node screenshots.mjs URL FOLDER NODE_MODULES CHROMIUM [--panel]
+ *     (X.json -> X.png; frame-000.png, frame-001.png, …; panel.png)
  */
 
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-import { change, drop, launch, openPage, run, widget } from "./front.mjs";
+import { change, drop, launch, model, openPage, run, widget } from "./front.mjs";
 
-const [url, folder, tools, chromium] = process.argv.slice(2);
+const [url, folder, tools, chromium, panel] = process.argv.slice(2);
 const [MARGIN, LEFT, TOP] = [12, 80, 60];
+const PAUSE = 200; // ms between two frames
 const settings = {
   "Comfy.Locale": "en",
   "Comfy.ColorPalette": "dark",
@@ -53,10 +56,10 @@ for (const file of readdirSync(folder).filter((name) => name.endsWith(".json")))
   const clip = await place(page);
   await page.screenshot({ path: join(folder, file.replace(".json", ".png")), clip });
 }
-await demo();
+if (panel === "--panel") await demo();
 await browser.close();
 
-/** The panel at twice its size, with a highlighted particle. */
+/** The panel at twice its size: while it searches, and at the end with a highlighted particle. */
 async function demo() {
   const name = "03 Rollover Budget Forcing looks for the right counts.json";
   const file = new URL(`../../example_workflows/${name}`, import.meta.url);
@@ -75,11 +78,24 @@ async function demo() {
     app.canvas.ds.offset = [40 - node.pos[0], 40 - node.pos[1]];
     app.canvas.setDirty(true, true);
   });
-  await run(page);
-  await page.waitForTimeout(3000);
-  const panel = page.locator("flow-search-panel");
   await page.setViewportSize({ width: 1000, height: 2400 });
-  await panel.locator("flow-search-chart [role=slider]").press("End");
+  const shown = page.locator("flow-search-panel");
+  await film(shown);
+  await shown.locator("flow-search-chart [role=slider]").press("End");
   await page.waitForTimeout(500);
-  await panel.screenshot({ path: join(folder, "panel.png") });
+  await shown.screenshot({ path: join(folder, "panel.png") });
+}
+
+/** Run the workflow, and take a frame of the panel at each pause until its end. */
+async function film(shown) {
+  let ended = false;
+  const running = run(page).then(() => (ended = true));
+  await model(page, "model.searches.length > 0");
+  for (let i = 0; !ended; i++) {
+    await shown.screenshot({ path: join(folder, `frame-${String(i).padStart(3, "0")}.png`) });
+    await page.waitForTimeout(PAUSE);
+  }
+  await running;
+  await page.waitForTimeout(3000);
+  await shown.screenshot({ path: join(folder, "frame-999.png") });
 }

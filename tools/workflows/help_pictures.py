@@ -3,7 +3,7 @@
 `python dev.py write` runs this on a ComfyUI at URL. ComfyUI's own front-end runs the smallest
 workflow of each node (tools/browser/screenshots.mjs). The image has few colours and carries its
 workflow: dropped on a canvas, it opens. Only images whose workflow has changed are made anew. With
-`--all` it is every image, that of the panel, and the social preview.
+`--all` it is every image, those of the panel and of the report, and the social preview.
 """
 
 import json
@@ -14,18 +14,20 @@ import tempfile
 from pathlib import Path
 from urllib.request import urlopen
 
-from PIL import Image, ImageChops
+from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 ROOT = Path(__file__).resolve().parents[2]
 runpy.run_path(str(ROOT / "tools" / "checkout.py"))
 
-from pack.tools.workflows import social_preview
+from pack.tools.demo_runs import find
+from pack.tools.saved_workflow import to_api
+from pack.tools.workflows import panel_film, social_preview
 from pack.tools.workflows.smallest import SMALLEST, build
+from pack.tools.workflows.thumbnails import Results
 
 DOCS = ROOT / "web" / "docs"
 COLOURS = 64
-MARGIN = 20  # pixels below the panel
 
 
 def main(url: str, modules: str, chromium: str, *options: str) -> None:
@@ -48,22 +50,41 @@ def main(url: str, modules: str, chromium: str, *options: str) -> None:
         for node in nodes:
             Path(folder, f"{node}.json").write_text(texts[node], "utf-8")
         script = ROOT / "tools" / "browser" / "screenshots.mjs"
-        subprocess.run(["node", script, url, folder, modules, chromium], check=True)
+        command = ["node", script, url, folder, modules, chromium, *(["--panel"] * make_all)]
+        subprocess.run(command, check=True)
         for node in nodes:
             keep(Image.open(Path(folder, f"{node}.png")), texts[node], DOCS / f"{node}.png")
-        if not make_all:
-            return
-        panel = trimmed(Image.open(Path(folder, "panel.png")).convert("RGB"))
-        panel.thumbnail((400, 800), Image.Resampling.LANCZOS)
-        panel.quantize(256, Image.Quantize.FASTOCTREE).save(DOCS / "panel.png", optimize=True)
-    social_preview.main()
+        if make_all:
+            keep_panel(Path(folder))
+            keep_report(url, json.loads(texts["FlowSearchReport"]), info)
+            social_preview.main()
 
 
-def trimmed(shot: Image.Image) -> Image.Image:
-    """A screenshot of the panel without the even area below it."""
-    plain = Image.new("RGB", shot.size, shot.getpixel((0, shot.height - 1)))
-    box = ImageChops.difference(shot, plain).getbbox()
-    return shot.crop((0, 0, shot.width, min(box[3] + MARGIN, shot.height))) if box else shot
+def keep_panel(folder: Path) -> None:
+    """Save the panel after a search as an image, and while it searches as a film."""
+    panel = panel_film.scaled(panel_film.trimmed(opened(folder / "panel.png")))
+    panel.quantize(256, Image.Quantize.FASTOCTREE).save(DOCS / "panel.png", optimize=True)
+    shots = [opened(path) for path in sorted(folder.glob("frame-*.png"))]
+    panel_film.save(panel_film.film(shots), DOCS / "panel.webp")
+
+
+def keep_report(url: str, workflow: dict, info: dict) -> None:
+    """Save the chart of Search Report.
+
+    Args:
+        url: of a running ComfyUI.
+        workflow: that of the node's help page.
+        info: the nodes of that ComfyUI.
+    """
+    prompt = to_api(workflow, info)
+    (chart,) = Results(url).run(prompt)[find(prompt, "FlowSearchReport")]
+    chart.thumbnail((900, 1100), Image.Resampling.LANCZOS)
+    chart.quantize(COLOURS, Image.Quantize.FASTOCTREE).save(DOCS / "report.png", optimize=True)
+
+
+def opened(path: Path) -> Image.Image:
+    with Image.open(path) as image:
+        return image.convert("RGB")
 
 
 def carried(path: Path) -> str | None:
