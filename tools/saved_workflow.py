@@ -92,7 +92,8 @@ def widget_values(node: dict, schema: dict) -> dict[str, Any]:
 
     def take(inputs: dict, prefix: str) -> None:
         for name, spec in (inputs.get("required", {}) | inputs.get("optional", {})).items():
-            kind, options = spec[0], spec[1] if len(spec) > 1 else {}
+            options = spec[1] if len(spec) > 1 else {}
+            kind = options.get("widgetType", spec[0])  # where an input takes several types
             if not (isinstance(kind, list) or kind in WIDGETS) or options.get("forceInput"):
                 continue
             if not saved and "default" not in options:

@@ -150,3 +150,12 @@ def test_unknown_names_are_errors():
     definitions = {"subgraphs": [{"id": "Patch"}]}
     with pytest.raises(ComfyError, match="subgraph"):
         to_api(workflow() | {"definitions": definitions}, OBJECT_INFO)
+
+
+def test_an_input_of_several_types_has_the_widget_that_it_names():
+    schema = {"required": {
+        "frames": ["INT", {"default": 97}],
+        "rate": ["FLOAT,INT", {"default": 25.0, "widgetType": "FLOAT"}],
+        "any": ["IMAGE,MASK", {}],
+    }}  # fmt: skip
+    assert widget_values(node(1, "Sound", [9, 24]), schema) == {"frames": 9, "rate": 24}

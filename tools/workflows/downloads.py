@@ -13,9 +13,17 @@ KONTEXT = "flux1-dev-kontext_fp8_scaled.safetensors"
 CLIP_L, T5 = "clip_l.safetensors", "t5xxl_fp8_e4m3fn_scaled.safetensors"
 AE = "ae.safetensors"
 WAN, WAN_VAE = "wan2.1_t2v_1.3B_fp16.safetensors", "wan_2.1_vae.safetensors"
+WAN22_HIGH, WAN22_LOW = (
+    f"wan2.2_t2v_{noise}_noise_14B_fp8_scaled.safetensors" for noise in ("high", "low")
+)
+FOUR_STEPS_HIGH, FOUR_STEPS_LOW = (
+    f"wan2.2_t2v_lightx2v_4steps_lora_v1.1_{noise}_noise.safetensors" for noise in ("high", "low")
+)
 UMT5 = "umt5_xxl_fp8_e4m3fn_scaled.safetensors"
+LTX2, GEMMA = "ltx-2-19b-distilled.safetensors", "gemma_3_12B_it_fp4_mixed.safetensors"
 SDXL, HPS = "sd_xl_base_1.0.safetensors", "HPS_v2.1_compressed.pt"
 
+WAN22 = "Comfy-Org/Wan_2.2_ComfyUI_Repackaged/resolve/main/split_files"
 PLACES = {  # folder in ComfyUI's models -> file -> where it is
     "diffusion_models": {
         SCHNELL: "Comfy-Org/flux1-schnell/resolve/main",
@@ -25,22 +33,32 @@ PLACES = {  # folder in ComfyUI's models -> file -> where it is
         ZIMAGE: "Comfy-Org/z_image_turbo/resolve/main/split_files/diffusion_models",
         QWEN_IMAGE: "Comfy-Org/Qwen-Image_ComfyUI/resolve/main/split_files/diffusion_models",
         WAN: "Comfy-Org/Wan_2.1_ComfyUI_repackaged/resolve/main/split_files/diffusion_models",
+        WAN22_HIGH: f"{WAN22}/diffusion_models",
+        WAN22_LOW: f"{WAN22}/diffusion_models",
     },
-    "checkpoints": {SDXL: "stabilityai/stable-diffusion-xl-base-1.0/resolve/main"},
-    "loras": {LIGHTNING: "lightx2v/Qwen-Image-Lightning/resolve/main"},
+    "checkpoints": {
+        SDXL: "stabilityai/stable-diffusion-xl-base-1.0/resolve/main",
+        LTX2: "Lightricks/LTX-2/resolve/main",
+    },
+    "loras": {
+        LIGHTNING: "lightx2v/Qwen-Image-Lightning/resolve/main",
+        FOUR_STEPS_HIGH: f"{WAN22}/loras",
+        FOUR_STEPS_LOW: f"{WAN22}/loras",
+    },
     "text_encoders": {
         CLIP_L: "comfyanonymous/flux_text_encoders/resolve/main",
         T5: "Comfy-Org/HiDream-I1_ComfyUI/resolve/main/split_files/text_encoders",
         QWEN_3: "Comfy-Org/z_image_turbo/resolve/main/split_files/text_encoders",
         QWEN_TEXT: "Comfy-Org/Qwen-Image_ComfyUI/resolve/main/split_files/text_encoders",
         QWEN_VL: "Comfy-Org/Qwen3-VL/resolve/main/text_encoders",
+        GEMMA: "Comfy-Org/ltx-2/resolve/main/split_files/text_encoders",
         UMT5: "Comfy-Org/Wan_2.1_ComfyUI_repackaged/resolve/main/split_files/text_encoders",
     },
     "vae": {
         AE: "Comfy-Org/Lumina_Image_2.0_Repackaged/resolve/main/split_files/vae",
         FLUX2_VAE: "Comfy-Org/flux2-dev/resolve/main/split_files/vae",
         QWEN_VAE: "Comfy-Org/Qwen-Image_ComfyUI/resolve/main/split_files/vae",
-        WAN_VAE: "Comfy-Org/Wan_2.2_ComfyUI_Repackaged/resolve/main/split_files/vae",
+        WAN_VAE: f"{WAN22}/vae",
     },
     "rewards": {HPS: "xswu/HPSv2/resolve/main"},
 }
@@ -52,7 +70,8 @@ MODELS = {
 SIZES = {  # GB
     SCHNELL: 23.8, DEV: 23.8, KONTEXT: 11.9, KLEIN: 7.8, ZIMAGE: 12.3, QWEN_IMAGE: 20.4, WAN: 2.8,
     SDXL: 6.9, LIGHTNING: 1.7, CLIP_L: 0.2, T5: 5.2, QWEN_3: 8.0, QWEN_TEXT: 9.4, QWEN_VL: 5.2,
-    UMT5: 6.7, AE: 0.3, FLUX2_VAE: 0.3, QWEN_VAE: 0.3, WAN_VAE: 0.3, HPS: 2.0,
+    UMT5: 6.7, LTX2: 43.3, GEMMA: 9.4, AE: 0.3, FLUX2_VAE: 0.3, QWEN_VAE: 0.3, WAN_VAE: 0.3,
+    HPS: 2.0, WAN22_HIGH: 14.3, WAN22_LOW: 14.3, FOUR_STEPS_HIGH: 1.2, FOUR_STEPS_LOW: 1.2,
 }  # fmt: skip
 
 

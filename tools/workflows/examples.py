@@ -31,6 +31,8 @@ IN_ORDER: tuple[tuple[str, Callable[[Graph], None]], ...] = (
     ("FLUX.1 Kontext edits an image", flux.kontext_edit_search),
     ("Wan 2.1 draws four videos and keeps the best", video.wan_video_frames),
     ("SDXL searches in one node", diffusion.sdxl_search),
+    ("LTX-2 draws four videos with sound and keeps the best", video.ltx2_sound),
+    ("Wan 2.2 14B draws six videos with both experts", video.wan22_experts),
 )
 EXAMPLES = {f"{i:02d} {title}": fill for i, (title, fill) in enumerate(IN_ORDER, 1)}
 

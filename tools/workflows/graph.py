@@ -23,8 +23,10 @@ def kind_of(spec: list) -> str:
 
 
 def is_widget(spec: list) -> bool:
+    """Whether an input has a widget. One that takes several types names the type of its widget."""
     options = spec[1] if len(spec) > 1 else {}
-    return kind_of(spec) in WIDGETS and not options.get("forceInput")
+    kind = options.get("widgetType", kind_of(spec))
+    return kind in WIDGETS and not options.get("forceInput")
 
 
 def default(spec: list) -> Any:

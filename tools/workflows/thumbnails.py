@@ -47,6 +47,8 @@ CARDS = {  # title, lines below it, colour
     ),
     "inpaint_search": ("Fill a mask", ("RBF + VQAScore", "FLUX.1-dev"), "#ff9e80"),
     "kontext_edit_search": ("Edit an image", ("RBF + VQAScore", "FLUX.1 Kontext"), "#d4b483"),
+    "ltx2_sound": ("Video with sound", ("PickScore on frames", "LTX-2"), "#f2c14e"),
+    "wan22_experts": ("Two experts", ("PickScore on frames", "Wan 2.2 14B"), "#7bc8a4"),
     "wan_video_frames": ("Best of four videos", ("PickScore on frames", "Wan 2.1"), "#e57ab5"),
 }  # fmt: skip
 

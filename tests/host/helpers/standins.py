@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from ...rewards.families import LOCAL
 from .graphs import CAPTION, node
 
-WAN = "Wan 2.1 T2V"
+WAN, LTX = "Wan 2.1 T2V", "LTX-2 (sound and video)"
 SIZES = {"width": 128, "height": 128, "length": 5}
 TEXT_ENCODERS = ("CLIPLoader", "DualCLIPLoader")
 DEMO = Path(__file__).resolve().parents[3] / "demo"
@@ -59,6 +59,8 @@ def small(host, prompt, server=None):
     kinds = {each["class_type"]: name for name, each in prompt.items()}
     if "EmptyHunyuanLatentVideo" in kinds:
         wan(host, prompt, kinds)
+    elif "LTXVAudioVAELoader" in kinds:
+        ltx(prompt, kinds)
     elif "UNETLoader" in kinds:
         flux(host, prompt, kinds)
     elif "CheckpointLoaderSimple" in kinds:
@@ -138,10 +140,14 @@ def whole(prompt, checkpoint):
 
 def wan(host, prompt, kinds):
     """Video model and VAE likewise; their text embeddings are given."""
-    model, vae = (prompt[kinds[kind]]["inputs"] for kind in ("UNETLoader", "VAELoader"))
+    vae = prompt[kinds["VAELoader"]]["inputs"]
     host.run({"file": node("ProbeTinyCheckpoint", key=WAN), "extra": node("ProbeTinyExtras")})
     (network,) = (host.base / "models").rglob(f"{WAN}.safetensors")
-    put(host, "diffusion_models", model["unet_name"], network)
+    (lora,) = (host.base / "models" / "loras").glob("tiny.safetensors")
+    files = {"unet_name": ("diffusion_models", network), "lora_name": ("loras", lora)}
+    for name, (folder, made) in files.items():
+        for each in [e["inputs"] for e in prompt.values() if name in e["inputs"]]:
+            put(host, folder, each[name], made)
     (clips,) = (host.base / "models").rglob("clip.safetensors")
     put(host, "vae", vae["vae_name"], clips)
     prompt["tiny"] = node("ProbeTinyModel", key=WAN, loaded=True)
@@ -149,3 +155,17 @@ def wan(host, prompt, kinds):
         relink(prompt, [name, 0], ["tiny", 1])
         del prompt[name]
     del prompt[kinds["CLIPLoader"]]
+
+
+def ltx(prompt, kinds):
+    """Video and sound model likewise; the probe's decoders take any latent."""
+    prompt["tiny"] = node("ProbeTinyModel", key=LTX, loaded=False)
+    prompt["decoder"], prompt["heard"] = node("ProbeTinyVAE"), node("ProbeTinyAudioVAE")
+    for name in [n for n, each in prompt.items() if each["class_type"] == "CLIPTextEncode"]:
+        relink(prompt, [name, 0], ["tiny", 1])
+        del prompt[name]
+    loader, sound = kinds["CheckpointLoaderSimple"], kinds["LTXVAudioVAELoader"]
+    for old, new in (([loader, 0], "tiny"), ([loader, 2], "decoder"), ([sound, 0], "heard")):
+        relink(prompt, old, [new, 0])
+    for name in (loader, sound, kinds["LTXAVTextEncoderLoader"]):
+        del prompt[name]
