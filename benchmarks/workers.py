@@ -131,7 +131,7 @@ class Bench:
         engine.names = self.names[:workers]
         engine.begin({}, world | {"device": "cpu"}, waits=True)
         while len(engine.ready) < workers:
-            engine.wait()
+            engine.listen(waits=True)
         foreman = Foreman(engine, rows=1)
         try:
             yield CrewedTask(**settings_of(**world), crew=foreman, **fields)

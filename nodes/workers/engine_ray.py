@@ -49,8 +49,8 @@ class RayEngine:
         self.names = [f"worker {i + 1}" for i in range(place.count or self._room(place.gpu_share))]
         self.actors: dict[str, Any] = {}
         self.ready: set[str] = set()
-        self.preparing: dict[Any, str] = {}
-        self.pending: dict[Any, tuple[str, Job]] = {}
+        self.preparing: dict[Any, tuple[str, Any]] = {}
+        self.pending: dict[Any, tuple[str, Job, Any]] = {}
         self.reports: list[Report] = []
         self.where: dict[str, str] = {}
         self.since: dict[str, float] = {}
@@ -108,11 +108,12 @@ class RayEngine:
     def _prepare(self, name: str) -> None:
         if name not in self.actors:
             self.actors[name] = self.actor.remote(*self.arguments)
-        self.preparing[self.actors[name].prepare.remote(*self.search)] = name
+        actor = self.actors[name]
+        self.preparing[actor.prepare.remote(*self.search)] = name, actor
 
     def count(self) -> int:
         waits = self.preparing and time.monotonic() < self.until
-        first = [name for name in self.preparing.values() if not self.deaths[name]]
+        first = [name for name, _ in self.preparing.values() if not self.deaths[name]]
         return len(self.ready) + (len(first) if waits else 0)
 
     @property
@@ -122,16 +123,17 @@ class RayEngine:
 
     def idle(self) -> Sequence[str]:
         self._poll(0.0)
-        busy = [worker for worker, _ in self.pending.values()]
+        busy = [worker for worker, *_ in self.pending.values()]
         return [name for name in sorted(self.ready) if busy.count(name) < AT_ONCE]
 
     def send(self, worker: str, job: Job) -> None:
         packed = pack_job(job) | {"settled": self.settled, "record": self.record}
         packed["search"] = self.search[0]
-        self.pending[self.actors[worker].perform.remote(packed)] = worker, job
+        actor = self.actors[worker]
+        self.pending[actor.perform.remote(packed)] = worker, job, actor
 
-    def wait(self) -> list[Report]:
-        self._poll(MOMENT)
+    def listen(self, waits: bool) -> list[Report]:
+        self._poll(MOMENT if waits else 0.0)
         reports, self.reports = self.reports, []
         return reports
 
@@ -141,7 +143,8 @@ class RayEngine:
             return "refused"
         if name in self.ready:
             return "ready"
-        return "starts" if name in self.preparing.values() else "lost"
+        starting = [each for each, _ in self.preparing.values()]
+        return "starts" if name in starting else "lost"
 
     def refuse(self, worker: str, why: str) -> None:
         if worker in self.ready:
@@ -151,11 +154,13 @@ class RayEngine:
         log.warning("%s cannot take part: %s", worker, why)
 
     def _poll(self, seconds: float) -> None:
-        """Take in what workers have said, or say within some seconds."""
+        """Take in all that workers have said, or what one says first within some seconds."""
         waiting = [*self.preparing, *self.pending]
-        if not waiting or self.reports:
+        if not waiting:
             return
-        done, _ = self.ray.wait(waiting, num_returns=1, timeout=seconds)
+        done, _ = self.ray.wait(waiting, num_returns=len(waiting), timeout=0)
+        if seconds and not done and not self.reports:
+            done, _ = self.ray.wait(waiting, num_returns=1, timeout=seconds)
         for ref in done:
             if ref in self.preparing:
                 self._join(ref)
@@ -164,14 +169,14 @@ class RayEngine:
 
     def _join(self, ref: Any) -> None:
         """A worker is ready, or says why not."""
-        name = self.preparing.pop(ref)
+        name, actor = self.preparing.pop(ref)
         try:
             prepared = self.ray.get(ref)
             self.where[name], state = prepared["where"], prepared["state"]
         except self.ray.exceptions.RayTaskError as error:
             state = f"{error.cause}"
         except self.ray.exceptions.RayError as error:
-            self._bury(name, error)
+            self._bury(name, actor, error)
             return
         if state == "ready":
             self.ready.add(name)
@@ -181,7 +186,7 @@ class RayEngine:
             self.refuse(name, state)
 
     def _answer(self, ref: Any) -> None:
-        worker, job = self.pending.pop(ref)
+        worker, job, actor = self.pending.pop(ref)
         result: Any
         try:
             packed = self.ray.get(ref)
@@ -190,14 +195,15 @@ class RayEngine:
         except self.ray.exceptions.RayTaskError as error:
             result = RuntimeError(f"{worker}: {error.cause}")
         except self.ray.exceptions.RayError as error:
-            self._bury(worker, error)
+            self._bury(worker, actor, error)
             result = Lost(str(error))
         self.reports.append(Report(worker, job, result))
 
-    def _bury(self, name: str, error: Exception) -> None:
+    def _bury(self, name: str, actor: Any, error: Exception) -> None:
         """Replace a worker that died, unless it died too often."""
-        if self.actors.pop(name, None) is None:  # its other job said so
+        if self.actors.get(name) is not actor:  # its other job said so
             return
+        del self.actors[name]
         self.ready.discard(name)
         self.deaths[name] += 1
         log.warning("%s is lost: %s", name, shortened(error))

@@ -44,8 +44,12 @@ class Engine(Protocol):
     def send(self, worker: str, job: Job) -> None:
         """Give a job to a worker."""
 
-    def wait(self) -> Iterable[Report]:
-        """What workers have to say; none if nothing comes within a moment."""
+    def listen(self, waits: bool) -> Iterable[Report]:
+        """What workers have to say.
+
+        Args:
+            waits: for a moment, if they have nothing to say yet.
+        """
 
     def refuse(self, worker: str, why: str) -> None:
         """Give a worker no more jobs of this search."""

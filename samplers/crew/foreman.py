@@ -90,9 +90,12 @@ class Foreman:
         for job in jobs:
             while job.key not in self.memo:
                 self._hand_out(queue, client)
-                if here := self._left(job, queue):
+                here = self._left(job, queue)
+                if self._listen(queue, client, waits=here is None):
+                    continue  # who has answered gets a job before the search begins one
+                if here is not None:
                     self._keep(here, client.alone(here), queue)
-                elif not self._listen(queue, client):
+                else:
                     client.waits()
             del queue[job.key]
             yield self.memo.pop(job.key)[1]
@@ -194,9 +197,9 @@ class Foreman:
         unfit = busy.union(self.failures.get(key, ()))
         return next((worker for worker in idle if worker not in unfit), None)
 
-    def _listen(self, queue: Queue, client: Client) -> bool:
+    def _listen(self, queue: Queue, client: Client, waits: bool) -> bool:
         """Take in what workers say. Returns whether they said anything."""
-        reports = list(self.engine.wait())
+        reports = list(self.engine.listen(waits))
         for report in reports:
             job, result = report.job, report.result
             if report.worker in self.examined and job is self.example[0]:

@@ -68,6 +68,24 @@ def test_two_workers_share_the_jobs(parts, monkeypatch):
     assert not foreman.engine.refused and not foreman.discarded and not foreman.engine.gone
 
 
+def test_two_workers_share_the_jobs_with_the_search_itself(parts, monkeypatch):
+    _, foreman = searched(parts, monkeypatch, Hand, works=True)
+    assert set(foreman.nfe) == {"worker 1", "worker 2"}
+
+
+def test_a_worker_that_dies_with_two_jobs_has_died_once(parts, monkeypatch):
+    ray, foreman = searched(parts, monkeypatch, Hand)
+    engine = foreman.engine
+    engine.begin({}, {"device": "cpu"}, waits=True)
+    assert engine.idle() == ["worker 1", "worker 2"]
+    monkeypatch.setattr(parts.engine_ray, "pack_job", lambda job: {})
+    ray.kill(engine.actors["worker 2"])
+    for job in "ab":
+        engine.send("worker 2", job)
+    assert [report.job for report in engine.listen(waits=True)] == ["a", "b"]
+    assert engine.deaths == {"worker 2": 1} and len(ray.actors) == 3
+
+
 def test_a_worker_without_the_models_file_is_left_out(parts, monkeypatch, caplog):
     class Lacking(Hand):
         def state(self):

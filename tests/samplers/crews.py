@@ -67,7 +67,7 @@ class Chaos:
     def send(self, worker, job):
         self.under_way.append((worker, job))
 
-    def wait(self):
+    def listen(self, waits):
         self.random.shuffle(self.under_way)
         reports = []
         for worker, job in self.late:
@@ -126,9 +126,13 @@ class Punctual:
     def send(self, worker, job):
         self.busy[worker] = self.now + 1.0, job
 
-    def wait(self):
-        self.now = min(end for end, _ in self.busy.values())
-        ready = [worker for worker, (end, _) in self.busy.items() if end == self.now]
+    def listen(self, waits):
+        if waits:
+            self.now = min(end for end, _ in self.busy.values())
+        return self.said()
+
+    def said(self):
+        ready = [worker for worker, (end, _) in self.busy.items() if end <= self.now]
         jobs = [(worker, self.busy.pop(worker)[1]) for worker in ready]
         return [Report(worker, job, perform(self.tasks[worker], job)) for worker, job in jobs]
 
@@ -151,12 +155,10 @@ class Sluggish(Punctual):
         self.slow[worker] = left - 1
         self.busy[worker] = self.now + (1.0 if left > 0 else 3600.0), job
 
-    def wait(self):
-        """A quarter of a second."""
-        self.now += 0.25
-        ready = [worker for worker, (end, _) in self.busy.items() if end <= self.now]
-        jobs = [(worker, self.busy.pop(worker)[1]) for worker in ready]
-        return [Report(worker, job, perform(self.tasks[worker], job)) for worker, job in jobs]
+    def listen(self, waits):
+        """It waits for a quarter of a second."""
+        self.now += 0.25 * waits
+        return self.said()
 
     def drain(self):
         for worker, (_, job) in self.busy.items():

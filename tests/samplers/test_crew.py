@@ -36,11 +36,11 @@ def same(expected, got):
     return "" if torch.equal(expected.x0, got.x0) else "another image"
 
 
-def compare(setup, rows, workers=3, check=None, liars=(), **chaos):
+def compare(setup, rows, workers=3, check=None, liars=(), works=False, **chaos):
     """Run a search without a crew and with one. Returns the foreman of the latter."""
     plain = setup.run(denoiser=arithmetic, micro_batch=rows)
     task, foreman, counter = crewed(setup, rows, workers, arithmetic, **chaos)
-    foreman.check = check
+    foreman.check, foreman.works = check, works
     for liar in liars:
         honest = foreman.engine.tasks[liar]
         other = Counter(lambda x, t: counter(x, t) + 1e-3)
@@ -65,11 +65,21 @@ def compare(setup, rows, workers=3, check=None, liars=(), **chaos):
     st.integers(1, 4),
     st.integers(0, 5),
     st.sampled_from([None, same]),
+    st.booleans(),
     st.integers(0, 99),
 )
-def test_a_crew_changes_no_bit(name, data, trouble, rows, workers, check, seed):
+def test_a_crew_changes_no_bit(name, data, trouble, rows, workers, check, works, seed):
     """Answers come in any order, twice or never, and workers die."""
-    compare(data.draw(setups(name)), rows, workers, check, seed=seed, **trouble)
+    compare(data.draw(setups(name)), rows, workers, check, works=works, seed=seed, **trouble)
+
+
+@each_method
+def test_a_search_that_does_jobs_itself_also_has_its_workers_do_some(name):
+    """Also those whose first answer has to be checked, and that are ready while it works."""
+    setup = Setup(SEARCHES[name](), 4, 40)
+    foreman = compare(setup, 1, 2, check=same, works=True, queue=1)
+    assert foreman.trusted == {"worker 0", "worker 1"}
+    assert sum(foreman.nfe.values()) > foreman.checked == 2 * setup.cost
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
