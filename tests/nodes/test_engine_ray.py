@@ -45,7 +45,7 @@ class Hand:
     close = stop
 
 
-def searched(parts, monkeypatch, hand, works=False, **ray):
+def searched(parts, monkeypatch, hand, works=False, check=None, **ray):
     """(Ray, foreman) of a search that found what it finds without workers."""
     ray = StandInRay(**ray)
     monkeypatch.setitem(sys.modules, "ray", ray)
@@ -54,7 +54,7 @@ def searched(parts, monkeypatch, hand, works=False, **ray):
     hand.task, hand.packing = foreman.engine.tasks["worker 0"], parts.packing
     place = parts.ray_start.Place("", 2, 0.0, [], ())
     engine = foreman.engine = parts.engine_ray.RayEngine(place, hand)
-    foreman.works = works
+    foreman.works, foreman.check = works, check
     engine.begin({}, {"device": "cpu"}, waits=not works)
     assert_same_run(SETUP.run(denoiser=arithmetic, micro_batch=1), SETUP.run(task))
     foreman.close()
@@ -69,8 +69,9 @@ def test_two_workers_share_the_jobs(parts, monkeypatch):
 
 
 def test_two_workers_share_the_jobs_with_the_search_itself(parts, monkeypatch):
-    _, foreman = searched(parts, monkeypatch, Hand, works=True)
-    assert set(foreman.nfe) == {"worker 1", "worker 2"}
+    """Also workers that are checked: the first answer of each is one that the search has, too."""
+    _, foreman = searched(parts, monkeypatch, Hand, works=True, check=lambda *answers: "")
+    assert foreman.checked == 2 and min(foreman.nfe[f"worker {i}"] for i in (1, 2)) > 1
 
 
 def test_a_worker_that_dies_with_two_jobs_has_died_once(parts, monkeypatch):
