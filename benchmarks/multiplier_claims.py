@@ -112,8 +112,9 @@ def lead_claim(result: Measured) -> list[str]:
     claim = "is clear of chance" if clear else "may be chance"
     return [
         f"### The lead of `{first.method}` over `{second.method}` {claim}",
-        f"At {first.budget} NFE `{first.method}` is right more often by {more.value:.2f}, with an "
-        f"interval from {more.low:.2f} to {more.high:.2f}, on {shared} prompts.",
+        f"On the {shared} prompts that both have at {first.budget} NFE, the share of "
+        f"`{first.method}` minus that of `{second.method}` is {more.value:.2f} ({more.low:.2f} to "
+        f"{more.high:.2f}).",
     ]
 
 
