@@ -24,7 +24,8 @@ from .helpers.standins import small
 FOLDER = Path(__file__).resolve().parents[2] / "example_workflows"
 WORKFLOWS = sorted(FOLDER.glob("*.json"))
 KINDS = {name: fill.__name__ for name, fill in EXAMPLES.items()}
-WHOLE = ("flow_search_demo", "ksampler_swap", "demo_batch", "workers_share")  # no downloads, and quick
+# They need no downloads, and are quick.
+WHOLE = ("flow_search_demo", "ksampler_swap", "demo_batch", "workers_share")
 BATCHES = {"demo_batch": 3, "sdxl_batch": 2}  # without a search, and how many images are kept
 
 

@@ -7,8 +7,14 @@ from .graph import Graph, Output
 from .parts import few_steps, prompt, search, shown
 
 
-def flow_search_demo(g: Graph) -> None:
-    """The workflow that `python dev.py demo` runs with several prompts and methods."""
+def counted(g: Graph, prefix: str, **more: object) -> None:
+    """A search on the demo model that counts shapes.
+
+    Args:
+        g: the workflow.
+        prefix: of the files of its images.
+        more: inputs of the search.
+    """
     loader = g.add("load", "FlowSearchDemoLoader", checkpoint="fast")
     model, clip, vae = (Output(loader.node, i) for i in range(3))
     words, cond = prompt(g, clip, PROMPTS[0])
@@ -20,9 +26,14 @@ def flow_search_demo(g: Graph) -> None:
     result = search(
         g, noise=noise, guider=guider, sampler=sampler, sigmas=sigmas, latent_image=latent,
         vae=vae, reward=reward, prompt=words, budget=BUDGET,
-        finish_steps=2, top_k=3, lookahead=0,
+        finish_steps=2, top_k=3, lookahead=0, **more,
     )  # fmt: skip
-    shown(g, result, "flow_search")
+    shown(g, result, prefix)
+
+
+def flow_search_demo(g: Graph) -> None:
+    """The workflow that `python dev.py demo` runs with several prompts and methods."""
+    counted(g, "flow_search")
     g.note("load", (
         "## Flow Search, no downloads\n\nThe pack has a tiny FLUX that draws coloured shapes and "
         "often miscounts. This prompt is hard: a plain image is rarely right. **Rollover "
@@ -32,6 +43,20 @@ def flow_search_demo(g: Graph) -> None:
         "three parts: a number (one to six), a colour (red, orange, yellow, green, blue, purple) "
         "and a shape (circles, squares, triangles).\n3. Raise **budget** for harder prompts. The "
         "time grows in proportion.\n\nA reward above -1 means that every count is right."
+    ), height=420)  # fmt: skip
+
+
+def workers_share(g: Graph) -> None:
+    counted(g, "workers", workers=g.add("set", "FlowSearchWorkersRay"))
+    g.note("load", (
+        "## Several GPUs search together\n\n**Search Workers (Ray)** starts a second ComfyUI for "
+        "each further GPU of this computer. They evaluate particles of the same search, decode "
+        "and score them. The result is the same as without them.\n\n1. Run `pip install ray` with "
+        "ComfyUI's Python, and restart ComfyUI.\n2. Press **Run**. The panel has a row of "
+        "workers.\n3. Put the node into your own workflow, and connect it to **workers** of the "
+        "search.\n\nThe demo model here only shows how it is connected: it is too small to gain "
+        "much. Without a second GPU the search runs alone. To try it on the CPU, set **gpu_share** "
+        "to 0 and **workers** to 2. For other computers, see docs/workers.md."
     ), height=420)  # fmt: skip
 
 

@@ -33,6 +33,7 @@ IN_ORDER: tuple[tuple[str, Callable[[Graph], None]], ...] = (
     ("SDXL searches in one node", diffusion.sdxl_search),
     ("LTX-2 draws four videos with sound and keeps the best", video.ltx2_sound),
     ("Wan 2.2 14B draws six videos with both experts", video.wan22_experts),
+    ("Several GPUs search together", demo.workers_share),
 )
 EXAMPLES = {f"{i:02d} {title}": fill for i, (title, fill) in enumerate(IN_ORDER, 1)}
 

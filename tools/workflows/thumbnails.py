@@ -50,6 +50,7 @@ CARDS = {  # title, lines below it, colour
     "ltx2_sound": ("Video with sound", ("PickScore on frames", "LTX-2"), "#f2c14e"),
     "wan22_experts": ("Two experts", ("PickScore on frames", "Wan 2.2 14B"), "#7bc8a4"),
     "wan_video_frames": ("Best of four videos", ("PickScore on frames", "Wan 2.1"), "#e57ab5"),
+    "workers_share": ("Several GPUs", ("Search Workers (Ray)", "one search, more GPUs"), "#80cbc4"),
 }  # fmt: skip
 
 
