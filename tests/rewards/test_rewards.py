@@ -29,7 +29,7 @@ RANGES = {
     "0 is right": ["object_count", "object_count_owl", "colour_count", "shape_count"],
     "−1 to 0": ["brightness"], "0 for grey": ["colourfulness"],
     "0 for a flat image": ["sharpness"], "their mean, their minimum": ["video"],
-    "any number": ["edit_reward"], "0 is the authors' average": ["video_reward"],
+    "any number": ["edit_reward"], "0 for the authors' average": ["video_reward"],
     "−1 to 1": ["temporal_consistency", "dino_reference"],
 }  # fmt: skip
 BOUNDS = {  # of a reward that is not here: to its maximum, if it declares one
