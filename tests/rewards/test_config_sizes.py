@@ -58,7 +58,7 @@ def test_the_sentence_names_the_size(told, family):
 def test_a_file_that_asks_for_too_much(told):
     """By its shapes alone."""
     assert "describes a model of " in told["wide"]["file"]
-    assert "numbers 100,000 layers, more than 512" in told["many"]["file"]
+    assert "numbers 20,000 layers, more than 512" in told["many"]["file"]
 
 
 def clip(path, **parts):

@@ -18,7 +18,7 @@ from .weights_files import SOURCE, STATE, refusal
 
 FP8 = (torch.float8_e4m3fn, torch.float8_e5m2)
 CASES = [(family, setting) for family, local in LOCAL.items() for setting in local.names]
-PROMPTS = ["three red circles and a blue dog"] * 3
+PROMPTS = ["three red circles and a blue dog"]
 SIGNS = {
     "bitsandbytes, nf4": {"a.weight.quant_state.bitsandbytes__nf4": torch.zeros(3)},
     "bitsandbytes, 4 bits": {"a.weight.absmax": torch.zeros(3)},
@@ -88,7 +88,7 @@ def unpacked(state):
 
 
 def scores(reward, files):
-    images = shown(pictures(70, 90))
+    images = shown(pictures(70, 90))[:1]
     if type(reward).__name__ == "TemporalConsistency":
         images = torch.stack([images, images.roll(1, 2), 1.0 - images], 1)
     with torch.no_grad():

@@ -12,7 +12,7 @@ from . import tiny_hps_v3, tiny_vlm
 from .families import made
 from .tiny_clip import pictures, shown
 
-PROMPTS = ["three red circles and a blue dog", "two blue dogs", "a green cat"]
+PROMPTS = ["three red circles and a blue dog", "two blue dogs"]
 
 
 def layers(module, kind=torch.nn.Linear):
@@ -63,7 +63,7 @@ def test_a_family_keeps_its_scores(name, tmp_path):
         memory: load_scorer(dataclasses.replace(reward, memory=memory), files)
         for memory in ("whole", "parts", "eight_bits")
     }
-    images = shown(pictures(70, 90))
+    images = shown(pictures(70, 90))[:2]
     with torch.inference_mode():
         scores = {memory: each.score(images, PROMPTS) for memory, each in scorers.items()}
     torch.testing.assert_close(scores["parts"], scores["whole"], rtol=1e-5, atol=1e-5)
