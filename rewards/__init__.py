@@ -1,10 +1,21 @@
 """Rewards: images and prompts -> scores, higher is better. Importing it imports no model class."""
 
-from .clips.frames import blame_any, fresh, items_any, learns, reads_clips, score_any, score_groups
+from .clips.frames import (
+    blame_any,
+    fresh,
+    items_any,
+    learned,
+    learns,
+    reads_clips,
+    score_any,
+    score_groups,
+    taught,
+)
 from .clips.temporal import TemporalConsistency
 from .clips.video import Video
 from .clips.video_reward import VideoReward
-from .combine import MODES, CombinedScorer
+from .combine.modes import MODES
+from .combine.scorer import CombinedScorer
 from .count.colour_count import ColourCount
 from .count.object_count import ObjectCount
 from .count.owl_count import OwlCount
@@ -100,6 +111,7 @@ __all__ = [
     "blames",
     "findings_of",
     "fresh",
+    "learned",
     "learns",
     "itemised",
     "items_any",
@@ -110,4 +122,5 @@ __all__ = [
     "rgb",
     "score_any",
     "score_groups",
+    "taught",
 ]

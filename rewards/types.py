@@ -72,8 +72,15 @@ class Learns(Protocol):
     def learns(self) -> bool:
         """Whether a score depends on earlier images of the run."""
 
+    @property
+    def learned(self) -> Any:
+        """What it has learned, as lists of numbers. None while it still learns."""
+
     def fresh(self) -> Scorer:
         """The scorer for a new run."""
+
+    def taught(self, learned: Any) -> Scorer:
+        """The scorer for a run in which `learned` has been learned elsewhere."""
 
 
 @runtime_checkable
@@ -250,22 +257,6 @@ def load_scorer(reward: Reward, files: Files | None = None) -> Scorer:
     """
     with torch.inference_mode(False):
         return reward.load(files)
-
-
-@runtime_checkable
-class CombineMode(Protocol):
-    """How the scores of several rewards become one: a frozen dataclass of settings, as a Reward.
-
-    `standardise` says whether `combine` gets standardised scores.
-    """
-
-    standardise: bool
-
-    def maximum(self, maxima: dict[int, float | None]) -> float | None:
-        """The highest combined score for the `maxima` {slot: highest score}, None if unknown."""
-
-    def combine(self, scores: dict[int, torch.Tensor]) -> torch.Tensor:
-        """Scores {slot: (B,)} of the connected rewards, slots from 1 -> combined scores (B,)."""
 
 
 def images_at_once(scorer: Scorer, usual: int) -> int:

@@ -23,11 +23,13 @@ from ...rewards import (
     images_at_once,
     itemised,
     items_any,
+    learned,
     learns,
     maximum_of,
     reads_clips,
     score_any,
     score_groups,
+    taught,
 )
 from ...rewards.types import Group, Question
 from .http_hosts import allowed_hosts
@@ -159,6 +161,15 @@ class HostReward:
     def learns(self) -> bool:
         """Whether a score depends on earlier images of the run."""
         return learns(self.scorer)
+
+    @property
+    def learned(self) -> Any:
+        """What it has learned in this run, as lists of numbers; None while it still learns."""
+        return learned(self.scorer)
+
+    def taught(self, learned: Any) -> HostReward:
+        """This reward for a run in which `learned` has been learned elsewhere."""
+        return replace(self, scorer=taught(self.scorer, learned))
 
     @property
     def at_once(self) -> int:

@@ -47,8 +47,6 @@ def refusal(plan: Plan, job: SearchJob) -> str:
         reason = "there is no graph to run on them"
     elif plan.samples.is_nested:
         reason = "the latent has several parts, such as video and sound"
-    elif inputs.reward.learns:
-        reason = "the reward depends on the order of the images"
     elif not inputs.workers.address and not count_here(inputs.workers):
         reason = "this computer has no other GPU"
     return NOT_USED.format(f"{reason}.") if reason else ""
@@ -69,7 +67,7 @@ class Workers:
     def task(self, scoring: HostObjective, final: HostObjective) -> Callable[..., Task]:
         """What makes the task of the search."""
         self.objectives = {"finish": final}
-        hooks = {"kept": self._kept, "on_answers": self._show}
+        hooks = {"kept": self._kept, "on_answers": self._show, "ready": self._ready}
         self.scoring = scoring
         return partial(CrewedTask, crew=self.foreman, **hooks)
 
@@ -108,6 +106,12 @@ class Workers:
         """What workers have to know before they evaluate particles of the search."""
         steps = len(settled.task.times) if "ode_steps" in settled.chosen else 0
         self.foreman.engine.settled = steps, settled.task.lookahead
+
+    def _ready(self) -> bool:
+        """Whether the reward has learned its scale. Workers get what it has learned."""
+        learned = self.scoring.reward.learned
+        self.foreman.engine.learned = learned
+        return learned is not None
 
     def _of(self, kind: Origins) -> HostObjective:
         return self.objectives.get(kind, self.scoring)

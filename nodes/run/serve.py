@@ -45,6 +45,7 @@ class Serving(OneSearch):
                 flow = task.flow.coarser(steps) if steps else task.flow
                 settled[0] = replace(task, flow=flow, lookahead=ahead)
             objective = final if job.kind == "finish" else scoring
+            objective.reward = objective.reward.taught(packed["learned"])
             objective.forget()
             done = pack_answer(perform(settled[0], job))
             images, rewards = objective.images, done["reward"].tolist()

@@ -58,6 +58,7 @@ class RayEngine:
         self.refused: dict[str, str] = {}
         self.settled: tuple[int, int] | None = None
         self.record, self.device = -math.inf, "cpu"
+        self.learned: Any = []
         self.search: tuple[int, Packed, Packed] = 0, {}, {}
         self.until = 0.0
 
@@ -79,7 +80,7 @@ class RayEngine:
         self.deaths.clear()
         self.refused = {}
         self.device = sent.pop("device")
-        self.settled, self.record = None, -math.inf
+        self.settled, self.record, self.learned = None, -math.inf, []
         self.search = self.search[0] + 1, graph, sent
         for name in self.names:
             self._prepare(name)
@@ -128,7 +129,7 @@ class RayEngine:
 
     def send(self, worker: str, job: Job) -> None:
         packed = pack_job(job) | {"settled": self.settled, "record": self.record}
-        packed["search"] = self.search[0]
+        packed |= {"learned": self.learned, "search": self.search[0]}
         actor = self.actors[worker]
         self.pending[actor.perform.remote(packed)] = worker, job, actor
 

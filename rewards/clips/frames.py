@@ -136,3 +136,13 @@ def fresh(scorer: Scorer) -> Scorer:
 def learns(scorer: Scorer) -> bool:
     """Whether a score depends on earlier images of the run."""
     return isinstance(scorer, Learns) and scorer.learns
+
+
+def learned(scorer: Scorer) -> Any:
+    """What it has learned, as lists of numbers; None while it still learns."""
+    return scorer.learned if isinstance(scorer, Learns) else []
+
+
+def taught(scorer: Scorer, learned: Any) -> Scorer:
+    """The scorer for a run in which `learned` has been learned elsewhere."""
+    return scorer.taught(learned) if isinstance(scorer, Learns) else scorer

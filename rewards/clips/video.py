@@ -24,8 +24,10 @@ from .frames import (
     frames_setting,
     fresh,
     items_any,
+    learned,
     learns,
     reads_clips,
+    taught,
 )
 
 MEAN, MINIMUM, STEADY = "mean", "minimum", "steady"
@@ -85,8 +87,15 @@ class VideoScorer:
     def learns(self) -> bool:
         return learns(self.scorer)
 
+    @property
+    def learned(self) -> Any:
+        return learned(self.scorer)
+
     def fresh(self) -> "VideoScorer":
         return replace(self, scorer=fresh(self.scorer))
+
+    def taught(self, learned: Any) -> "VideoScorer":
+        return replace(self, scorer=taught(self.scorer, learned))
 
     def check(self, prompt: str) -> None:
         self.scorer.check(prompt)

@@ -46,13 +46,14 @@ class CrewedTask(Task):
 
     The rows of a job share a time, and there are at most `crew.rows` of them. A search without a
     crew makes the same network calls with a micro-batch of that size. Guidance needs gradients,
-    which no job computes.
+    which no job computes. While scores depend on earlier ones, the task does all by itself.
 
     Args:
         crew: does the jobs.
         likely: draws what the search may ask for next, from a task that looks ahead.
         mark: the next id at the time when `likely` was given.
         early: latents of starts that are not used yet, by their ids.
+        ready: whether a score no longer depends on those before it.
         kept: what the objective keeps of a job that was done here.
         on_answers: called for new particles with the answers, and the row of each particle.
     """
@@ -62,6 +63,7 @@ class CrewedTask(Task):
     likely: Callable[[Task], object] = lambda ahead: None
     mark: int = 0
     early: dict[tuple[int, ...], Tensor] = field(default_factory=dict)
+    ready: Callable[[], bool] = lambda: True
     kept: Callable[[Job], Any] = lambda job: None
     on_answers: OnAnswers = lambda particles, kind, answers, order: None
 
@@ -75,6 +77,8 @@ class CrewedTask(Task):
 
     def born_from(self, starts: Starts, score: bool = True) -> Particles:
         """As of `Task`, by the crew."""
+        if not self.ready():
+            return super().born_from(starts, score)
         price, zeros = self.prices.born if score else self.prices.birth, [0] * len(starts)
         self.purse.require(len(starts) * price)
         settings = {name: getattr(starts, name) for name in ("x", "radius", "boxes")}
@@ -93,6 +97,8 @@ class CrewedTask(Task):
         Args:
             parents, score, kernel, boxes: as of `Task`.
         """
+        if not self.ready():
+            return super().propose(parents, score, kernel, boxes)
         kind = kernel.kind if kernel else "propose"
         price = max(1, (kernel or self.flow.kernel).inner) + (self.lookahead if score else 0)
         settings = {"parents": parents, "score": score, "boxes": boxes}
@@ -106,11 +112,15 @@ class CrewedTask(Task):
         Args:
             particles, step, ancestors, boxes: as of `Task`.
         """
+        if not self.ready():
+            return super().renoise(particles, step, ancestors, boxes)
         settings = {"parents": particles, "score": False, "boxes": boxes}
         settings |= {"ancestors": ancestors} if boxes else {}
         return self._descended("renoise", particles, [step] * len(particles), 1, settings)
 
     def finish(self, particle: Particles, nodes: int) -> Particles:
+        if not self.ready():
+            return super().finish(particle, nodes)
         before = self.ids.next
         try:
             settings = {"parents": particle, "nodes": nodes}

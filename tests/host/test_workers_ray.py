@@ -12,6 +12,7 @@ import pytest
 
 from .helpers.graphs import guided, node, particles, search, with_input
 from .helpers.prompts import post, stop, wait
+from .helpers.reward_graphs import combine, loader
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="Ray is not installed: pip install ray"
@@ -112,6 +113,18 @@ def test_another_method_finds_the_same_for_each_image_of_a_batch(host, both):
     one, two = host.probe(graphs[0]), host.probe(crewed(graphs[1]))
     assert_same(one, two)
     assert [len(report["devices"]) for report in two["report"]["batch"]] == [2, 2]
+
+
+def test_what_a_reward_has_learned_here_its_workers_know(host, both):
+    """The search scores the first eight images itself: they decide the scale of both rewards."""
+    graph = search(budget=24, micro_batch=1, name="scale")
+    parts = {"count it": graph["reward"], "sharp": loader("sharpness")}
+    graph |= parts | {"reward": combine("weighted_sum", *parts, standardise=True)}
+    alone, found = host.probe(graph), host.probe(crewed(graph))
+    assert_same(alone, found)
+    assert "warnings" not in found["report"] or not found["report"]["warnings"]
+    done = sum(device["nfe"] for device in found["report"]["devices"])
+    assert 2 < done <= 24 - 8 + found["report"]["spent"]["discarded_nfe"]
 
 
 def test_a_stopped_search_returns_what_it_has(host, both):

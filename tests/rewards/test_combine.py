@@ -1,4 +1,5 @@
 import dataclasses
+import json
 import math
 import re
 from dataclasses import dataclass
@@ -9,9 +10,20 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pack.rewards import MODES, REWARDS, CombinedScorer, Scorer, fresh, learns, score_groups
-from pack.rewards.combine import WARMUP, Constraint, Minimum, Product, Statistics, WeightedSum
-from pack.rewards.types import CombineMode
+from pack.rewards import (
+    MODES,
+    REWARDS,
+    CombinedScorer,
+    Scorer,
+    fresh,
+    learned,
+    learns,
+    score_groups,
+    taught,
+)
+from pack.rewards.clips.video import VideoScorer
+from pack.rewards.combine.modes import CombineMode, Constraint, Minimum, Product, WeightedSum
+from pack.rewards.combine.statistics import WARMUP, Statistics
 
 DOCS = Path(__file__).resolve().parents[2] / "web" / "docs"
 NAN, INF = float("nan"), float("inf")
@@ -219,6 +231,22 @@ def test_statistics_are_frozen_and_each_run_has_its_own():
     assert torch.equal(score(run, images), first)
     assert cached.statistics is None
     assert torch.equal(score(fresh(cached), images), first)
+
+
+def test_what_a_combination_has_learned_can_be_taught():
+    """Also what combinations in it and in a video have learned; none has before its warm-up."""
+    inner = combined(Minimum())
+    whole = CombinedScorer(WeightedSum(standardise=False), {1: inner, 3: Channel(2)})
+    for scorer in (inner, whole, VideoScorer(whole, 0, "mean", 1.0)):
+        run, elsewhere = fresh(scorer), fresh(scorer)
+        score(run, random_pictures(WARMUP - 1))
+        assert learns(scorer) and learned(run) is None and learned(scorer) is None
+        score(run, random_pictures(2, seed=1))
+        sent = json.loads(json.dumps(learned(run)))
+        more = random_pictures(5, seed=2)
+        assert torch.equal(score(taught(elsewhere, sent), more), score(run, more))
+        assert not torch.equal(score(elsewhere, more), score(run, more))
+    assert learned(Channel(0)) == [] and taught(whole.parts[3], []) is whole.parts[3]
 
 
 def test_standardised_rewards_of_other_units_weigh_the_same():

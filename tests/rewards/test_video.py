@@ -17,7 +17,7 @@ from pack.rewards import (
     score_groups,
 )
 from pack.rewards.clips.frames import evenly_spaced
-from pack.rewards.combine import WARMUP
+from pack.rewards.combine.statistics import WARMUP
 
 NAN = float("nan")
 

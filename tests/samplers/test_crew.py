@@ -1,6 +1,6 @@
 """A search has the same result with a crew, whatever its workers do."""
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import pytest
 import torch
@@ -89,6 +89,36 @@ def test_every_kernel_and_lookahead(name, kernel, lookahead):
     search = SEARCHES[name]()
     setup = Setup(search, 4, 20, kernel, lead=1, lookahead=lookahead, cost=2)
     compare(setup, 2, again=0.2, lost=0.2)
+
+
+@dataclass
+class Scaled:
+    """A reward in units of what it scored first: it learns them from eight particles."""
+
+    first: list = field(default_factory=list)
+
+    def __call__(self, x0):
+        reward = x0.mean(1).double()
+        self.first += reward.tolist()[: 8 - len(self.first)]
+        scale = torch.tensor(self.first)
+        return (reward - scale.mean()) / max(float(scale.std(correction=0)), 1e-6)
+
+    def ready(self):
+        return len(self.first) == 8
+
+
+@each_method
+@pinned(4)
+@given(st.data(), st.integers(1, 4), st.booleans(), st.integers(0, 99))
+def test_a_reward_that_learns_has_learned_before_workers_score(name, data, rows, works, seed):
+    drawn = data.draw(setups(name))
+    setup, (reward, same_one) = replace(drawn, extra=drawn.extra + 30), (Scaled(), Scaled())
+    plain = setup.run(denoiser=arithmetic, micro_batch=rows, objective=reward)
+    with_it = replace(setup, fixed=setup.fixed | {"objective": same_one})
+    task, foreman, _ = crewed(with_it, rows, 2, arithmetic, seed=seed, again=0.2)
+    task.ready, foreman.works = same_one.ready, works
+    assert_same_run(plain, setup.run(task))
+    assert reward.first == same_one.first
 
 
 def test_a_crew_without_workers_does_nothing_and_the_search_goes_on():
