@@ -177,7 +177,7 @@ def freed():
     """`patches_gone` by what was run."""
 
     def search(**more):
-        more = {"reward": bright(), **more}
+        more = {"reward": bright(), "latent_image": LITTLE, **more}
         return lambda guider: searched(LARGE, vae, guider=guider, **more)
 
     def alone(sampler):
@@ -473,6 +473,7 @@ def taesd():
     }
 
 
+gc.freeze()  # `patches_gone` collects garbage, which nothing so far is
 with torch.inference_mode():
     begin(SMALL)
     told = {
