@@ -16,7 +16,7 @@ def test_the_file_is_the_one_that_the_code_builds(host, generated):
     version = host.client.get("/system_stats")["system"]["comfyui_version"]
     if version != NEWEST:
         pytest.skip(f"the file is built for ComfyUI {NEWEST}, this is {version}")
-    built = build(host.client.get("/object_info"))
+    built = build(host.object_info)
     generated(FILE, json.dumps(built, indent=1, ensure_ascii=False) + "\n")
 
 
@@ -34,7 +34,7 @@ def opened(host, **outside):
     names = ("id", "origin_id", "origin_slot", "target_id", "target_slot", "type")
     links = [[link[name] for name in names] for link in inside["links"]]
     inner = [link for link in links if link[1] > 0 and link[3] > 0]
-    prompt = to_api({"nodes": inside["nodes"], "links": inner}, host.client.get("/object_info"))
+    prompt = to_api({"nodes": inside["nodes"], "links": inner}, host.object_info)
     nodes = {each["id"]: each for each in inside["nodes"]}
     for _, origin, slot, target, at, _ in links:
         if origin == INPUT and (name := inside["inputs"][slot]["name"]) in outside:

@@ -69,13 +69,13 @@ def test_the_picture_carries_the_smallest_workflow(host, node):
     version = host.client.get("/system_stats")["system"]["comfyui_version"]
     if version != NEWEST:
         pytest.skip(f"it is made of what ComfyUI {NEWEST} says of its nodes, this is {version}")
-    made = build(node, host.client.get("/object_info"))
+    made = build(node, host.object_info)
     assert carried(host, node) == made, f"{node}.png differs: {writing.COMMAND}"
 
 
 @pytest.mark.parametrize("node", NODES)
 def test_the_smallest_workflow_runs(host, node):
-    prompt = to_api(carried(host, node), host.client.get("/object_info"))
+    prompt = to_api(carried(host, node), host.object_info)
     assert node in {each["class_type"] for each in prompt.values()}
     pictures = [image for o in host.run(prompt).values() for image in o.get("images", [])]
     assert pictures

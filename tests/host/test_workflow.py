@@ -31,7 +31,7 @@ BATCHES = {"demo_batch": 3, "sdxl_batch": 2}  # without a search, and how many i
 
 def loaded(host, path):
     workflow = json.loads(path.read_text("utf-8"))
-    return workflow, to_api(workflow, host.client.get("/object_info"))
+    return workflow, to_api(workflow, host.object_info)
 
 
 def is_perfect(report):
@@ -77,7 +77,7 @@ def test_the_file_is_the_one_that_the_code_builds(host, generated, name):
     version = host.client.get("/system_stats")["system"]["comfyui_version"]
     if version != NEWEST:
         pytest.skip(f"the files are built for ComfyUI {NEWEST}, this is {version}")
-    built = build(name, host.client.get("/object_info"))
+    built = build(name, host.object_info)
     text = json.dumps(built, indent=1, ensure_ascii=False) + "\n"
     generated(f"example_workflows/{name}.json", text)
 
@@ -179,7 +179,7 @@ def test_the_demos_methods_share_seed_text_and_budget(host):
     """One prompt by each method, with a small budget."""
     workflow, _ = loaded(host, WORKFLOW)
     chosen = demo.with_prompt(workflow, demo.PROMPTS[1], seed=5)
-    prompt = to_api(chosen, host.client.get("/object_info"))
+    prompt = to_api(chosen, host.object_info)
     prompt[demo.find(prompt, "FlowSearchRBF")]["inputs"] |= {"budget": 20, "init_particles": 3}
     reports = {}
     for name, graph in demo.variants(prompt).items():

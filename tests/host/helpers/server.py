@@ -1,6 +1,7 @@
 """A real ComfyUI on the CPU, driven over its HTTP API."""
 
 import contextlib
+import functools
 import json
 import subprocess
 import sys
@@ -22,6 +23,11 @@ class Host:
 
     def __init__(self, url: str, base: Path, log: Path, process: subprocess.Popen) -> None:
         self.client, self.base, self.log, self.process = Client(url), base, log, process
+
+    @functools.cached_property
+    def object_info(self) -> dict:
+        """What the nodes take, as it was when first asked: files may have come since."""
+        return self.client.get("/object_info")
 
     def run(self, prompt: dict, workflow: dict | None = None) -> dict:
         """Outputs of a prompt by node id; a failure raises ComfyError with its sentence."""
