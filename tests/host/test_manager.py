@@ -29,7 +29,7 @@ def fresh(comfyui, tmp_path_factory):
     if not (ROOT / ".git").exists():
         pytest.skip("not a git checkout: there is nothing to clone")
     place = tmp_path_factory.mktemp("manager") / "ComfyUI"
-    shutil.copytree(comfyui, place, ignore=shutil.ignore_patterns("user", "__pycache__"))
+    shutil.copytree(comfyui, place, ignore=shutil.ignore_patterns("user"))
     configured(place)
     return place
 
@@ -41,11 +41,12 @@ def configured(place, lines=""):
     settings.write_text(f"[default]\nnetwork_mode = offline\n{lines}")
 
 
-@pytest.fixture
-def bare(tmp_path):
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory):
     """An address of the repository."""
-    subprocess.run(["git", "clone", "-q", "--bare", ROOT, tmp_path / "flow-search.git"], check=True)
-    return (tmp_path / "flow-search.git").as_uri().replace("file://", "file://localhost")
+    place = tmp_path_factory.mktemp("bare") / "flow-search.git"
+    subprocess.run(["git", "clone", "-q", "--bare", ROOT, place], check=True)
+    return place.as_uri().replace("file://", "file://localhost")
 
 
 def manager(place, *words):
@@ -92,8 +93,38 @@ def by_git_url(host, address):
         return error.code
 
 
-def test_the_button_for_a_git_url_is_denied_unless_allowed_as_the_page_says(fresh, bare):
-    """Whatever the security level is: it does not decide any more."""
+def cloned(pack):
+    """The text of each file of an installed pack, without git's own and Python's caches."""
+    files = (path for path in pack.rglob("*") if path.is_file())
+    kept = (path for path in files if not {".git", "__pycache__"} & {*path.parts})
+    return {path.relative_to(pack): path.read_bytes() for path in kept}
+
+
+@pytest.fixture(scope="module")
+def by_command(fresh, bare):
+    """The pack's files as the command line installs them. A server lists and loads the pack; then
+    it is removed."""
+    before, pack = files(fresh), fresh / "custom_nodes" / "flow-search"
+    assert "[INSTALLED]" in manager(fresh, "install", bare)
+    with serving(fresh, fresh, "--enable-manager") as host:
+        assert "flow-search" in host.client.get("/v2/customnode/installed")
+        assert "FlowSearchRBF" in host.client.get("/object_info/FlowSearchRBF")
+    installed = cloned(pack)
+    assert "[UNINSTALLED]" in manager(fresh, "uninstall", "flow-search")
+    assert files(fresh) == before and not naming(fresh)
+    return installed
+
+
+def test_the_command_line_installs_lists_and_removes(by_command):
+    name = Path("nodes/rbf_search.py")
+    assert by_command[name] == (ROOT / name).read_bytes()
+
+
+def test_the_button_for_a_git_url_is_denied_unless_allowed_as_the_page_says(
+    fresh, bare, by_command
+):
+    """Whatever the security level is: it does not decide any more. The button gets the files that
+    the command line gets."""
     pack = fresh / "custom_nodes" / "flow-search"
     allowed = "".join(f"{key} = {value}\n" for key, value in allowing_lines().items())
     for lines, status in (("security_level = weak\n", 403), (allowed, 200)):
@@ -101,21 +132,7 @@ def test_the_button_for_a_git_url_is_denied_unless_allowed_as_the_page_says(fres
         with serving(fresh, fresh, "--enable-manager-legacy-ui") as host:
             assert by_git_url(host, bare) == status
             assert pack.exists() == (status == 200)
-    with serving(fresh, fresh, "--enable-manager") as host:
-        assert "FlowSearchRBF" in host.client.get("/object_info/FlowSearchRBF")
     configured(fresh)
+    assert cloned(pack) == by_command
     assert "[UNINSTALLED]" in manager(fresh, "uninstall", "flow-search")
     assert not pack.exists()
-
-
-def test_the_command_line_installs_lists_and_removes(fresh, bare):
-    before = files(fresh)
-    said = manager(fresh, "install", bare)
-    assert "[INSTALLED]" in said
-    pack, name = fresh / "custom_nodes" / "flow-search", "nodes/rbf_search.py"
-    assert (pack / name).read_text() == (ROOT / name).read_text()
-    with serving(fresh, fresh, "--enable-manager") as host:
-        assert "flow-search" in host.client.get("/v2/customnode/installed")
-        assert "FlowSearchRBF" in host.client.get("/object_info/FlowSearchRBF")
-    assert "[UNINSTALLED]" in manager(fresh, "uninstall", "flow-search")
-    assert files(fresh) == before and not naming(fresh)
