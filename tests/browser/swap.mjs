@@ -34,7 +34,7 @@ const user = {
       await page.waitForTimeout(500);
       const [x, y] = await titleOf(page, type);
       await page.mouse.click(x, y, { button: "right" });
-      await page.waitForTimeout(1000);
+      for (let i = 0; i < 20 && !(await item.isVisible()); i++) await page.waitForTimeout(50);
     }
     await item.click();
     await page.waitForFunction((type) => !app.graph.nodes.some((n) => n.type === type), type);
@@ -76,8 +76,18 @@ const user = {
   },
 };
 
-/** The label of the effort: what the canvas draws, and what a page of Nodes 2.0 shows. */
-function label(page) {
+/** Wait for the label of the effort: what the canvas draws, and what a page of Nodes 2.0 shows. */
+async function labelled(page, expected) {
+  let label = null;
+  for (let i = 0; i < 40; i++) {
+    label = await labelOf(page);
+    if (label === expected) return;
+    await page.waitForTimeout(50);
+  }
+  assert.equal(label, expected);
+}
+
+function labelOf(page) {
   return page.evaluate((type) => {
     const node = app.graph.nodes.find((node) => node.type === type);
     const { label } = node.widgets.find((widget) => widget.name === "effort");
@@ -169,13 +179,11 @@ async function play(page, seed, vue) {
   assert.deepEqual(decoder, ["Demo Flow Model Loader", 2], "the VAE of the decoder");
   assert.deepEqual({ ...after.values, ...before.values }, after.values, "values stay");
   assert.ok(Object.keys(before.inputs).length === 4 && before.outputs.length === 1);
-  await page.waitForTimeout(500);
-  assert.equal(await label(page), "effort (100 evaluations)");
+  await labelled(page, "effort (100 evaluations)");
   await act("add", "FlowSearchRewardLoader");
   await act("wire", "FlowSearchRewardLoader", "FLOW_REWARD", SEARCH, "reward");
   await act("set", SEARCH, "effort", 5);
-  await page.waitForTimeout(500);
-  assert.equal(await label(page), "effort (20 evaluations)");
+  await labelled(page, "effort (20 evaluations)");
   const prompt = `${seed} red circles`;
   await act("set", "CLIPTextEncode", "text", prompt);
   await fit(page);
@@ -200,8 +208,7 @@ async function play(page, seed, vue) {
     return JSON.stringify(saved);
   });
   assert.doesNotMatch(reloaded, /evaluations\)/, "the number is not saved");
-  await page.waitForTimeout(1000);
-  assert.equal(await label(page), "effort (20 evaluations)");
+  await labelled(page, "effort (20 evaluations)");
   assert.deepEqual(counts, { nodes: 2, wires: 1, numbers: 1, prompts: 1 });
   assert.deepEqual(await covered(page), [], "the panel covers no node");
 }
