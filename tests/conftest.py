@@ -9,9 +9,10 @@ from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent.parent
 LONGEST = (  # files, the longest first
-    "test_browser.py", "test_workers_ray.py", "test_reward_families.py", "test_journal.py",
-    "test_manager.py", "test_sigmas.py", "test_settings.py", "test_fuzz.py", "test_exploding.py",
-    "test_pack.py", "test_nothing_lost.py", "test_lent.py", "test_models.py",
+    "test_browser.py", "test_workers_ray.py", "test_swapping.py", "test_journal.py",
+    "test_manager.py", "test_workflow.py", "test_reward_families.py", "test_families.py",
+    "test_lent.py", "test_sigmas.py", "test_config_sizes.py", "test_small_memory.py",
+    "test_fuzz.py", "test_packed.py", "test_nothing_lost.py", "test_pack.py", "test_models.py",
 )  # fmt: skip
 runpy.run_path(str(ROOT / "tools" / "checkout.py"))
 # Every run tries the same examples, and no test fails because the machine is busy.
