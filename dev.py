@@ -77,17 +77,28 @@ def test(host: Host, extra: list[str]) -> int:
     if tools is not None:
         os.environ["FLOW_SEARCH_JS"] = str(tools)  # where the tests of the panel find it
     named = any((ROOT / word.split("::")[0]).exists() for word in extra)
-    cores = 1 if extra or not has("xdist") else min(4, os.cpu_count() or 1)
+    count = 1 if extra or not has("xdist") else test_processes()
     # Each process has a ComfyUI. It gets whole files, in the order of tests/conftest.py.
-    by_file = ["-n", str(cores), "--dist", "loadfile", "--no-loadscope-reorder"]
-    spread = by_file if cores > 1 else []
-    if spread:  # a process has a core of its own: more threads would wait for one another
+    by_file = ["-n", str(count), "--dist", "loadfile", "--no-loadscope-reorder"]
+    spread = by_file if count > 1 else []
+    if spread:  # all cores have a process: more threads would wait for one another
         os.environ.setdefault("OMP_NUM_THREADS", "1")
     words = ["pytest", *([] if named else ["tests"]), *spread, *extra]
     codes.append(foreground([*python, *words], host))
     if not extra:
         codes += web_tests(tools, host)
     return next((code for code in codes if code), 0)
+
+
+def test_processes() -> int:
+    """How many processes run the tests: one more than cores, since some wait for a browser.
+
+    Each may take 4 GB of memory. Where there is less, a core has one process.
+    """
+    cores, memory = os.cpu_count() or 1, 0
+    if hasattr(os, "sysconf"):
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min(4, cores + (memory >= (cores + 1) * 4 * 10**9))
 
 
 def write(host: Host, extra: list[str]) -> int:

@@ -5,6 +5,18 @@ import subprocess
 import pytest
 
 
+@pytest.mark.parametrize(
+    ("cores", "gigabytes", "count"), [(1, 16, 2), (2, 16, 3), (2, 8, 2), (4, 64, 4), (None, 2, 1)]
+)
+def test_a_process_more_than_cores_runs_the_tests_if_memory_allows(
+    dev, monkeypatch, cores, gigabytes, count
+):
+    monkeypatch.setattr(dev.os, "cpu_count", lambda: cores)
+    sizes = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": gigabytes * 10**9 // 4096}
+    monkeypatch.setattr(dev.os, "sysconf", sizes.get, raising=False)
+    assert dev.test_processes() == count
+
+
 def test_without_npm_it_says_what_is_skipped(dev, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("FLOW_SEARCH_CACHE", str(tmp_path))
     monkeypatch.setattr(dev.shutil, "which", lambda name: None)
