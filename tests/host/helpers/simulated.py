@@ -89,6 +89,7 @@ guider.set_conds(text)
 flow = sampler.VPSDEFlowSampler.execute(interpolant="vp", diffusion_norm=1.0, kernel="eta").args[0]
 SIGMAS = torch.tensor([0.98, 0.9, 0.7, 0.4, 0.0])
 LATENT = torch.zeros(1, 16, 16, 16)
+LITTLE = {"samples": torch.zeros(1, 16, 8, 8)}  # of which a full VAE asks for less
 anything = SimpleNamespace(decode=vae.decode)  # decoded by the host, as a full VAE is
 
 
@@ -132,6 +133,15 @@ def run_search(memory, vae, **more):
         "held": [m.model_loaded_memory() / m.model_memory() for m in held],
         "best": told["best"]["id"], "picture": hashed(images[0]),
     }  # fmt: skip
+
+
+def run_in(state, memory, vae, **more):
+    """A search in a memory state of the host's, on what it takes for another device than a CPU."""
+    own_check, own_state = mm.is_device_cpu, mm.vram_state
+    mm.is_device_cpu, mm.vram_state = (lambda device: device != DEVICE), state
+    found = run_search(memory, vae, **{"latent_image": LITTLE} | more)
+    mm.is_device_cpu, mm.vram_state = own_check, own_state
+    return found
 
 
 class Shortage:

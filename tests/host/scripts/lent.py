@@ -17,6 +17,7 @@ from pack.tests.host.helpers import simulated
 from pack.tests.host.helpers.simulated import (
     DEVICE,
     LARGE,
+    LITTLE,
     MB,
     SMALL,
     TINY,
@@ -40,7 +41,6 @@ DYNAMIC = importlib.util.find_spec("comfy.model_prefetch")  # None in older host
 if DYNAMIC:
     from pack.tests.host.helpers import vram_pages as pages
 
-LITTLE = {"samples": torch.zeros(1, 16, 8, 8)}
 GUIDANCES = ("none", "dps", "x0")
 SOFT = reward.RewardModelLoader.execute({"reward": "brightness"}).args[0]
 

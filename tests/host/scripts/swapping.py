@@ -3,9 +3,7 @@
 Argument: ComfyUI's folder. Prints one JSON object.
 """
 
-import collections
 import gc
-import importlib.util
 import json
 import sys
 import tempfile
@@ -19,6 +17,7 @@ from pack.tests.host.helpers.simulated import (
     DEVICE,
     LARGE,
     LATENT,
+    LITTLE,
     MB,
     SIGMAS,
     SMALL,
@@ -32,7 +31,7 @@ from pack.tests.host.helpers.simulated import (
     mm,
     model,
     objective,
-    patched,
+    run_in,
     run_search,
     searched,
     stock,
@@ -50,22 +49,20 @@ from pack.nodes.host.network import Network  # isort: skip
 from pack.samplers.batching import MicroBatch  # isort: skip
 from pack.samplers.purse import Purse  # isort: skip
 from pack.samplers.search.best_of_n import BestOfN  # isort: skip
-from pack.samplers.search.smc import SMC  # isort: skip
-from pack.nodes import demo, sampler  # isort: skip
+from pack.nodes import sampler  # isort: skip
 from pack.nodes.rewards import loader as reward  # isort: skip
 from pack.nodes.host import decode, memory  # isort: skip
-from pack.nodes.host import devices as devices_of_host  # isort: skip
-from pack.nodes.host import reward as hosting  # isort: skip
-from pack.nodes.host.streamed import stream  # isort: skip
-from pack.rewards.files.small_memory import shrink  # isort: skip
 
 from pack.tests.host.helpers.allocator import Allocator  # isort: skip
+from pack.tests.host.helpers.simulated_devices import MULTI, compiled, rows_on, run_on  # isort: skip
+from pack.tests.host.helpers.simulated_rewards import Hungry, streamed, weighty  # isort: skip
+from pack.tests.host.helpers.simulated_second_models import (  # isort: skip
+    BASE,
+    refusals,
+    second_models,
+)
 
-import nodes  # isort: skip
 from node_helpers import conditioning_set_values  # isort: skip
-
-
-LITTLE = {"samples": torch.zeros(1, 16, 8, 8)}  # of which a full VAE asks for less
 
 
 def mid_sample():
@@ -215,148 +212,6 @@ def freed():
     return {name: patches_gone(run) for name, run in runs.items()}
 
 
-BASE = demo.DemoFlowModelLoader.execute("base").args[0]
-
-
-def twin(model):
-    """A clone with a LoRA-like weight patch of its own, as a turbo LoRA makes it."""
-    clone = model.clone()
-    weight = model.model.diffusion_model.txt_in.weight
-    lora = torch.randn(weight.shape, generator=torch.Generator().manual_seed(5)) / 4
-    clone.add_patches({"diffusion_model.txt_in.weight": ("diff", (lora,))})
-    return clone
-
-
-def with_second(memory, vae, second, **more):
-    """A search whose particles a second model carries on, and finishes."""
-    models = {"lookahead_model": second, "finish_model": second}
-    more = {"latent_image": LITTLE, "budget": 40, "finish_steps": 2} | more
-    return run_search(memory, vae, **models | more)
-
-
-def second_models():
-    """Searches with a second model that has its own weights, or shares those of the first."""
-    copy = twin(patched(demo.DemoFlowModelLoader.execute("fast").args[0]))
-    return {
-        "large": with_second(LARGE, anything, BASE),
-        "small": with_second(SMALL, anything, BASE),
-        "one at a time": with_second(TINY, vae, BASE),
-        "twin": with_second(LARGE, vae, twin(model)),
-        "twin, small": with_second(SMALL, anything, twin(model)),
-        "a copy of the twin": with_second(LARGE, vae, copy),
-    }
-
-
-class Tied(stock.Guider_Basic):
-    """A guider that keeps a model besides the host's."""
-
-    def __init__(self, model):
-        super().__init__(model)
-        self.networks = [model]
-
-
-def refusals():
-    """The sentence with which a second model is refused, by the reason."""
-    begin(LARGE)
-    tied, elsewhere = Tied(model), model.clone()
-    tied.set_conds(text)
-    elsewhere.load_device = torch.device("meta")
-    partial = stock.Guider_Basic(model)
-    control = SimpleNamespace(
-        timestep_percent_range=(0.0, 0.5), previous_controlnet=None, cond_hint_original=None,
-        get_extra_hooks=list,
-    )  # fmt: skip
-    partial.set_conds(conditioning_set_values(text, {"control": control}))
-    inputs = {
-        "tied": {"guider": tied, "lookahead_model": BASE},
-        "elsewhere": {"finish_model": elsewhere},
-        "partial": {"guider": partial, "lookahead_model": BASE},
-    }
-    sentences = {}
-    for reason, given in inputs.items():
-        try:
-            run_search(LARGE, vae, **given)
-        except ValueError as error:
-            sentences[reason] = str(error)
-    return sentences
-
-
-class Hungry:
-    """A reward whose every call takes the network's place in memory."""
-
-    settings, at_once, itemised = {}, 8, False
-
-    def fresh(self):
-        return self
-
-    def check(self, prompt):
-        pass
-
-    def score(self, images, prompt):
-        vae.decode(LATENT)
-        return torch.zeros(len(images))
-
-
-class Weighty:
-    """A scorer of 64 MB: the mean of what a layer makes of the mean grey.
-
-    It notes how much of its weights is on the device when it scores.
-    """
-
-    def __init__(self):
-        self.loaded, self.patcher = set(), None
-        self.module = torch.nn.Linear(4096, 4096, bias=False)
-        random = torch.Generator().manual_seed(4)
-        self.module.weight.data = torch.randn(4096, 4096, generator=random)
-
-    def check(self, prompt):
-        pass
-
-    def score(self, images, prompts):
-        self.loaded.add(self.patcher.loaded_size())
-        return self.module(images.mean((1, 2, 3))[:, None].expand(-1, 4096)).mean(1)
-
-
-def weighty(memory, state=None):
-    """A search by it, and how much of its weights was on the device."""
-    scorer = Weighty()
-    scored = hosting.hosted(scorer, {"reward": "weighty"})
-    scorer.patcher = scored.patcher
-    more = {"reward": scored, "latent_image": LITTLE}
-    found = run_in(state, memory, vae, **more) if state else run_search(memory, vae, **more)
-    known = getattr(comfy.model_patcher, "is_model_patcher_output", lambda output: True)
-    return found | {"loaded": list(scorer.loaded), "known": known(scored)}
-
-
-class Deep:
-    """A scorer of 32 MB: what eight layers make of the mean grey, and a norm that is no layer."""
-
-    def __init__(self, kind):
-        torch.manual_seed(5)
-        layers = [torch.nn.Linear(1024, 1024) for _ in range(8)]
-        self.module = torch.nn.Sequential(*layers, torch.nn.LayerNorm(1024)).requires_grad_(False)
-        shrink(self.module, kind, stream)
-
-    def check(self, prompt):
-        pass
-
-    def score(self, images, prompts):
-        return self.module(images.mean((1, 2, 3))[:, None].expand(-1, 1024))[:, 0]
-
-
-def streamed(memory, kind):
-    """Scores by layers that may stay in RAM, twice, and how much of them was on the device."""
-    begin(memory)
-    own_check, own_state = mm.is_device_cpu, mm.vram_state
-    mm.is_device_cpu = lambda device: device != DEVICE
-    mm.vram_state = mm.VRAMState.NORMAL_VRAM
-    scored = hosting.hosted(Deep(kind), {"reward": "deep"})
-    images = torch.linspace(0.1, 0.9, 3)[:, None, None, None].expand(-1, 8, 8, 3)
-    scores = [scored.score(images, "").tolist() for _ in range(2)]
-    mm.is_device_cpu, mm.vram_state = own_check, own_state
-    return {"scores": scores, "loaded": scored.patcher.loaded_size()}
-
-
 def exhausted(memory):
     """A search that runs out of memory in half of its calls."""
     with Shortage(0.5, 0) as shortage:
@@ -386,68 +241,6 @@ def lasting(place):
             "raised": shortage.raised[place], "best": saved["best"]["reward"],
             "rewards": [row["reward"] for row in saved["trace"]],
         }  # fmt: skip
-
-
-def run_in(state, memory, vae, **more):
-    """A search in a memory state of the host's, on what it takes for another device than a CPU."""
-    own_check, own_state = mm.is_device_cpu, mm.vram_state
-    mm.is_device_cpu, mm.vram_state = (lambda device: device != DEVICE), state
-    found = run_search(memory, vae, **{"latent_image": LITTLE} | more)
-    mm.is_device_cpu, mm.vram_state = own_check, own_state
-    return found
-
-
-def compiled():
-    """A search as TorchCompileModel makes it, but by a backend that runs the graph as it is."""
-    from comfy_api.torch_helpers import set_torch_compile_wrapper
-    from comfy_extras.nodes_torch_compile import skip_torch_compile_dict
-
-    own, ran = model.clone(), []
-
-    def backend(graph, inputs, **options):
-        return lambda *args: ran.append(graph) or graph.forward(*args)
-
-    set_torch_compile_wrapper(own, backend, options={"guard_filter_fn": skip_torch_compile_dict})
-    basic = stock.Guider_Basic(own)
-    basic.set_conds(text)
-    found = run_search(LARGE, anything, guider=basic, latent_image=LITTLE)
-    return found | {"graphs": len(set(ran)), "ran": len(ran)}
-
-
-MULTI = importlib.util.find_spec("comfy_extras.nodes_multigpu")  # None in older hosts
-
-
-def run_on(devices):
-    """A search with CFG, its two conditions on as many of the devices as there are."""
-    from comfy_extras.nodes_multigpu import MultiGPUCFGSplitNode
-
-    mm.get_all_torch_devices = lambda exclude_current=False: devices
-    both = comfy.samplers.CFGGuider(MultiGPUCFGSplitNode.execute(model, 2).args[0])
-    both.set_conds(text, nodes.ConditioningZeroOut().zero_out(text)[0])
-    both.set_cfg(2.0)
-    return run_search(LARGE, vae, guider=both, budget=40, latent_image=LITTLE)
-
-
-def rows_on(devices, size):
-    """A search without CFG, whose rows are shared by as many of the devices as there are."""
-    from comfy.multigpu import MultiGPUThreadPool
-    from comfy_extras.nodes_multigpu import MultiGPUCFGSplitNode
-
-    mm.get_all_torch_devices = lambda exclude_current=False: devices
-    basic = stock.Guider_Basic(MultiGPUCFGSplitNode.execute(model, 2).args[0])
-    basic.set_conds(text)
-    submit, rows = MultiGPUThreadPool.submit, collections.Counter()
-
-    def counted(self, device, call, *args):
-        if call is devices_of_host._inferring:  # a single row is split by the host
-            rows[str(device)] += len(args[4])
-        return submit(self, device, call, *args)
-
-    MultiGPUThreadPool.submit = counted
-    small = {"latent_image": LITTLE, "budget": 38, "lookahead": 0, "method": SMC()}
-    found = run_search(LARGE, vae, guider=basic, micro_batch=size, **small)
-    MultiGPUThreadPool.submit = submit
-    return found | {"rows": rows}
 
 
 def taesd():
