@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from .twin_world import world_of
 from .world import World
 
 _WORLD: World | None = None
@@ -48,7 +49,7 @@ class Kept:
 
 def _begin(weights: str, end: float) -> None:
     global _WORLD, _END
-    _WORLD, _END = World(weights), end
+    _WORLD, _END = world_of(weights), end
 
 
 def _call(job: tuple[Callable, tuple]) -> object:
@@ -61,7 +62,7 @@ class Workers:
     """Processes that each have the networks, and the time when they stop.
 
     Args:
-        weights: fast or base.
+        weights: fast, base or eps.
         jobs: how many processes.
         minutes: no job begins later than this.
     """

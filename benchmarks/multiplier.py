@@ -25,7 +25,7 @@ runpy.run_path(str(ROOT / "tools" / "checkout.py"))
 from pack.benchmarks import multiplier_page, prompt_sets
 from pack.benchmarks.best_of_n_curve import Draws
 from pack.benchmarks.kept_rows import Kept, Workers
-from pack.benchmarks.multiplier_plan import CURVE_STEPS, methods
+from pack.benchmarks.multiplier_plan import CURVE_STEPS, MODELS, methods
 from pack.benchmarks.multiplier_runs import BLOCK, COLUMNS, run_draws, run_search
 from pack.benchmarks.prompt_sets import seed_of
 
@@ -112,7 +112,7 @@ def options() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("step", choices=("prompts", "draws", "searches", "write"))
-    parser.add_argument("--weights", default="fast", choices=("fast", "base"))
+    parser.add_argument("--weights", default="fast", choices=MODELS)
     parser.add_argument("--sets", nargs="*", default=["hard", "medium"], help="easy, medium, hard")
     parser.add_argument("--prompts", type=int, default=60, help="of each set")
     # Settings were chosen on prompts of other seeds.

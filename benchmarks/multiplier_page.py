@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from . import lever_page, prompt_sets
+from . import lever_page, prompt_sets, twin_page
 from .multiplier_claims import ENOUGH, at_main_budget
-from .multiplier_plan import BUDGETS, PATHS_STEPS, REGIONAL_STEPS, STEPS, plan
+from .multiplier_plan import BUDGETS, MODELS, PATHS_STEPS, REGIONAL_STEPS, SETS, STEPS, plan
 from .multiplier_sections import TABLES_NOTE, claims, sheet, table, tables, worth_sheet
 from .multiplier_tables import RESAMPLES, Measured, measured
 from .world import ROOT
 
 DOCS = ROOT / "docs"
 ACCURACY = ROOT / "benchmarks" / "results" / "reader_accuracy.json"
-MODELS, SETS = ("fast", "base"), ("hard", "medium", "easy")
 FULL = {"prompts": 60, "seeds": 3, "draws": 1000}  # what is to be run of each set
 COMMAND = "python benchmarks/multiplier.py"
 
@@ -63,6 +62,8 @@ METHOD = f"""\
 - A search ends when a result has the highest score there is, as it does by default in ComfyUI.
 - `base` was trained on independent noise and data, and `fast` is its reflow (demo/README.md). No
   training coupled noise and image cell by cell, which could favour a search by regions.
+- `eps` has the settings of `base`. Its schedule begins at its largest sigma, 14.6, where t is 0.94.
+  Its weights are not in the pack: `python -m demo.training.train_diffusion` makes similar ones.
 - All of it is the demo model, which draws coloured shapes. Other models and rewards may differ."""
 SETS_NOTE = """\
 Each pool has captions with a (count, colour, shape) that no training scene has, drawn by a seed.
@@ -102,6 +103,7 @@ def page(folder: Path, accuracy: dict) -> tuple[str, dict[str, str]]:
         charts[f"multiplier-{name}.svg"] = sheet(result)
         if at_main_budget(result):
             charts[f"worth-{name}.svg"] = worth_sheet(result)
+    parts += twin_page.section(results)
     parts += ["## What was left out", LEFT_OUT_NOTE, lever_page.left_out(lever_page.FOLDER)]
     parts += [METHOD, sets_table(results), accuracy_table(accuracy), *still_to_run(results)]
     parts += ["## Tables", TABLES_NOTE, *(part for result in results for part in tables(result))]

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from . import plans
+from .twin_world import TwinSetting
 from .world import AUTOMATIC, Setting
 
 BUDGETS = (25, 50, 100, 200)
-CURVE_STEPS = {"fast": (1, 2, 4), "base": (5, 10)}  # of best of N
+MODELS, SETS = ("fast", "base", "eps"), ("hard", "medium", "easy")
+CURVE_STEPS = {"fast": (1, 2, 4), "base": (5, 10), "eps": (5, 10)}  # of best of N
 # Steps of the ODE under a regional search, chosen on other prompts.
 REGIONAL_STEPS = {"fast": 2, "base": 5}
 PATHS_STEPS = {"base": 5}
@@ -66,7 +68,16 @@ FLUX_PRICES = (
 
 
 def methods(weights: str, budget: int) -> dict[str, Setting]:
-    """Every method at one budget: settings of the quality tables, and those of regional search."""
+    """Every method at one budget: settings of the quality tables, and those of regional search.
+
+    The diffusion model has those of the flow model that it was made from, and some of its own.
+    """
+    if weights == "eps":
+        rows = methods("base", budget)
+        if published := rows.get("RBF, kernel"):
+            rows["RBF, ancestral"] = replace(published, kernel="eta", norm=1.0)
+            rows["RBF, kernel, no look"] = replace(published, lookahead=0)
+        return {name: TwinSetting(**vars(setting)) for name, setting in rows.items()}
     rows = plans.searches(weights, budget)
     if "zero_order" in rows:  # there it has as many starts as neighbours
         rows["zero_order"] = replace(rows["zero_order"], options=())

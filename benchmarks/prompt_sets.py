@@ -19,7 +19,7 @@ from .shape_reader import is_right
 from .world import SHAPE, World
 
 BLOCK = 25  # samples made at once
-SELECTION_STEPS = {"fast": 4, "base": 20}  # the plain sampler's
+SELECTION_STEPS = {"fast": 4, "base": 20, "eps": 10}  # the plain sampler's
 
 
 @dataclass(frozen=True)
@@ -73,20 +73,22 @@ def samples(world: World, prompt: str, steps: int, n: int, seed: int) -> torch.T
         n: how many.
         seed: of the noise.
     """
-    x = torch.randn(n, *SHAPE, generator=torch.Generator().manual_seed(seed))
-    return world.decode(plain(world.denoiser(prompt), x, steps))
+    noise = torch.randn(n, *SHAPE, generator=torch.Generator().manual_seed(seed))
+    x = world.begin(noise, world.noisiest)
+    return world.decode(plain(world.denoiser(prompt), x, steps, world.noisiest))
 
 
-def plain(denoise: object, x: torch.Tensor, steps: int) -> torch.Tensor:
+def plain(denoise: object, x: torch.Tensor, steps: int, noisiest: float = 1.0) -> torch.Tensor:
     """Latents (n,*D) at the end of `steps` even steps of the ODE from noise x (n,*D).
 
     Args:
         denoise: (x, t) -> x0.
         x: noise.
         steps: how many.
+        noisiest: the first time.
     """
     for left in range(steps, 0, -1):
-        x0 = denoise(x, left / steps)
+        x0 = denoise(x, noisiest * left / steps)
         x = x0 + (left - 1) / left * (x - x0)
     return x
 

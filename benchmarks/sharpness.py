@@ -17,6 +17,8 @@ ROOT = Path(__file__).resolve().parents[1]
 runpy.run_path(str(ROOT / "tools" / "checkout.py"))
 
 from pack.benchmarks import prompt_sets
+from pack.benchmarks.multiplier_plan import MODELS
+from pack.benchmarks.twin_world import world_of
 from pack.benchmarks.world import LOOK, SHAPE, SHARP, World, blur
 from pack.samplers.flow import Flow
 from pack.samplers.interpolants.linear import Linear
@@ -36,20 +38,22 @@ def blurs(world: World, prompt: str, seed: int) -> list[float]:
         prompt: what to draw.
         seed: of the starts.
     """
-    x = torch.randn(STARTS, *SHAPE, generator=torch.Generator().manual_seed(seed))
+    first = world.noisiest
+    noise = torch.randn(STARTS, *SHAPE, generator=torch.Generator().manual_seed(seed))
+    x = world.begin(noise, first)
     flow = Flow(
-        world.denoiser(prompt), ODE(Linear()), [1.0], start=lambda ids: x, noise=lambda ids: x
+        world.denoiser(prompt), ODE(Linear()), [first], start=lambda ids: x, noise=lambda ids: x
     )
-    x0 = flow.denoiser(x, 1.0)
-    ends = flow.descend(x, x0, 1.0, LOOK)[1]
+    x0 = flow.denoiser(x, first)
+    ends = flow.descend(x, x0, first, LOOK)[1]
     return [blur(x0[i], ends[i]) for i in range(STARTS)]
 
 
-def rows() -> list[tuple[str, ...]]:
+def rows(models: list[str]) -> list[tuple[str, ...]]:
     """A row for each model and set of prompts."""
     lines = []
-    for weights in ("fast", "base"):
-        world = World(weights)
+    for weights in models:
+        world = world_of(weights)
         for name, form in prompt_sets.FORMS.items():
             prompts = itertools.islice(prompt_sets.pool(form, POOL), PROMPTS)
             values = torch.tensor([b for i, p in enumerate(prompts) for b in blurs(world, p, i)])
@@ -64,8 +68,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--write", action="store_true", help="put the table into the page")
+    parser.add_argument("--weights", nargs="*", default=MODELS, choices=MODELS)
     args = parser.parse_args()
-    text = table(HEADS, rows())
+    text = table(HEADS, rows(args.weights))
     print(text)
     if args.write:
         put(ROOT / "docs" / "calibration.md", "border", text)

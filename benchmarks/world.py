@@ -100,6 +100,8 @@ class Helped(Setting):
 class World:
     """The demo model's networks in this process; `weights` is fast, base or a file."""
 
+    noisiest = 1.0  # the time at which its images begin
+
     def __init__(self, weights: str) -> None:
         torch.set_grad_enabled(False)
         torch.set_num_threads(1)
@@ -112,6 +114,10 @@ class World:
         """Images (K,H,W,3) in [0, 1] of latents (K,16,16,16)."""
         rows = x0.to(memory_format=torch.channels_last)
         return self.decoder(rows).permute(0, 2, 3, 1).clamp(0, 1)
+
+    def begin(self, noise: torch.Tensor, t: float) -> torch.Tensor:
+        """Latents (K,16,16,16) of pure noise at the first time, from standard normal noise."""
+        return t * noise
 
     def denoiser(self, prompt: str, net: Flux | None = None) -> Denoiser:
         """The denoiser (x (K,16,16,16), t) -> x0 of one prompt, by the world's own net if none."""
@@ -140,7 +146,7 @@ class World:
             setting.transition(),
             times,
             lead=lead,
-            start=lambda ids: first * noise(ids),
+            start=lambda ids: self.begin(noise(ids), first),
             noise=noise,
             uniform=noise.uniform,
             look_denoiser=self.denoiser(prompt, self.helper) if helped else None,

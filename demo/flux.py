@@ -108,6 +108,13 @@ def positions(text: int, height: int, width: int, device: torch.device) -> tuple
     return angles.cos().float().to(device), angles.sin().float().to(device)
 
 
+def waves(t: Tensor) -> Tensor:
+    """Cosines and sines (B, 256) of times (B,)."""
+    rate = torch.exp(-math.log(10_000.0) / 128 * torch.arange(128, device=t.device))
+    phase = 1000.0 * t.float()[:, None] * rate
+    return torch.cat((phase.cos(), phase.sin()), -1)
+
+
 class SelfAttention(nn.Module):
     """The projections and norms of one stream of a double block."""
 
@@ -240,9 +247,7 @@ class Flux(nn.Module):
         """
         height, width = x.shape[-2] // PATCH, x.shape[-1] // PATCH
         img = F.pixel_unshuffle(x, PATCH).flatten(2).mT
-        rate = torch.exp(-math.log(10_000.0) / 128 * torch.arange(128, device=x.device))
-        phase = 1000.0 * t.float()[:, None] * rate
-        vec = self.time_in(torch.cat((phase.cos(), phase.sin()), -1).to(x)) + self.vector_in(pooled)
+        vec = self.time_in(waves(t).to(x)) + self.vector_in(pooled)
         img, txt = self.img_in(img), self.txt_in(text)
         turn = positions(txt.shape[1], height, width, x.device)
         for block in self.double_blocks:

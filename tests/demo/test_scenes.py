@@ -13,9 +13,7 @@ def _generator(seed: int = 0) -> torch.Generator:
 def test_drawn_shapes_match_the_kinds():
     kinds = scenes.draw_kinds(48, _generator())
     names = list(scenes.COLOURS)
-    for rows, picture in zip(
-        kinds.tolist(), scenes.draw_images(kinds, _generator(1)), strict=True
-    ):
+    for rows, picture in zip(kinds.tolist(), scenes.draw_images(kinds, _generator(1)), strict=True):
         found = {name: n for name, n in colour_counts(picture.permute(1, 2, 0)).items() if n}
         assert found == {names[c]: n for n, c, _ in rows if n}
 
