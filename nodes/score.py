@@ -11,11 +11,13 @@ from comfy_execution.graph_utils import ExecutionBlocker
 from torch import Tensor
 
 from .host.channels import to_rgb
+from .host.guard import guard
 from .host.image_rows import ImageRows, SizeGroups, listed, single
 from .host.reward import HostReward
 from .schema import CATEGORY, FlowReward, check_wired
 from .show.contact_sheet import Cell, contact_sheet
 from .show.culling import NO_THRESHOLD, Culling, limits
+from .show.events import client_id, server
 from .show.report import itemise, number
 from .show.writable import writable
 
@@ -100,6 +102,15 @@ def cells(images: ImageRows, culling: Culling) -> list[Cell]:
     return [Cell(rows[i], i, culling.scores[i], i in kept) for i in culling.order]
 
 
+def say(text: str, node: type[io.ComfyNode]) -> None:
+    """Show a text on the running node, in place of that of its last run. A script has no page."""
+    node_id = getattr(getattr(node, "hidden", None), "unique_id", None)
+    if server() is None or node_id is None:
+        return
+    with guard("show the result on the node"):
+        server().send_progress_text(text, str(node_id), client_id())
+
+
 class ScoreImages(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -178,6 +189,7 @@ class ScoreImages(io.ComfyNode):
                     tooltip="All images with their scores, best first.",
                 ),
             ],
+            hidden=[io.Hidden.unique_id],
         )  # fmt: skip
 
     @classmethod
@@ -201,6 +213,7 @@ class ScoreImages(io.ComfyNode):
         culling = Culling(scores_of(reward, rows), keep, threshold)
         if not culling.kept:
             log.warning("Score Images: %s", culling.nothing_kept)
+        say(culling.summary, cls)
         report = score_report(reward, prompts, culling)
         report |= items_of(reward, rows, report["best"])
         return io.NodeOutput(

@@ -64,6 +64,17 @@ class Culling:
             f"of {len(self.scores)}, expected {figure(self.threshold)} or more."
         )
 
+    @property
+    def summary(self) -> str:
+        """What the node says of itself after a run."""
+        if not self.kept:
+            return (
+                f"{self.nothing_kept} Nodes connected to images did not run. They may still show "
+                "images of an earlier run."
+            )
+        best = figure(self.scores[self.order[0]])
+        return f"Kept {len(self.kept)} of {len(self.scores)}. Best score {best}."
+
     def _passes(self, score: float) -> bool:
         if not math.isfinite(score):
             return False

@@ -50,6 +50,12 @@ def test_the_sentence_for_nothing_kept(culling):
     )
 
 
+def test_the_node_says_what_it_kept(culling):
+    assert culling.Culling(SCORES, 2).summary == "Kept 2 of 5. Best score 0.9."
+    said = culling.Culling(SCORES, 2, 0.95).summary
+    assert said.startswith("No image reaches the threshold: ") and "earlier run" in said
+
+
 def test_limits(culling):
     assert culling.limits(2, 0.5) == (2, 0.5)
     assert culling.limits(0, culling.NO_THRESHOLD) == (0, None)
