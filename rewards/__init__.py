@@ -36,6 +36,7 @@ from .preference.image_reward import ImageReward
 from .preference.laion_aesthetic import LaionAesthetic
 from .preference.mps import Mps
 from .preference.taste import Taste
+from .purposes import PURPOSES, purpose
 from .question.checklist import Checklist
 from .question.clip_flant5 import ClipFlanT5Score
 from .question.host_vlm import HostVlmScore
@@ -58,9 +59,9 @@ from .types import (
 
 REWARDS: dict[str, type[Reward]] = {  # in the order of the menu
     # what the image itself shows, without a model
-    "brightness": Brightness,
-    "colourfulness": Colourfulness,
     "sharpness": Sharpness,
+    "colourfulness": Colourfulness,
+    "brightness": Brightness,
     "jpeg_compressibility": JpegCompressibility,
     "jpeg_incompressibility": JpegIncompressibility,
     # agreement with the prompt, by a question to a model
@@ -101,6 +102,7 @@ REWARDS: dict[str, type[Reward]] = {  # in the order of the menu
 __all__ = [
     "KINDS",
     "MODES",
+    "PURPOSES",
     "REWARDS",
     "CombinedScorer",
     "Files",
@@ -117,6 +119,7 @@ __all__ = [
     "items_any",
     "load_scorer",
     "maximum_of",
+    "purpose",
     "images_at_once",
     "reads_clips",
     "rgb",

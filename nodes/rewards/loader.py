@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any
 
 from comfy_api.latest import io
 
 from ...rewards import (
+    PURPOSES,
     REWARDS,
-    Reward,
     findings_of,
     load_scorer,
     maximum_of,
+    purpose,
 )
 from ..host.reward import HostReward, host_files, hosted
 from ..host.reward_files import RewardFiles, check_chosen
 from ..schema import CATEGORY, FlowReward, build, chosen, combo, flat, nested, under
 
 
-def _needs(family: type[Reward]) -> bool:
-    """Whether a reward needs a file or a connection. A new node starts with one that does not."""
-    return any({"checkpoint", "socket"} & set(setting.metadata) for setting in fields(family))
+def _groups() -> list[dict[str, Any]]:
+    """The menu's groups in order, for the page: name, sentence and rewards of each."""
+    names = {key: purpose(family) for key, family in REWARDS.items()}
+    return [
+        {"name": name, "about": about, "rewards": [key for key in names if names[key] == name]}
+        for name, about in PURPOSES.values()
+    ]
 
 
 class RewardModelLoader(io.ComfyNode):
@@ -37,10 +41,10 @@ class RewardModelLoader(io.ComfyNode):
             inputs=[
                 combo(
                     "reward",
-                    dict(sorted(REWARDS.items(), key=lambda entry: _needs(entry[1]))),
-                    "What makes an image good. The order: no download, agreement with the prompt, "
-                    "counts, looks, text, likeness, video.",
+                    REWARDS,
+                    "What makes an image good. Grouped by purpose; the first ones need no file.",
                     choices=RewardFiles.scan().loadable,
+                    extra_dict={"groups": _groups()},
                 )
             ],
             outputs=[FlowReward.Output(display_name="reward")],

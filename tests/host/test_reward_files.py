@@ -55,7 +55,7 @@ def refusal(host, graph):
 def test_a_new_loader_begins_with_a_reward_that_needs_no_file(empty):
     families = list(dict.fromkeys(family for family, _ in offered(empty)))
     assert sorted(families) == sorted(REWARDS)
-    assert families[0] == "brightness"
+    assert families[0] == "sharpness"
     graph = greys(51, 204) | {"reward": loader(families[0])}
     assert len(empty.probe(scoring(graph))["scores"]["scores"]) == 2
 
@@ -199,7 +199,7 @@ def test_a_new_loader_in_the_browser(empty, tools):  # noqa: F811
     done = subprocess.run(words, capture_output=True, encoding="utf-8", timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
     told = json.loads(done.stdout.splitlines()[-1])
-    assert told["first"]["inputs"]["reward"] == "brightness"
+    assert told["first"]["inputs"]["reward"] == "sharpness"
     for shown in (told["first"], *told["rewards"].values()):
         assert None not in shown["widgets"].values() and None not in shown["inputs"].values()
     for name, shown in told["rewards"].items():

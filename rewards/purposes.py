@@ -1,0 +1,22 @@
+"""What rewards are for: one group for each room, named and explained as the menu shows it."""
+
+from __future__ import annotations
+
+from .types import Reward
+
+PURPOSES = {  # by room, in the order of the menu: name and sentence
+    "pixels": ("no file", "Measures the image itself. Needs no file and reads no prompt."),
+    "question": ("agreement", "A model is asked whether the image shows the prompt."),
+    "count": ("counts", "Counts the objects or shapes of the prompt in the image."),
+    "preference": ("looks", "Predicts which image people like. `taste` learns what you like."),
+    "text": ("text", "Reads the words in the image, and compares them with those in quotes."),
+    "likeness": ("likeness", "Compares the image with the prompt, or with an image of yours."),
+    "clips": ("video", "Scores videos: by their frames, or by how steady they are."),
+}
+
+
+def purpose(family: type[Reward]) -> str:
+    """The name of the group that a reward belongs to; empty if it is in no room."""
+    room = family.__module__.removeprefix(f"{__package__}.").split(".")[0]
+    name, _ = PURPOSES.get(room, ("", ""))
+    return name
