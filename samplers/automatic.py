@@ -134,5 +134,22 @@ def _chosen(
     entries |= {"lookahead": task.lookahead} if automatic else {}
     if not entries:
         return {}
-    parts = ", ".join(f"{name} {value}".replace("_", " ") for name, value in entries.items())
-    return entries | {"why": f"{choice.source or facts.source}: {parts}."}
+    *first, last = (_clause(name, value) for name, value in entries.items())
+    said = f"{', '.join(first)} and {last}" if first else last
+    return entries | {"why": f"{choice.source or facts.source}. So {said}."}
+
+
+def _clause(name: str, value: Any) -> str:
+    """What an entry means, in words that need no manual."""
+    if name == "children":
+        return f"children differ {'everywhere' if value == 'kernel' else 'in one region'}"
+    if name == "lookahead" and not value:
+        return "particles are scored as they are"
+    clauses = {
+        "method": "the method is {}",
+        "ode_steps": "{} plain steps are left",
+        "init_particles": "it begins with {} particles",
+        "lookahead": "{} plain steps sharpen each particle",
+    }
+    said = clauses.get(name, f"{name.replace('_', ' ')} is {{}}").format(value)
+    return said.replace("1 plain steps sharpen", "1 plain step sharpens") if value == 1 else said

@@ -102,5 +102,5 @@ class Auto(Method):
     def choice(self, facts: Facts) -> Choice:
         line = next((line for line in RULE if line.holds(facts)), RULE[-1])
         share = facts.budget // facts.steps
-        source = f"{facts.source}, with {share} evaluations a step"
+        source = f"{facts.source}, and the budget buys {share} evaluations a step"
         return Choice(line.search.choice(facts).search, line.ode_steps(facts), source)

@@ -81,8 +81,8 @@ def test_auto_says_what_it_chose(host, checkpoint, budget, chosen):
     report, look = shown["report"], {"fast": "sharp", "base": "blurred"}[checkpoint]
     assert report["method"] == "auto" == report["settings"]["method"]
     assert report["chosen"].items() >= chosen.items()
-    why = f"The first prediction is {look}, with {budget // 4} evaluations a step: method "
-    assert report["chosen"]["why"].startswith(why + chosen["method"].replace("_", " "))
+    why = f"The first prediction is {look}, and the budget buys {budget // 4} evaluations a step. "
+    assert report["chosen"]["why"].startswith(f"{why}So the method is {chosen['method']}")
     assert report["spent"]["nfe"] == shown["counts"]["rows"] <= budget
     steps = {row["step"] for row in report["trace"] if row["kind"] != "finish"}
     assert steps == ({3} if "ode_steps" in chosen else {0, 1, 2, 3})
@@ -99,8 +99,9 @@ def test_automatic_starts_are_reported(host):
     graph = renamed(search(init_particles=0, budget=30), "automatic starts")
     report = host.probe(graph)["report"]
     assert report["settings"]["init_particles"] == 0
-    why = "The lookahead is set to 0: init particles 7, children redraw."
     chosen = {"init_particles": 7, "children": "redraw"}
+    settled = "it begins with 7 particles and children differ in one region"
+    why = f"The lookahead is set to 0. So {settled}."
     assert report["chosen"] == chosen | {"why": why}
     born = [row for row in report["trace"] if row["kind"] == "born"]
     assert len(born) == 7

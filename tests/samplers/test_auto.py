@@ -74,7 +74,7 @@ def test_the_rule(facts, search, ode_steps):
     choice = Auto().choice(facts)
     assert (choice.search, choice.ode_steps) == (search, ode_steps)
     share = facts.budget // facts.steps
-    assert choice.source == f"It is known, with {share} evaluations a step"
+    assert choice.source == f"It is known, and the budget buys {share} evaluations a step"
 
 
 @pytest.mark.parametrize(
@@ -191,8 +191,11 @@ def test_it_says_what_it_chose_and_why(model, budget, steering, chosen):
     assert settled.chosen == chosen
     assert task.purse.nfe == (0 if budget < 10 else 1 + LOOK)
     look = f"first prediction is {model}" if budget >= 10 else "too small for a look"
-    assert look in why and f", with {budget // 6} evaluations a step: method " in why
-    assert len(why.split()) <= 25 and why.endswith(f"lookahead {chosen['lookahead']}.")
+    share = f", and the budget buys {budget // 6} evaluations a step. So the method is "
+    assert look in why and share in why
+    assert all(len(sentence.split()) <= 25 for sentence in why.split(". "))
+    ahead = chosen["lookahead"]
+    assert why.endswith("sharpen each particle." if ahead else "scored as they are.")
 
 
 def test_a_lookahead_that_is_set_says_what_the_model_is():
@@ -200,7 +203,7 @@ def test_a_lookahead_that_is_set_says_what_the_model_is():
         task = Setup(Auto(), 6).task(budget=120, lookahead=ahead)
         settled = settle(Auto(), task, Finish(3))
         assert settled.chosen["method"] == method and task.purse.nfe == 0
-        assert settled.chosen["why"].startswith(f"The lookahead is set to {ahead}, with 20 ")
+        assert settled.chosen["why"].startswith(f"The lookahead is set to {ahead}, and the ")
         assert "lookahead" not in settled.chosen and settled.finish == Finish(3)
 
 
@@ -210,7 +213,8 @@ def test_a_search_that_leaves_nothing_open_says_nothing():
         assert settle(search, Setup(search).task(budget=99, lookahead=0), Finish()).chosen == {}
     search = SVDD(children="kernel")
     task = Setup(search, 6).task(budget=99, lookahead=AUTOMATIC, denoiser=blurred, shape=(4,))
-    told = {"lookahead": 4, "why": "The first prediction is blurred: lookahead 4."}
+    why = "The first prediction is blurred. So 4 plain steps sharpen each particle."
+    told = {"lookahead": 4, "why": why}
     assert settle(search, task, Finish()).chosen == told
 
 
