@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .downloads import HPS, SDXL, listed
 from .graph import Graph, Output
-from .parts import cost, prompt
+from .parts import SAVED, cost, prompt
 
 
 def keep_best(
@@ -26,7 +26,7 @@ def keep_best(
     )  # fmt: skip
     sheet = Output(scored.node, 4)
     g.add("search", "PreviewImage", title="Contact sheet", box=(420, 520), images=sheet)
-    g.add("save", "SaveImage", title=f"The best {keep}", box=(420, 460),
+    g.add("save", "SaveImage", title=f"The best {keep}", box=(SAVED, 420),
           images=Output(scored.node, 1), filename_prefix=name)  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..demo_runs import BUDGET, PROMPTS
 from .graph import Graph, Output
-from .parts import few_steps, prompt, search, shown
+from .parts import SAVED, few_steps, prompt, search, shown
 
 
 def counted(g: Graph, prefix: str, **more: object) -> None:
@@ -77,7 +77,7 @@ def ksampler_swap(g: Graph) -> None:
         reward=reward, effort=25,
     )  # fmt: skip
     image = g.add("save", "VAEDecode", samples=result, vae=vae)
-    g.add("save", "SaveImage", box=(420, 460), images=image, filename_prefix="ksampler_swap")
+    g.add("save", "SaveImage", box=(SAVED, 420), images=image, filename_prefix="ksampler_swap")
     g.note("load", (
         "## From KSampler to a search, no downloads\n\nThis was the usual text-to-image workflow. "
         "**Search KSampler** is in the place of KSampler, with a VAE and a reward. The reward "
@@ -94,26 +94,26 @@ def best_of_n_against_rbf(g: Graph) -> None:
     model, clip, vae = (Output(loader.node, i) for i in range(3))
     words, cond = prompt(g, clip, "six red circles, four blue squares and two green triangles")
     guider = g.add("text", "BasicGuider", model=model, conditioning=cond)
-    noise = g.add("text", "RandomNoise", noise_seed=7)
-    latent = g.add("text", "EmptySD3LatentImage", width=128, height=128)
+    noise = g.add("load", "RandomNoise", noise_seed=7)
+    latent = g.add("load", "EmptySD3LatentImage", width=128, height=128)
     sampler, sigmas = few_steps(g)
     reward = g.add("set", "FlowSearchRewardLoader", reward="shape_count")
-    plain = g.add("set", "FlowSearchVPSDESampler", title="Plain ODE steps",
+    plain = g.add("text", "FlowSearchVPSDESampler", title="Plain ODE steps",
                   interpolant="linear", diffusion_norm=0.0, kernel="eta")  # fmt: skip
-    steps = g.add("set", "BasicScheduler", model=model, scheduler="simple", steps=4)
+    steps = g.add("text", "BasicScheduler", model=model, scheduler="simple", steps=4)
     same = {
         "noise": noise, "guider": guider, "latent_image": latent, "vae": vae, "reward": reward,
         "prompt": words, "budget": BUDGET,
     }  # fmt: skip
     rbf = search(g, sampler=sampler, sigmas=sigmas, finish_steps=2, lookahead=0,
                  top_k=2, **same)  # fmt: skip
-    best = search(g, "FlowSearchParticles", sampler=plain,
+    best = search(g, "FlowSearchParticles", "save", sampler=plain,
                  sigmas=steps, method="best_of_n", finish_steps=0, top_k=2, **same)  # fmt: skip
-    shown(g, rbf, "rbf")
-    shown(g, best, "best_of_n")
+    shown(g, rbf, "rbf", "last", 250)
+    shown(g, best, "best_of_n", "last", 250)
     g.note("load", (
         "## Best of N against RBF, no downloads\n\nBoth searches have the same model, prompt, seed "
-        "and number of network evaluations. The upper one is Rollover Budget Forcing. The lower "
+        "and number of network evaluations. The left one is Rollover Budget Forcing. The right "
         "one draws 25 images of four steps and returns the best.\n\nA reward above -1 means that "
         "every count is right. Try several seeds, since one prompt depends on luck. The tables in "
         "docs/results.md compare the methods on many prompts."

@@ -152,7 +152,7 @@ def flux_dev_rbf_pickscore(g: Graph) -> None:
 
 def inpaint_search(g: Graph) -> None:
     model, clip, vae = flux(g, DEV)
-    picture = g.add("load", "LoadImage", image="example.png", box=(320, 360))
+    picture = g.add("load", "LoadImage", image="example.png", box=(320, 300))
     words, cond = prompt(g, clip, "a red paper boat on the water")
     guider, noise = guided(g, model, cond, 3.5)
     latent = g.add("text", "VAEEncode", pixels=picture, vae=vae)
@@ -174,12 +174,12 @@ def inpaint_search(g: Graph) -> None:
         + cost(5, 25, GGUF + " clip-flant5-xl does not fit beside it, so they take turns.")
         + "\n\n**Download**\n" + flux_files(DEV)
         + f"\n- models/rewards: the folder [clip-flant5-xl]({HUB}/zhiqiulin/clip-flant5-xl), 6.3 GB"
-    ), height=560)  # fmt: skip
+    ), height=440)  # fmt: skip
 
 
 def kontext_edit_search(g: Graph) -> None:
     model, clip, vae = flux(g, KONTEXT)
-    picture = g.add("load", "LoadImage", image="example.png", box=(320, 360))
+    picture = g.add("load", "LoadImage", image="example.png", box=(320, 300))
     words, cond = prompt(g, clip, "give the cat a yellow hat and nothing else")
     scaled = g.add("text", "FluxKontextImageScale", image=picture)
     latent = g.add("text", "VAEEncode", pixels=scaled, vae=vae)
@@ -206,4 +206,4 @@ def kontext_edit_search(g: Graph) -> None:
                "take turns.")
         + "\n\n**Download**\n" + flux_files(KONTEXT)
         + f"\n- models/rewards: the folder [clip-flant5-xl]({HUB}/zhiqiulin/clip-flant5-xl), 6.3 GB"
-    ), height=520)  # fmt: skip
+    ), height=440)  # fmt: skip

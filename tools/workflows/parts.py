@@ -7,7 +7,9 @@ from typing import Any
 from .downloads import AE, CLIP_L, T5, listed
 from .graph import Graph, Output
 
-COLUMNS = {"load": 0, "text": 400, "set": 800, "search": 1200, "save": 1680}
+# Narrow enough for the page to draw text where it shows the whole graph on a small screen.
+COLUMNS = {"load": 0, "text": 350, "set": 720, "search": 1070, "save": 1520, "last": 1970}
+SAVED = 340  # width of the nodes that save
 PANEL = 500
 GGUF = "use a Q4 GGUF of FLUX.1. With 16 GB, set **weight_dtype** to fp8_e4m3fn."
 
@@ -59,22 +61,27 @@ def few_steps(g: Graph) -> tuple[Output, Output]:
     return sampler, g.add("set", "FlowSearchScheduler", steps=5)
 
 
-def search(g: Graph, kind: str = "FlowSearchRBF", **inputs: Any) -> Output:
+def search(
+    g: Graph, kind: str = "FlowSearchRBF", column: str = "search", **inputs: Any
+) -> Output:  # fmt: skip
     """A search node, with room below for its panel, which grows when it runs."""
-    result = g.add("search", kind, box=(420, 780), **inputs)
-    g.y["search"] += PANEL
+    result = g.add(column, kind, box=(420, 780), **inputs)
+    g.y[column] += PANEL
     return result
 
 
-def shown(g: Graph, result: Output, name: str) -> None:
+def shown(
+    g: Graph, result: Output, name: str, column: str = "save", height: int = 420
+) -> None:  # fmt: skip
     """The nodes that save the images and draw the report.
 
     Args:
         g: gets the nodes.
         result: of the search.
         name: prefix of saved images.
+        column: where they go.
+        height: of each node, in px.
     """
-    g.add("save", "SaveImage", box=(420, 460), images=Output(result.node, 1),
-          filename_prefix=name)  # fmt: skip
     images, report = Output(result.node, 1), Output(result.node, 2)
-    g.add("save", "FlowSearchReport", box=(420, 420), report=report, images=images)
+    g.add(column, "SaveImage", box=(SAVED, height), images=images, filename_prefix=name)
+    g.add(column, "FlowSearchReport", box=(SAVED, height), report=report, images=images)

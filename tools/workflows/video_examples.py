@@ -16,7 +16,7 @@ from .downloads import (
     listed,
 )
 from .graph import Graph, Output
-from .parts import cost, prompt, search
+from .parts import SAVED, cost, prompt, search
 
 # Those of ComfyUI's own template for the distilled model.
 LTX2_SIGMAS = "1., 0.99375, 0.9875, 0.98125, 0.975, 0.909375, 0.725, 0.421875, 0.0"
@@ -50,10 +50,10 @@ def wan_video_frames(g: Graph) -> None:
         prompt=words, method="best_of_n", budget=160, finish_steps=0, top_k=1,
     )  # fmt: skip
     clipped = g.add("save", "CreateVideo", images=Output(result.node, 1), fps=16.0)
-    g.add("save", "SaveVideo", box=(420, 420), video=clipped,
+    g.add("save", "SaveVideo", box=(SAVED, 420), video=clipped,
           filename_prefix="video/flow_search")  # fmt: skip
     images, report = Output(result.node, 1), Output(result.node, 2)
-    g.add("save", "FlowSearchReport", box=(420, 420), report=report, images=images)
+    g.add("save", "FlowSearchReport", box=(SAVED, 420), report=report, images=images)
     g.note("load", (
         "## The best of four videos\n\nWan 2.1 draws four videos of 20 steps. CFG doubles the cost "
         "of a step, so this takes 160 evaluations. PickScore scores eight frames of each video. "
