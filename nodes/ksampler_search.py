@@ -37,15 +37,18 @@ class SearchKSampler(io.ComfyNode):
         (compare,) = shared_inputs("compare")
         compare.default, compare.advanced = True, None
         compare.tooltip = (
-            "Also make KSampler's own image, and compare the result with it. It takes one image of "
-            "the effort."
+            "Also make KSampler's own image, which is the result if it scores highest. It takes "
+            "one image of the effort."
         )
+        top_k, replay = shared_inputs("top_k", "replay")
+        top_k.optional = True
+        top_k.tooltip = "Images to return, best first. The output latent holds the best alone."
         made = schema(
             "FlowSearchKSampler",
             "Search KSampler",
             "Replaces KSampler: finds an image that scores higher on the reward. effort says how "
             "long it may take.",
-            [*ksampler_inputs(), vae, reward, effort, prompt, compare],
+            [*ksampler_inputs(), vae, reward, effort, prompt, compare, top_k, replay],
         )
         made.enable_expand = True  # as it does without a reward
         return made

@@ -58,10 +58,17 @@ class Origin:
 
 @dataclass
 class Book:
-    """The origins of a search's particles, by id, and the starts that they descend from."""
+    """The origins of a search's particles, by id, and the starts that they descend from.
+
+    Args:
+        origins: by id.
+        roots: the start of each particle, by id.
+        apart: whole lineages of particles that were not made by the search's task, by id.
+    """
 
     origins: dict[int, Origin] = field(default_factory=dict)
     roots: dict[int, int] = field(default_factory=dict)
+    apart: dict[int, list[Origin]] = field(default_factory=dict)
 
     def add(self, made: Made) -> None:
         """Keep how new particles were made: a task's `on_made`."""
@@ -83,8 +90,20 @@ class Book:
         """
         return self.roots.get(particle, particle)
 
+    def adopt(self, way: list[Origin]) -> int:
+        """Give a particle that was made apart an id that no other has.
+
+        Args:
+            way: its lineage. The ids in it stay, since the first one is the address of its noise.
+        """
+        particle = 1 + max([*self.origins, *self.apart, way[-1].id])
+        self.apart[particle], self.roots[particle] = way, way[0].id
+        return particle
+
     def lineage(self, particle: int) -> list[Origin]:
         """The origins that lead to a particle, in order."""
+        if particle in self.apart:
+            return self.apart[particle]
         way = [self.origins[particle]]
         while way[-1].kind != "born":
             way.append(self.origins[way[-1].parent])

@@ -6,6 +6,7 @@ import { chartView } from "./lib/chart_view.js";
 import { DroppedFile } from "./lib/dropped_file.js";
 import { showBudget } from "./lib/effort.js";
 import { filmView } from "./lib/film_view.js";
+import { showGroups } from "./lib/groups.js";
 import { withPicturesOf, withReportOf } from "./lib/model.js";
 import { addOutside, isOf, searchInside } from "./lib/outside.js";
 import { capture, nodeOf } from "./lib/page.js";
@@ -25,6 +26,7 @@ import { setTooltip, withTooltips } from "./lib/tooltips.js";
 
 const PREFIX = "FlowSearch"; // of the ids of our nodes
 const SEARCHES = ["FlowSearchRBF", "FlowSearchParticles", "FlowSearchKSampler"];
+const LOADER = "FlowSearchRewardLoader";
 const [REPLACED, BY] = ["KSampler", "FlowSearchKSampler"]; // same inputs, same first output
 const SAVED_KEY = "flow_search"; // in a node of a saved workflow
 const ELEMENTS = {
@@ -269,6 +271,7 @@ function extension() {
         onInputAdded?.call(this, input);
         setTooltip(node, input);
       };
+      if (node.comfyClass === LOADER) showGroups(node, words().groups);
       if (!SEARCHES.includes(node.comfyClass)) return;
       showBudget(node, words());
       addPanel(node);

@@ -22,7 +22,7 @@ from .stop import RUNNING
 
 def run_batch(
     plan: Plan, node_id: str, workflow: str | None = None
-) -> tuple[dict[str, Any], Tensor, dict[str, Any]]:
+) -> tuple[dict[str, Any], Tensor, dict[str, Any], list[dict[str, str] | None]]:
     """Search for each latent of a plan.
 
     Args:
@@ -31,8 +31,9 @@ def run_batch(
         workflow: id of its workflow.
 
     Returns:
-        LATENT, IMAGE (N,H,W,3) and the report. It is that of the first search. If there are
-        several searches, its entry `batch` has the reports of all.
+        LATENT, IMAGE (N,H,W,3), the report, and the file of each search's plain image. The report
+        is that of the first search. If there are several searches, its entry `batch` has the
+        reports of all.
     """
     context = get_executing_context()
     prompt_id = context.prompt_id if context else None
@@ -42,7 +43,8 @@ def run_batch(
     report = results[0].report
     if len(results) > 1:
         report = report | {"batch": [result.report for result in results]}
-    return latent, torch.cat([result.images for result in results]), report
+    images = torch.cat([result.images for result in results])
+    return latent, images, report, [result.plain for result in results]
 
 
 def _search_each(plan: Plan, sender: Sender) -> list[Result]:

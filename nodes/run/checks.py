@@ -235,7 +235,7 @@ def check_kernel(plan: Plan) -> None:
 
 def check_job(job: Job, plan: Plan) -> None:
     """Refuse a budget that cannot carry a search, its finish and the check of its guider."""
-    inputs, steps, cost = plan.inputs, len(plan.inside), plan.cost
+    inputs, steps, cost = plan.inputs, len(plan.way(job)[1]), plan.cost
     prices = plan.prices(job)
     needed = minimum(job.search, steps, prices)
     impure = {id(guider) for guider in plan.guiders.values() if not is_pure(guider, plan.whole)}

@@ -133,7 +133,16 @@ class KSamplerSettings:
         return sampler_object(self.sampler_name)
 
     def sigmas(self, model: Any) -> Tensor:
-        """KSampler's sigmas for a MODEL."""
+        """KSampler's sigmas for a MODEL.
+
+        Raises:
+            ValueError: the host has no such scheduler, or nothing is left to denoise.
+        """
+        if not self.denoise > 0.0:
+            raise ValueError(
+                f"denoise leaves nothing to search: got {self.denoise:g}, expected more than 0. "
+                "KSampler would return latent_image as it is."
+            )
         if self.scheduler not in KSampler.SCHEDULERS:
             raise ValueError(
                 f"Unknown scheduler: got {brief(self.scheduler)}, expected one of KSampler."

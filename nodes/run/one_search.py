@@ -58,11 +58,13 @@ class Result:
         latent: (1,*D), as the host's samplers return it.
         images: (N,H,W,3) of its `top_k` particles, best first. For videos, all frames.
         report: JSON-ready.
+        plain: file of the plain image in the temp folder, as /view takes it.
     """
 
     latent: Tensor
     images: Tensor
     report: dict[str, Any]
+    plain: dict[str, str] | None = None
 
 
 class OneSearch:
@@ -121,7 +123,7 @@ class OneSearch:
         record.warnings += unused(record.purse.by_model, plan.second)
         with guard("compare the replay with its report"):
             record.warnings += compare(self.job.replayed, float(record.outcome.top[0].reward))
-        return Result(latent, self.images, record.report())
+        return Result(latent, self.images, record.report(), self.live.plain_file)
 
     def _warn(self, why: str) -> None:
         log.warning(why)
@@ -168,6 +170,7 @@ class OneSearch:
         record.trace.spent = record.purse.nfe
         ending = job.finish, self._rules(), record.outcome, record.book.root
         self._follow(run(job.search, task, *ending, self._settled), scoring, final)
+        self._follow(self.plain.compete(record, final), scoring, final)
         self._end(final)
         best, end = record.outcome.top[0], plan.times[-1]
         if not end:
@@ -271,7 +274,7 @@ class OneSearch:
             if int(particle.ids) not in best.finished:
                 best.finished[int(particle.ids)] = final.decode(particle.clean)
         rows = self.watchdog.score(Particles.cat(top), best.finished) if self.watchdog else []
-        self.record.plain, plain = self.plain.score(final)
+        self.record.plain, plain = self.plain.entry(final)
         rows += self._itemise(final)
         final.restore(top[0].x0)
         winners = {int(particle.ids): best.finished[int(particle.ids)] for particle in top}
@@ -279,7 +282,7 @@ class OneSearch:
         first = int(top[0].ids)
         start = self.record.book.root(first)
         if plain is not None:
-            self.live.plain(plain, self.record.plain["reward"])
+            self.live.plain(plain, self.record.plain)
         self.live.end(winners, rows, outcome.stopped, first, start)
         self.bar.end(winners[first])
 

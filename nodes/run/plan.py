@@ -32,6 +32,12 @@ class MethodChoice:
     why: str = ""
 
 
+def plain_won(report: Mapping[str, Any]) -> bool:
+    """Whether the result of a report is the plain image, made apart from the search."""
+    plain = report.get("plain", {})
+    return bool(plain.get("nfe")) and plain.get("id") == report["best"]["id"]
+
+
 @dataclass(frozen=True)
 class Job:
     """The search for one latent of a batch.
@@ -57,6 +63,11 @@ class Job:
     replayed: Mapping[str, Any] = field(default_factory=dict)
     plain: int = 0
     warnings: tuple[str, ...] = ()
+
+    @property
+    def plain_again(self) -> bool:
+        """Whether a replay repeats the plain image, which knows no search window."""
+        return plain_won(self.replayed)
 
 
 @dataclass(frozen=True)
@@ -110,8 +121,12 @@ class Plan:
         """The noise mask of the batch."""
         return self.latent.get("noise_mask")
 
+    def way(self, job: Job) -> tuple[list[float], list[float]]:
+        """Of a job, the times before the search window and those in it."""
+        return ([], self.times[:-1]) if job.plain_again else (self.lead, self.inside)
+
     def prices(self, job: Job) -> Prices:
         """What one particle of a job costs."""
-        sampler = self.inputs.sampler
+        sampler, (lead, _) = self.inputs.sampler, self.way(job)
         inner, slope = sampler.kernel.inner, sampler.guidance.rows
-        return Prices.of(len(self.lead), inner, job.lookahead, slope)
+        return Prices.of(len(lead), inner, job.lookahead, slope)

@@ -14,6 +14,7 @@ from ..schema import brief
 from ..show.report import read
 from ..show.saved_reports import saved_reports
 from .inputs import MODELS
+from .plan import plain_won
 
 log = logging.getLogger("flow_search")
 ROUNDING = 1e-4  # relative: a reward may change a little with the rows that it is scored with
@@ -51,7 +52,13 @@ def replays(
 
 
 def winner(report: dict[str, Any]) -> Replay:
-    """The replay of the report's winner, with the lookahead and the steps of its search."""
+    """The replay of the report's winner, with the lookahead and the steps of its search.
+
+    The plain image was made in all steps by the ODE, and needs no lookahead.
+    """
+    if plain_won(report):
+        best, steps = report["best"], len(report["sigmas"]) - 1
+        return Replay.of(report.get("lineage", []), best["path"], best["reward"], 0, steps)
     best, setting = report["best"], report["settings"].get("lookahead", 0)
     lookahead = report["spent"].get("lookahead", setting)
     ode_steps = report.get("chosen", {}).get("ode_steps")

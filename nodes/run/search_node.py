@@ -71,10 +71,11 @@ def respond(cls: type[io.ComfyNode], method: MethodChoice, inputs: dict[str, Any
     planned = plan(SearchInputs.of(inputs), method, hidden.upstream)
     if hidden.graph is not None:
         planned = replace(planned, graph=partial(cut, hidden.graph_id, hidden.node))
-    latent, images, report = run_batch(planned, hidden.node_id, hidden.workflow)
+    latent, images, report, plain = run_batch(planned, hidden.node_id, hidden.workflow)
     report, text = writable(report)
     with guard("keep the report for saved images"):
         pictures = thumbnails(images, report)
         keep(hidden.info, hidden.node_id, report, hidden.index, pictures)
     shown = {"flow_search_report": [text], "flow_search_images": winners(images, report, cls)}
+    shown |= {"flow_search_plain": plain} if any(plain) else {}
     return io.NodeOutput(latent, images, text, ui=shown)

@@ -37,11 +37,12 @@ def flow_of(plan: Plan, job: Job, networks: Mapping[str, Network], x: Tensor) ->
         x: (1,*D) what the host gave the sampler.
     """
     network, first, source = networks["model"], plan.times[0], noise_of(plan, job, x)
+    lead, inside = plan.way(job)
     return Flow(
         denoiser=experts_of(networks, plan.inputs.boundary),
         kernel=plan.inputs.sampler.kernel,
-        times=plan.inside,
-        lead=plan.lead,
+        times=inside,
+        lead=lead,
         end=plan.times[-1],
         centre=network.centre(first),
         start=network.starts(x, first, source),

@@ -33,6 +33,7 @@ class Live:
 
     def __init__(self, sender: Sender, best: Best, purse: Purse, logged: set[str]) -> None:
         self.best, self.logged = best, logged
+        self.plain_file: dict[str, str] | None = None  # of the plain image, in the temp folder
         self.events, self.gallery = Events(sender, purse), Gallery(sender.node_id)
 
     def begin(
@@ -101,16 +102,18 @@ class Live:
                 self.events.show(particle, show, max(WAITING, len(winners)))
         self.events.done(rows, stopped, best, start, list(winners))
 
-    def plain(self, image: Tensor, reward: float | None) -> None:
-        """Send the plain sampler's image with the last message.
+    def plain(self, image: Tensor, entry: Mapping[str, Any]) -> None:
+        """Send the plain sampler's image with the last message, and keep its file.
 
         Args:
             image: (1,H,W,3), or a video (1,T,H,W,3).
-            reward: its score.
+            entry: the report's, with its score and its id.
         """
         with guard("show an image in the panel", self.logged):
-            entry = self.gallery.message("plain", shrink(image[0]), RESULT)
-            self.events.plain = {"reward": reward, "jpeg": entry["jpeg"], "file": entry["file"]}
+            sent = self.gallery.message("plain", shrink(image[0]), RESULT)
+            known = {name: entry[name] for name in ("id", "reward") if name in entry}
+            self.events.plain = known | {name: sent[name] for name in ("jpeg", "file")}
+            self.plain_file = sent["file"]
 
     def unfinished(self, paths: Sequence[str]) -> None:
         """Images of this search, or of those before it, were saved as it ended early."""

@@ -187,7 +187,7 @@ REPORT = record(
         "top": each(record(WINNER | {"reward": maybe(REWARD)}, MAYBE_WINNER), 1, IDS),
         "lineage": lambda value, name: origins(value),
         "chosen": record({"why": word(1000)}, {"method": word(64), "ode_steps": whole(1, SIGMAS)}),
-        "plain": record({"reward": maybe(REWARD), "nfe": COUNT}),
+        "plain": record({"reward": maybe(REWARD), "nfe": COUNT}, {"id": ID}),
         "image": whole(0, BATCH - 1),
         "maximum": maybe(REWARD),
         "shape": each(whole(1, 1 << 20), 1, 8),
@@ -237,10 +237,11 @@ def _check_trace(report: dict[str, Any], name: str) -> dict[int, dict[str, Any]]
     """The rows by id."""
     rows, spent, last = report["trace"], report["spent"]["nfe"], len(report["sigmas"]) - 1
     paid = sum(row["kind"] != "finish" for row in rows)
-    if paid > spent or len(rows) - paid > 2 * paid:  # a finish may add a second row
+    finishes = len(rows) - paid - ("plain" in report)  # the plain image's row has the kind finish
+    if paid > spent or finishes > 2 * paid:  # a finish may add a second row
         raise ValueError(
-            f"Report entry {name}: got {paid} rows, {len(rows) - paid} finishes and {spent} NFE, "
-            "expected at most one row per NFE, two finishes per row."
+            f"Report entry {name}: got {paid} rows, {finishes} finishes and {spent} NFE, expected "
+            "at most one row per NFE, two finishes per row."
         )
     by_id: dict[int, dict[str, Any]] = {}
     columns: set[str] = set()

@@ -3,7 +3,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { bestLine, bestRow, lineage, lowerFinish, nearest, shares } from "../../web/lib/derive.js";
+import {
+  bestLine,
+  bestRow,
+  lineage,
+  lowerFinish,
+  nearest,
+  plainWon,
+  shares,
+} from "../../web/lib/derive.js";
 import { comparison } from "../../web/lib/dialog.js";
 import { facts } from "../../web/lib/facts.js";
 import { emptySearch, fromReport, reduce } from "../../web/lib/model.js";
@@ -109,6 +117,15 @@ test("two images are compared if both are there", () => {
   assert.equal(comparison({ ...search, pictures: new Map() }), null);
   assert.equal(comparison({ ...search, plain: { ...plain, jpeg: null } }), null);
   assert.equal(comparison(reduced("smc").searches[0]), null);
+});
+
+test("the plain image that scored highest is the result, and is compared with nothing", () => {
+  const [search] = reduced("automatic").searches;
+  const won = { ...search, plain: { ...search.plain, id: search.best } };
+  assert.deepEqual([plainWon(search), plainWon(won), comparison(won)], [false, true, null]);
+  const words = texts("en");
+  const row = search.rows[search.places.get(search.best)];
+  assert.deepEqual(facts(won, row, words)[1], [words.plain, words.plainWon]);
 });
 
 test("lineage goes from birth to the result", () => {

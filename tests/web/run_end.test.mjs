@@ -6,6 +6,7 @@ import { test } from "node:test";
 
 import { bestPicture, bestRow, isPerfect } from "../../web/lib/derive.js";
 import { contains, DroppedFile } from "../../web/lib/dropped_file.js";
+import { ending } from "../../web/lib/facts.js";
 import { fromReport, reduce } from "../../web/lib/model.js";
 import { hasOneImage, pack, unpack, withResult } from "../../web/lib/saved_search.js";
 import { Store } from "../../web/lib/store.js";
@@ -82,6 +83,24 @@ test("Field 23: an error of another node is not shown as the search's error", as
   const running = listening(MESSAGES.slice(0, 2));
   running.say("execution_error", failure({ node_type: "VAEDecode", node_id: "3" }));
   assert.deepEqual([running.last.ended, running.last.error], ["error", null]);
+});
+
+test("an error of any node that a search needs replaces the error of an earlier run", async () => {
+  const graph = {
+    3: { class_type: "CheckpointLoader", _meta: { title: "My model" } },
+    "22:9": { class_type: "FlowSearchRBF", inputs: { guider: ["3", 0] } },
+  };
+  const info = { extra_pnginfo: { workflow: { id: "workflow-1" } } };
+  const ask = async (route) =>
+    route === "/queue" ? { queue_running: [[0, "prompt-1", graph, info]] } : null;
+  const page = listening([], ask);
+  const old = { prompt_id: "prompt-0", exception_message: "An old error." };
+  page.say("execution_error", failure(old));
+  await page.settled();
+  page.say("execution_error", failure({ node_type: "CheckpointLoader", node_id: "3" }));
+  await page.settled();
+  assert.match(page.last.error, /^My model: The budget/);
+  assert.equal(ending(page.last, null, words), "Did not start");
 });
 
 test("an error of another node of the pack shows on the searches that take something from it", async () => {

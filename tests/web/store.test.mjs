@@ -53,6 +53,19 @@ test("for a node that ran on a list, the last report is shown with its images", 
   );
 });
 
+test("a page that missed the events gets the plain image with the report", async () => {
+  let last = null;
+  const store = new Store(new EventTarget(), (model) => (last = model));
+  const file = { filename: "plain.jpg", subfolder: "flow_search", type: "temp" };
+  const output = {
+    flow_search_report: [JSON.stringify(GOLDEN.automatic.report)],
+    flow_search_plain: [file],
+  };
+  store.finish({ node: "22:9", prompt_id: "prompt-1", output });
+  await new Promise((then) => setTimeout(then));
+  assert.deepEqual(last.searches[0].plain, { reward: -1.5, jpeg: null, file });
+});
+
 test("in a loop, the report belongs to the node on the canvas", () => {
   const source = new EventTarget();
   const runs = [];

@@ -37,8 +37,8 @@ test("tooltips are short", () => {
 });
 
 test("numbers are short", () => {
-  const shown = [null, 0, -2.59e-9, 0.123456, -25.2412, 123456.7, 0.0000123].map(figure);
-  assert.deepEqual(shown, ["–", "0", "0", "0.1235", "-25.24", "1.23e+5", "1.23e-5"]);
+  const shown = [null, 0, -2.59e-9, -5.58e-6, 0.123456, -25.2412, 123456.7, 0.0000123].map(figure);
+  assert.deepEqual(shown, ["–", "0", "0", "0", "0.1235", "-25.24", "1.23e+5", "1.23e-5"]);
 });
 
 test("a description has the ancestors, but only the nearest and the oldest", () => {

@@ -5,7 +5,7 @@
 
 // A score changes by as much, relatively, with the images scored together, and four digits are shown.
 const ROUNDING = 1e-4;
-const ZERO = 1e-6; // shown as 0
+const ZERO = 1e-5; // shown as 0
 const STEPS = 10000; // the host's longest schedule; more steps are not drawn
 
 /** @param {Row} row @returns {row is Row & {reward: number}} */
@@ -34,6 +34,16 @@ export function bestRow(search) {
   const finished = rows.filter((row) => row.kind === "finish" && search.stopped !== null);
   const among = finished.length ? finished : rows;
   return among.reduce((best, row) => (best && !better(row, best) ? best : row), among[0] ?? null);
+}
+
+/**
+ * Whether the plain image scored highest and is the result.
+ * @param {Search} search
+ */
+export function plainWon({ plain, best, rows, places }) {
+  if (plain?.id === undefined || best === null) return false;
+  const row = rows[places.get(best) ?? -1];
+  return plain.id === best || (row?.kind === "finish" && row.parent === plain.id);
 }
 
 /**

@@ -3,7 +3,7 @@
  * plain image, with a slider. Knows nothing of the host.
  */
 
-import { bestPicture, bestRow, lineage, nearest, topPictures } from "./derive.js";
+import { bestPicture, bestRow, lineage, nearest, plainWon, topPictures } from "./derive.js";
 import { source } from "./element.js";
 import { describe, figure } from "./texts.js";
 
@@ -80,14 +80,15 @@ export function openSheet(dialog, search, words, href) {
 }
 
 /**
- * The plain image and the result of a search; null if one of them has no image.
+ * The plain image and the result of a search; null if one has no image, or if both are the same.
  * @param {Search} search
  */
 export function comparison(search) {
   const { plain } = search;
   const best = bestPicture(search);
   const isResult = best !== null && best.row.id === bestRow(search)?.id;
-  return plain && (plain.jpeg || plain.file) && isResult ? { plain, best } : null;
+  if (!plain || plainWon(search) || !isResult) return null;
+  return plain.jpeg || plain.file ? { plain, best } : null;
 }
 
 /**

@@ -1,6 +1,6 @@
 /** What the panel says of a run: its state, its time, and the facts of its best particle. No DOM. */
 
-import { isPerfect, isUnspent, lowerFinish, shares } from "./derive.js";
+import { isPerfect, isUnspent, lowerFinish, plainWon, shares } from "./derive.js";
 import { duration, figure, imageOf } from "./texts.js";
 
 /** @typedef {import("./model.js").Model} Model @typedef {import("./model.js").Search} Search */
@@ -31,7 +31,8 @@ export function ending(model, search, words) {
   const perfect = search?.rows.some((row) => isPerfect(search, row));
   const highest = perfect && search?.stopped === "target";
   const stopped = search && isUnspent(search) ? "unspent" : search?.stopped;
-  const why = model.error ? "error" : (model.ended ?? stopped ?? "unknown");
+  const error = search ? "error" : "refused"; // without a search, the run never began
+  const why = model.error ? error : (model.ended ?? stopped ?? "unknown");
   return highest && !model.ended ? words.highest : (reasons[why] ?? words.unknown);
 }
 
@@ -87,6 +88,14 @@ export function items(row) {
 }
 
 /**
+ * What the panel says of the image without a search.
+ * @param {Search} search
+ * @param {Texts} words
+ */
+const plainOf = (search, words) =>
+  plainWon(search) ? words.plainWon : figure(search.plain?.reward ?? null);
+
+/**
  * What the panel says of the best particle: pairs of name and value, the reward first.
  * @param {Search} search
  * @param {import("./model.js").Row} row
@@ -99,7 +108,7 @@ export function facts(search, row, words) {
   const tried = shares(search).reduce((sum, share) => sum + share.tries, 0);
   return [
     [isResult ? words.winner : words.best, figure(row.reward), "reward"],
-    ...(search.plain === null ? [] : [[words.plain, figure(search.plain.reward)]]),
+    ...(search.plain === null ? [] : [[words.plain, plainOf(search, words)]]),
     ...(lower === null ? [] : [[words.lower, figure(lower)]]),
     ...(row.watchdog != null ? [[words.watchdog, figure(row.watchdog)]] : []),
     [words.particle, String(row.id)],

@@ -18,8 +18,8 @@ export const VERSION = 1;
  * @typedef {{filename: string, subfolder: string, type: string}} FileRef a file, as /view takes it
  * @typedef {{id: number, jpeg: ?string, file: ?FileRef, url?: string}} Picture a particle's image.
  *   jpeg: small, in base64; url: of a dropped file, valid while the page is open
- * @typedef {{reward: ?number, jpeg: ?string, file: ?FileRef}} Plain the plain sampler's score and
- *   image of the same seed; without the image if both are null
+ * @typedef {{id?: number, reward: ?number, jpeg: ?string, file: ?FileRef}} Plain the plain sampler's
+ *   score and image of the same seed; without the image if both are null. id: its row, if it has one
  * @typedef {{step: number, tries: number, base: number, rolled: number}} Share of the budget.
  *   tries: particles tried at the step; base: quota of its paths, or 0; rolled: rolled over to it
  * @typedef {{name: string, where: string, state: string, nfe: number, rate: ?number, why: string}}
@@ -157,9 +157,10 @@ export function reduce(model, message) {
  * @param {Run} run
  * @param {?Model} before
  * @param {FileRef[]} files of the results, one per image of the batch
+ * @param {?FileRef[]} plains the same of the plain images
  * @returns {Model}
  */
-export function fromReport(report, run, before = null, files = []) {
+export function fromReport(report, run, before = null, files = [], plains = []) {
   const live = before !== null && before.run.prompt === run.prompt ? before.searches : [];
   const reports = report.batch ?? [report];
   const searches = reports.map((/** @type {any} */ entry, /** @type {number} */ i) => {
@@ -179,7 +180,7 @@ export function fromReport(report, run, before = null, files = []) {
       best: id,
       start: entry.best.start ?? null,
       top: entry.top.map((/** @type {any} */ row) => row.id),
-      plain: entry.plain ? withImageOf(entry.plain, live[i]?.plain) : null,
+      plain: entry.plain ? plainOf(entry.plain, plains?.[i], live[i]?.plain) : null,
       why: entry.chosen?.why ?? null,
       workers: workersOf(entry),
     };
@@ -202,14 +203,26 @@ function workersOf({ devices, spent }) {
 }
 
 /**
- * The plain image of a search, with the image of an earlier model of it.
- * @param {{reward: ?number, jpeg?: ?string, file?: ?FileRef}} plain
+ * The plain image of a search, from its entry in the report.
+ * @param {{id?: number, reward: ?number}} entry
+ * @param {?FileRef | undefined} file
+ * @param {?Plain | undefined} before of an earlier model of the search
+ * @returns {Plain}
+ */
+function plainOf({ id, reward }, file, before) {
+  const known = id === undefined ? { reward } : { id, reward };
+  return withImageOf({ ...known, jpeg: null, file: file ?? null }, before);
+}
+
+/**
+ * A plain image with what it lacks of an earlier one.
+ * @param {Plain} plain
  * @param {?Plain | undefined} before
  * @returns {Plain}
  */
-function withImageOf({ reward, jpeg, file }, before) {
-  const { jpeg: small = null, file: large = null } = before ?? {};
-  return { reward, jpeg: jpeg ?? small, file: file ?? large };
+function withImageOf(plain, before) {
+  const { jpeg = null, file = null } = before ?? {};
+  return { ...plain, jpeg: plain.jpeg ?? jpeg, file: plain.file ?? file };
 }
 
 /**

@@ -116,7 +116,7 @@ const SEARCH = record({
   items: maybe(ITEMS),
   shares: each(tuple(STEP, COUNT, finite, finite), STEPS + 1),
   pictures: each(record({ id: COUNT, ...IMAGE }), PICTURES),
-  plain: maybe(record({ reward: orNull(finite), ...IMAGE })),
+  plain: maybe(record({ id: maybe(COUNT), reward: orNull(finite), ...IMAGE })),
 });
 
 const REPORT = record({
@@ -129,7 +129,7 @@ const REPORT = record({
   best: record({ id: COUNT, start: maybe(COUNT) }),
   top: each(record({ id: COUNT }), TOP),
   chosen: maybe(record({ why: text(WHY) })),
-  plain: maybe(record({ reward: orNull(finite) })),
+  plain: maybe(record({ id: maybe(COUNT), reward: orNull(finite) })),
   trace: each(
     record({
       ...ROW,

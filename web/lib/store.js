@@ -8,8 +8,6 @@ import { emptyModel, endModel, ENDS, errorText } from "./run_end.js";
 /** @typedef {import("./model.js").Model} Model @typedef {import("./model.js").Run} Run */
 /** @typedef {import("./model.js").Message} Message */
 
-const OURS = /^FlowSearch/; // ids of the pack's nodes
-
 /**
  * Listens to runs and keeps the newest model of each node. Nothing else reads the pack's events.
  */
@@ -71,9 +69,13 @@ export class Store {
     const before =
       [...this.models.values()].find((m) => m.run.node === node && m.run.prompt === prompt) ?? null;
     const report = JSON.parse(text);
-    const images = output.flow_search_images?.slice(-(report.batch ?? [report]).length);
+    const count = (report.batch ?? [report]).length;
+    const [images, plains] = [output.flow_search_images, output.flow_search_plain].map((files) =>
+      files?.slice(-count),
+    );
     const run = before?.run ?? { node: String(node), prompt, workflow: null };
-    const model = { ...fromReport(report, run, before, images), report: replayText(report, text) };
+    const model = fromReport(report, run, before, images, plains);
+    model.report = replayText(report, text);
     if (before) this.keep(model);
     else this.keepAgain(model);
   }
@@ -91,8 +93,8 @@ export class Store {
 
   /**
    * End the runs of a prompt. An error shows on its search node even before the first message of
-   * the search and after its last. An error of another node of the pack shows on the searches that
-   * take something from it.
+   * the search and after its last. An error of another node shows on the searches that take
+   * something from it, in place of the error of an earlier run.
    * @param {any} detail of the event; `node_id` and `node_type` name the node that ended the prompt
    * @param {string} why
    */
@@ -106,11 +108,11 @@ export class Store {
     if (affected.size || !(why === "error" || this.prompts.has(prompt))) return;
     const run = { node: String(node), prompt, workflow: null };
     if (isSearch) this.keepAgain(endModel(emptyModel(run), why, error));
-    else if (why === "error" && OURS.test(type)) this.endDependants(run, errorText(more) ?? type);
+    else if (why === "error") this.endDependants(run, errorText(more) ?? type);
   }
 
   /**
-   * Another node of the pack was refused: show its name and its error on the searches that need it.
+   * Another node failed: show its name and its error on the searches that need it.
    * @param {Run} run of that node
    * @param {string} error
    */

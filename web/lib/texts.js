@@ -23,6 +23,7 @@ const EN = {
   done: "Search complete",
   cancel: "Cancelled",
   error: "Ended by an error",
+  refused: "Did not start",
   unknown: "Ended",
   forgotten: "The server was restarted, or its history no longer has this run.",
   unfinished: "Unfinished image:",
@@ -30,6 +31,7 @@ const EN = {
   winner: "Result",
   lower: "dropped finish",
   plain: "without search",
+  plainWon: "the same, it scored highest",
   compare: "Compare",
   compareHint: "The image of the same seed without the search, and the result.",
   compareLabel: "Share of the plain image",
@@ -72,6 +74,7 @@ const EN = {
   open: "Open the image of",
   newTab: "Open in a new tab",
   close: "Close",
+  groups: /** @type {Record<string, string[]>} */ ({}), // the server's texts are English
 };
 
 /** @type {Texts} */
@@ -96,6 +99,7 @@ const ZH = {
   done: "搜索完成",
   cancel: "已取消",
   error: "因错误结束",
+  refused: "未能开始",
   unknown: "已结束",
   forgotten: "服务器已重启，或其历史中已没有这次运行。",
   unfinished: "未完成的图像：",
@@ -103,6 +107,7 @@ const ZH = {
   winner: "结果",
   lower: "弃用的完成图",
   plain: "不搜索",
+  plainWon: "就是它，得分最高",
   compare: "对比",
   compareHint: "同一种子不搜索的图像，以及结果。",
   compareLabel: "普通图像所占的比例",
@@ -145,6 +150,15 @@ const ZH = {
   open: "打开图像：",
   newTab: "在新标签页中打开",
   close: "关闭",
+  groups: {
+    "no file": ["无需文件", "只测量图像本身，不需要文件，也不读提示词。"],
+    agreement: ["符合提示词", "询问模型：图像是否表现了提示词。"],
+    counts: ["数量", "清点图像中提示词提到的物体或形状。"],
+    looks: ["美观", "预测人们喜欢哪张图像。taste 学习你的喜好。"],
+    text: ["文字", "读出图像中的文字，并与引号中的文字比较。"],
+    likeness: ["相似", "把图像与提示词或你的图像比较。"],
+    video: ["视频", "为视频评分：逐帧评分，或看动作是否稳定。"],
+  },
 };
 
 /**
@@ -159,7 +173,7 @@ export function texts(locale) {
 export function figure(value) {
   if (value === null) return "–";
   const size = Math.abs(value);
-  if (size < 1e-6) return "0"; // rounding around a perfect score of 0
+  if (size < 1e-5) return "0"; // a perfect score of 0, but for rounding
   if (size >= 1e5 || size < 1e-3) return value.toExponential(2);
   return String(Number(value.toPrecision(4)));
 }
