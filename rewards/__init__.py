@@ -36,7 +36,6 @@ from .preference.image_reward import ImageReward
 from .preference.laion_aesthetic import LaionAesthetic
 from .preference.mps import Mps
 from .preference.taste import Taste
-from .purposes import PURPOSES, purpose
 from .question.checklist import Checklist
 from .question.clip_flant5 import ClipFlanT5Score
 from .question.host_vlm import HostVlmScore
@@ -102,7 +101,6 @@ REWARDS: dict[str, type[Reward]] = {  # in the order of the menu
 __all__ = [
     "KINDS",
     "MODES",
-    "PURPOSES",
     "REWARDS",
     "CombinedScorer",
     "Files",
@@ -119,7 +117,6 @@ __all__ = [
     "items_any",
     "load_scorer",
     "maximum_of",
-    "purpose",
     "images_at_once",
     "reads_clips",
     "rgb",

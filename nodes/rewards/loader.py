@@ -7,16 +7,15 @@ from typing import Any
 from comfy_api.latest import io
 
 from ...rewards import (
-    PURPOSES,
     REWARDS,
     findings_of,
     load_scorer,
     maximum_of,
-    purpose,
 )
 from ..host.reward import HostReward, host_files, hosted
 from ..host.reward_files import RewardFiles, check_chosen
 from ..schema import CATEGORY, FlowReward, build, chosen, combo, flat, nested, under
+from .purposes import PURPOSES, purpose
 
 
 def _groups() -> list[dict[str, Any]]:

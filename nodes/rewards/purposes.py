@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from .types import Reward
-
 PURPOSES = {  # by room, in the order of the menu: name and sentence
     "pixels": ("no file", "Measures the image itself. Needs no file and reads no prompt."),
     "question": ("agreement", "A model is asked whether the image shows the prompt."),
@@ -15,8 +13,9 @@ PURPOSES = {  # by room, in the order of the menu: name and sentence
 }
 
 
-def purpose(family: type[Reward]) -> str:
+def purpose(family: type) -> str:
     """The name of the group that a reward belongs to; empty if it is in no room."""
-    room = family.__module__.removeprefix(f"{__package__}.").split(".")[0]
+    _, _, place = family.__module__.partition(".rewards.")
+    room, *_ = place.split(".")
     name, _ = PURPOSES.get(room, ("", ""))
     return name
