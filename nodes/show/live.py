@@ -111,8 +111,8 @@ class Live:
         """
         with guard("show an image in the panel", self.logged):
             sent = self.gallery.message("plain", shrink(image[0]), RESULT)
-            known = {name: entry[name] for name in ("id", "reward") if name in entry}
-            self.events.plain = known | {name: sent[name] for name in ("jpeg", "file")}
+            facts = {name: entry[name] for name in ("id", "reward") if name in entry}
+            self.events.plain = facts | {name: sent[name] for name in ("jpeg", "file")}
             self.plain_file = sent["file"]
 
     def unfinished(self, paths: Sequence[str]) -> None:

@@ -210,8 +210,8 @@ function workersOf({ devices, spent }) {
  * @returns {Plain}
  */
 function plainOf({ id, reward }, file, before) {
-  const known = id === undefined ? { reward } : { id, reward };
-  return withImageOf({ ...known, jpeg: null, file: file ?? null }, before);
+  const scored = id === undefined ? { reward } : { id, reward };
+  return withImageOf({ ...scored, jpeg: null, file: file ?? null }, before);
 }
 
 /**
