@@ -87,6 +87,9 @@ class Record:
         describe_winners(made, self.book.root)
         made |= {"chosen": self.chosen} if self.chosen else {}
         made |= {"plain": self.plain} if self.plain else {}
+        if self.job.plain_again:  # so that a replay of this report is one of the plain image, too
+            best = made["best"]
+            made["plain"] = {"reward": best["reward"], "nfe": self.purse.nfe, "id": best["id"]}
         made |= {"image": self.job.image} if self.job.image else {}
         made |= {} if self.maximum is None else {"maximum": self.maximum}
         made |= self.job.made_with
