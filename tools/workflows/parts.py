@@ -64,7 +64,14 @@ def few_steps(g: Graph) -> tuple[Output, Output]:
 def search(
     g: Graph, kind: str = "FlowSearchRBF", column: str = "search", **inputs: Any
 ) -> Output:  # fmt: skip
-    """A search node, with room below for its panel, which grows when it runs."""
+    """A search node, with room below for its panel, which grows when it runs.
+
+    Args:
+        g: gets the node.
+        kind: its type.
+        column: where it goes.
+        inputs: its links and values.
+    """
     result = g.add(column, kind, box=(420, 780), **inputs)
     g.y[column] += PANEL
     return result
