@@ -134,7 +134,8 @@ async function loaded(page) {
   const widgets = await page.evaluate(async () => {
     await app.loadGraphData(app.graph.serialize());
     const [node] = app.graph.nodes;
-    return node.widgets.map(({ name, value, tooltip }) => [name, value, tooltip]);
+    const inputs = node.widgets.filter(({ name }) => name !== "group"); // a sentence, no input
+    return inputs.map(({ name, value, tooltip }) => [name, value, tooltip]);
   });
   assert.equal(widgets[0][1], "siglip_score");
   const options = await expectedTooltips("FlowSearchRewardLoader", "reward");

@@ -60,21 +60,22 @@ def test_a_new_loader_begins_with_a_reward_that_needs_no_file(empty):
     assert len(empty.probe(scoring(graph))["scores"]["scores"]) == 2
 
 
-def test_the_list_has_the_order_that_its_tooltip_names(empty):
+def test_the_list_is_grouped_by_purpose(empty):
     families = list(dict.fromkeys(family for family, _ in offered(empty)))
     spec = empty.client.get(f"/object_info/{KIND}")[KIND]["input"]["required"]["reward"][1]
-    purposes = {
-        "no download": "shape_count",
+    groups = spec["groups"]
+    assert [family for group in groups for family in group["rewards"]] == families
+    assert all(group["about"].endswith(".") for group in groups)
+    first_of = {
+        "no file": "sharpness",
         "agreement": "vqascore",
         "counts": "object_count",
-        "looks": "hps_v2",
+        "looks": "image_reward",
         "text": "text_reader",
         "likeness": "clip_score",
         "video": "video",
     }
-    places = [families.index(family) for family in purposes.values()]
-    words = [spec["tooltip"].index(purpose) for purpose in purposes]
-    assert (places, words) == (sorted(places), sorted(words))
+    assert {group["name"]: group["rewards"][0] for group in groups} == first_of
 
 
 def test_an_empty_list_says_where_files_go(empty):

@@ -114,7 +114,7 @@ def planned(key, method, sampler, latent=EMPTY, kind=CFGGuider, model=None, **in
 def run(*args, **kwargs):
     """The latent's parts and the report, which counts what the network saw."""
     with torch.inference_mode():
-        latent, images, report = run_batch(planned(*args, **kwargs), "")
+        latent, images, report, _ = run_batch(planned(*args, **kwargs), "")
     reports = report.get("batch", [report])
     assert sum(each["spent"]["nfe"] for each in reports) == sum(rows), (report["spent"], rows)
     samples = latent["samples"]
