@@ -198,7 +198,7 @@ async function search(page, seed, rows = 30, starts = 25) {
   await model(page, `model.running && model.searches[0].rows.length > ${rows}`);
   await loaded(page);
   assert.equal((await shown(page)).stops, 1);
-  await assertText(panel(page).locator(".time"), /^\d.* s, about .+ left$/);
+  await assertText(panel(page).locator(".time"), /^(\d+ min )?\d+ s, about (\d+ (h|min) )?\d+ (min|s) left$/);
   await previewsHidden(page);
   await page.screenshot({ path: join(shots, `running_${seed}.png`) });
   const stop = panel(page).locator(".stop");
