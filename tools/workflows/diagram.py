@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +10,11 @@ from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from ..demo_runs import SEARCHES
 from ..saved_workflow import widget_values
+from .motifs import Pen
 from .parts import COLUMNS
 
 SIDE, HEADER, MARGIN = 640, 138, 14  # px
+MOTIF = 104  # px, a side
 BOX, AIR, BEND = 176, 10, 24  # width of a box, least distance of two, bend of a wire
 LOW, HIGH = 42, 60  # a lower box has one line; the greatest height
 PAPER, PANE, INK, FAINT = "#16181f", "#2b2f3a", "#f5f5f5", "#b9c3d4"
@@ -52,7 +54,12 @@ class Box:
 
 
 def diagram(
-    workflow: dict, object_info: dict, title: str, lines: tuple[str, ...], accent: str
+    workflow: dict,
+    object_info: dict,
+    title: str,
+    lines: tuple[str, ...],
+    accent: str,
+    motif: Callable[[Pen], None],
 ) -> Image.Image:
     """The diagram below a title.
 
@@ -62,8 +69,10 @@ def diagram(
         title: a few words.
         lines: up to two below the title.
         accent: colour of the bar beside the title, and of the nodes that search.
+        motif: a small drawing beside the title.
     """
     sheet, draw = titled(title, lines, accent)
+    motif(Pen(draw, 2 * (SIDE - MOTIF - 18), HEADER - MOTIF, 2 * MOTIF, accent, tinted(accent)))
     boxes = dict(placed(workflow, object_info))
     for _, source, _, target, _, kind in workflow["links"]:
         if source in boxes and target in boxes:

@@ -25,6 +25,7 @@ from pack.tools.demonstration import WORKFLOW
 from pack.tools.saved_workflow import Prompt, to_api
 from pack.tools.workflows.diagram import FAINT, HEADER, INK, PAPER, SIDE, diagram, titled, write
 from pack.tools.workflows.examples import EXAMPLES
+from pack.tools.workflows.motifs import MOTIFS
 
 FOLDER = ROOT / "example_workflows"
 PLAIN = ("model", "positive", "negative", "latent_image", "seed", "steps", "cfg", "sampler_name",
@@ -183,7 +184,8 @@ if __name__ == "__main__":
         kind, file = fill.__name__, FOLDER / f"{example}.jpg"
         if kind in CARDS:
             workflow = json.loads(file.with_suffix(".json").read_text("utf-8"))
-            diagram(workflow, server.info, *CARDS[kind]).save(file, quality=85)
+            picture = diagram(workflow, server.info, *CARDS[kind], MOTIFS[kind])
+            picture.save(file, quality=85)
         elif kind in RUN:
             RUN[kind](server, example).save(file, quality=88)
     for folder in sys.argv[2:]:
