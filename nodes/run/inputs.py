@@ -177,8 +177,8 @@ class SearchInputs:
     )
     compare: bool = advanced(
         False,
-        "Also make the plain sampler's image of this seed, which is the result if it scores "
-        "highest. The budget pays for it.",
+        "Also make the plain sampler's image. It is the result if it scores highest. The budget "
+        "pays for it.",
     )
     model_low: Any = advanced(
         None,
