@@ -31,7 +31,7 @@ export function ending(model, search, words) {
   const perfect = search?.rows.some((row) => isPerfect(search, row));
   const highest = perfect && search?.stopped === "target";
   const stopped = search && isUnspent(search) ? "unspent" : search?.stopped;
-  const error = search ? "error" : "refused"; // without a search, the run never began
+  const error = search ? "error" : "unstarted"; // without a search, the run never began
   const why = model.error ? error : (model.ended ?? stopped ?? "unknown");
   return highest && !model.ended ? words.highest : (reasons[why] ?? words.unknown);
 }
