@@ -145,6 +145,25 @@ async function loaded(page) {
   assert.equal(await pointed(page, at[0] + 30, at[1]), inputs[0][1]);
 }
 
+/** The sentence about the reward's group is whole on a new node. */
+async function sentence(page) {
+  await place(page, "FlowSearchRewardLoader");
+  const placed = () => {
+    const { element } = app.graph.nodes[0].widgets.find(({ name }) => name === "group");
+    return element.clientWidth > 0 && element.clientWidth < 400 ? element : null;
+  };
+  const element = await page.waitForFunction(placed);
+  await page.evaluate(() => {
+    const menu = app.graph.nodes[0].widgets.find(({ name }) => name === "reward");
+    menu.value = "text_reader"; // whose sentence is the longest
+    menu.callback(menu.value);
+  });
+  await page.waitForTimeout(300);
+  const cut = await element.evaluate((box) => [box.textContent, box.scrollHeight - box.clientHeight]);
+  assert.deepEqual(cut, [cut[0], 0]);
+  assert.match(cut[0], /quotes\.$/);
+}
+
 const browser = await launch(tools, chromium);
 const settings = {
   "Comfy.Locale": "en",
@@ -161,9 +180,11 @@ try {
   assert.ok(counts["FlowSearchParticles method"] > 15, JSON.stringify(counts));
   await loaded(page);
   await page.screenshot({ path: join(shots, "tooltip_classic.png") });
+  await sentence(page);
   await change(page, "Comfy.VueNodes.Enabled", true);
   for (const [type, choice] of CHOICES) await nodes2(page, type, choice);
   await hovered(page, "checkpoint", "clip_score");
+  await sentence(page);
   await page.screenshot({ path: join(shots, "tooltip_nodes2.png") });
   assert.deepEqual(faults, []);
 } catch (error) {

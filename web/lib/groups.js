@@ -4,12 +4,13 @@
  */
 
 import { after } from "./effort.js";
+import { grow } from "./size.js";
 
 /** @typedef {{name: string, about: string, rewards: string[]}} Group as the server describes it */
 /** @typedef {Record<string, string[]>} Translated name and sentence by the server's name */
 
 const CHOICE = "reward";
-const HEIGHT = 32; // of two lines
+const [LINES, MARGIN] = [30, 4]; // the height of two lines, and what the host leaves around them
 const STYLE = "font: 11px/1.35 system-ui, sans-serif; color: var(--descrip-text, #999); padding: 0 6px; overflow: hidden;";
 
 /**
@@ -54,8 +55,9 @@ export function showGroups(node, translated) {
   widget.options.getOptionLabel = (/** @type {?string} */ reward) => labelOf(groups, reward, translated);
   const box = document.createElement("div");
   box.style.cssText = STYLE;
-  const [getMinHeight, getMaxHeight] = [() => HEIGHT, () => HEIGHT];
-  const options = { serialize: false, hideInPanel: true, getMinHeight, getMaxHeight };
+  const height = () => LINES + 2 * MARGIN;
+  const room = { margin: MARGIN, getMinHeight: height, getMaxHeight: height };
+  const options = { serialize: false, hideInPanel: true, ...room };
   node.addDOMWidget("group", "FLOW_SEARCH_GROUP", box, options).serialize = false;
   const draw = () => {
     [, box.textContent] = groupOf(groups, widget.value, translated) ?? ["", ""];
@@ -64,4 +66,5 @@ export function showGroups(node, translated) {
   after(widget, "callback", draw);
   after(node, "onConfigure", draw);
   draw();
+  grow(node); // in a narrower node the sentences have three lines
 }
