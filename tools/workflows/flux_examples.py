@@ -152,7 +152,7 @@ def flux_dev_rbf_pickscore(g: Graph) -> None:
 
 def inpaint_search(g: Graph) -> None:
     model, clip, vae = flux(g, DEV)
-    picture = g.add("load", "LoadImage", image="example.png", box=(320, 300))
+    picture = g.add("load", "LoadImage", image="example.png", box=(320, 350))
     words, cond = prompt(g, clip, "a red paper boat on the water")
     guider, noise = guided(g, model, cond, 3.5)
     latent = g.add("text", "VAEEncode", pixels=picture, vae=vae)
@@ -179,7 +179,7 @@ def inpaint_search(g: Graph) -> None:
 
 def kontext_edit_search(g: Graph) -> None:
     model, clip, vae = flux(g, KONTEXT)
-    picture = g.add("load", "LoadImage", image="example.png", box=(320, 300))
+    picture = g.add("load", "LoadImage", image="example.png", box=(320, 350))
     words, cond = prompt(g, clip, "give the cat a yellow hat and nothing else")
     scaled = g.add("text", "FluxKontextImageScale", image=picture)
     latent = g.add("text", "VAEEncode", pixels=scaled, vae=vae)

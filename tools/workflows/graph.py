@@ -9,6 +9,7 @@ from .downloads import models_of
 DYNAMIC = "COMFY_DYNAMICCOMBO_V3"
 WIDGETS = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO", DYNAMIC}
 ROW, MULTILINE, HEAD, GAP, TOP = 24, 110, 46, 40, 40
+BELOW = {"FlowSearchRewardLoader": 38}  # px of what the page adds to a node, here a sentence
 
 
 class Output(NamedTuple):
@@ -74,7 +75,7 @@ class Graph:
             for name, type_ in zip(names, info["output"], strict=True)
         ]
         sockets = max(len(outputs), sum("widget" not in entry for entry in inputs))
-        size = [box[0], box[1] or HEAD + ROW * sockets + lines]
+        size = [box[0], box[1] or HEAD + ROW * sockets + lines + BELOW.get(kind, 0)]
         node |= {
             "pos": [self.x[column], self.y[column]], "size": size, "flags": {},
             "order": node["id"] - 1, "mode": 0, "inputs": inputs, "outputs": outputs,
