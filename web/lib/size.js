@@ -1,7 +1,7 @@
 /** How large a node with a panel is. */
 
 // Minimum heights of the panel: before a run, with an error alone, with a search.
-const [EMPTY, NOTE, FULL] = [36, 150, 556];
+const [EMPTY, NOTE, FULL] = [36, 150, 588];
 export const WIDTH = 300;
 
 /** @param {?import("./model.js").Model} model @returns {number} the minimum height of a panel that shows it */

@@ -74,7 +74,7 @@ export const PANEL_STYLE = `
   section.chart { flex: 1 1 130px; min-height: 110px; display: flex; flex-direction: column; }
   flow-search-chart { flex: 1; min-height: 0; }
   flow-search-shares { height: 58px; }
-  output { flex: none; min-height: 2.7em; max-height: 4.05em; overflow: auto; color: var(--fs-dim); }
+  output { flex: none; min-height: 2.7em; max-height: 6.75em; overflow: auto; color: var(--fs-dim); }
   dialog { border: 1px solid var(--fs-line); border-radius: 8px; padding: 10px; background: var(--comfy-menu-bg, #222);
     color: var(--fs-text); max-width: 94vw; max-height: 94vh; }
   dialog::backdrop { background: rgb(0 0 0 / .6); }
