@@ -148,7 +148,9 @@ async function loaded(page) {
 /** The sentence about the reward's group is whole on a new node. */
 async function sentence(page) {
   await place(page, "FlowSearchRewardLoader");
+  await page.evaluate(() => app.loadGraphData(app.graph.serialize()));
   const placed = () => {
+    app.canvas.setDirty(true, true);
     const { element } = app.graph.nodes[0].widgets.find(({ name }) => name === "group");
     return element.clientWidth > 0 && element.clientWidth < 400 ? element : null;
   };
