@@ -43,12 +43,13 @@ class SearchKSampler(io.ComfyNode):
         top_k, replay = shared_inputs("top_k", "replay")
         top_k.optional = True
         top_k.tooltip = "Images to return, best first. The output latent holds the best alone."
+        experts = shared_inputs("model_low", "boundary")
         made = schema(
             "FlowSearchKSampler",
             "Search KSampler",
             "Replaces KSampler: finds an image that scores higher on the reward. effort says how "
             "long it may take.",
-            [*ksampler_inputs(), vae, reward, effort, prompt, compare, top_k, replay],
+            [*ksampler_inputs(), vae, reward, effort, prompt, compare, top_k, replay, *experts],
         )
         made.enable_expand = True  # as it does without a reward
         return made

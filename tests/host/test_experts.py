@@ -63,6 +63,29 @@ def test_width_one_is_the_hosts_chain(host, wire):
         assert spent["nfe"] == budget and spent["model_swaps"] == 1
 
 
+def test_search_ksampler_takes_both(host):
+    """Its first image is KSampler's, with both models, as Particle Search makes it."""
+    runs = pair()
+    settings = {"steps": STEPS, "sampler_name": "ddim", "scheduler": "simple", "cfg": 1.0}
+    name = f"KSampler {runs.own}"
+    found = runs.node(
+        "FlowSearchKSampler",
+        model=runs.node("ProbeCountNetwork", model=runs.model, name=name), positive=runs.text,
+        negative=runs.text, latent_image=runs.latent, vae=runs.vae, reward=runs.bright, seed=7,
+        denoise=1.0, effort=2, compare=True, **settings | runs.settings,
+    )  # fmt: skip
+    shown = {"images": [found[0], 1], "report": [found[0], 2]}
+    runs.graph["searched"] = node("ProbeReport", latent=found, name=name, **shown)
+    runs.sampler = runs.stock
+    runs.particles("plain", "best_of_n", budget=STEPS, reward=runs.bright, **runs.settings)
+    shown = runs.show(host)
+    report, plain = shown["searched"]["report"], shown["plain"]["report"]
+    assert report["plain"]["reward"] == pytest.approx(plain["best"]["reward"], abs=1e-4)
+    assert report["spent"]["nfe_by_model"] == {"model": 2 * HIGH, LOW: 2 * (STEPS - HIGH)}
+    assert shown["searched"]["counts"]["rows"] == 2 * HIGH
+    assert report["settings"].items() >= {LOW: True, "boundary": BOUNDARY}.items()
+
+
 def test_two_experts_of_one_file(host):
     """Both share a base model; each call has its own patches."""
     runs = pair()
