@@ -62,12 +62,12 @@ def measured(weights, numbers, **others):
 def test_the_claim_follows_from_the_rows():
     flow, same, better = measured("base", 50), measured("eps", 50), measured("eps", 400)
     (heading, _, numbers, *_) = twin_page.section([flow, same])
-    assert heading == "## Flow or diffusion: no clear difference for RBF with VP-SDE"
+    assert heading == ("## Flow or diffusion: no clear difference in what RBF gains over best of N")
     assert "on `base` and " in numbers and "Best of N has " in numbers
     heading = twin_page.section([flow, better])[0]
-    assert heading.endswith("RBF with VP-SDE is right more often on the diffusion model")
+    assert heading.endswith("RBF gains more over best of N on the diffusion model")
     heading = twin_page.section([measured("base", 400), same])[0]
-    assert heading.endswith("RBF with VP-SDE is right more often on the flow model")
+    assert heading.endswith("RBF gains more over best of N on the flow model")
     assert twin_page.section([flow]) == []
 
 
