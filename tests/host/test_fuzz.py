@@ -49,8 +49,8 @@ def test_the_hosts_own_stack_traces_are_told_from_others():
 @pytest.mark.parametrize(
     "inputs, sentence",
     [
-        ({"reward": "nothing"}, "Unknown reward: got none, expected one of brightness"),
-        ({"reward": ["loader", 2]}, "Unknown reward: got from a VAE, expected one of brightness"),
+        ({"reward": "nothing"}, "Unknown reward: got none, expected one of sharpness"),
+        ({"reward": ["loader", 2]}, "Unknown reward: got from a VAE, expected one of sharpness"),
         ({"reward": "nothing", "reward.frames": 3}, "Unknown reward: got none"),
         (
             {"reward": "video", "reward.frame_reward": 0.5},

@@ -153,7 +153,7 @@ def test_after_an_error_the_host_is_as_it_was(host, unguided):
 CASES = {
     "no gradient": (
         lambda: guided("x0", reward="colour_count"),
-        "got colour_count, expected one of brightness, colourfulness",
+        "got colour_count, expected one of sharpness, colourfulness",
     ),
     "alone, without a reward": (
         lambda: plain(guided("x0")),
