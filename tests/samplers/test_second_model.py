@@ -158,9 +158,8 @@ def test_auto_looks_at_it(model, chosen):
     why = settled.chosen.pop("why")
     assert settled.chosen == chosen
     found = "sharp" if model is sharp else "blurred"
-    assert why.startswith(
-        f"The first prediction of lookahead_model is {found}, with 10 evaluations"
-    )
+    bought = "and the budget buys 10 evaluations a step. So the method is "
+    assert why.startswith(f"The first prediction of lookahead_model is {found}, {bought}")
 
 
 @EVERY
