@@ -15,7 +15,7 @@ import { change, drop, launch, model, openPage, run, widget } from "./front.mjs"
 
 const [url, folder, tools, chromium, panel] = process.argv.slice(2);
 const [MARGIN, LEFT, TOP] = [12, 80, 60];
-const PAUSE = 200; // ms between two frames
+const PAUSE = 50; // ms between two frames, which take about a second each
 const settings = {
   "Comfy.Locale": "en",
   "Comfy.ColorPalette": "dark",
@@ -59,7 +59,7 @@ for (const file of readdirSync(folder).filter((name) => name.endsWith(".json")))
 if (panel === "--panel") await demo();
 await browser.close();
 
-/** The panel at twice its size: while it searches, and at the end with a highlighted particle. */
+/** The panel, enlarged: while it searches, and at the end with a highlighted particle. */
 async function demo() {
   const name = "03 Rollover Budget Forcing looks for the right counts.json";
   const file = new URL(`../../example_workflows/${name}`, import.meta.url);
@@ -67,18 +67,17 @@ async function demo() {
   await change(page, "Comfy.ColorPalette", "light");
   await change(page, "Comfy.VueNodes.Enabled", true);
   await page.waitForTimeout(1000);
-  const settings = { budget: 140, init_particles: 4, paths: 3 };
+  const settings = { budget: 560, init_particles: 4, paths: 3, stop_at_maximum: false };
   for (const [name, value] of Object.entries(settings)) {
     await widget(page, "FlowSearchRBF", name, value);
   }
   await page.evaluate(() => {
     const node = app.graph.nodes.find((node) => node.type === "FlowSearchRBF");
-    node.setSize([320, node.size[1]]);
-    app.canvas.ds.scale = 2;
+    app.canvas.ds.scale = 1.5;
     app.canvas.ds.offset = [40 - node.pos[0], 40 - node.pos[1]];
     app.canvas.setDirty(true, true);
   });
-  await page.setViewportSize({ width: 1000, height: 2400 });
+  await page.setViewportSize({ width: 800, height: 2000 });
   const shown = page.locator("flow-search-panel");
   await film(shown);
   await shown.locator("flow-search-chart [role=slider]").press("End");
