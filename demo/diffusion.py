@@ -49,7 +49,7 @@ def first_latent(noise: Tensor) -> Tensor:
 def predict_x0(
     net: Flux, prediction: str, x: Tensor, t: float, text: Tensor, pooled: Tensor
 ) -> Tensor:
-    """Clean latents (K,16,H,W) of the search's latents.
+    """Clean latents (K,16,H,W), predicted from those of the search.
 
     Args:
         net: the network.

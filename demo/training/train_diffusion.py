@@ -20,9 +20,9 @@ from .train_flux import Trainer, flow_loss, load_flux, options
 
 
 def learn_timesteps(net: Flux, updates: int = 2000) -> float:
-    """Fit the network's embedding of each timestep to that of the flow's time t of its sigma.
+    """Fit the embedding of each timestep to that of the time t at which the flow has its sigma.
 
-    Returns: the part of the embeddings' variance that is missed.
+    Returns: the share of the embeddings' variance that the fit misses.
     """
     times = (SIGMAS / (1.0 + SIGMAS)).float()
     with torch.no_grad():

@@ -22,6 +22,14 @@ from .parts import SAVED, cost, prompt, search
 LTX2_SIGMAS = "1., 0.99375, 0.9875, 0.98125, 0.975, 0.909375, 0.725, 0.421875, 0.0"
 
 
+def pickscore_of_frames(g: Graph) -> Output:
+    """The loaders of PickScore and of the reward that scores eight frames with it."""
+    frame = g.add("set", "FlowSearchRewardLoader", title="Reward of a frame", reward="clip_score",
+                  reward__checkpoint="PickScore_v1")  # fmt: skip
+    return g.add("set", "FlowSearchRewardLoader", title="Reward of the video", reward="video",
+                 reward__frame_reward=frame, reward__frames=8)  # fmt: skip
+
+
 def wan_video_frames(g: Graph) -> None:
     model = g.add("load", "UNETLoader", unet_name=WAN,
                   weight_dtype="default")  # fmt: skip
@@ -86,10 +94,7 @@ def ltx2_sound(g: Graph) -> None:
     both = g.add("set", "LTXVConcatAVLatent", video_latent=video, audio_latent=sound)
     sampler = g.add("set", "KSamplerSelect", sampler_name="euler_ancestral")
     sigmas = g.add("set", "ManualSigmas", sigmas=LTX2_SIGMAS)
-    frame = g.add("set", "FlowSearchRewardLoader", title="Reward of a frame", reward="clip_score",
-                  reward__checkpoint="PickScore_v1")  # fmt: skip
-    reward = g.add("set", "FlowSearchRewardLoader", title="Reward of the video", reward="video",
-                   reward__frame_reward=frame, reward__frames=8)  # fmt: skip
+    reward = pickscore_of_frames(g)
     result = search(
         g, "FlowSearchParticles", noise=noise, guider=guider, sampler=sampler, sigmas=sigmas,
         latent_image=both, vae=vae, reward=reward, prompt=words, method="best_of_n", budget=32,
@@ -143,10 +148,7 @@ def wan22_experts(g: Graph) -> None:
     sampler = g.add("set", "FlowSearchVPSDESampler", interpolant="linear", diffusion_norm=0.0,
                     kernel="eta")  # fmt: skip
     sigmas = g.add("set", "BasicScheduler", model=high, scheduler="simple", steps=4)
-    frame = g.add("set", "FlowSearchRewardLoader", title="Reward of a frame", reward="clip_score",
-                  reward__checkpoint="PickScore_v1")  # fmt: skip
-    reward = g.add("set", "FlowSearchRewardLoader", title="Reward of the video", reward="video",
-                   reward__frame_reward=frame, reward__frames=8)  # fmt: skip
+    reward = pickscore_of_frames(g)
     result = search(
         g, "FlowSearchParticles", noise=noise, guider=guider, sampler=sampler, sigmas=sigmas,
         latent_image=latent, vae=vae, reward=reward, prompt=words, method="best_of_n", budget=24,
