@@ -145,11 +145,11 @@ def _clause(name: str, value: Any) -> str:
         return f"children differ {'everywhere' if value == 'kernel' else 'in one region'}"
     if name == "lookahead" and not value:
         return "particles are scored as they are"
+    steps = "1 plain step {}s" if value == 1 else f"{value} plain steps {{}}"
     clauses = {
-        "method": "the method is {}",
-        "ode_steps": "{} plain steps are left",
-        "init_particles": "it begins with {} particles",
-        "lookahead": "{} plain steps sharpen each particle",
+        "method": f"the method is {value}",
+        "ode_steps": steps.format("remain"),
+        "init_particles": f"it begins with {value} particles",
+        "lookahead": f"{steps.format('sharpen')} each particle",
     }
-    said = clauses.get(name, f"{name.replace('_', ' ')} is {{}}").format(value)
-    return said.replace("1 plain steps sharpen", "1 plain step sharpens") if value == 1 else said
+    return clauses.get(name, f"{name.replace('_', ' ')} is {value}")

@@ -160,6 +160,11 @@ def test_auto_looks_at_it(model, chosen):
     found = "sharp" if model is sharp else "blurred"
     bought = "and the budget buys 10 evaluations a step. So the method is "
     assert why.startswith(f"The first prediction of lookahead_model is {found}, {bought}")
+    ends = {
+        sharp: "1 plain step sharpens each particle.",
+        blurred: "particles are scored as they are.",
+    }
+    assert why.endswith(f" and {ends[model]}")
 
 
 @EVERY
