@@ -118,7 +118,7 @@ def models(host: Host, extra: list[str]) -> int:
     """Print the model classes that the page lacks; 1 if there are any."""
     missing = model_classes.missing(host.path)
     for name in missing:
-        say(f"docs/models.md lacks {name}. Add it to tests/host/tiny, and write models.")
+        say(f"docs/models.md lacks {name}. Add it to tools/probing/tiny, and write models.")
     say(f"{len(missing)} of {len(model_classes.classes_of(host.path))} model classes are missing.")
     return 1 if missing else 0
 

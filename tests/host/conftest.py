@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from pack.tools import sections, writing
 from pack.tools.installing import lock
-from pack.tools.serving import link
+from pack.tools.probing.server import NEWEST, furnish, serving
 
+from .helpers import PROBE
 from .helpers.browser import browser_tools
 from .helpers.model_tables import PAGE, rows_of
 from .helpers.scripts import run_script
-from .helpers.server import NEWEST, ODD_NAME, ROOT, serving
 
 ELSEWHERE = "elsewhere"  # where extra_model_paths.yaml has rewards
 
@@ -39,12 +39,10 @@ def swapping(comfyui, tmp_path_factory) -> dict:
 @pytest.fixture(scope="session")
 def host(comfyui, tmp_path_factory):
     base = tmp_path_factory.mktemp("base")
-    for name in ("custom_nodes", "models", "input", "output", "user", ELSEWHERE):
-        (base / name).mkdir()
+    furnish(base, PROBE)
+    (base / ELSEWHERE).mkdir()
     paths = base / "extra_model_paths.yaml"  # JSON is YAML
     paths.write_text(json.dumps({"ours": {"base_path": str(base), "rewards": f"{ELSEWHERE}/\n"}}))
-    assert link(ROOT, base / "custom_nodes" / ODD_NAME)
-    assert link(ROOT / "tests" / "host" / "probe", base / "custom_nodes" / "probe")
     with serving(comfyui, base, "--extra-model-paths-config", str(paths)) as running:
         yield running
 

@@ -8,11 +8,11 @@ import json
 import pytest
 from pack.samplers.search import SEARCHES
 from pack.tools.client import ComfyError
+from pack.tools.probing.graphs import node, particles, search, with_input
+from pack.tools.probing.runs import Runs, assert_counted
+from pack.tools.probing.wiring import CLIP, IMAGE, cfg, masked, picture, some_frames
 
-from .helpers.graphs import node, particles, search, with_input
 from .helpers.methods import METHODS
-from .helpers.runs import Runs, assert_counted
-from .helpers.wiring import CLIP, IMAGE, cfg, masked, picture, some_frames
 
 WHOLE = [name for name, cls in SEARCHES.items() if cls.whole_trajectories]
 STEPS = 4

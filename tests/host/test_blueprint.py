@@ -3,11 +3,10 @@
 import json
 
 import pytest
+from pack.tools.probing.graphs import CAPTION, SIZE, node
+from pack.tools.probing.server import NEWEST
 from pack.tools.saved_workflow import to_api
 from pack.tools.workflows.blueprint import INPUT, NAME, build
-
-from .helpers.graphs import CAPTION, SIZE, node
-from .helpers.server import NEWEST
 
 FILE = f"subgraphs/{NAME}.json"
 

@@ -10,13 +10,13 @@ import pytest
 from pack.tools import chromium as finder
 from pack.tools.chromium import CHROME, PROGRAMS, chromium
 from pack.tools.demonstration import WORKFLOW as DEMO
+from pack.tools.probing.server import ODD_NAME
 from pack.tools.saved_workflow import to_api
 from pack.tools.workflows.examples import EXAMPLES
 from pack.tools.workflows.graph import Graph, Output
 
 from .helpers.browser import browser_tools
 from .helpers.prompts import post
-from .helpers.server import ODD_NAME
 from .helpers.standins import picture
 
 ROOT = Path(__file__).resolve().parents[2]

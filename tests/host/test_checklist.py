@@ -4,9 +4,9 @@ import json
 
 import pytest
 from pack.tools.client import ComfyError
+from pack.tools.probing.graphs import CAPTION, node, search
 
 from ..rewards import tiny_t5, tiny_vlm
-from .helpers.graphs import CAPTION, node, search
 from .helpers.reward_graphs import combine, loader, scoring
 from .helpers.server_memory import free, settled
 

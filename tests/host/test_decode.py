@@ -2,9 +2,9 @@
 every decode is counted (Field 8)."""
 
 import pytest
+from pack.tools.probing.graphs import node
+from pack.tools.probing.runs import Runs, assert_counted
 
-from .helpers.graphs import node
-from .helpers.runs import Runs, assert_counted
 from .helpers.standins import autoencoder, put
 
 SIDE, FRAMES, SHARED = 16, 4, 2  # latent pixels and frames of a tile, and those two tiles share
@@ -13,11 +13,11 @@ SIDE, FRAMES, SHARED = 16, 4, 2  # latent pixels and frames of a tile, and those
 def search(host, runs, whole, empty, area):
     """Of two candidates, by a decoder that has room for one tile: what it was asked, and how far
     the pictures are from those decoded at once."""
-    runs.vae = runs.node("ProbeShortVAE", vae=whole, frames=FRAMES, area=area, name=runs.own)
+    runs.vae = runs.node("ProbeShortVAE", vae=whole, frames=FRAMES, area=area, name=runs.mark)
     runs.latent, runs.sigmas = empty, runs.schedule(1)
     out = runs.run("search", budget=2, init_particles=2, reward=runs.bright)
     decoded = runs.node("VAEDecode", samples=out, vae=whole)
-    runs.graph["decoded"] = node("ProbeDecoded", images=[out[0], 1], whole=decoded, name=runs.own)
+    runs.graph["decoded"] = node("ProbeDecoded", images=[out[0], 1], whole=decoded, name=runs.mark)
     shown = runs.show(host)
     assert_counted(shown["search"], 2)
     return shown["decoded"], shown["search"]["report"]
@@ -60,12 +60,12 @@ def test_a_picture_in_tiles(host):
 
 def counted(host, runs, whole, budget=6, **sampler):
     """What a search reports as spent, and what its decoder counted."""
-    runs.vae = runs.node("ProbeCountingVAE", vae=whole, name=runs.own)
+    runs.vae = runs.node("ProbeCountingVAE", vae=whole, name=runs.mark)
     runs.sigmas = runs.schedule(2)
     runs.graph[runs.sampler[0]]["inputs"] |= sampler
     out = runs.run("search", budget=budget, init_particles=2, finish_steps=1, reward=runs.bright)
     runs.graph["decoded"] = node(
-        "ProbeDecoded", images=[out[0], 1], whole=[out[0], 1], name=runs.own
+        "ProbeDecoded", images=[out[0], 1], whole=[out[0], 1], name=runs.mark
     )
     shown = runs.show(host)
     return shown["search"]["report"]["spent"], shown["decoded"]["asked"]
@@ -99,13 +99,13 @@ def test_the_demo_decodes_as_the_whole_network_of_its_file(host):
     demo = runs.node(
         "ProbeCountingVAE",
         vae=[runs.node("FlowSearchDemoLoader", checkpoint="fast")[0], 2],
-        name=runs.own,
+        name=runs.mark,
     )
     images = {
         name: runs.node("VAEDecode", samples=made, vae=vae)
         for name, vae in {"images": demo, "whole": whole}.items()
     }
-    runs.graph["decoded"] = node("ProbeDecoded", **images, name=runs.own)
+    runs.graph["decoded"] = node("ProbeDecoded", **images, name=runs.mark)
     shown = runs.show(host)["decoded"]
     assert shown["asked"]["decodes"] == 1 and shown["spread"] > 0.01
     assert max(shown["off"]) < 1e-6

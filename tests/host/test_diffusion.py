@@ -9,11 +9,11 @@ import pytest
 from pack.samplers.interpolants.vp import VP
 from pack.samplers.schedules import model_times
 from pack.tools.client import ComfyError
+from pack.tools.probing.graphs import node
+from pack.tools.probing.runs import Runs, assert_counted, refused
+from pack.tools.probing.wiring import IMAGE, ONE_FIVE, STEPS, XL, cfg
 
-from .helpers.graphs import node
 from .helpers.methods import METHODS
-from .helpers.runs import Runs, assert_counted, refused
-from .helpers.wiring import IMAGE, ONE_FIVE, STEPS, XL, cfg
 
 MOST = 14.614643  # the largest sigma of SD 1.5 and SDXL
 STEPS_OF_LAW = 60
@@ -91,7 +91,7 @@ def test_search_ksampler(host, name):
     """As KSampler it takes the model, its conditions and names; auto chooses the method."""
     key, settings = KSAMPLERS[name]
     runs = Runs(key)
-    counted = runs.node("ProbeCountNetwork", model=runs.model, name=runs.own)
+    counted = runs.node("ProbeCountNetwork", model=runs.model, name=runs.mark)
     out = runs.node(
         "FlowSearchKSampler",
         **{
@@ -102,7 +102,7 @@ def test_search_ksampler(host, name):
         } | settings,
     )  # fmt: skip
     shown = {"images": [out[0], 1], "report": [out[0], 2]}
-    runs.graph["found"] = node("ProbeReport", latent=out, name=runs.own, **shown)
+    runs.graph["found"] = node("ProbeReport", latent=out, name=runs.mark, **shown)
     shown = runs.show(host)["found"]
     assert shown["report"]["spent"]["nfe"] == shown["counts"]["rows"] <= 6 * 4 * 2
     assert len(shown["report"]["trace"]) > 3

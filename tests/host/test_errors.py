@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 from pack.tools.client import ComfyError
+from pack.tools.probing.graphs import node, search, with_input
 
 from .helpers.events import listen
-from .helpers.graphs import node, search, with_input
 
 
 def not_from_noise():

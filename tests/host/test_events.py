@@ -6,10 +6,10 @@ import io
 import json
 
 import pytest
+from pack.tools.probing.graphs import SIZE, node, search, with_input
 from PIL import Image
 
 from .helpers.events import listen
-from .helpers.graphs import SIZE, node, search, with_input
 
 
 def test_a_client_hears_the_report_and_sees_the_pictures(host):

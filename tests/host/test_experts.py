@@ -4,10 +4,9 @@ import json
 
 import pytest
 from pack.tools.client import ComfyError
-
-from .helpers.graphs import node
-from .helpers.runs import Runs, assert_counted
-from .helpers.wiring import CLIP, cfg
+from pack.tools.probing.graphs import node
+from pack.tools.probing.runs import Runs, assert_counted
+from pack.tools.probing.wiring import CLIP, cfg
 
 STEPS, HIGH, BOUNDARY = 5, 3, 0.88  # of these sigmas three are above
 LOW = "model_low"
@@ -19,8 +18,8 @@ def pair(low=None, steps=STEPS):
     other = low or runs.node("ProbeTinyModel", key=CLIP, loaded=False)
     patch = {"model1": other, "model2": runs.model, "multiplier": 0.5}
     low = runs.node("ModelMergeSubtract", **patch)
-    runs.low = runs.node("ProbeCountNetwork", model=low, name=f"low {runs.own}")
-    runs.graph["low"] = node("ProbeReport", latent=runs.empty, name=f"low {runs.own}")
+    runs.low = runs.node("ProbeCountNetwork", model=low, name=f"low {runs.mark}")
+    runs.graph["low"] = node("ProbeReport", latent=runs.empty, name=f"low {runs.mark}")
     runs.sigmas, runs.sampler = runs.schedule(steps), runs.ours(0.0, "linear")
     runs.settings = {LOW: runs.low, "boundary": BOUNDARY}
     return runs
@@ -67,7 +66,7 @@ def test_search_ksampler_takes_both(host):
     """Its first image is KSampler's, with both models, as Particle Search makes it."""
     runs = pair()
     settings = {"steps": STEPS, "sampler_name": "ddim", "scheduler": "simple", "cfg": 1.0}
-    name = f"KSampler {runs.own}"
+    name = f"KSampler {runs.mark}"
     found = runs.node(
         "FlowSearchKSampler",
         model=runs.node("ProbeCountNetwork", model=runs.model, name=name), positive=runs.text,

@@ -5,8 +5,7 @@ import re
 
 import pytest
 from pack.tools.client import ComfyError
-
-from .helpers.graphs import node, particles, plain, search, with_input
+from pack.tools.probing.graphs import node, particles, plain, search, with_input
 
 STEPS = 10
 SETTINGS = {

@@ -4,9 +4,8 @@ import json
 
 import pytest
 from pack.tools.client import ComfyError
-
-from .helpers.graphs import guided, node, particles, plain, with_input
-from .helpers.runs import Runs
+from pack.tools.probing.graphs import guided, node, particles, plain, with_input
+from pack.tools.probing.runs import Runs
 
 
 def alone(graph, batch=1):

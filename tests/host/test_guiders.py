@@ -8,10 +8,9 @@ import json
 
 import pytest
 from pack.tools.client import ComfyError
-
-from .helpers.graphs import node, search, with_input
-from .helpers.runs import Runs, assert_counted
-from .helpers.wiring import IMAGE, STEPS, cfg, dual_cfg, other
+from pack.tools.probing.graphs import node, search, with_input
+from pack.tools.probing.runs import Runs, assert_counted
+from pack.tools.probing.wiring import IMAGE, STEPS, cfg, dual_cfg, zeroed
 
 BUDGET = 60
 CHECK = 2 * 8  # NFE of the whole check, with cfg
@@ -175,7 +174,7 @@ def basic(runs):
 
 
 def perp_neg(runs):
-    negative = other(runs)
+    negative = zeroed(runs)
     runs.guide = lambda model: runs.node(
         "PerpNegGuider",
         model=model, positive=runs.text, negative=negative, empty_conditioning=negative, cfg=2.0,
@@ -184,7 +183,7 @@ def perp_neg(runs):
 
 
 def renamed(runs):
-    negative = other(runs)
+    negative = zeroed(runs)
     runs.guide = lambda model: runs.node(
         "ProbeGuide",
         model=model, positive=runs.text, negative=negative, sigmas=runs.sigmas, kind="Renamed",

@@ -10,11 +10,11 @@ import re
 
 import pytest
 from pack.tools import writing
+from pack.tools.probing.server import NEWEST
 from pack.tools.saved_workflow import to_api
 from pack.tools.workflows.smallest import build
 from PIL import Image
 
-from .helpers.server import NEWEST
 from .test_locales import CHINESE, ROOT, read, report_missing
 from .test_pack import NODES
 

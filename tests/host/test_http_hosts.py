@@ -5,9 +5,9 @@ import urllib.request
 
 import pytest
 from pack.tools.client import ComfyError
+from pack.tools.probing.graphs import node, search
 
 from ..rewards.over_http.vlm_server import serve
-from .helpers.graphs import node, search
 
 SETTING = "FlowSearch.HTTPHosts"
 

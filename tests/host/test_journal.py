@@ -12,13 +12,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from pack.tools.serving import link
+from pack.tools.probing.graphs import search, with_input
+from pack.tools.probing.server import furnish, serving
 from PIL import Image
 
-from .helpers.graphs import search, with_input
+from .helpers import PROBE
 from .helpers.prompts import ended, post, rewards, trouble, wait
 from .helpers.scripts import run_script
-from .helpers.server import ODD_NAME, ROOT, serving
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and limits of Unix")
 LONG = 90_000  # NFE
@@ -29,10 +29,7 @@ count = itertools.count()
 @contextlib.contextmanager
 def server(comfyui, base, *options):
     """A server that may be killed."""
-    for name in ("custom_nodes", "models", "input", "output", "user"):
-        (base / name).mkdir(parents=True, exist_ok=True)
-    assert link(ROOT, base / "custom_nodes" / ODD_NAME)
-    assert link(ROOT / "tests" / "host" / "probe", base / "custom_nodes" / "probe")
+    furnish(base, PROBE)
     with serving(comfyui, base, *options) as running:
         yield running
 

@@ -5,9 +5,9 @@ import json
 
 import pytest
 from pack.tools.client import ComfyError
+from pack.tools.probing.graphs import CAPTION, SIZE, node, particles, search
 
 from .helpers.events import listen
-from .helpers.graphs import CAPTION, SIZE, node, particles, search
 from .helpers.prompts import LONG, ended, seen, stop
 
 EXTRA = {"vae": ["loader", 2], "reward": ["reward", 0]}

@@ -4,11 +4,9 @@ Each row of a table in docs/models.md is the result of one of these tests.
 """
 
 import pytest
-
-from .helpers.graphs import node
-from .helpers.model_tables import table_length
-from .helpers.runs import Runs, assert_counted, refused
-from .helpers.wiring import (
+from pack.tools.probing.graphs import node
+from pack.tools.probing.runs import Runs, assert_counted, refused
+from pack.tools.probing.wiring import (
     CLIP,
     EXPLODING,
     IMAGE,
@@ -36,7 +34,6 @@ from .helpers.wiring import (
     low_half,
     masked,
     masks,
-    other,
     perturbed,
     picture,
     redux,
@@ -46,7 +43,10 @@ from .helpers.wiring import (
     some_frames,
     together,
     zero_snr,
+    zeroed,
 )
+
+from .helpers.model_tables import table_length
 
 SECTION = "latents"
 # What it is: the model, how it is wired, network rows a candidate costs.
@@ -252,7 +252,7 @@ def test_conditions_that_take_turns_are_counted(host, table_row):
     runs = Runs(IMAGE)
     early, late = (
         runs.node("ConditioningSetTimestepRange", conditioning=text, start=start, end=start + 0.5)
-        for start, text in ((0.0, runs.text), (0.5, other(runs)))
+        for start, text in ((0.0, runs.text), (0.5, zeroed(runs)))
     )
     runs.text = combine(runs, early, late)
     runs.run("search", budget=4 * STEPS, init_particles=2)

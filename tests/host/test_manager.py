@@ -15,8 +15,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-
-from .helpers.server import serving
+from pack.tools.probing.server import serving
 
 ROOT = Path(__file__).resolve().parents[2]
 

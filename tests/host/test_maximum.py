@@ -3,8 +3,7 @@
 import json
 
 import pytest
-
-from .helpers.graphs import node, particles, search, with_input
+from pack.tools.probing.graphs import node, particles, search, with_input
 
 ALWAYS = {"reward.counts": "red: 0", "reward.other_colours": "ignore"}  # any picture without red
 

@@ -3,8 +3,8 @@
 import pytest
 from pack.samplers.search import SEARCHES
 from pack.tools.client import ComfyError
+from pack.tools.probing.graphs import SIZE, particles, plain, search, with_input
 
-from .helpers.graphs import SIZE, particles, plain, search, with_input
 from .helpers.methods import METHODS, SMALL
 
 

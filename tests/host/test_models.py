@@ -7,12 +7,11 @@ import re
 
 import pytest
 from pack.tools.client import ComfyError
+from pack.tools.probing.graphs import node
+from pack.tools.probing.runs import STOCK, Runs, assert_counted, refused
+from pack.tools.probing.server import NEWEST
+from pack.tools.probing.tiny import DIFFUSION, MODELS, NOT_FROM_NOISE, REFUSED, RUN
 from pack.tools.sections import table
-
-from .helpers.graphs import node
-from .helpers.runs import STOCK, Runs, assert_counted, refused
-from .helpers.server import NEWEST
-from .tiny import DIFFUSION, MODELS, NOT_FROM_NOISE, REFUSED, RUN
 
 STEPS, EDIT_STEPS, BUDGET, EDIT_BUDGET = 3, 2, 8, 5
 # The plain sampler fails on a masked latent of these, too: the mask has as many channels as the

@@ -10,10 +10,10 @@ import math
 import numpy as np
 import pytest
 from pack.tools.demonstration import WORKFLOW
+from pack.tools.probing.graphs import node, search
 from pack.tools.saved_workflow import to_api
 from PIL import Image
 
-from .helpers.graphs import node, search
 from .helpers.prompts import ended, post
 from .helpers.scripts import run_script
 

@@ -10,9 +10,9 @@ from urllib.parse import unquote
 
 import pytest
 from pack.tools.demonstration import WORKFLOW
+from pack.tools.probing.server import serving
 from pack.tools.saved_workflow import to_api
 
-from .helpers.server import serving
 from .helpers.standins import small
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -3,10 +3,9 @@
 import json
 
 import pytest
-
-from .helpers.graphs import CAPTION, particles, search, with_input
-from .helpers.runs import Runs, assert_counted
-from .helpers.wiring import CLIP, IMAGE, masked, some_frames
+from pack.tools.probing.graphs import CAPTION, particles, search, with_input
+from pack.tools.probing.runs import Runs, assert_counted
+from pack.tools.probing.wiring import CLIP, IMAGE, masked, some_frames
 
 BUDGET = 30
 PIXELS = "Chroma Radiance"  # latents are images of three channels

@@ -9,8 +9,7 @@ import json
 
 import pytest
 from pack.tools.client import ComfyError
-
-from .helpers.graphs import SIZE, node, particles, search, with_input
+from pack.tools.probing.graphs import SIZE, node, particles, search, with_input
 
 
 def half_masked(graph):

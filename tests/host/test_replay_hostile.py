@@ -7,10 +7,9 @@ import zlib
 
 import pytest
 from pack.tools.client import ComfyError
+from pack.tools.probing.graphs import search, with_input
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
-
-from .helpers.graphs import search, with_input
 
 
 def twice(report):

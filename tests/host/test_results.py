@@ -4,8 +4,8 @@ import copy
 import json
 
 import pytest
+from pack.tools.probing.graphs import node, particles, search, with_input
 
-from .helpers.graphs import node, particles, search, with_input
 from .helpers.methods import METHODS
 
 

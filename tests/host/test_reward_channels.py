@@ -2,8 +2,8 @@
 
 import pytest
 from pack.tools.client import ComfyError
+from pack.tools.probing.graphs import node, search
 
-from .helpers.graphs import node, search
 from .helpers.reward_graphs import brightness, greys, scoring
 
 OVER_WHITE = {1: (0.2, 0.8), 2: (0.6, 0.9), 3: (0.2, 0.8), 4: (0.6, 0.9)}  # of 0.2 and 0.8

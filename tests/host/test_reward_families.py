@@ -8,12 +8,12 @@ from dataclasses import fields
 
 import pytest
 from pack.rewards import REWARDS
+from pack.tools.probing.graphs import CAPTION, node, particles, search, with_input
 from safetensors.torch import save_file
 
 from ..rewards import tiny_hps_v3, tiny_trunks
 from ..rewards.families import LOCAL
 from ..rewards.over_http.vlm_server import serve
-from .helpers.graphs import CAPTION, node, particles, search, with_input
 from .helpers.reward_graphs import combine, scoring
 from .helpers.server_memory import free, look, settled
 

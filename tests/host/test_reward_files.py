@@ -9,13 +9,13 @@ import pytest
 import torch
 from pack.rewards import REWARDS
 from pack.tools.client import ComfyError
-from pack.tools.serving import link
+from pack.tools.probing.server import ROOT, furnish, serving
 from safetensors.torch import save_file
 
 from ..rewards.test_broken_files import POINTER
 from ..rewards.test_clip import build as build_clip
+from .helpers import PROBE
 from .helpers.reward_graphs import greys, loader, scoring
-from .helpers.server import ODD_NAME, ROOT, serving
 
 KIND = "FlowSearchRewardLoader"
 NOTHING = "no file yet: put one into models/rewards"
@@ -25,10 +25,7 @@ NOTHING = "no file yet: put one into models/rewards"
 def empty(comfyui, tmp_path_factory):
     """A ComfyUI that has no reward files yet."""
     base = tmp_path_factory.mktemp("empty")
-    for name in ("custom_nodes", "models", "input", "output", "user"):
-        (base / name).mkdir()
-    assert link(ROOT, base / "custom_nodes" / ODD_NAME)
-    assert link(ROOT / "tests" / "host" / "probe", base / "custom_nodes" / "probe")
+    furnish(base, PROBE)
     with serving(comfyui, base) as running:
         yield running
 

@@ -2,9 +2,9 @@
 
 import pytest
 from pack.tools.client import ComfyError
+from pack.tools.probing.graphs import CAPTION, node, particles, search, with_input
 
 from ..rewards.test_clip import build as build_clip
-from .helpers.graphs import CAPTION, node, particles, search, with_input
 from .helpers.reward_graphs import brightness, combine, greys, loader, scoring
 
 

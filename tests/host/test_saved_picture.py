@@ -6,9 +6,8 @@ import json
 
 import numpy as np
 import pytest
+from pack.tools.probing.graphs import SIZE, node, search, with_input
 from PIL import Image
-
-from .helpers.graphs import SIZE, node, search, with_input
 
 
 @pytest.mark.parametrize(("batch", "top_k"), [(1, 1), (2, 2)])

@@ -6,9 +6,9 @@ import json
 import numpy as np
 import pytest
 from pack.tools.client import ComfyError
+from pack.tools.probing.graphs import CAPTION, node, plain, search
 from PIL import Image
 
-from .helpers.graphs import CAPTION, node, plain, search
 from .helpers.reward_graphs import brightness, combine, greys, loader, scoring
 
 SIZES = {"a.png": (64, 64), "b.png": (96, 48), "c.png": (64, 64), "d.png": (32, 80)}

@@ -2,8 +2,7 @@
 
 import pytest
 import torch
-
-from .helpers.graphs import SIZE, node, particles, plain, search, with_input
+from pack.tools.probing.graphs import SIZE, node, particles, plain, search, with_input
 
 
 @pytest.fixture(scope="module")

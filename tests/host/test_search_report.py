@@ -14,9 +14,8 @@ from types import ModuleType
 import numpy as np
 import pytest
 from pack.tools.client import ComfyError
+from pack.tools.probing.graphs import node, particles, search, with_input
 from PIL import Image
-
-from .helpers.graphs import node, particles, search, with_input
 
 WHITE, RED, BLUE = (255, 255, 255), (194, 59, 34), (59, 117, 175)
 

@@ -7,12 +7,11 @@ import json
 
 import pytest
 from pack.tools.client import ComfyError
+from pack.tools.probing.graphs import SIZE, node, particles, search, with_input
+from pack.tools.probing.runs import Runs
+from pack.tools.probing.wiring import IMAGE, control, dual_cfg, hook
 
-from .helpers.graphs import SIZE, node, particles, search, with_input
-from .helpers.runs import Runs
-from .helpers.wiring import IMAGE, control, dual_cfg, hook
-
-TEXT = 24  # width of the text embeddings of tests/host/tiny
+TEXT = 24  # width of the text embeddings of tools/probing/tiny
 
 
 def two_models(name, checkpoint="fast", **inputs):

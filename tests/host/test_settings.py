@@ -1,9 +1,9 @@
 """Field 36: a number of any input that is NaN or infinite is refused before any compute."""
 
 import pytest
+from pack.tools.probing.graphs import node, search, with_input
 
 from .helpers import fuzz
-from .helpers.graphs import node, search, with_input
 
 
 def floats(info):

@@ -6,10 +6,10 @@ Each row of a table in docs/models.md is the result of one of these tests.
 import itertools
 
 import pytest
+from pack.tools.probing.runs import Runs, assert_counted, refused
+from pack.tools.probing.wiring import CLIP, EXPLODING, IMAGE, STEPS
 
 from .helpers.model_tables import table_length
-from .helpers.runs import Runs, assert_counted, refused
-from .helpers.wiring import CLIP, EXPLODING, IMAGE, STEPS
 
 SECTION = "sigmas"
 SAMPLERS = ("euler", "heun", "dpmpp_2m", "uni_pc", "res_multistep")

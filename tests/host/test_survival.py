@@ -9,9 +9,9 @@ import pytest
 import torch
 from pack.rewards import REWARDS
 from pack.tools.client import ComfyError
+from pack.tools.probing.graphs import CAPTION, SIZE, node, particles, search, with_input
 from PIL import Image
 
-from .helpers.graphs import CAPTION, SIZE, node, particles, search, with_input
 from .helpers.prompts import LONG, ended, post, rewards, seen, stop, trouble
 
 

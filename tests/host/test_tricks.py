@@ -8,11 +8,11 @@ import re
 
 import pytest
 from pack.tools.client import ComfyError
+from pack.tools.probing.graphs import node, search, with_input
+from pack.tools.probing.runs import Runs, assert_counted
+from pack.tools.probing.wiring import IMAGE, STEPS, cfg, lora
 
-from .helpers.graphs import node, search, with_input
 from .helpers.model_tables import table_length
-from .helpers.runs import Runs, assert_counted
-from .helpers.wiring import IMAGE, STEPS, cfg, lora
 
 SECTION, BUDGET = "tricks", 8
 EASY = {"reuse_threshold": 0.2, "start_percent": 0.15, "end_percent": 0.95, "verbose": False}

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from pack.tools.client import ComfyError
+from pack.tools.probing.graphs import search
 
 from ..rewards.test_temporal import build
-from .helpers.graphs import search
 from .helpers.reward_graphs import combine, greys, loader, scoring
 from .helpers.scripts import run_script
 

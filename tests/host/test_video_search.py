@@ -8,12 +8,12 @@ import json
 import numpy as np
 import pytest
 from pack.tools.client import ComfyError
+from pack.tools.probing.graphs import node
+from pack.tools.probing.runs import Runs, assert_counted
 from PIL import Image, ImageSequence
 
 from .helpers.events import listen
-from .helpers.graphs import node
 from .helpers.reward_graphs import loader
-from .helpers.runs import Runs, assert_counted
 
 CLIP, FRAMES = "Wan 2.1 T2V", 9  # a latent of 3 frames
 BUDGET = 8

@@ -2,8 +2,8 @@
 
 import pytest
 from pack.tools.client import ComfyError
+from pack.tools.probing.graphs import CAPTION, node, particles, search, with_input
 
-from .helpers.graphs import CAPTION, node, particles, search, with_input
 from .helpers.reward_graphs import combine, loader, scoring
 
 SVDD = {"method.paths": 1}

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import psutil
 import pytest
+from pack.tools.probing.graphs import guided, node, particles, search, with_input
 
-from .helpers.graphs import guided, node, particles, search, with_input
 from .helpers.prompts import post, stop, wait
 from .helpers.reward_graphs import combine, loader
 

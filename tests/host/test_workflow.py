@@ -13,12 +13,12 @@ import pytest
 from pack.benchmarks.multiplier_plan import redrawn
 from pack.tools import demo_runs as demo
 from pack.tools.demonstration import WORKFLOW
+from pack.tools.probing.server import NEWEST, ODD_NAME
 from pack.tools.saved_workflow import to_api
 from pack.tools.workflows.examples import EXAMPLES, build
 from PIL import Image
 
 from ..rewards.over_http.vlm_server import serve
-from .helpers.server import NEWEST, ODD_NAME
 from .helpers.standins import small
 
 FOLDER = Path(__file__).resolve().parents[2] / "example_workflows"

@@ -1,19 +1,39 @@
-"""API prompts of the host tests, as stock users wire them."""
+"""API prompts of searches, as stock users wire them."""
+
+from __future__ import annotations
 
 import copy
+from typing import Any
+
+from ..saved_workflow import Prompt
 
 CAPTION = "three red circles and two blue squares"
 SIZE = 64  # half of what the demo model draws at: decoding takes most of the time
 
 
-def node(class_type, **inputs):
+def node(class_type: str, **inputs: Any) -> dict:
     return {"class_type": class_type, "inputs": inputs}
 
 
-def search(caption=CAPTION, cfg=1.0, seed=7, steps=4, name="run", **inputs):
+def search(
+    caption: str = CAPTION,
+    cfg: float = 1.0,
+    seed: int = 7,
+    steps: int = 4,
+    name: str = "run",
+    **inputs: Any,
+) -> Prompt:
     """Loader, text, guider, sampler, RBF search and probe; `inputs` override the search node's.
 
     The counter counts anew only under a new `name`: the host does not run an unchanged node twice.
+
+    Args:
+        caption: the prompt.
+        cfg: the guider's.
+        seed: of the noise.
+        steps: of the schedule.
+        name: of the counter.
+        inputs: of the search node.
     """
     graph = {
         "loader": node("FlowSearchDemoLoader", checkpoint="fast"),
@@ -64,42 +84,63 @@ def search(caption=CAPTION, cfg=1.0, seed=7, steps=4, name="run", **inputs):
     return graph
 
 
-def with_input(graph, name, key, value):
-    """A copy with one input of one node changed."""
+def with_input(graph: Prompt, name: str, key: str, value: Any) -> Prompt:
+    """A copy with one input of one node changed.
+
+    Args:
+        graph: the prompt.
+        name: of the node.
+        key: of the input.
+        value: the new one.
+    """
     graph = copy.deepcopy(graph)
     graph[name]["inputs"][key] = value
     return graph
 
 
-def plain(graph):
+def plain(graph: Prompt) -> Prompt:
     """The same wires through the stock SamplerCustomAdvanced."""
     graph = copy.deepcopy(graph)
     wires = ("noise", "guider", "sampler", "sigmas", "latent_image")
-    own = {name: graph["search"]["inputs"][name] for name in wires}
-    graph["search"] = node("SamplerCustomAdvanced", **own)
+    inputs = {name: graph["search"]["inputs"][name] for name in wires}
+    graph["search"] = node("SamplerCustomAdvanced", **inputs)
     graph["probe"] = node("ProbeReport", latent=["search", 0], name="run")
     return graph
 
 
-def particles(graph, method="best_of_n", **inputs):
+def particles(graph: Prompt, method: str = "best_of_n", **inputs: Any) -> Prompt:
     """The same search by the Particle Search node."""
     graph = copy.deepcopy(graph)
-    own = graph["search"]["inputs"]
+    shared = graph["search"]["inputs"]
     for name in ("init_particles", "paths"):
-        own.pop(name)
-    graph["search"] = node("FlowSearchParticles", **own | {"method": method} | inputs)
+        shared.pop(name)
+    graph["search"] = node("FlowSearchParticles", **shared | {"method": method} | inputs)
     return graph
 
 
-def guided(kind="dps", reward="brightness", strength=1.0, schedule="relative", **inputs):
-    """An RBF search for a dark little picture, guided there."""
+def guided(
+    kind: str = "dps",
+    reward: str = "brightness",
+    strength: float = 1.0,
+    schedule: str = "relative",
+    **inputs: Any,
+) -> Prompt:
+    """An RBF search for a dark little picture, guided there.
+
+    Args:
+        kind: of guidance.
+        reward: its family.
+        strength: of the guidance.
+        schedule: of the strength.
+        inputs: of the search node.
+    """
     graph = search(**inputs)
     graph["latent"]["inputs"] |= {"width": 64, "height": 64}
     graph["reward"] = node("FlowSearchRewardLoader", reward=reward)
     if reward == "brightness":
         graph["reward"]["inputs"]["reward.target"] = 0.0
-    given = {"": kind, ".strength": strength, ".schedule": schedule}
-    graph["sampler"]["inputs"] |= {f"guidance{key}": value for key, value in given.items()}
+    settings = {"": kind, ".strength": strength, ".schedule": schedule}
+    graph["sampler"]["inputs"] |= {f"guidance{key}": value for key, value in settings.items()}
     if kind == "none":
         del graph["sampler"]["inputs"]["guidance.strength"]
     return graph

@@ -1,13 +1,18 @@
 """One prompt with several runs of one small model: plain, searched, and how they differ."""
 
+from __future__ import annotations
+
 import json
 import re
 import uuid
+from collections.abc import Callable
+from typing import Any
 
-import pytest
-from pack.tools.client import ComfyError
-
+from ..client import ComfyError
 from .graphs import node
+from .server import Host
+
+Link = list  # [name of a node, its output]
 
 STOCK = (  # loaded from a file by the host's own loader; the others are built as its classes
     "FLUX.1 dev", "FLUX.1 schnell", "FLUX.2", "SD3.5", "Wan 2.1 T2V", "HunyuanVideo", "LTX-Video",
@@ -15,18 +20,18 @@ STOCK = (  # loaded from a file by the host's own loader; the others are built a
 
 
 class Runs:
-    """The prompt in the making. What the runs share are links that a test may replace."""
+    """The prompt in the making. What the runs share are links that may be replaced."""
 
-    def __init__(self, key):
+    def __init__(self, key: str) -> None:
         self.key, self.graph = key, {}
-        self.own = uuid.uuid4().hex  # the host would not run an equal node again
+        self.mark = uuid.uuid4().hex  # the host would not run an equal node again
         loaded = key in STOCK
-        own = self.node("ProbeTinyModel", key=key, loaded=loaded)[0]
+        tiny = self.node("ProbeTinyModel", key=key, loaded=loaded)[0]
         self.model = self.node("UNETLoader", unet_name=f"{key}.safetensors", weight_dtype="default")
         if not loaded:
             del self.graph[self.model[0]]
-            self.model = [own, 0]
-        self.text, self.empty, self.picture, self.masked = ([own, i] for i in range(1, 5))
+            self.model = [tiny, 0]
+        self.text, self.empty, self.picture, self.masked = ([tiny, i] for i in range(1, 5))
         self.latent = self.empty
         self.noise = self.node("RandomNoise", noise_seed=7)
         self.sampler = self.ours(1.0, "vp")
@@ -36,31 +41,48 @@ class Runs:
         self.sigmas = self.schedule(3)
         self.guide = self.basic
 
-    def node(self, class_type, **inputs):
+    def node(self, class_type: str, **inputs: Any) -> Link:
         """Add a node; returns its first output."""
         name = str(len(self.graph))
         self.graph[name] = node(class_type, **inputs)
         return [name, 0]
 
-    def ours(self, norm, interpolant):
+    def ours(self, norm: float, interpolant: str) -> Link:
         """Our sampler; with norm 0 on the linear path it takes the steps of the stock Euler."""
         return self.node(
             "FlowSearchVPSDESampler",
             interpolant=interpolant, diffusion="square", diffusion_norm=norm, kernel="eta",
         )  # fmt: skip
 
-    def schedule(self, steps, denoise=1.0, scheduler="simple", model=None):
-        given = model or self.model
+    def schedule(
+        self,
+        steps: int,
+        denoise: float = 1.0,
+        scheduler: str = "simple",
+        model: Link | None = None,
+    ) -> Link:
+        """Sigmas of BasicScheduler.
+
+        Args:
+            steps: how many.
+            denoise: the share of the way, from its end.
+            scheduler: its name.
+            model: None is that of the runs.
+        """
         return self.node(
-            "BasicScheduler", model=given, scheduler=scheduler, steps=steps, denoise=denoise
+            "BasicScheduler",
+            model=model or self.model,
+            scheduler=scheduler,
+            steps=steps,
+            denoise=denoise,
         )
 
-    def basic(self, model):
+    def basic(self, model: Link) -> Link:
         return self.node("BasicGuider", model=model, conditioning=self.text)
 
-    def run(self, name, **search):
+    def run(self, name: str, **search: Any) -> Link:
         """Add one run, plain or a search, with a network counter of its own; its first output."""
-        counter = f"{name} {self.own}"
+        counter = f"{name} {self.mark}"
         model = self.node("ProbeCountNetwork", model=self.model, name=counter)
         inputs = {
             "noise": self.noise, "guider": self.guide(model), "sampler": self.sampler,
@@ -79,46 +101,67 @@ class Runs:
         self.graph[name] = node("ProbeReport", latent=out, name=counter, **shown)
         return out
 
-    def particles(self, name, method, **search):
+    def particles(self, name: str, method: str, **search: Any) -> Link:
         """As `run`, by a method of Particle Search."""
-        found = self.run(name, **{"finish_steps": 0, "lookahead": 0} | search)
-        graph = self.graph[found[0]]
+        out = self.run(name, **{"finish_steps": 0, "lookahead": 0} | search)
+        graph = self.graph[out[0]]
         for key in ("init_particles", "paths"):
             del graph["inputs"][key]
         graph["class_type"], graph["inputs"]["method"] = "FlowSearchParticles", method
-        return found
+        return out
 
-    def compare(self, name, a, b):
+    def compare(self, name: str, a: Link, b: Link) -> None:
+        """Show how two latents differ.
+
+        Args:
+            name: of the output.
+            a: a latent.
+            b: another one.
+        """
         self.graph[name] = node("ProbeCompare", a=a, b=b)
 
-    def kept(self):
+    def kept(self) -> Link:
         """The picture as the host gives back what a mask keeps of it, to the last bit."""
         return self.node("ProbeKept", model=self.model, latent=self.picture)
 
-    def loaded(self, name):
+    def loaded(self, name: str) -> None:
         """Show of what class the model is."""
         self.graph[name] = node("ProbeLoaded", model=self.model)
 
-    def show(self, host):
+    def show(self, host: Host) -> dict[str, Any]:
         """Run the prompt: what each probe shows, by name."""
         if self.key in STOCK:
             host.run({"file": node("ProbeTinyCheckpoint", key=self.key)})
-        found = host.run(self.graph)
-        return {n: json.loads(out["probe"][0]) for n, out in found.items() if "probe" in out}
+        outputs = host.run(self.graph)
+        return {n: json.loads(out["probe"][0]) for n, out in outputs.items() if "probe" in out}
 
 
-def assert_counted(shown, budget):
+def assert_counted(shown: dict, budget: int) -> None:
     """The report's NFE are the rows that the counter saw, and the whole budget."""
     spent = shown["report"]["spent"]
     assert spent["nfe"] == shown["counts"]["rows"] == budget
     assert spent["network_calls"] == shown["counts"]["calls"]
 
 
-def refused(host, runs, sentence):
-    """The error of a search: one line that holds `sentence` and what was expected."""
+def error_of(run: Callable[[], object]) -> str:
+    """The error that a prompt fails with; it must fail."""
+    try:
+        run()
+    except ComfyError as error:
+        return str(error)
+    raise AssertionError("The prompt ran: expected an error.")
+
+
+def refused(host: Host, runs: Runs, sentence: str) -> str:
+    """The error of a search: one line that holds `sentence` and what was expected.
+
+    Args:
+        host: the ComfyUI.
+        runs: what the search is wired to.
+        sentence: a part of the error.
+    """
     runs.run("one", budget=100)
-    with pytest.raises(ComfyError) as caught:
-        runs.show(host)
-    text = str(caught.value)
-    assert sentence in text and re.search("expected|wanted", text) and "\n" not in text
+    text = error_of(lambda: runs.show(host))
+    assert sentence in text, text
+    assert re.search("expected|wanted", text) and "\n" not in text, text
     return text

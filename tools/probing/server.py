@@ -1,5 +1,7 @@
 """A real ComfyUI on the CPU, driven over its HTTP API."""
 
+from __future__ import annotations
+
 import contextlib
 import functools
 import json
@@ -9,17 +11,26 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from pack.tools.client import Client, ComfyError
-from pack.tools.serving import free_port, wait_for_answer
+from ..client import Client, ComfyError
+from ..installing import NEWEST
+from ..serving import free_port, link, wait_for_answer
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
+PROBE = Path(__file__).resolve().parent / "probe"
 ODD_NAME = "weird.name-1"  # the folder of the pack in the server
 PATIENCE = 600  # seconds; a busy machine is slow
-NEWEST = "0.30.0"  # the ComfyUI that generated pages and tables are made with
+__all__ = ["NEWEST", "ODD_NAME", "ROOT", "Host", "furnish", "serving"]
 
 
 class Host:
-    """A running server, its process, and what it printed."""
+    """A running server, its process, and what it printed.
+
+    Args:
+        url: its address.
+        base: its base directory.
+        log: the file for its output.
+        process: of the server.
+    """
 
     def __init__(self, url: str, base: Path, log: Path, process: subprocess.Popen) -> None:
         self.client, self.base, self.log, self.process = Client(url), base, log, process
@@ -60,8 +71,21 @@ class Host:
         return json.loads(outputs[node]["probe"][0])
 
 
+def furnish(base: Path, probe: Path = PROBE) -> None:
+    """Make `base` a base directory with the pack in a folder of an odd name, and a second pack.
+
+    Args:
+        base: the directory.
+        probe: the second pack.
+    """
+    for name in ("custom_nodes", "models", "input", "output", "user"):
+        (base / name).mkdir(parents=True, exist_ok=True)
+    assert link(ROOT, base / "custom_nodes" / ODD_NAME)
+    assert link(probe, base / "custom_nodes" / "probe")
+
+
 @contextlib.contextmanager
-def serving(comfyui, base, *options):
+def serving(comfyui: Path, base: Path, *options: str) -> Iterator[Host]:
     """A server of the ComfyUI at `comfyui` on a base directory, as long as the block runs."""
     log, port = base / "server.log", free_port()
     command = [

@@ -1,13 +1,17 @@
 """The host's modules on a device of known memory, for scripts in a process of their own.
 
 The device is cpu:0, which the host takes for another one than cpu and so loads to and unloads
-from. The script imports host_in_process first.
+from. The script runs in_process first.
 """
+
+from __future__ import annotations
 
 import collections
 import hashlib
 import random
+from collections.abc import Callable
 from types import SimpleNamespace
+from typing import Any
 
 import comfy.model_management as mm
 import comfy.model_patcher
@@ -24,6 +28,7 @@ from pack.nodes.run.plan import MethodChoice
 from pack.nodes.run.planning import plan
 from pack.rewards.count import colour_count
 from pack.samplers.search.rbf import RolloverBudgetForcing
+from pack.samplers.search.rounds import Method
 
 import nodes
 
@@ -36,17 +41,23 @@ SEED = 10  # its winner descends from many steps
 counts = {}
 
 
-def free_memory(dev=None, torch_free_too=False):
+def free_memory(dev: Any = None, torch_free_too: bool = False) -> Any:
     free = counts["memory"] - sum(m.model_loaded_memory() for m in mm.current_loaded_models)
     return (free, free) if torch_free_too else free
 
 
-def counting(cls, name, what):
-    """Count what a method does to the network."""
-    own = getattr(cls, name)
+def counting(cls: type, name: str, what: str) -> None:
+    """Count what a method does to the network.
 
-    def method(self, *args, **kwargs):
-        done = own(self, *args, **kwargs)
+    Args:
+        cls: the method's class.
+        name: of the method.
+        what: the key of the count.
+    """
+    inner = getattr(cls, name)
+
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        done = inner(self, *args, **kwargs)
         model = self.model.model if cls is mm.LoadedModel else self.model
         if type(model).__name__ == "Flux" and done is not False:
             counts[what] += 1
@@ -66,13 +77,13 @@ server.PromptServer.instance = SimpleNamespace(
 )  # fmt: skip
 
 
-def begin(memory):
+def begin(memory: int) -> None:
     counts.update(memory=LARGE)
     mm.unload_all_models()
     counts.update(memory=memory, unloads=0, loads=0)
 
 
-def patched(model):
+def patched(model: Any) -> Any:
     """With a LoRA-like weight patch and another ModelSampling."""
     weight = model.model.diffusion_model.img_in.weight
     lora = torch.randn(weight.shape, generator=torch.Generator().manual_seed(2)) / 4
@@ -93,15 +104,31 @@ LITTLE = {"samples": torch.zeros(1, 16, 8, 8)}  # of which a full VAE asks for l
 anything = SimpleNamespace(decode=vae.decode)  # decoded by the host, as a full VAE is
 
 
-def searched(memory, vae, particles=12, paths=1, method=None, **more):
-    """LATENT, IMAGE, report of a search, and the candidates of each of its rounds."""
+def searched(
+    memory: int,
+    vae: Any,
+    particles: int = 12,
+    paths: int = 1,
+    method: Method | None = None,
+    **more: Any,
+) -> tuple:
+    """LATENT, IMAGE, report of a search, and the particles of each of its rounds.
+
+    Args:
+        memory: bytes of the device.
+        vae: what decodes.
+        particles: of RBF.
+        paths: of RBF.
+        method: another search.
+        more: inputs of the search.
+    """
     begin(memory)
     rounds = []
-    own = objective.HostObjective.__call__
+    inner = objective.HostObjective.__call__
 
-    def call(self, x0):
+    def call(self: Any, x0: torch.Tensor) -> Any:
         rounds.append(len(x0))
-        return own(self, x0)
+        return inner(self, x0)
 
     objective.HostObjective.__call__ = call
     scored = reward.RewardModelLoader.execute({"reward": "colour_count"}).args[0]
@@ -112,36 +139,43 @@ def searched(memory, vae, particles=12, paths=1, method=None, **more):
     }  # fmt: skip
     settings = method or RolloverBudgetForcing(particles, paths)
     planned = plan(SearchInputs.of(inputs), MethodChoice("rbf", settings, {}))
-    found = run_batch(planned, "1")
-    objective.HostObjective.__call__ = own
-    return (*found[:3], rounds)
+    result = run_batch(planned, "1")
+    objective.HostObjective.__call__ = inner
+    return (*result[:3], rounds)
 
 
-def hashed(image):
+def hashed(image: torch.Tensor) -> str:
     """Of a picture (H,W,3), as it is saved."""
     return hashlib.sha256(image_bytes.pil_image(image).tobytes()).hexdigest()
 
 
-def run_search(memory, vae, **more):
+def run_search(memory: int, vae: Any, **more: Any) -> dict:
     """Counts, rewards and the result of a search with 12 initial particles."""
-    _, images, told, rounds = searched(memory, vae, **more)
-    rewards = [row["reward"] for row in told["trace"]]
+    _, images, report, rounds = searched(memory, vae, **more)
+    rewards = [row["reward"] for row in report["trace"]]
     held = [m for m in mm.current_loaded_models if type(m.model.model).__name__ == "Flux"]
     return {
         "rounds": rounds, "rewards": rewards, "loads": counts["loads"],
-        "unloads": counts["unloads"], "spent": told["spent"],
+        "unloads": counts["unloads"], "spent": report["spent"],
         "held": [m.model_loaded_memory() / m.model_memory() for m in held],
-        "best": told["best"]["id"], "picture": hashed(images[0]),
+        "best": report["best"]["id"], "picture": hashed(images[0]),
     }  # fmt: skip
 
 
-def run_in(state, memory, vae, **more):
-    """A search in a memory state of the host's, on what it takes for another device than a CPU."""
+def run_in(state: mm.VRAMState, memory: int, vae: Any, **more: Any) -> dict:
+    """A search in a memory state of the host's, on what it takes for another device than a CPU.
+
+    Args:
+        state: the host's.
+        memory: bytes of the device.
+        vae: what decodes.
+        more: inputs of the search.
+    """
     own_check, own_state = mm.is_device_cpu, mm.vram_state
     mm.is_device_cpu, mm.vram_state = (lambda device: device != DEVICE), state
-    found = run_search(memory, vae, **{"latent_image": LITTLE} | more)
+    result = run_search(memory, vae, **{"latent_image": LITTLE} | more)
     mm.is_device_cpu, mm.vram_state = own_check, own_state
-    return found
+    return result
 
 
 class Shortage:
@@ -150,12 +184,12 @@ class Shortage:
     Never twice in a row at one place: after the second time a search gives up.
     """
 
-    def __init__(self, share, seed):
+    def __init__(self, share: float, seed: int) -> None:
         self.share, self.random = share, random.Random(seed)
         self.raised, self.last = collections.Counter(), set()
 
-    def at(self, what, function):
-        def called(*args, **kwargs):
+    def at(self, what: str, function: Callable) -> Callable:
+        def called(*args: Any, **kwargs: Any) -> Any:
             if self.refuses(what):
                 self.raised[what] += 1
                 raise torch.OutOfMemoryError(f"CUDA out of memory in the {what}")
@@ -163,32 +197,32 @@ class Shortage:
 
         return called
 
-    def refuses(self, what):
+    def refuses(self, what: str) -> bool:
         if what in self.last or self.random.random() >= self.share:
             self.last.discard(what)
             return False
         self.last.add(what)
         return True
 
-    def __enter__(self):
+    def __enter__(self) -> Shortage:
         self.network, self.colours = model.model.diffusion_model, colour_count.ColourCount
-        self.own = self.network.forward, vae.first_stage_model.decode, self.colours.score
-        self.network.forward = self.at("network", self.own[0])
-        vae.first_stage_model.decode = self.at("decoder", self.own[1])
-        self.colours.score = self.at("reward", self.own[2])
+        self.before = self.network.forward, vae.first_stage_model.decode, self.colours.score
+        self.network.forward = self.at("network", self.before[0])
+        vae.first_stage_model.decode = self.at("decoder", self.before[1])
+        self.colours.score = self.at("reward", self.before[2])
         return self
 
-    def __exit__(self, *error):
-        self.network.forward, vae.first_stage_model.decode, self.colours.score = self.own
+    def __exit__(self, *error: object) -> None:
+        self.network.forward, vae.first_stage_model.decode, self.colours.score = self.before
 
 
 class Lasting(Shortage):
     """Out of memory at one place in every call after the first ones."""
 
-    def __init__(self, place, calls):
+    def __init__(self, place: str, calls: int) -> None:
         super().__init__(0.0, 0)
         self.place, self.left = place, calls
 
-    def refuses(self, what):
+    def refuses(self, what: str) -> bool:
         self.left -= what == self.place
         return what == self.place and self.left < 0

@@ -1,9 +1,14 @@
-"""Searches of compiled networks and on two devices, for scripts/swapping.py."""
+"""Searches of compiled networks and on two devices, on a device of known memory."""
+
+from __future__ import annotations
 
 import collections
 import importlib.util
+from collections.abc import Callable
+from typing import Any
 
 import comfy.samplers
+import torch
 from pack.nodes.host import devices as devices_of_host
 from pack.samplers.search.smc import SMC
 
@@ -12,27 +17,27 @@ import nodes
 from .simulated import LARGE, LITTLE, anything, mm, model, run_search, stock, text, vae
 
 
-def compiled():
+def compiled() -> dict:
     """A search as TorchCompileModel makes it, but by a backend that runs the graph as it is."""
     from comfy_api.torch_helpers import set_torch_compile_wrapper
     from comfy_extras.nodes_torch_compile import skip_torch_compile_dict
 
-    own, ran = model.clone(), []
+    copy, ran = model.clone(), []
 
-    def backend(graph, inputs, **options):
+    def backend(graph: Any, inputs: list, **options: Any) -> Callable:
         return lambda *args: ran.append(graph) or graph.forward(*args)
 
-    set_torch_compile_wrapper(own, backend, options={"guard_filter_fn": skip_torch_compile_dict})
-    basic = stock.Guider_Basic(own)
+    set_torch_compile_wrapper(copy, backend, options={"guard_filter_fn": skip_torch_compile_dict})
+    basic = stock.Guider_Basic(copy)
     basic.set_conds(text)
-    found = run_search(LARGE, anything, guider=basic, latent_image=LITTLE)
-    return found | {"graphs": len(set(ran)), "ran": len(ran)}
+    result = run_search(LARGE, anything, guider=basic, latent_image=LITTLE)
+    return result | {"graphs": len(set(ran)), "ran": len(ran)}
 
 
 MULTI = importlib.util.find_spec("comfy_extras.nodes_multigpu")  # None in older hosts
 
 
-def run_on(devices):
+def run_on(devices: list[torch.device]) -> dict:
     """A search with CFG, its two conditions on as many of the devices as there are."""
     from comfy_extras.nodes_multigpu import MultiGPUCFGSplitNode
 
@@ -43,7 +48,7 @@ def run_on(devices):
     return run_search(LARGE, vae, guider=both, budget=40, latent_image=LITTLE)
 
 
-def rows_on(devices, size):
+def rows_on(devices: list[torch.device], size: int) -> dict:
     """A search without CFG, whose rows are shared by as many of the devices as there are."""
     from comfy.multigpu import MultiGPUThreadPool
     from comfy_extras.nodes_multigpu import MultiGPUCFGSplitNode
@@ -53,13 +58,13 @@ def rows_on(devices, size):
     basic.set_conds(text)
     submit, rows = MultiGPUThreadPool.submit, collections.Counter()
 
-    def counted(self, device, call, *args):
+    def counted(self: Any, device: torch.device, call: Callable, *args: Any) -> Any:
         if call is devices_of_host._inferring:  # a single row is split by the host
             rows[str(device)] += len(args[4])
         return submit(self, device, call, *args)
 
     MultiGPUThreadPool.submit = counted
     small = {"latent_image": LITTLE, "budget": 38, "lookahead": 0, "method": SMC()}
-    found = run_search(LARGE, vae, guider=basic, micro_batch=size, **small)
+    result = run_search(LARGE, vae, guider=basic, micro_batch=size, **small)
     MultiGPUThreadPool.submit = submit
-    return found | {"rows": rows}
+    return result | {"rows": rows}

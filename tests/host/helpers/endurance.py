@@ -4,8 +4,9 @@ import json
 import time
 import uuid
 
+from pack.tools.probing.graphs import node, search
+
 from . import fuzz
-from .graphs import node, search
 
 LONG = 500  # NFE, more than any of these searches has time for
 SHORT = 24

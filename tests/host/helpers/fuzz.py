@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 
-from .graphs import node, particles, search
+from pack.tools.probing.graphs import node, particles, search
 
 OWN = "FlowSearch"  # the prefix of the pack's node ids
 DYNAMIC = "COMFY_DYNAMICCOMBO_V3"

@@ -1,8 +1,7 @@
 """The tables of docs/models.md: each row is the result of one test."""
 
+from pack.tools.probing.server import ROOT
 from pack.tools.sections import section
-
-from .server import ROOT
 
 PAGE = "docs/models.md"
 

@@ -5,7 +5,7 @@ import time
 import urllib.error
 import urllib.request
 
-from .graphs import node, search, with_input
+from pack.tools.probing.graphs import node, search, with_input
 
 LONG = 900  # NFE, far more than any test waits for
 

@@ -1,6 +1,6 @@
 """Parts of API prompts: rewards, plain images, and their scores."""
 
-from .graphs import node
+from pack.tools.probing.graphs import node
 
 
 def loader(name, **settings):

@@ -2,7 +2,8 @@
 
 import uuid
 
-from .graphs import node
+from pack.tools.probing.graphs import node
+
 from .prompts import post
 
 

@@ -5,8 +5,7 @@ import torch
 from pack.nodes.host import reward as hosting
 from pack.nodes.host.streamed import stream
 from pack.rewards.files.small_memory import shrink
-
-from .simulated import DEVICE, LATENT, LITTLE, begin, mm, run_in, run_search, vae
+from pack.tools.probing.simulated import DEVICE, LATENT, LITTLE, begin, mm, run_in, run_search, vae
 
 
 class Hungry:

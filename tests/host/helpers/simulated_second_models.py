@@ -5,8 +5,7 @@ from types import SimpleNamespace
 import torch
 from node_helpers import conditioning_set_values
 from pack.nodes import demo
-
-from .simulated import (
+from pack.tools.probing.simulated import (
     LARGE,
     LITTLE,
     SMALL,

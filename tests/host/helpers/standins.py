@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from pack.tools.probing.graphs import CAPTION, node
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from ...rewards.families import LOCAL
-from .graphs import CAPTION, node
 
 WAN, LTX = "Wan 2.1 T2V", "LTX-2 (sound and video)"
 SIZES = {"width": 128, "height": 128, "length": 5}

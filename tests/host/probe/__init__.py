@@ -1,69 +1,20 @@
-"""A pack for the tests alone: counts what the network sees, spoils inputs, compares results."""
+"""A pack for the tests alone: that of tools/probing, and what spoils inputs and goes wrong."""
 
 import json
 
 import torch
 
-from .caches import NODES as CACHES
 from .channels import NODES as CHANNELS
 from .decoding import NODES as DECODING
 from .gradients import NODES as GRADIENTS
 from .guiders import NODES as GUIDERS
 from .live_memory import NODES as MEMORY
 from .mixture import NODES as MIXTURE
-from .models import NODES as MODELS
 from .packed import NODES as PACKED
 from .samplers import NODES as SAMPLERS
-from .tricks import NODES as TRICKS
+from .shared import NODES as SHARED
 from .trouble import NODES as TROUBLE
 from .vlm import NODES as VLM
-from .wrapped import Wrapped
-
-COUNTS = {}
-
-
-class CountNetwork(Wrapped):
-    """Counts latent rows where the host hands them to the model."""
-
-    INPUTS = {"name": ("STRING", {"default": "run"})}
-
-    def begin(self):
-        COUNTS[self.name] = {"rows": 0, "calls": 0}
-
-    def call(self, ask, args):
-        answer = ask(args)
-        COUNTS[self.name]["rows"] += args["input"].shape[0]
-        COUNTS[self.name]["calls"] += 1
-        return answer
-
-
-class Report:
-    """An output node: shows a report, the counts so far and the latent's exact values."""
-
-    @classmethod
-    def INPUT_TYPES(cls):
-        return {
-            "required": {"latent": ("LATENT",), "name": ("STRING", {"default": "run"})},
-            "optional": {"report": ("STRING", {"forceInput": True}), "images": ("IMAGE",)},
-        }
-
-    RETURN_TYPES = ()
-    FUNCTION = "run"
-    OUTPUT_NODE = True
-    CATEGORY = "probe"
-
-    def run(self, latent, name, report="{}", images=None):
-        samples = latent["samples"]
-        parts = samples.unbind() if samples.is_nested else [samples]
-        values = torch.cat([part.double().flatten() for part in parts])
-        shown = {
-            "report": json.loads(report),
-            "counts": COUNTS.get(name),
-            "shape": list(parts[0].shape),
-            "latent": values.tolist(),
-            "images": None if images is None else list(images.shape),
-        }
-        return {"ui": {"probe": [json.dumps(shown)]}}
 
 
 class SpoilLatent:
@@ -179,23 +130,19 @@ class Expand:
 
 
 NODE_CLASS_MAPPINGS = {
-    **CACHES,
     **CHANNELS,
     **DECODING,
     **MEMORY,
     **MIXTURE,
-    **MODELS,
     **PACKED,
     **SAMPLERS,
-    **TRICKS,
+    **SHARED,
     **TROUBLE,
     **VLM,
     **GRADIENTS,
     **GUIDERS,
-    "ProbeCountNetwork": CountNetwork,
     "ProbeExpand": Expand,
     "ProbeSeeds": Seeds,
-    "ProbeReport": Report,
     "ProbeSpoilLatent": SpoilLatent,
     "ProbeSpoilImage": SpoilImage,
     "ProbeRatios": Ratios,

@@ -7,7 +7,7 @@ import comfy.model_management as mm
 import torch
 from comfy.samplers import KSAMPLER
 
-from .wrapped import Wrapped
+from .shared import Wrapped
 
 STEPS = (0.01, 0.004)
 

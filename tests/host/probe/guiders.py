@@ -7,7 +7,7 @@ import comfy.samplers
 import torch
 from comfy_extras.nodes_perpneg import Guider_PerpNeg
 
-from .wrapped import passed
+from .shared import passed
 
 GIVEN = comfy.samplers.CFGGuider.predict_noise
 

@@ -12,7 +12,7 @@ import comfy.model_patcher
 import comfy.model_sampling
 import torch
 
-from . import build
+from .shared import build
 
 MODES, WIDTH = ((-1.4, 0.3), (0.6, 0.7)), 0.2  # of mean 0, as pure noise is
 KINDS = {  # the class of the host's sampling, and the settings of its model config

@@ -6,7 +6,7 @@ import comfy.ops
 import comfy.utils
 import torch
 
-from . import build
+from .shared import build
 
 
 class Packed(torch.Tensor):

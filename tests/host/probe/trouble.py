@@ -7,7 +7,7 @@ from pathlib import Path
 import folder_paths
 import torch
 
-from .wrapped import Wrapped
+from .shared import Wrapped
 
 NAN, RAISE, SLOW, SLEEPY = "nan", "raise", "slow", "sleepy"
 

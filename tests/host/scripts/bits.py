@@ -13,11 +13,11 @@ import os
 from pathlib import Path
 
 import pytest
+from pack.tools.probing import wiring
+from pack.tools.probing.graphs import guided, node, particles, plain, search, with_input
+from pack.tools.probing.runs import Runs
 
-from ..helpers import wiring
-from ..helpers.graphs import guided, node, particles, plain, search, with_input
 from ..helpers.methods import METHODS
-from ..helpers.runs import Runs
 
 FILE = os.environ.get("FLOW_SEARCH_BITS")
 pytestmark = pytest.mark.skipif(FILE is None, reason="FLOW_SEARCH_BITS names no file")

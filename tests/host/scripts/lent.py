@@ -13,8 +13,8 @@ from types import SimpleNamespace
 
 import host_in_process  # noqa: F401  isort: skip
 
-from pack.tests.host.helpers import simulated
-from pack.tests.host.helpers.simulated import (
+from pack.tools.probing import simulated
+from pack.tools.probing.simulated import (
     DEVICE,
     LARGE,
     LITTLE,

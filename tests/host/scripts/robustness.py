@@ -27,11 +27,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[3]
 runpy.run_path(str(ROOT / "tools" / "checkout.py"))
 
-from pack.tests.host.helpers import endurance, fuzz
+from pack.tests.host.helpers import PROBE, endurance, fuzz
 from pack.tests.host.helpers.scripts import run_script
-from pack.tests.host.helpers.server import Host, serving
+from pack.tools.probing.server import Host, furnish, serving
 from pack.tools.sections import put, table
-from pack.tools.serving import link
 
 PAGE = ROOT / "docs" / "robustness.md"
 MB = 1 << 20
@@ -45,10 +44,7 @@ def server() -> Iterator[Host]:
     """A server with the pack and the tests' probes."""
     with tempfile.TemporaryDirectory() as folder:
         base = Path(folder)
-        for name in ("custom_nodes", "models", "input", "output", "user"):
-            (base / name).mkdir()
-        link(ROOT, base / "custom_nodes" / "flow-search")
-        link(ROOT / "tests" / "host" / "probe", base / "custom_nodes" / "probe")
+        furnish(base, PROBE)
         with serving(Path(os.environ["COMFYUI_PATH"]), base) as running:
             yield running
 

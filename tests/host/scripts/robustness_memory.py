@@ -10,7 +10,7 @@ from host_in_process import ARGUMENTS  # isort: skip
 
 import torch
 from pack.tests.host.helpers.allocator import Allocator
-from pack.tests.host.helpers.simulated import (
+from pack.tools.probing.simulated import (
     LARGE,
     MB,
     TIGHT,

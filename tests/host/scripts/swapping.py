@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import host_in_process  # noqa: F401  isort: skip
 
-from pack.tests.host.helpers.simulated import (
+from pack.tools.probing.simulated import (
     DEVICE,
     LARGE,
     LATENT,
@@ -54,7 +54,7 @@ from pack.nodes.rewards import loader as reward  # isort: skip
 from pack.nodes.host import decode, memory  # isort: skip
 
 from pack.tests.host.helpers.allocator import Allocator  # isort: skip
-from pack.tests.host.helpers.simulated_devices import MULTI, compiled, rows_on, run_on  # isort: skip
+from pack.tools.probing.simulated_devices import MULTI, compiled, rows_on, run_on  # isort: skip
 from pack.tests.host.helpers.simulated_rewards import Hungry, streamed, weighty  # isort: skip
 from pack.tests.host.helpers.simulated_second_models import (  # isort: skip
     BASE,

@@ -5,6 +5,8 @@ import json
 import math
 import sys
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import comfy.model_patcher
 import comfy.nested_tensor
@@ -20,8 +22,8 @@ from comfy.ldm.wan.vae import WanVAE
 CPU = torch.device("cpu")
 
 
-def _tiny():
-    """The folder `tiny` beside this one, which the tests import without the host."""
+def _tiny() -> ModuleType:
+    """The folder `tiny` beside this one, which tests and benchmarks import without the host."""
     folder = Path(__file__).resolve().parent.parent / "tiny"
     spec = importlib.util.spec_from_file_location(
         "flow_search_tiny", folder / "__init__.py", submodule_search_locations=[str(folder)]
@@ -49,14 +51,14 @@ def fill(module: torch.nn.Module) -> None:
         weight.data.copy_(values)
 
 
-def extra(tiny) -> dict[str, torch.Tensor]:
+def extra(tiny: Any) -> dict[str, torch.Tensor]:
     """What the model's class reads from its file beside the network."""
     clock = NumberConditioner(768).state_dict() if tiny.clocks else {}
     names = [f"conditioner.conditioners.{name}" for name in tiny.clocks]
     return tiny.weights | {f"{name}.{key}": w for name in names for key, w in clock.items()}
 
 
-def build(tiny) -> torch.nn.Module:
+def build(tiny: Any) -> torch.nn.Module:
     """The host's BaseModel."""
     config = getattr(comfy.supported_models, tiny.config)(
         tiny.unet | ({} if tiny.network else {"disable_unet_model_creation": True})
@@ -77,7 +79,13 @@ def patcher(key: str) -> comfy.model_patcher.ModelPatcher:
 
 
 def save(key: str, folder: Path, scaled: str = "") -> None:
-    """Write a checkpoint file of the diffusion model, as the stock loader reads it."""
+    """Write a checkpoint file of the diffusion model, as the stock loader reads it.
+
+    Args:
+        key: the model.
+        folder: of the file.
+        scaled: a key of `SCALED`, or nothing.
+    """
     tiny = MODELS[key]
     metadata = {"config": json.dumps(tiny.metadata)} if tiny.metadata else None
     weights = build(tiny).diffusion_model.state_dict()
@@ -88,13 +96,13 @@ def save(key: str, folder: Path, scaled: str = "") -> None:
 
 def in_fp8(weights: dict[str, torch.Tensor], scale: str) -> dict[str, torch.Tensor]:
     """Matrices in e4m3, each with a scale beside it by a name of `scale`."""
-    found = dict(weights)
+    scaled = dict(weights)
     for name, weight in weights.items():
         if weight.ndim == 2:
             most = weight.abs().max() / torch.finfo(torch.float8_e4m3fn).max
-            found[name] = (weight / most).to(torch.float8_e4m3fn)
-            found[f"{name.removesuffix('.weight')}.{scale}"] = most
-    return found
+            scaled[name] = (weight / most).to(torch.float8_e4m3fn)
+            scaled[f"{name.removesuffix('.weight')}.{scale}"] = most
+    return scaled
 
 
 def marked(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -102,15 +110,15 @@ def marked(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return in_fp8(weights, "scale_weight") | {"scaled_fp8": torch.zeros(2).to(torch.float8_e4m3fn)}
 
 
-def told(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def layered(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """As the host writes them now: each layer tells its format."""
-    found = in_fp8(weights, "weight_scale")
+    scaled = in_fp8(weights, "weight_scale")
     layout = torch.tensor(list(json.dumps({"format": "float8_e4m3fn"}).encode()), dtype=torch.uint8)
-    layers = [name for name in found if name.endswith("weight_scale")]
-    return found | {name.replace("weight_scale", "comfy_quant"): layout for name in layers}
+    layers = [name for name in scaled if name.endswith("weight_scale")]
+    return scaled | {name.replace("weight_scale", "comfy_quant"): layout for name in layers}
 
 
-SCALED = {"scaled_fp8": marked, "comfy_quant": told}
+SCALED = {"scaled_fp8": marked, "comfy_quant": layered}
 
 
 def lora(key: str, layer: str = "img_in") -> dict[str, torch.Tensor]:
@@ -162,6 +170,13 @@ def video_vae() -> dict[str, torch.Tensor]:
 
 
 def write(weights: dict[str, torch.Tensor], path: Path, metadata: dict | None = None) -> None:
+    """Write a file of weights.
+
+    Args:
+        weights: by name.
+        path: the file.
+        metadata: of the file.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     safetensors.torch.save_file({k: v.clone() for k, v in weights.items()}, path, metadata)
 
@@ -179,14 +194,14 @@ def condition(key: str) -> list:
 def packed_latents(shapes: tuple) -> tuple[dict, dict, dict]:
     """As `latents`, of a video and its sound, which may change everywhere."""
     random = torch.Generator().manual_seed(2)
-    known = [torch.randn(1, *shape, generator=random) / 2 for shape in shapes]
-    masks = [torch.ones_like(part) for part in known]
+    encoded = [torch.randn(1, *shape, generator=random) / 2 for shape in shapes]
+    masks = [torch.ones_like(part) for part in encoded]
     masks[0][..., : masks[0].shape[-1] // 2] = 0.0
-    empty, known, mask = (
+    empty, encoded, mask = (
         comfy.nested_tensor.NestedTensor(rows)
-        for rows in (map(torch.zeros_like, known), known, masks)
+        for rows in (map(torch.zeros_like, encoded), encoded, masks)
     )
-    return {"samples": empty}, {"samples": known}, {"samples": known, "noise_mask": mask}
+    return {"samples": empty}, {"samples": encoded}, {"samples": encoded, "noise_mask": mask}
 
 
 def latents(key: str) -> tuple[dict, dict, dict]:
@@ -197,5 +212,5 @@ def latents(key: str) -> tuple[dict, dict, dict]:
     picture = torch.randn(1, *tiny.latent, generator=torch.Generator().manual_seed(2)) / 2
     mask = torch.zeros(1, 1, *tiny.latent[-2:])
     mask[..., mask.shape[-1] // 2 :] = 1.0
-    known = {"samples": picture}
-    return {"samples": torch.zeros_like(picture)}, known, known | {"noise_mask": mask}
+    encoded = {"samples": picture}
+    return {"samples": torch.zeros_like(picture)}, encoded, encoded | {"noise_mask": mask}

@@ -51,25 +51,31 @@ def by_distance():
 
     It begins anew at the first sigma of a run.
     """
-    seen = {"x": None, "sum": 0.0}
+    last = {"x": None, "sum": 0.0}
 
     def skips(cache, x, kwargs):
         options = kwargs["transformer_options"]
         if options["sigmas"][0] == options["sample_sigmas"][0]:
-            seen.update(x=x, sum=0.0)
+            last.update(x=x, sum=0.0)
             return False
-        seen["sum"] += change(x, seen["x"])
-        seen["x"] = x
-        if seen["sum"] < LIMIT:
+        last["sum"] += change(x, last["x"])
+        last["x"] = x
+        if last["sum"] < LIMIT:
             return True
-        seen["sum"] = 0.0
+        last["sum"] = 0.0
         return False
 
     return skips
 
 
 def by_step(cache, x, kwargs):
-    """MagCache: the last two thirds of the schedule are skipped, whatever the input is."""
+    """MagCache: the last two thirds of the schedule are skipped, whatever the input is.
+
+    Args:
+        cache: the cache.
+        x: the network's input.
+        kwargs: its further inputs.
+    """
     options = kwargs["transformer_options"]
     return float(options["sigmas"][0]) < float(options["sample_sigmas"][1])
 
@@ -84,7 +90,13 @@ def network_of(model):
 
 
 def replaced_while_called(model, cache, option=None):
-    """A function around the network puts the cache in the place of its `forward`."""
+    """A function around the network puts the cache in the place of its `forward`.
+
+    Args:
+        model: the model.
+        cache: the cache.
+        option: a mark for the network's options.
+    """
     network = network_of(model)
 
     def unet_wrapper_function(apply_model, args):

@@ -21,16 +21,16 @@ class Wrapped:
         return {"required": {"model": ("MODEL",), **cls.INPUTS}}
 
     @classmethod
-    def run(cls, model, **given):
-        model, own = model.clone(), cls()
-        vars(own).update(given)
+    def run(cls, model, **inputs):
+        model, instance = model.clone(), cls()
+        vars(instance).update(inputs)
         inner = model.model_options.get("model_function_wrapper", passed)
 
         def wrapped(apply_model, args):
-            return own.call(lambda args: inner(apply_model, args), args)
+            return instance.call(lambda args: inner(apply_model, args), args)
 
         model.set_model_unet_function_wrapper(wrapped)
-        own.begin()
+        instance.begin()
         return (model,)
 
     def begin(self):

@@ -1,5 +1,7 @@
 """Flow models that make video clips: latents (C,T,H,W)."""
 
+from typing import Any
+
 from .images import COSMOS, HUNYUAN, KANDINSKY
 from .spec import CLIP, MASK, TEXT, WITH_POOLED, Tiny
 
@@ -38,7 +40,7 @@ SEEDVR = {
 # fmt: on
 
 
-def wan(config: str, model_type: str, **more) -> Tiny:
+def wan(config: str, model_type: str, **more: Any) -> Tiny:
     drop = more.pop("drop", ())
     return Tiny(config, CLIP, WAN | {"model_type": model_type} | more, drop=drop)
 

@@ -1,5 +1,7 @@
 """Diffusion models: latents y = x0 + sigma eps, with sigmas far above 1."""
 
+from typing import Any
+
 import torch
 
 from .spec import POOLED, TEXT, TOKENS, WITH_POOLED, Tiny
@@ -62,7 +64,7 @@ TWO_TEXTS = {
 # fmt: on
 
 
-def xl(config: str = "SDXL", unet: dict = SDXL, **weights) -> Tiny:
+def xl(config: str = "SDXL", unet: dict = SDXL, **weights: Any) -> Tiny:
     return Tiny(config, LATENT, unet, WITH_POOLED, weights=weights)
 
 

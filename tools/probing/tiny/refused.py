@@ -1,11 +1,13 @@
 """Models that a search refuses. None has a network."""
 
+from typing import Any
+
 from .spec import Tiny
 
 UNET = {"in_channels": 4, "adm_in_channels": None}
 
 
-def refused(config: str, latent: tuple = (4, 8, 8), **more) -> Tiny:
+def refused(config: str, latent: tuple = (4, 8, 8), **more: Any) -> Tiny:
     unet = UNET | more.pop("unet", {})
     return Tiny(config, latent, unet, network=False, **more)
 

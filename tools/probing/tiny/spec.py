@@ -15,11 +15,18 @@ WITH_POOLED = {"pooled_output": (POOLED,)}
 class Tiny:
     """One model: its class in comfy/supported_models.py, a latent's shape, the network's sizes.
 
-    `cond` are the parts of the condition beside the text, by name: a shape or a value. `parts` are
-    the shapes of a packed latent. `drop` are parts of a fixed size that the network runs only with
-    inputs not given here. `weights` are what else the class reads, `clocks` the names of Stable
-    Audio's time embedders, `metadata` what its file needs. Without a `network` there is none: the
-    search is refused before one is needed.
+    Args:
+        config: the class.
+        latent: its latent's shape, without the batch.
+        unet: the network's sizes.
+        cond: parts of the condition beside the text, by name: a shape or a value.
+        text: the shape of the text embeddings.
+        parts: the shapes of a packed latent.
+        drop: parts of a fixed size that the network runs only with inputs that no row wires.
+        weights: what else the class reads.
+        clocks: the names of Stable Audio's time embedders.
+        metadata: what its file needs.
+        network: False if the search is refused before one is needed.
     """
 
     config: str
