@@ -107,6 +107,9 @@ def write(host: Host, extra: list[str]) -> int:
         parts = ", ".join(writing.PARTS)
         raise Fail(f"There is no such part to write: got {unknown[0]}, expected one of {parts}.")
     code = writing.write(host, [part for part in writing.TESTS if not extra or part in extra])
+    if not extra or writing.MODELS in extra:
+        program = ROOT / "benchmarks" / "models.py"
+        code = foreground([str(host.python), str(program), "--write"], host) or code
     if not extra or writing.PICTURES in extra:
         code = help_pictures(host, make_all=bool(extra)) or code
     if writing.THUMBNAILS in extra:  # by name only: JPEG files differ a little between machines

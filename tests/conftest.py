@@ -15,6 +15,8 @@ LONGEST = (  # files, the longest first
     "test_fuzz.py", "test_packed.py", "test_nothing_lost.py", "test_pack.py", "test_models.py",
 )  # fmt: skip
 runpy.run_path(str(ROOT / "tools" / "checkout.py"))
+# What fails there says so as in a test.
+pytest.register_assert_rewrite("pack.benchmarks.host_cases", "pack.tools.probing")
 # Every run tries the same examples, and no test fails because the machine is busy.
 settings.register_profile(
     "pinned",

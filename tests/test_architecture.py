@@ -160,6 +160,12 @@ def test_it_uses_no_tests(folder):
             assert not re.search(r'import.*tests/|"tests"|"tests/', path.read_text("utf-8")), path
 
 
+def test_what_probes_a_comfyui_uses_no_benchmarks():
+    """Tests and benchmarks import it: tests -> benchmarks -> tools/probing."""
+    for path in (ROOT / "tools" / "probing").rglob("*.py"):
+        assert not [name for name in modules(path) if name.startswith("pack.benchmarks")], path
+
+
 def test_one_module_gives_the_checkout_its_import_name():
     loader = re.compile(r'spec_from_file_location\(\s*f?"pack"')
     files = [path for path in ROOT.rglob("*.py") if loader.search(path.read_text("utf-8"))]

@@ -2,6 +2,7 @@
 
 Tests compare generated files and never write them. Each of these tests records the new text as a
 property of its result. `write` runs the tests, reads the properties and writes the files.
+benchmarks/models.py writes docs/models.md itself.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import os
 import subprocess
 import tempfile
 import xml.etree.ElementTree as ElementTree
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -30,27 +30,20 @@ TESTS = {  # what is written, and the tests that record it
         "tests/host/test_workflow.py", "tests/host/test_blueprint.py",
         "-k", "test_the_file_is_the_one",
     ),
-    "models": (
-        "tests/host/test_models.py", "tests/host/test_latents.py", "tests/host/test_sigmas.py",
-        "tests/host/test_tricks.py",
-    ),
 }  # fmt: skip
-PICTURES, THUMBNAILS = "pictures", "thumbnails"
-PARTS = (*TESTS, PICTURES, THUMBNAILS)
+MODELS, PICTURES, THUMBNAILS = "models", "pictures", "thumbnails"
+PARTS = (*TESTS, MODELS, PICTURES, THUMBNAILS)
 
 
-def record(
-    file: str, text: str, section: str | None = None, is_row: bool = False
-) -> tuple[str, str]:
+def record(file: str, text: str, section: str | None = None) -> tuple[str, str]:
     """The property, name and value, that a test records.
 
     Args:
         file: the generated file, from the root of the checkout.
-        text: its new text, or that of the section, or one row of the section's table.
+        text: its new text, or that of the section.
         section: the section of `file`; None if the whole file is generated.
-        is_row: whether `text` is one row.
     """
-    return PROPERTY, json.dumps({"file": file, "section": section, "text": text, "row": is_row})
+    return PROPERTY, json.dumps({"file": file, "section": section, "text": text})
 
 
 def write(host: Host, parts: list[str]) -> int:
@@ -115,17 +108,11 @@ def broken(cases: list[ElementTree.Element]) -> Iterator[str]:
 def write_records(recorded: Iterable[dict[str, Any]]) -> list[str]:
     """Write the files, and return those that changed."""
     before: dict[str, str] = {}
-    rows: dict[tuple[str, str], list[str]] = defaultdict(list)
     for entry in recorded:
         file, path = entry["file"], ROOT / entry["file"]
         before.setdefault(file, path.read_text("utf-8") if path.exists() else "")
-        if entry["row"]:
-            rows[file, entry["section"]].append(entry["text"])
-        elif entry["section"]:
+        if entry["section"]:
             sections.put(path, entry["section"], entry["text"])
         else:
             path.write_text(entry["text"], "utf-8", newline="\n")
-    for (file, section), lines in rows.items():
-        head = sections.section(ROOT / file, section).splitlines()[:2]
-        sections.put(ROOT / file, section, "\n".join([*head, *lines]))
     return [file for file, text in before.items() if (ROOT / file).read_text("utf-8") != text]

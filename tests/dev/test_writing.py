@@ -41,23 +41,20 @@ def case(*recorded, failure=None):
     return ElementTree.fromstring(ElementTree.tostring(element))
 
 
-def row(text):
-    return {"file": "page.md", "section": "t", "text": text, "is_row": True}
-
-
-def test_files_sections_and_rows(page):
+def test_files_and_sections(page):
     whole = {"file": "new.json", "text": '{\n "é": 1\n}\n'}
     part = {"file": "page.md", "section": "u", "text": "y\n\nz"}
-    cases = [case(row("| one |")), case(whole, part), case(row("| two |"))]
-    assert writing.write_records(writing.records(cases)) == ["page.md", "new.json"]
-    text = PAGE.replace("| old |", "| one |\n| two |").replace("\nx\n", "\ny\n\nz\n")
+    cases = [case(whole, part), case()]
+    assert writing.write_records(writing.records(cases)) == ["new.json", "page.md"]
+    text = PAGE.replace("\nx\n", "\ny\n\nz\n")
     assert page.read_text("utf-8") == text
     assert page.with_name("new.json").read_text("utf-8") == whole["text"]
     assert writing.write_records(writing.records(cases)) == []
 
 
 def test_a_test_that_failed_for_another_reason_is_named():
-    differs = case(row("| one |"), failure=f"AssertionError: page.md differs: {writing.COMMAND}")
+    part = {"file": "page.md", "section": "u", "text": "y"}
+    differs = case(part, failure=f"AssertionError: page.md differs: {writing.COMMAND}")
     assert list(writing.broken([case(), differs])) == []
     assert list(writing.broken([case(failure="KeyError: 1")])) == ["tests.x.test_y"]
 
@@ -72,10 +69,18 @@ def test_a_section_without_marks_is_one_sentence(page):
 
 def test_what_is_recorded_is_json():
     name, value = writing.record("a.md", "text")
-    entry = {"file": "a.md", "section": None, "text": "text", "row": False}
+    entry = {"file": "a.md", "section": None, "text": "text"}
     assert (name, json.loads(value)) == (writing.PROPERTY, entry)
 
 
 def test_an_unknown_part_is_one_sentence(dev, fake_host):
     with pytest.raises(dev.Fail, match="got everything, expected one of help, events"):
         dev.write(fake_host, ["everything"])
+
+
+def test_models_are_written_by_their_benchmark(dev, fake_host, monkeypatch):
+    commands = []
+    monkeypatch.setattr(dev, "foreground", lambda command, host: commands.append(command) or 3)
+    assert dev.write(fake_host, [writing.MODELS]) == 3
+    ((_, program, option),) = commands
+    assert program == str(dev.ROOT / "benchmarks" / "models.py") and option == "--write"

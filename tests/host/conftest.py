@@ -5,13 +5,12 @@ import os
 from pathlib import Path
 
 import pytest
-from pack.tools import sections, writing
+from pack.benchmarks.host_cases import page
 from pack.tools.installing import lock
 from pack.tools.probing.server import NEWEST, furnish, serving
 
 from .helpers import PROBE
 from .helpers.browser import browser_tools
-from .helpers.model_tables import PAGE, rows_of
 from .helpers.scripts import run_script
 
 ELSEWHERE = "elsewhere"  # where extra_model_paths.yaml has rewards
@@ -56,19 +55,15 @@ def version(host):
 
 
 @pytest.fixture
-def table_row(request, host, record_property):
-    """Compare the row that a test gives with the table of its module's `SECTION`.
+def same_row(host):
+    """Compare a row that a test measured with the one in benchmarks/results/models.json."""
+    version = host.client.get("/system_stats")["system"]["comfyui_version"]
 
-    It is recorded in the result of the test, where `python dev.py write` reads it.
-    """
-    found = host.client.get("/system_stats")["system"]["comfyui_version"]
-
-    def compare(*cells):
-        row = sections.row(cells)
-        record_property(*writing.record(PAGE, row, request.module.SECTION, is_row=True))
-        if found == NEWEST:
-            rows = rows_of(request.module.SECTION)
-            assert row in rows, f"{PAGE} lacks this row: {writing.COMMAND}"
+    def compare(table, row):
+        names = row.get("what"), row["model"]
+        rows = {(kept.get("what"), kept["model"]): kept for kept in page.stored()[table]}
+        if version == NEWEST:
+            assert row == rows.get(names), "run `python dev.py write models`"
 
     return compare
 

@@ -14,7 +14,22 @@ from pack.samplers.search.smc import SMC
 
 import nodes
 
-from .simulated import LARGE, LITTLE, anything, mm, model, run_search, stock, text, vae
+from .simulated import (
+    DEVICE,
+    LARGE,
+    LITTLE,
+    SMALL,
+    TINY,
+    anything,
+    begin,
+    mm,
+    model,
+    run_in,
+    run_search,
+    stock,
+    text,
+    vae,
+)
 
 
 def compiled() -> dict:
@@ -68,3 +83,19 @@ def rows_on(devices: list[torch.device], size: int) -> dict:
     result = run_search(LARGE, vae, guider=basic, micro_batch=size, **small)
     MultiGPUThreadPool.submit = submit
     return result | {"rows": rows}
+
+
+def results() -> dict[str, dict | None]:
+    """All of these searches, and one without any of it, `little`; None in older hosts."""
+    begin(SMALL)
+    both = [DEVICE, torch.device("cpu")]
+    return {
+        "little": run_search(LARGE, anything, latent_image=LITTLE),
+        "low VRAM": run_in(mm.VRAMState.LOW_VRAM, TINY, anything),
+        "no VRAM": run_in(mm.VRAMState.NO_VRAM, LARGE, anything),
+        "compiled": compiled(),
+        "one device": run_on(both[:1]) if MULTI else None,
+        "two devices": run_on(both) if MULTI else None,
+        "rows of one": rows_on(both[:1], 2) if MULTI else None,
+        "rows of two": rows_on(both, 4) if MULTI else None,
+    }

@@ -10,7 +10,6 @@ from .gradients import NODES as GRADIENTS
 from .guiders import NODES as GUIDERS
 from .live_memory import NODES as MEMORY
 from .mixture import NODES as MIXTURE
-from .packed import NODES as PACKED
 from .samplers import NODES as SAMPLERS
 from .shared import NODES as SHARED
 from .trouble import NODES as TROUBLE
@@ -134,7 +133,6 @@ NODE_CLASS_MAPPINGS = {
     **DECODING,
     **MEMORY,
     **MIXTURE,
-    **PACKED,
     **SAMPLERS,
     **SHARED,
     **TROUBLE,

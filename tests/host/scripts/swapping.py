@@ -22,7 +22,6 @@ from pack.tools.probing.simulated import (
     SIGMAS,
     SMALL,
     TIGHT,
-    TINY,
     Lasting,
     Shortage,
     anything,
@@ -31,7 +30,6 @@ from pack.tools.probing.simulated import (
     mm,
     model,
     objective,
-    run_in,
     run_search,
     searched,
     stock,
@@ -54,7 +52,7 @@ from pack.nodes.rewards import loader as reward  # isort: skip
 from pack.nodes.host import decode, memory  # isort: skip
 
 from pack.tests.host.helpers.allocator import Allocator  # isort: skip
-from pack.tools.probing.simulated_devices import MULTI, compiled, rows_on, run_on  # isort: skip
+from pack.tools.probing import simulated_devices  # isort: skip
 from pack.tests.host.helpers.simulated_rewards import Hungry, streamed, weighty  # isort: skip
 from pack.tests.host.helpers.simulated_second_models import (  # isort: skip
     BASE,
@@ -279,7 +277,6 @@ with torch.inference_mode():
         "small, TAESD": run_search(SMALL, vae),
         "small, watchdog": run_search(SMALL, vae, watchdog=Hungry()),
         "taesd": taesd(),
-        "little": run_search(LARGE, anything, latent_image=LITTLE),
         "exhausted": exhausted(40 * MB),
         "allocated": allocated(),
         "lasting": {place: lasting(place) for place in ("network", "decoder", "reward")},
@@ -296,12 +293,6 @@ with torch.inference_mode():
             for kind in ("whole", "parts", "eight_bits")
             for memory in (LARGE, 12 * MB)
         },
-        "low VRAM": run_in(mm.VRAMState.LOW_VRAM, TINY, anything),
-        "no VRAM": run_in(mm.VRAMState.NO_VRAM, LARGE, anything),
-        "compiled": compiled(),
-        "one device": run_on([DEVICE]) if MULTI else None,
-        "two devices": run_on([DEVICE, torch.device("cpu")]) if MULTI else None,
-        "rows of one": rows_on([DEVICE], 2) if MULTI else None,
-        "rows of two": rows_on([DEVICE, torch.device("cpu")], 4) if MULTI else None,
+        **simulated_devices.results(),
     }
 sys.stdout.write(json.dumps(told) + "\n")

@@ -6,11 +6,17 @@ import comfy.ops
 import comfy.utils
 import torch
 
-from .shared import build
+from . import build
 
 
 class Packed(torch.Tensor):
-    """int8 with a scale for each row. Only `torch.Tensor(weight)` leaves the class."""
+    """int8 with a scale for each row. Only `torch.Tensor(weight)` leaves the class.
+
+    Args:
+        values: int8.
+        scale: of each row.
+        patches: what the host adds at each call.
+    """
 
     def __new__(cls, values, *, scale, patches=()):
         return super().__new__(cls, values)
