@@ -75,6 +75,15 @@ def run(comfyui: Path) -> page.Tables:
     return tables
 
 
+def write(tables: page.Tables) -> None:
+    """Put the tables into the page."""
+    before = page.PAGE.read_text("utf-8")
+    for name, text in page.sections(tables).items():
+        put(page.PAGE, name, text)
+    if page.PAGE.read_text("utf-8") != before:
+        print(f"  wrote {page.PAGE.relative_to(ROOT)}")
+
+
 def main() -> int:
     """0 if all rows hold."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -85,8 +94,7 @@ def main() -> int:
         raise SystemExit("The checks are assertions: got python -O, expected python.")
     tables = page.stored() if args.kept else run(Path(os.environ["COMFYUI_PATH"]))
     if args.write:
-        for name, text in page.sections(tables).items():
-            put(page.PAGE, name, text)
+        write(tables)
     failures = [row for rows in tables.values() for row in rows if row["search"].startswith(FAILS)]
     for row in failures:
         print(*row.values(), sep=" | ")
