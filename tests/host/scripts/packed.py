@@ -5,14 +5,11 @@ Argument: ComfyUI's folder. Prints one JSON object.
 
 import json
 import math
-import sys
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 
 import host_in_process  # isort: skip # noqa: F401
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import server
 import torch
 from comfy.nested_tensor import NestedTensor
@@ -31,7 +28,7 @@ from pack.nodes.run.plan import MethodChoice
 from pack.nodes.run.planning import plan
 from pack.samplers.guidance import Unguided
 from pack.samplers.search import SEARCHES
-from probe import build
+from pack.tools.probing.probe import build
 
 server.PromptServer.instance = SimpleNamespace(send_sync=lambda *sent: None, client_id=None)
 LTX, MINIMAX = (
