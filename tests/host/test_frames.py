@@ -188,5 +188,13 @@ def test_search_ksampler_takes_it(told, kind):
     assert told[kind]["ksampler"] == {"shape": [5, 4, 8, 8], "rows": True, "better": True}
 
 
+def test_two_devices_share_the_conditions_of_a_video(told):
+    """The host splits these. Its frames stay together."""
+    if told["devices"] is None:
+        pytest.skip("this ComfyUI has no MultiGPU CFG Split")
+    assert told["devices"]["off"] < 1e-4
+    assert told["devices"]["rows"] == [5] * told["devices"]["nfe"]
+
+
 def test_fewer_or_more_frames(told):
     assert told["lengths"] == {"1": [1, 4, 8, 8], "14": [14, 4, 8, 8]}

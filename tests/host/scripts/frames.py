@@ -3,6 +3,7 @@
 Argument: ComfyUI's folder. Prints one JSON object.
 """
 
+import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from types import SimpleNamespace
 import host_in_process  # isort: skip # noqa: F401
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import comfy.model_management as mm
 import server
 import torch
 from comfy.patcher_extension import WrappersMP
@@ -32,6 +34,8 @@ import nodes
 server.PromptServer.instance = SimpleNamespace(send_sync=lambda *sent: None, client_id=None)
 BRIGHT = loader.RewardModelLoader.execute({"reward": "brightness", "target": 1.0}).args[0]
 FRAMES, STEPS, CFG, SEED = 5, 3, 2.5, 7
+KEYS = {"SVD": "SVD", "SV3D": "SV3D p"}
+MULTI = importlib.util.find_spec("comfy_extras.nodes_multigpu")  # None in older hosts
 PICTURE = torch.rand(1, 64, 64, 3, generator=torch.Generator().manual_seed(4))
 rows, decoded = [], set()
 
@@ -67,9 +71,16 @@ def conditioned(kind, frames=FRAMES):
     return made.args
 
 
-def model_of(kind):
+def model_of(kind, devices=1):
     """A model whose network rows are counted, with the CFG of the stock workflow."""
-    model = build.patcher({"SVD": "SVD", "SV3D": "SV3D p"}[kind])
+    model = build.patcher(KEYS[kind])
+    model.cached_patcher_init = build.patcher, (KEYS[kind],)
+    if devices > 1:
+        from comfy_extras.nodes_multigpu import MultiGPUCFGSplitNode
+
+        places = [torch.device(name) for name in ("cpu", "cpu:0")]
+        mm.get_all_torch_devices = lambda exclude_current=False: places
+        (model,) = MultiGPUCFGSplitNode.execute(model, devices).args
 
     def count(execute, x, *args, **kwargs):
         rows.append(len(x))
@@ -88,9 +99,9 @@ def plain(kind, frames=FRAMES):
     return made[0]["samples"]
 
 
-def best_of(kind, count, frames=FRAMES):
+def best_of(kind, count, frames=FRAMES, devices=1):
     """The latent, the images and the report of a search that draws some videos by Euler."""
-    model, (positive, negative, latent) = model_of(kind), conditioned(kind, frames)
+    model, (positive, negative, latent) = model_of(kind, devices), conditioned(kind, frames)
     guider = CFGGuider(model)
     guider.set_conds(positive, negative)
     guider.set_cfg(CFG)
@@ -146,6 +157,16 @@ def seen(kind):
     }
 
 
+def on_two_devices():
+    """How a search with both of them differs, and the rows of its calls: one condition a device."""
+    alone, _, _ = best_of("SVD", 2)
+    rows.clear()
+    both, _, report = best_of("SVD", 2, devices=2)
+    off = float((alone - both).abs().max() / alone.abs().max())
+    return {"off": off, "rows": rows, "nfe": report["spent"]["nfe"]}
+
+
 told = {kind: seen(kind) for kind in ("SVD", "SV3D")}
 told["lengths"] = {n: list(best_of("SVD", 2, n)[0].shape) for n in (1, 14)}
+told["devices"] = on_two_devices() if MULTI else None
 print(json.dumps(told))
