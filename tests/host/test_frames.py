@@ -12,7 +12,20 @@ from .helpers.graphs import node
 from .helpers.methods import METHODS
 from .helpers.runs import Runs, assert_counted, refused
 from .helpers.scripts import run_script
-from .helpers.wiring import XL, area, cfg, masked, picture, some_frames
+from .helpers.wiring import (
+    XL,
+    area,
+    cfg,
+    from_batch,
+    high_half,
+    low_half,
+    masked,
+    perturbed,
+    picture,
+    rescaled,
+    soft_mask,
+    some_frames,
+)
 from .tiny import MODELS
 
 SVD = "SVD"
@@ -68,6 +81,42 @@ def test_the_first_particle_is_the_hosts_own_run(host, wire, sampler):
     assert_counted(shown["one"], budget, FRAMES)
     assert_counted(shown["many"], 4 * budget, FRAMES)
     assert len({row["reward"] for row in shown["many"]["report"]["trace"]}) == 4
+
+
+@pytest.mark.parametrize(
+    ("wire", "cost"),
+    [
+        (high_half, 1),
+        (low_half, 1),
+        (from_batch, 1),
+        (soft_mask, 1),
+        (area, 2),
+        (rescaled, 2),
+        (perturbed, 3),
+    ],
+)
+def test_width_1_is_our_plain_sampler(host, wire, cost):
+    runs = Runs(SVD)
+    wire(runs)
+    runs.compare("same", runs.run("plain"), runs.run("one", budget=STEPS * cost))
+    shown = runs.show(host)
+    assert shown["same"]["differ"] == 0.0
+    assert_counted(shown["one"], STEPS * cost, 1 if wire is from_batch else FRAMES)
+
+
+@pytest.mark.parametrize("name", ["EasyCache", "LazyCache"])
+def test_a_step_cache_skips_whole_videos(host, name):
+    """One trajectory is walked at a time, so the caches of ComfyUI may stay on."""
+    runs = Runs(SVD)
+    runs.sampler, runs.sigmas = runs.stock, runs.schedule(6)
+    settings = {"reuse_threshold": 3.0, "start_percent": 0.15, "end_percent": 0.95}
+    runs.model = runs.node(name, model=runs.model, verbose=False, **settings)
+    runs.particles("many", "best_of_n", budget=24, reward=runs.bright)
+    shown = runs.show(host)["many"]
+    spent = shown["report"]["spent"]
+    skipped = 0 if name == "LazyCache" else spent["skipped_nfe"]  # no call comes to the counter
+    assert shown["counts"]["rows"] == FRAMES * (spent["nfe"] + skipped)
+    assert spent["skipped_nfe"] > 0 and spent["nfe"] + spent["skipped_nfe"] >= 6 * 4
 
 
 def test_cfg_by_frame_counts_the_frames_of_one_video(host):
