@@ -1,8 +1,9 @@
 """Videos that the host holds as a batch of frames: SVD and SV3D.
 
-The latent of such a video is (F,C,H,W). The network learns the number of frames from the rows of a
-call, so that a call evaluates one video. A search needs a row for each particle, and works on
-videos (K,C,F,H,W), as of any other video model. The evaluation of a video is one NFE, not F.
+The latent of such a video is (F,C,H,W). The host prepares the conditions for these F rows, and
+patches such as VideoLinearCFGGuidance count them. So the model is asked for one video at a time.
+A search needs a row for each particle, and works on videos (K,C,F,H,W), as of any other video
+model. The evaluation of a video is one NFE, not F.
 """
 
 from __future__ import annotations
