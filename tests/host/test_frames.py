@@ -25,6 +25,7 @@ from .helpers.wiring import (
     rescaled,
     soft_mask,
     some_frames,
+    together,
 )
 from .tiny import MODELS
 
@@ -39,6 +40,17 @@ def by_frame(runs):
     """The CFG that the stock workflows have: from 1 at the first frame to 2 at the last."""
     cfg(runs)
     runs.model = runs.node("VideoLinearCFGGuidance", model=runs.model, min_cfg=1.0)
+
+
+def control_by_frame(runs):
+    """A ControlNet with a picture of its own for each frame."""
+    grey = [runs.node("SolidMask", value=i / FRAMES, width=64, height=64) for i in range(FRAMES)]
+    image = runs.node("MaskToImage", mask=together(runs, *grey))
+    runs.text = runs.node(
+        "ControlNetApplyAdvanced",
+        positive=runs.text, negative=runs.text, image=image, strength=1.0, start_percent=0.0,
+        end_percent=1.0, control_net=runs.node("ProbeControl", key="SD 2"),
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -86,6 +98,7 @@ def test_the_first_particle_is_the_hosts_own_run(host, wire, sampler):
 @pytest.mark.parametrize(
     ("wire", "cost"),
     [
+        (control_by_frame, 1),
         (high_half, 1),
         (low_half, 1),
         (from_batch, 1),
@@ -97,10 +110,13 @@ def test_the_first_particle_is_the_hosts_own_run(host, wire, sampler):
 )
 def test_width_1_is_our_plain_sampler(host, wire, cost):
     runs = Runs(SVD)
+    bare = runs.run("bare")
     wire(runs)
-    runs.compare("same", runs.run("plain"), runs.run("one", budget=STEPS * cost))
+    plain = runs.run("plain")
+    runs.compare("acts", bare, plain)
+    runs.compare("same", plain, runs.run("one", budget=STEPS * cost))
     shown = runs.show(host)
-    assert shown["same"]["differ"] == 0.0
+    assert shown["same"]["differ"] == 0.0 < shown["acts"].get("differ", 1.0)  # of another length
     assert_counted(shown["one"], STEPS * cost, 1 if wire is from_batch else FRAMES)
 
 
@@ -119,12 +135,13 @@ def test_a_step_cache_skips_whole_videos(host, name):
     assert spent["skipped_nfe"] > 0 and spent["nfe"] + spent["skipped_nfe"] >= 6 * 4
 
 
-def test_cfg_by_frame_counts_the_frames_of_one_video(host):
+@pytest.mark.parametrize("name", ["VideoLinearCFGGuidance", "VideoTriangleCFGGuidance"])
+def test_cfg_by_frame_counts_the_frames_of_one_video(host, name):
     """Its function is the host's own, so no call tests it."""
     runs = Runs(SVD)
     cfg(runs)
     even = runs.run("even")
-    by_frame(runs)
+    runs.model = runs.node(name, model=runs.model, min_cfg=1.0)
     plain = runs.run("plain")
     runs.compare("same", plain, runs.run("one", budget=2 * STEPS))
     runs.compare("acts", even, plain)
