@@ -40,8 +40,6 @@ WHY = {  # of the refused ones
     "noise, so it has one answer",
     "Wan 2.1 FlowRVS": "it cuts an object out of a video. It begins from that video, not "
     "from noise, so it has one answer",
-    "SVD, SV3D u, SV3D p": "the rows of a call are the frames of one video. A search puts its "
-    "particles there",
     "Stable Audio 1, Stable Audio 3, ACE-Step, ACE-Step 1.5": "they make sound alone. No reward "
     "hears it",
     "Hunyuan3D 2, Hunyuan3D 2.1, Hunyuan3D 2 mini, TripoSplat": "they make solid shapes. No reward "

@@ -136,10 +136,18 @@ class Runs:
         return {n: json.loads(out["probe"][0]) for n, out in outputs.items() if "probe" in out}
 
 
-def assert_counted(shown: dict, budget: int) -> None:
-    """The report's NFE are the rows that the counter saw, and the whole budget."""
+def assert_counted(shown: dict, budget: int, frames: int = 1) -> None:
+    """The report's NFE are the rows that the counter saw, and the whole budget.
+
+    Of a video whose frames are rows, they are its evaluations.
+
+    Args:
+        shown: what the search's probe shows.
+        budget: NFE.
+        frames: rows of one video.
+    """
     spent = shown["report"]["spent"]
-    assert spent["nfe"] == shown["counts"]["rows"] == budget
+    assert spent["nfe"] * frames == shown["counts"]["rows"] == budget * frames
     assert spent["network_calls"] == shown["counts"]["calls"]
 
 

@@ -22,6 +22,7 @@ class Tiny:
         cond: parts of the condition beside the text, by name: a shape or a value.
         text: the shape of the text embeddings.
         parts: the shapes of a packed latent.
+        frames: how many rows of a batch are one video.
         drop: parts of a fixed size that the network runs only with inputs that no row wires.
         weights: what else the class reads.
         clocks: the names of Stable Audio's time embedders.
@@ -35,6 +36,7 @@ class Tiny:
     cond: dict = dataclasses.field(default_factory=dict)
     text: tuple = (TOKENS, TEXT)
     parts: tuple = ()
+    frames: int = 1
     drop: tuple = ()
     weights: dict = dataclasses.field(default_factory=dict)
     clocks: tuple = ()
