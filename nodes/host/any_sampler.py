@@ -19,6 +19,7 @@ from ...samplers.trajectories import Pay
 from ...samplers.types import Kernel
 from .clock import noisy
 from .experts import Experts, options_for
+from .frames import to_frames, to_videos
 from .network import Network
 from .own_run import own_run
 from .packed import shapes_of
@@ -88,7 +89,9 @@ class HostTrajectory:
         for each in self.networks:
             each.check_changed()
         noise = self._noise(network.clock.to_host(x, network.clock.time(float(self.sigmas[0]))))
-        latent, mask = network.model.latent_image, network.extra_args.get("denoise_mask")
+        noise, latent = (to_frames(network.base, v) for v in (noise, network.model.latent_image))
+        mask = network.extra_args.get("denoise_mask")
+        mask = None if mask is None else to_frames(network.base, mask)
         sigmas = self.sigmas.clone()  # uni_pc writes into them (comfy/extra_samplers/uni_pc.py:850)
 
         def step(*args: Any) -> None:
@@ -103,7 +106,8 @@ class HostTrajectory:
         options = network.extra_args["model_options"]
         with seeded(seed, noise):
             guider = network.model.inner_model
-            return own_run(guider, options, run, shapes_of(guider), walk)
+            clean = own_run(guider, options, run, shapes_of(guider), walk)
+        return to_videos(network.base, clean)
 
     def beginning(self, steps: int) -> HostTrajectory:
         """Euler's first steps from the same starts."""
@@ -136,13 +140,13 @@ class PaidGuider:
         network = self.experts.at(t) if self.experts else self.network
         if network is not self.network:
             options = options_for(network, options, self.network.extra_args["model_options"])
-        guider = network.model.inner_model
+        guider, base, x = network.model.inner_model, network.base, to_videos(network.base, y)
 
         def ask() -> Tensor:
             with network.purse.spent_by(network.name):
-                return network.answer(lambda: guider(y, sigma, **options), y, t)
+                return network.answer(lambda: to_videos(base, guider(y, sigma, **options)), x, t)
 
-        return self.pay(len(y), ask)
+        return to_frames(base, self.pay(len(x), ask))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.guider, name)

@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from .channels import to_rgb
+from .frames import takes_frames, to_frames
 from .image_bytes import pil_image
 from .memory import free_frames, out_of_memory, run_in_parts
 
@@ -44,6 +45,20 @@ def decode_all_channels(vae: Any, base: Any, x0: Tensor) -> Tensor:
         x0: clean latents in the model's space.
     """
     latents = base.process_latent_out(x0)
+    if not takes_frames(base):
+        return decode_latents(vae, latents)
+    # SVD's decoder mixes the rows of a call over time.
+    videos = [decode_latents(vae, to_frames(base, video)) for video in latents.split(1)]
+    return torch.stack(videos)
+
+
+def decode_latents(vae: Any, latents: Tensor) -> Tensor:
+    """Images or videos, with the decoder's own channels.
+
+    Args:
+        vae: the host's VAE, or what a node gave in its place.
+        latents: as the host's VAEDecode takes them.
+    """
     if latents.ndim == 4 and isinstance(getattr(vae, "first_stage_model", None), TAESD):
         try:
             return decode_taesd(vae, latents)

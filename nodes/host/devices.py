@@ -22,14 +22,15 @@ def count_devices(guiders: Iterable[Any]) -> int:
     return min(1 + len(models) for models in clones)
 
 
-def split_rows(devices: int) -> Callable:
+def split_rows(devices: int, least: int = 1) -> Callable:
     """A wrapper of CALC_COND_BATCH that gives each device an equal part of the rows.
 
-    Parts are those of `MicroBatch.places`. A single row is left to the host, which splits its
+    Parts are those of `MicroBatch.places`. A single particle is left to the host, which splits its
     conditions. So are conditions with hooks, since these patch the weights of all devices together.
 
     Args:
         devices: 1 leaves all rows on the first device, as a replay needs it.
+        least: rows of one particle.
     """
 
     def split(
@@ -37,7 +38,7 @@ def split_rows(devices: int) -> Callable:
     ) -> list[Tensor]:
         clones, pool = options.get("multigpu_clones"), options.get("multigpu_thread_pool")
         hooked = any(cond.get("hooks") for entries in conds for cond in entries or ())
-        if pool is None or len(x) < 2 or hooked:
+        if pool is None or len(x) <= least or hooked:
             return execute(model, conds, x, timestep, options)
         inference, size = torch.is_inference_mode_enabled(), -(-len(x) // min(devices, len(clones)))
         parts = list(zip(clones, range(0, len(x), size), strict=False))

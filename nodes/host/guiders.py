@@ -18,15 +18,17 @@ import comfy.samplers
 from torch import Tensor
 
 from .caches import StepCache, apg_momentum, closure_of, has_nunchaku_cache
+from .frames import takes_frames
 
 HOST = Path(comfy.samplers.__file__).resolve().parents[1]
 GUIDER_FILES = ("comfy/samplers.py", "comfy_extras/nodes_custom_sampler.py")
-PERP_NEG, MAHIRO, SKIP_LAYER, EASY_CACHE = (
-    f"comfy_extras/nodes_{name}.py" for name in ("perpneg", "mahiro", "slg", "easycache")
+PERP_NEG, MAHIRO, SKIP_LAYER, EASY_CACHE, BY_FRAME = (
+    f"comfy_extras/nodes_{name}.py"
+    for name in ("perpneg", "mahiro", "slg", "easycache", "video_model")
 )
 # Read line by line: they keep nothing between calls (APG: without momentum).
 PURE_FILES = (
-    PERP_NEG, MAHIRO, SKIP_LAYER, "comfy_api/torch_helpers/torch_compile.py",
+    PERP_NEG, MAHIRO, SKIP_LAYER, BY_FRAME, "comfy_api/torch_helpers/torch_compile.py",
     *(f"comfy_extras/nodes_{name}.py" for name in (
         "apg", "cfg", "differential_diffusion", "eps", "fresca", "model_advanced", "nag", "pag",
         "tcfg",
@@ -63,8 +65,10 @@ def check_guider(guider: Any, whole: bool = False) -> None:
     """
     check_memory(guider, whole)
     axes = guider.model_patcher.get_model_object("latent_format").latent_dimensions
+    frames = takes_frames(guider.model_patcher.model)  # conditions of several rows are of these
     for cond in (cond for entries in conditions(guider).values() for cond in entries):
-        check_single(cond, axes)
+        if not frames:
+            check_single(cond, axes)
         for hook in getattr(cond.get("hooks"), "hooks", ()):
             if (count := len(hook.hook_keyframe.keyframes)) > 1:
                 raise ValueError(
@@ -185,11 +189,16 @@ def is_pure(guider: Any, whole: bool = False) -> bool:
 
 
 def mixes_rows(guider: Any) -> bool:
-    """Whether the host's guidance takes means over the rows of a call: rows must go one by one."""
+    """Whether particles must go one by one.
+
+    So it is where the host's guidance takes means over the rows of a call, or has another CFG for
+    each. So it is, too, where these rows are the frames of one video.
+    """
     methods = (vars(base).get("predict_noise") for base in type(guider).__mro__)
-    mixes = any(host_file(method) == PERP_NEG for method in methods)
+    mixes = takes_frames(guider.model_patcher.model)
+    mixes |= any(host_file(method) == PERP_NEG for method in methods)
     for part in guidance_parts(guider):
         file = host_file(part)
         rescaled = file == SKIP_LAYER and closure_of(part).get("rescaling_scale", 0)
-        mixes |= bool(rescaled) or file in (PERP_NEG, MAHIRO)
+        mixes |= bool(rescaled) or file in (PERP_NEG, MAHIRO, BY_FRAME)
     return mixes

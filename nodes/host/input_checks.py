@@ -9,24 +9,16 @@ from torch import Tensor
 
 from ..schema import brief
 from .clock import Clock
+from .frames import takes_frames, to_videos
 from .packed import Latents, parts, pictures
 
 
 def check_pictures(model: Any) -> None:
-    """Refuse the host's models whose latents only look like those of images.
-
-    Audio may have the shape of an image. SVD takes the frames of one video as a batch of images.
-    """
-    config = model.model_config.unet_config
-    if "audio_model" in config:
+    """Refuse the host's models whose latents only look like those of images: those of audio."""
+    if "audio_model" in model.model_config.unet_config:
         raise ValueError(
             "This model cannot be searched: got an audio model, expected a model of images or "
             "videos."
-        )
-    if config.get("use_temporal_attention"):
-        raise ValueError(
-            "This model cannot be searched: got SVD, which takes a video's frames as a batch of "
-            "images, expected one latent for each image or video."
         )
 
 
@@ -55,14 +47,27 @@ def check_sigmas(sigmas: Tensor, clock: Clock) -> list[float]:
     return [clock.time(v) for v in values]
 
 
-def check_latent(latent: dict[str, Any]) -> Latents:
-    """The samples of a latent. Raises ValueError if they hold no images or are not finite."""
+def check_latent(latent: dict[str, Any], model: Any) -> Latents:
+    """The samples of a latent, as a search takes them.
+
+    Args:
+        latent: the LATENT of the node.
+        model: the host's, which may hold a video as frames.
+
+    Raises:
+        ValueError: they hold no images or are not finite.
+    """
     if not isinstance(latent, dict) or not hasattr(latent.get("samples"), "is_nested"):
         raise ValueError(
             f"latent_image is not connected: got {brief(latent)}, expected a connection."
         )
     samples = latent["samples"]
     shape = tuple(pictures(samples).shape)
+    if takes_frames(model) and (samples.is_nested or len(shape) != 4):
+        raise ValueError(
+            f"latent_image has the wrong shape: got {shape}, expected 4 dimensions, whose first is "
+            "the frames of one video."
+        )
     if len(shape) not in (4, 5):
         raise ValueError(
             f"latent_image has the wrong shape: got {shape}, expected 4 dimensions (images) or 5 "
@@ -79,4 +84,4 @@ def check_latent(latent: dict[str, Any]) -> Latents:
             f"latent_image is not finite: got {bad} values that are NaN or infinite, expected "
             "finite numbers."
         )
-    return samples
+    return to_videos(model, samples)

@@ -18,6 +18,7 @@ from ...samplers.steering import Steering
 from ...samplers.task import Task
 from .cancel import stop_if_interrupted
 from .clock import check_start
+from .frames import to_frames, to_videos
 from .gradient import HostGradients, check_gradient
 from .guard import guard
 from .input_checks import check_sigmas
@@ -116,6 +117,7 @@ def sample_flow(
     if guide.active:
         guide.check()
     network = Network(model, extra_args, Purse())
+    x = to_videos(network.base, x)
     times = check_sigmas(sigmas, network.clock)
     check_start(float(sigmas[0]), network.clock, model.latent_image)
     kernel.check(times if times[-1] else times[:-1])
@@ -126,8 +128,9 @@ def sample_flow(
             y = network.clock.to_host(particles.x, times[i])
             step = {"i": i, "sigma": sigmas[i], "sigma_hat": sigmas[i]}
             with guard("show a step of the sampler", logged):
-                callback(step | {"x": y, "denoised": particles.x0})
-    return network.clock.to_host(task.land(particles), task.flow.end)
+                latents = {"x": y, "denoised": particles.x0}
+                callback(step | {k: to_frames(network.base, v) for k, v in latents.items()})
+    return to_frames(network.base, network.clock.to_host(task.land(particles), task.flow.end))
 
 
 def _plain_task(

@@ -22,6 +22,7 @@ from .caches import BlockWatch, Mixed, StepCache, forget_text
 from .cancel import draw
 from .clock import clock_of, noisy
 from .devices import split_rows
+from .frames import as_videos, rows_of
 from .guiders import EASY_CACHE, has_host_cache, is_pure
 from .memory import Turn, make_room, out_of_memory
 from .packed import first_shape
@@ -33,7 +34,8 @@ log = logging.getLogger("flow_search")
 class Network:
     """x0 predictions of the host's model inside `guider.sample`; each evaluation is charged.
 
-    All rows of one call share their time, as the host reads only the first row's.
+    All rows of one call share their time, as the host reads only the first row's. The frames of a
+    video that the host takes as rows are one NFE.
 
     Args:
         model: the KSamplerX0Inpaint that a KSAMPLER gives to its function.
@@ -59,7 +61,8 @@ class Network:
         devices: int = 1,
         whole: bool = False,
     ) -> None:
-        self.model, self.extra_args, self.purse = model, extra_args, purse
+        self.model, self.extra_args = as_videos(model, extra_args)
+        self.purse, self.rows = purse, rows_of(self.model)
         self.name, self.turn, self.devices = name, turn or Turn(), devices
         self.whole, self.host_cache = whole, whole and has_host_cache(model.inner_model)
         trusted = (EASY_CACHE,) if whole else ()
@@ -83,7 +86,7 @@ class Network:
         key = "flow_search_nfe"
         add_wrapper_with_key(WrappersMP.APPLY_MODEL, key, counted, options, is_model_options=True)
         if watched:
-            kind, split = WrappersMP.CALC_COND_BATCH, split_rows(devices)
+            kind, split = WrappersMP.CALC_COND_BATCH, split_rows(devices, self.rows)
             add_wrapper_with_key(kind, "flow_search_rows", split, options, is_model_options=True)
 
     def pictures(self, x: Tensor) -> Tensor:
@@ -95,14 +98,14 @@ class Network:
         self.on_changed_call = None
 
     def _count(self, execute: Callable, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        purse = self.purse
+        purse, nfe = self.purse, math.ceil(len(x) / self.rows)
         with self.lock:  # each of several GPUs has a thread of its own
-            if purse.nfe + len(x) > purse.total:
+            if purse.nfe + nfe > purse.total:
                 raise BudgetExceeded(
                     f"The budget of {purse.total} NFE is exhausted in the middle of a prediction: "
-                    f"got a call of {len(x)} NFE, expected at most {purse.total - purse.nfe}."
+                    f"got a call of {nfe} NFE, expected at most {purse.total - purse.nfe}."
                 )
-            purse.charge(len(x), 1)
+            purse.charge(nfe, 1)
         network = execute.class_obj.diffusion_model
         forget_text(network)
         if self.blocks is None:
@@ -111,8 +114,8 @@ class Network:
             answer = execute(x, *args, **kwargs)
         if self.blocks.skipped(ran):
             with self.lock:
-                purse.charge(-len(x), -1)
-                purse.counts["skipped"] += len(x)
+                purse.charge(-nfe, -1)
+                purse.counts["skipped"] += nfe
         return answer
 
     def __call__(self, x: Tensor, t: float) -> Tensor:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ...samplers.purse import Purse
 from .clock import clock_of
+from .frames import takes_frames, to_frames, to_videos
 from .guiders import METHODS, check_memory, conditions
 from .network import Network, Turn
 from .packed import Latents, check_packed
@@ -104,8 +105,9 @@ def latent_space(model: ModelPatcher) -> str:
 def family(model: ModelPatcher) -> str:
     """The host's name for an architecture, and the width of its text embeddings where it varies."""
     config = model.model.model_config.unet_config
+    unet = "SVD" if takes_frames(model.model) else "UNet"
     widths = [f" with text of width {config[key]}" for key in TEXT_WIDTHS if key in config]
-    return f"{config.get('image_model') or 'UNet'}{''.join(widths)}"
+    return f"{config.get('image_model') or unet}{''.join(widths)}"
 
 
 def check_conditions(guider: Any, name: str) -> None:
@@ -174,6 +176,7 @@ class Sampling:
         for key, network in networks.items():
             if self.guiders[key] is guider:
                 return self._inside(search, start, networks | {name: network})
+        base = guider.model_patcher.model
         results: list[Tensor] = []
 
         def sampler(
@@ -188,13 +191,13 @@ class Sampling:
             settings = True, name, self.turn, self.devices, self.whole
             made = Network(model, extra_args, self.purse, *settings)
             with closing(made) as network:
-                first = x if start is None else start
+                first = to_videos(base, x) if start is None else start
                 results.append(self._inside(search, first, networks | {name: network}))
-            return results[0]
+            return to_frames(base, results[0])
 
         latent = guider.sample(
-            self.noise,
-            self.samples,
+            to_frames(base, self.noise),
+            to_frames(base, self.samples),
             KSAMPLER(sampler),
             self.sigmas,
             denoise_mask=self.mask,
@@ -202,4 +205,4 @@ class Sampling:
             disable_pbar=True,
             seed=self.seed,
         )
-        return results[0] if networks else latent
+        return results[0] if networks else to_videos(base, latent)

@@ -10,6 +10,7 @@ import torch
 from comfy_execution.utils import get_executing_context
 from torch import Tensor
 
+from ..host.frames import to_frames, to_videos
 from ..host.noise_mask import mask_of
 from ..host.packed import Latents, cat
 from ..show.events import Sender
@@ -38,7 +39,7 @@ def run_batch(
     context = get_executing_context()
     prompt_id = context.prompt_id if context else None
     results = _search_each(plan, Sender(node_id, prompt_id, workflow, 0, len(plan.jobs)))
-    samples = cat([result.latent for result in results])
+    samples = to_frames(plan.base, cat([result.latent for result in results]))
     latent = plan.latent | {"samples": samples.to(mm.intermediate_device())}
     report = results[0].report
     if len(results) > 1:
@@ -71,4 +72,5 @@ def _noise(plan: Plan) -> Latents:
     """The batch's noise. A replay uses the noise of the image that it repeats."""
     images = [job.image for job in plan.jobs]
     index = {"batch_index": images} if images != list(range(len(images))) else {}
-    return plan.inputs.noise.generate_noise(plan.latent | {"samples": plan.samples} | index)
+    samples = {"samples": to_frames(plan.base, plan.samples)}
+    return to_videos(plan.base, plan.inputs.noise.generate_noise(plan.latent | samples | index))

@@ -118,7 +118,7 @@ def check_inputs(inputs: SearchInputs) -> list[float]:
     patcher = inputs.guider.model_patcher
     clock = clock_of(patcher.get_model_object("model_sampling"))
     check_pictures(patcher.model)
-    samples = check_latent(inputs.latent_image)
+    samples = check_latent(inputs.latent_image, patcher.model)
     check_mask(inputs.latent_image.get("noise_mask"), samples)
     check_guider(inputs.guider, isinstance(inputs.sampler, AnySampler))
     check_sound(inputs)

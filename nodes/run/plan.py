@@ -112,6 +112,11 @@ class Plan:
         return {name: guiders[name] for name in (LOW, *guiders) if name in guiders}
 
     @property
+    def base(self) -> Any:
+        """The host's model that the node's guider samples."""
+        return self.inputs.guider.model_patcher.model
+
+    @property
     def whole(self) -> bool:
         """Whether another sampler walks whole trajectories, one at a time."""
         return isinstance(self.inputs.sampler, AnySampler)

@@ -12,6 +12,7 @@ import comfy.sample
 from ...rewards import maximum_of
 from ...samplers.rules import Finish, StopRules
 from ..host.any_sampler import FLOW_SAMPLER
+from ..host.frames import to_videos
 from ..host.guard import guard
 from ..host.guiders import nfe_per_particle
 from ..host.noise_mask import mask_of
@@ -79,12 +80,16 @@ def plan(
 
 
 def latents(inputs: SearchInputs) -> tuple[dict[str, Any], Latents]:
-    """The node's LATENT without what the host's samplers remove, and its samples."""
+    """The node's LATENT without what the host's samplers remove, and its samples.
+
+    The samples have a row for each search.
+    """
     latent, fix = dict(inputs.latent_image), comfy.sample.fix_empty_latent_channels
+    patcher = inputs.guider.model_patcher
     ratios = {name: latent.pop(name, None) for name in RATIOS}
     accepted = inspect.signature(fix).parameters  # the temporal one is not in every version
     ratios = {name: ratio for name, ratio in ratios.items() if name in accepted}
-    return latent, fix(inputs.guider.model_patcher, latent["samples"], **ratios)
+    return latent, to_videos(patcher.model, fix(patcher, latent["samples"], **ratios))
 
 
 def connected_entries(inputs: SearchInputs, entries: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from torch import Tensor
 from ...samplers.crew.job import perform
 from ...samplers.search.best_of_n import BestOfN
 from ..host.experts import experts_of
+from ..host.frames import to_frames
 from ..host.network import Network
 from ..schema import CATEGORY
 from ..show.events import Sender
@@ -85,7 +86,8 @@ class Serve(io.ComfyNode):
     def execute(cls, search: int, **inputs: Any) -> io.NodeOutput:
         box = BOXES[search]
         sent = box.sent
-        latent = {"samples": tensor(sent["samples"])}
+        base = inputs["guider"].model_patcher.model
+        latent = {"samples": to_frames(base, tensor(sent["samples"]))}
         if sent["mask"] is not None:
             latent["noise_mask"] = tensor(sent["mask"])
         inputs |= {

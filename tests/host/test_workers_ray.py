@@ -13,6 +13,7 @@ import pytest
 from .helpers.graphs import guided, node, particles, search, with_input
 from .helpers.prompts import post, stop, wait
 from .helpers.reward_graphs import combine, loader
+from .helpers.runs import Runs
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="Ray is not installed: pip install ray"
@@ -125,6 +126,23 @@ def test_what_a_reward_has_learned_here_its_workers_know(host, both):
     assert "warnings" not in found["report"] or not found["report"]["warnings"]
     done = sum(device["nfe"] for device in found["report"]["devices"])
     assert 2 < done <= 24 - 8 + found["report"]["spent"]["discarded_nfe"]
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+def test_the_frames_of_a_video_go_to_one_worker(host, both, rows):
+    """SVD, of which a mask keeps the left half. The rows of a call are those of one particle."""
+    runs = Runs("SVD")
+    runs.latent = runs.masked
+    wide = {"budget": 24, "init_particles": 3, "finish_steps": 1, "reward": runs.bright}
+    runs.run("alone", **wide)
+    alone = runs.show(host)["alone"]
+    crew = runs.node("FlowSearchWorkersRay", **SETTINGS | {"rows": rows})
+    runs.run("crewed", workers=crew, **wide)
+    found = runs.show(host)["crewed"]
+    assert_same(alone, found)
+    assert found["report"]["spent"]["nfe"] == 24 and not found["report"].get("warnings")
+    done = sum(device["nfe"] for device in found["report"]["devices"])
+    assert 24 / 2 < done <= 24 + found["report"]["spent"]["discarded_nfe"]
 
 
 def test_a_stopped_search_returns_what_it_has(host, both):

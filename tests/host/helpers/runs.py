@@ -107,10 +107,13 @@ class Runs:
         return {n: json.loads(out["probe"][0]) for n, out in found.items() if "probe" in out}
 
 
-def assert_counted(shown, budget):
-    """The report's NFE are the rows that the counter saw, and the whole budget."""
+def assert_counted(shown, budget, frames=1):
+    """The report's NFE are the rows that the counter saw, and the whole budget.
+
+    Of a video whose frames are rows, they are its evaluations.
+    """
     spent = shown["report"]["spent"]
-    assert spent["nfe"] == shown["counts"]["rows"] == budget
+    assert spent["nfe"] * frames == shown["counts"]["rows"] == budget * frames
     assert spent["network_calls"] == shown["counts"]["calls"]
 
 

@@ -194,7 +194,8 @@ def latents(key: str) -> tuple[dict, dict, dict]:
     tiny = MODELS[key]
     if tiny.parts:
         return packed_latents(tiny.parts)
-    picture = torch.randn(1, *tiny.latent, generator=torch.Generator().manual_seed(2)) / 2
+    random = torch.Generator().manual_seed(2)
+    picture = torch.randn(tiny.frames, *tiny.latent, generator=random) / 2
     mask = torch.zeros(1, 1, *tiny.latent[-2:])
     mask[..., mask.shape[-1] // 2 :] = 1.0
     known = {"samples": picture}

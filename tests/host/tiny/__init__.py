@@ -8,11 +8,11 @@ from .clips import CLIPS
 from .diffusion import DIFFUSION
 from .images import IMAGES
 from .packed import PACKED
-from .refused import FRAMES, NO_PICTURES, NOT_FROM_NOISE
+from .refused import NO_PICTURES, NOT_FROM_NOISE
 from .spec import Tiny
 
 RUN: dict[str, Tiny] = IMAGES | CLIPS | PACKED | DIFFUSION
-REFUSED: dict[str, Tiny] = NOT_FROM_NOISE | FRAMES | NO_PICTURES
+REFUSED: dict[str, Tiny] = NOT_FROM_NOISE | NO_PICTURES
 MODELS: dict[str, Tiny] = RUN | REFUSED
 
 __all__ = ["DIFFUSION", "MODELS", "NOT_FROM_NOISE", "PACKED", "REFUSED", "RUN", "Tiny"]

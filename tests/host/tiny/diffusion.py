@@ -55,11 +55,21 @@ COGVIDEO = {
     "in_channels": 16, "time_embed_dim": 32, "text_embed_dim": TEXT, "num_layers": 2,
     "max_text_seq_length": TOKENS, "use_rotary_positional_embeddings": True,
 }
+SVD = SD20 | WITH_ADM | {
+    "in_channels": 8, "use_temporal_resblock": True, "use_temporal_attention": True,
+    "extra_ff_mix_layer": True, "use_spatial_context": True, "video_kernel_size": [3, 1, 1],
+    "merge_strategy": "learned_with_images", "merge_factor": 0.0,
+    "disable_temporal_crossattention": False,
+}
 TWO_TEXTS = {
     "attention_mask": torch.ones(1, TOKENS), "conditioning_mt5xl": (3, 16),
     "attention_mask_mt5xl": torch.ones(1, 3),
 }
 # fmt: on
+
+
+def svd(config: str, size: int) -> Tiny:
+    return Tiny(config, LATENT, SVD | {"adm_in_channels": size}, frames=3)
 
 
 def xl(config: str = "SDXL", unet: dict = SDXL, **weights) -> Tiny:
@@ -109,4 +119,7 @@ DIFFUSION = {
     "CogVideoX inpaint": Tiny("CogVideoX_Inpaint", CLIP, COGVIDEO | {"in_channels": 48}),
     "Cosmos 1 T2V": Tiny("CosmosT2V", CLIP, COSMOS),
     "Cosmos 1 I2V": Tiny("CosmosI2V", CLIP, COSMOS | {"in_channels": 17}),
+    "SVD": svd("SVD_img2vid", 3 * SIZES),
+    "SV3D u": svd("SV3D_u", SIZES),
+    "SV3D p": svd("SV3D_p", 5 * SIZES),
 }

@@ -14,11 +14,6 @@ NOT_FROM_NOISE = {
     "Lotus": refused("LotusD"),
     "Wan 2.1 FlowRVS": refused("WAN21_FlowRVS", (16, 3, 4, 4)),
 }
-FRAMES = {
-    "SVD": refused("SVD_img2vid", unet={"use_temporal_attention": True}),
-    "SV3D u": refused("SV3D_u", unet={"use_temporal_attention": True}),
-    "SV3D p": refused("SV3D_p", unet={"use_temporal_attention": True}),
-}
 NO_PICTURES = {
     "Stable Audio 1": refused(
         "StableAudio",

@@ -16,10 +16,10 @@ class Tiny:
     """One model: its class in comfy/supported_models.py, a latent's shape, the network's sizes.
 
     `cond` are the parts of the condition beside the text, by name: a shape or a value. `parts` are
-    the shapes of a packed latent. `drop` are parts of a fixed size that the network runs only with
-    inputs not given here. `weights` are what else the class reads, `clocks` the names of Stable
-    Audio's time embedders, `metadata` what its file needs. Without a `network` there is none: the
-    search is refused before one is needed.
+    the shapes of a packed latent. `frames` is how many rows of a batch are one video. `drop` are
+    parts of a fixed size that the network runs only with inputs not given here. `weights` are what
+    else the class reads, `clocks` the names of Stable Audio's time embedders, `metadata` what its
+    file needs. Without a `network` there is none: the search is refused before one is needed.
     """
 
     config: str
@@ -28,6 +28,7 @@ class Tiny:
     cond: dict = dataclasses.field(default_factory=dict)
     text: tuple = (TOKENS, TEXT)
     parts: tuple = ()
+    frames: int = 1
     drop: tuple = ()
     weights: dict = dataclasses.field(default_factory=dict)
     clocks: tuple = ()
