@@ -1,10 +1,7 @@
 """What gradient guidance is worth: python benchmarks/gradients.py [--only nfe|seconds|sweep]
 
-On the demo model `fast`, with a reward that has a gradient: soft counts, the area of each colour
-over that of one drawn shape,
-    r = -sum_c (count_c - area_c/A)^2,    area_c = sum_p softmax_c(-|pixel_p - colour_c|^2 / 2w^2)
-with the ground as one more colour. Larger shapes instead of more shapes fool it. So `exact` (by the
-pack's counter) and `agree` (shapes and colours, held_out.py) are never optimised. The sweep chooses
+On the demo model `fast`, with a reward that has a gradient (soft_counts.py). `exact` (by the pack's
+counter) and `agree` (shapes and colours, held_out.py) are never optimised. The sweep chooses
 schedule and strength on prompt seed 0; the tables use another seed, at equal NFE and at equal
 seconds. Measurements are kept in benchmarks/results/gradients.json and not repeated. --write makes
 the page from them.
@@ -30,9 +27,8 @@ runpy.run_path(str(ROOT / "tools" / "checkout.py"))
 
 from pack.benchmarks import held_out
 from pack.benchmarks.gradient_tables import HEAD, METRICS, SEEDS, TABLES, Row, key, line
+from pack.benchmarks.soft_counts import soft_counts
 from pack.benchmarks.world import SHAPE, World, held_out_prompts, judge
-from pack.demo.scenes import COLOURS
-from pack.demo.text import parse
 from pack.samplers.flow import Flow
 from pack.samplers.guidance import GUIDANCES, TorchGradients, pull
 from pack.samplers.noise import AddressedNoise
@@ -46,18 +42,6 @@ from pack.tools.sections import put
 
 PLACE = ROOT / "docs" / "gradients.md"
 KEPT = ROOT / "benchmarks" / "results" / "gradients.json"
-AREA, WIDTH, GROUND = 225.0, 0.15, (0.94, 0.94, 0.94)
-
-
-def soft_counts(pictures: Tensor, prompt: str) -> Tensor:
-    """The reward (K,) of images (K,H,W,3), differentiable."""
-    counts = torch.zeros(len(COLOURS))
-    for count, colour, _ in parse(prompt):
-        counts[colour] += count
-    palette = torch.tensor([*COLOURS.values(), GROUND])
-    distance = (pictures[..., None, :] - palette).square().sum(-1)
-    area = torch.softmax(-distance / (2 * WIDTH**2), -1)[..., :-1].sum((1, 2))
-    return -(counts - area / AREA).square().sum(1)
 
 
 def find(world: World, prompt: str, row: Row, seed: int) -> tuple[Tensor, dict[str, float]]:

@@ -62,7 +62,7 @@ class Workers:
     """Processes that each have the networks, and the time when they stop.
 
     Args:
-        weights: fast, base or eps.
+        weights: fast, base, eps or v.
         jobs: how many processes.
         minutes: no job begins later than this.
     """

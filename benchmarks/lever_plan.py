@@ -124,6 +124,22 @@ def pruned(steps: int) -> Lever:
     return Lever("pruning", "base", search, setting, rival, plain, "left out")
 
 
+def drafted(weights: str, name: str, words: str, **options: float) -> Lever:
+    """Best of N with a lever that is not in the pack (drafts.py), or plain best of N.
+
+    Args:
+        weights: fast or base.
+        name: of the draft.
+        words: its setting.
+        options: of the draft.
+    """
+    steps = plans.BEST_STEPS[weights][BUDGET] if weights == "base" else 2
+    plain = plans.ode("best_of_n", steps, BUDGET)
+    setting = replace(plain, method=name, options=tuple(options.items()))
+    search = f"best of N, {steps} steps"
+    return Lever(f"{name}, {words}", weights, search, setting, "best of N", plain, "left out")
+
+
 LEVERS = (
     random_share("fast", 2),
     random_share("fast", 4),
@@ -141,10 +157,18 @@ LEVERS = (
     random_share("base", 10),
     pruned(10),
     pruned(20),
+    *(
+        drafted(weights, "conditioning noise", f"{share:g} of a token", share=share)
+        for weights in ("fast", "base")
+        for share in (0.2, 0.5)
+    ),
+    *(
+        drafted(weights, "velocity guidance", f"{strength:g} of the velocity", strength=strength)
+        for weights in ("fast", "base")
+        for strength in (0.1, 0.3)
+    ),
 )
 NOT_MEASURED = {
-    "noise on the conditioning": "for distilled models that hardly vary with the seed, which the "
-    "demo model is not",
-    "prompt variants as arms": "not in the pack",
-    "velocity guidance": "not in the pack; other guidance is in [gradients.md](gradients.md)",
+    "prompt variants as arms": "not in the pack. The demo model reads a caption in one form, and "
+    "the order of its phrases has no meaning",
 }

@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 runpy.run_path(str(ROOT / "tools" / "checkout.py"))
 
 from pack.benchmarks import lever_page, prompt_sets
+from pack.benchmarks.drafts import DRAFTS, run_draft
 from pack.benchmarks.kept_rows import Kept, Workers
 from pack.benchmarks.lever_plan import LEVERS, POOL, PROMPTS, SET
 from pack.benchmarks.multiplier_runs import COLUMNS, run_search
@@ -36,7 +37,8 @@ def run(world: World, number: int, seed: int, prompt: str, setting: Setting) -> 
         prompt: what to draw.
         setting: the search.
     """
-    return [number, seed, *run_search(world, prompt, setting, prompt_sets.seed_of(seed, prompt))]
+    runs = run_draft if setting.method in DRAFTS else run_search
+    return [number, seed, *runs(world, prompt, setting, prompt_sets.seed_of(seed, prompt))]
 
 
 def measure(args: argparse.Namespace, kept: Kept, workers: Workers) -> None:

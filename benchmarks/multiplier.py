@@ -68,7 +68,7 @@ def measure_draws(args: argparse.Namespace, workers: Workers) -> None:
             for p in prompts
             for s in steps
         }
-        while least := [key for key, draws in rows.items() if draws.n < args.draws]:
+        while least := [key for key, draws in rows.items() if draws.n * key[1] < args.nfe]:
             if workers.late:
                 break
             fewest = min(rows[key].n for key in least)
@@ -118,7 +118,7 @@ def options() -> argparse.Namespace:
     # Settings were chosen on prompts of other seeds.
     parser.add_argument("--seed", type=int, default=20, help="of the pools")
     parser.add_argument("--selection-draws", type=int, default=200, help="for each prompt")
-    parser.add_argument("--draws", type=int, default=1000, help="for each prompt and steps")
+    parser.add_argument("--nfe", type=int, default=2000, help="of samples for a prompt and steps")
     parser.add_argument("--steps", type=int, nargs="*", help="of these samples; all if not set")
     parser.add_argument("--seeds", type=int, default=3, help="searches for each prompt")
     parser.add_argument("--budgets", type=int, nargs="*", default=[100, 50, 25, 200])

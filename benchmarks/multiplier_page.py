@@ -14,7 +14,9 @@ from .world import ROOT
 
 DOCS = ROOT / "docs"
 ACCURACY = ROOT / "benchmarks" / "results" / "reader_accuracy.json"
-FULL = {"prompts": 60, "seeds": 3, "draws": 1000}  # what is to be run of each set
+# What is to be run: samples of each prompt and number of steps are worth so many NFE.
+FULL = {"prompts": 60, "seeds": 3, "nfe": 2000}
+AIM = {"fast": ("hard", "medium"), "base": ("hard", "medium")}
 COMMAND = "python benchmarks/multiplier.py"
 
 
@@ -62,8 +64,9 @@ METHOD = f"""\
 - A search ends when a result has the highest score there is, as it does by default in ComfyUI.
 - `base` was trained on independent noise and data, and `fast` is its reflow (demo/README.md). No
   training coupled noise and image cell by cell, which could favour a search by regions.
-- `eps` has the settings of `base`. Its schedule begins at its largest sigma, 14.6, where t is 0.94.
-  Its weights are not in the pack: `python -m demo.training.train_diffusion` makes similar ones.
+- `eps` and `v` have the settings of `base`. Their schedule begins at the largest sigma, 14.6, where
+  t is 0.94. Their weights are not in the pack: `python -m demo.training.train_diffusion` makes
+  similar ones in some minutes.
 - All of it is the demo model, which draws coloured shapes. Other models and rewards may differ."""
 SETS_NOTE = """\
 Each pool has captions with a (count, colour, shape) that no training scene has, drawn by a seed.
@@ -147,16 +150,16 @@ def accuracy_table(accuracy: dict) -> str:
 
 def still_to_run(results: list[Measured]) -> list[str]:
     """What the tables lack, and the commands that measure it."""
-    missing = [line for weights in MODELS for name in SETS
+    missing = [line for weights, sets in AIM.items() for name in sets
                if (line := lacking(weights, name, results))]  # fmt: skip
     if not missing:
         return []
     commands = "\n".join(
-        f"    {COMMAND} {step} --weights {weights} --sets {' '.join(SETS)}"
-        for weights in MODELS
+        f"    {COMMAND} {step} --weights {weights} --sets {' '.join(sets)}"
+        for weights, sets in AIM.items()
         for step in ("prompts", "draws", "searches")
     )
-    aim = "{prompts} prompts a set, {draws} samples a prompt, {seeds} seeds a method"
+    aim = "{prompts} prompts a set, samples for {nfe} NFE a prompt, {seeds} seeds a method"
     return ["### Still to run", f"The aim is {aim.format(**FULL)}, at NFE of "
             f"{', '.join(map(str, BUDGETS))}. So far:", "\n".join(missing), commands]  # fmt: skip
 
@@ -173,13 +176,13 @@ def lacking(weights: str, name: str, results: list[Measured]) -> str:
     if not of_set:
         return f"- `{weights}`, {name}: nothing."
     (result,), rows = of_set, plan(weights)
-    samples = min(d.n for row in result.draws.values() for n in result.sampled for d in [row[n]])
+    nfe = min(row[n].n * steps for steps, row in result.draws.items() for n in result.sampled)
     full = FULL["prompts"] * FULL["seeds"]
     whole = sum(len(cell.runs) >= full for cell in result.cells)
     prompts = min(FULL["prompts"], len(result.prompts))
-    if prompts == FULL["prompts"] and samples >= FULL["draws"] and whole == len(rows):
+    if prompts == FULL["prompts"] and nfe >= FULL["nfe"] and whole == len(rows):
         return ""
     return (
-        f"- `{weights}`, {name}: {prompts} prompts, {samples} samples a prompt and number of "
-        f"steps, {whole} of {len(rows)} rows whole and {len(result.cells) - whole} begun."
+        f"- `{weights}`, {name}: {prompts} prompts, samples for {nfe} NFE a prompt at least, "
+        f"{whole} of {len(rows)} rows whole and {len(result.cells) - whole} begun."
     )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from ..demo.diffusion import PREDICTIONS
 from . import plans
 from .twin_world import TwinSetting
 from .world import AUTOMATIC, Setting
 
 BUDGETS = (25, 50, 100, 200)
-MODELS, SETS = ("fast", "base", "eps"), ("hard", "medium", "easy")
-CURVE_STEPS = {"fast": (1, 2, 4), "base": (5, 10), "eps": (5, 10)}  # of best of N
+MODELS, SETS = ("fast", "base", *PREDICTIONS), ("hard", "medium", "easy")
+CURVE_STEPS = {"fast": (1, 2, 4), "base": (5, 10), "eps": (5, 10), "v": (5, 10)}  # of best of N
 # Steps of the ODE under a regional search, chosen on other prompts.
 REGIONAL_STEPS = {"fast": 2, "base": 5}
 PATHS_STEPS = {"base": 5}
@@ -70,9 +71,9 @@ FLUX_PRICES = (
 def methods(weights: str, budget: int) -> dict[str, Setting]:
     """Every method at one budget: settings of the quality tables, and those of regional search.
 
-    The diffusion model has those of the flow model that it was made from, and some of its own.
+    Diffusion models have those of the flow model that they were made from, and some of their own.
     """
-    if weights == "eps":
+    if weights in PREDICTIONS:
         rows = methods("base", budget)
         if published := rows.get("RBF, kernel"):
             rows["RBF, ancestral"] = replace(published, kernel="eta", norm=1.0)

@@ -19,7 +19,7 @@ from .shape_reader import is_right
 from .world import SHAPE, World
 
 BLOCK = 25  # samples made at once
-SELECTION_STEPS = {"fast": 4, "base": 20, "eps": 10}  # the plain sampler's
+SELECTION_STEPS = {"fast": 4, "base": 20, "eps": 10, "v": 10}  # the plain sampler's
 
 
 @dataclass(frozen=True)

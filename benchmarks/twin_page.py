@@ -1,4 +1,4 @@
-"""The section of docs/results.md that compares the flow model with its diffusion twin."""
+"""The section of docs/results.md that compares the flow model with its diffusion twins."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from ..demo.diffusion import PREDICTIONS
 from . import multiplier_claims as said
 from .best_of_n_curve import Curve, bootstrap
 from .multiplier_sections import curve_points, table, with_error
 from .multiplier_tables import RESAMPLES, Cell, Estimate, Measured, estimate
 
-FEW, FLOW, DIFFUSION = "fast", "base", "eps"
+FEW, FLOW = "fast", "base"
 SET, BUDGET = "hard", 100
 PUBLISHED = "RBF, kernel"
 PAIRS = (  # (method, what it is compared with, what differs)
@@ -22,25 +23,28 @@ PAIRS = (  # (method, what it is compared with, what differs)
     ("auto", "regional", "`auto` and the best region of the noise"),
 )
 NOTE = """\
-`eps` is `base` made into a diffusion model: the same network and scenes, SDXL's noise schedule, and
-a network that predicts the noise (`demo/training/train_diffusion.py`). Each model has its own hard
-prompts, by the same rule. `eps` was trained for minutes and draws worse, so its shares of right
-results are lower. The claim is about the gain over best of N of the same model."""
+`eps` and `v` are `base` made into diffusion models: the same network and scenes, SDXL's noise
+schedule, and a network that predicts eps or v (`demo/training/train_diffusion.py`). Each model has
+its own hard prompts, by the same rule. The diffusion models were trained for minutes and draw
+worse, so fewer of their results are right. The claim is about the gain over best of N of the same
+model."""
 
 
 def section(sets: Sequence[Measured]) -> list[str]:
-    """The comparison; nothing without rows of both models.
+    """The comparison; nothing without rows of both kinds.
 
     Args:
         sets: what was measured.
     """
-    by_model = {r.weights: r for r in sets if r.name == SET}
-    both = [by_model[name] for name in (FLOW, DIFFUSION) if name in by_model]
-    ours = [cell for result in both if (cell := cell_of(result, PUBLISHED))]
-    if len(ours) < 2:
+    by_model = {r.weights: r for r in sets if r.name == SET and cell_of(r, PUBLISHED)}
+    twins = [name for name in PREDICTIONS if name in by_model]
+    if FLOW not in by_model or not twins:
         return []
-    return [f"## {heading(*ours)}", NOTE, sentences(both, ours), shares(by_model),
-            "### What to set on the diffusion model", pairs(both[1])]  # fmt: skip
+    ours = {name: cell_of(by_model[name], PUBLISHED) for name in (FLOW, *twins)}
+    parts = [f"## {heading(ours)}", NOTE, gains(by_model, ours), shares(by_model, twins)]
+    for name in twins:
+        parts += [f"### What to set on `{name}`", pairs(by_model[name])]
+    return parts
 
 
 def cell_of(result: Measured, method: str) -> Cell | None:
@@ -63,44 +67,57 @@ def lead(cell: Cell, seed: int) -> np.ndarray:
 
 
 def gap(flow: Cell, diffusion: Cell) -> Estimate:
-    """How much greater the lead over best of N is on the diffusion model."""
+    """How much greater the lead over best of N is on a diffusion model."""
     return estimate(lead(diffusion, 1) - lead(flow, 0))
 
 
-def heading(flow: Cell, diffusion: Cell) -> str:
-    """The claim: on which of the models RBF as published gains more."""
-    more = gap(flow, diffusion)
-    if more.low <= 0 <= more.high:
+def heading(ours: Mapping[str, Cell]) -> str:
+    """The claim: on which diffusion models RBF as published gains more, or less.
+
+    Args:
+        ours: RBF as published, by model.
+    """
+    gaps = {name: gap(ours[FLOW], cell) for name, cell in ours.items() if name != FLOW}
+    more = [f"`{name}`" for name, each in gaps.items() if each.low > 0]
+    less = [f"`{name}`" for name, each in gaps.items() if each.high < 0]
+    if not more and not less:
         return "Flow or diffusion: no clear difference in what RBF gains over best of N"
-    better = "diffusion" if more.low > 0 else "flow"
-    return f"Flow or diffusion: RBF gains more over best of N on the {better} model"
+    clear = [f"{word} on {said.listed(names)}" for word, names in (("more", more), ("less", less))
+             if names]  # fmt: skip
+    return f"Flow or diffusion: RBF gains {' and '.join(clear)} than on `{FLOW}`"
 
 
-def sentences(both: Sequence[Measured], ours: Sequence[Cell]) -> str:
+def gains(by_model: Mapping[str, Measured], ours: Mapping[str, Cell]) -> str:
     """The numbers of the claim.
 
     Args:
-        both: the flow model and the diffusion model.
-        ours: RBF as published on each.
+        by_model: what was measured.
+        ours: RBF as published, by model.
     """
-    more = gap(*ours)
-    best = [curve_points(result, result.draws, [BUDGET])[0][1] for result in both]
-    rates = [cell.success().mean() for cell in ours]
-    worth = [cell.in_nfe().text() for cell in ours]
-    return (
-        f"At {BUDGET} NFE the share of right results of RBF with VP-SDE is {rates[0]:.2f} on "
-        f"`{FLOW}` and {rates[1]:.2f} on `{DIFFUSION}`. Best of N has {best[0]:.2f} and "
-        f"{best[1]:.2f}. The gain on `{DIFFUSION}` minus that on `{FLOW}` is {more.value:+.2f} "
-        f"({more.low:+.2f} to {more.high:+.2f}). RBF is worth {worth[0]} times its "
-        f"evaluations on `{FLOW}`, and {worth[1]} times on `{DIFFUSION}`."
-    )
+    rows = []
+    for name, cell in ours.items():
+        best = curve_points(by_model[name], by_model[name].draws, [BUDGET])[0][1]
+        right = cell.success().mean()
+        more = gap(ours[FLOW], cell)
+        beyond = f"{more.value:+.2f} ({more.low:+.2f} to {more.high:+.2f})"
+        beyond = "–" if name == FLOW else beyond
+        rows.append((f"`{name}`", f"{best:.2f}", f"{right:.2f}", f"{right - best:+.2f}", beyond,
+                     cell.in_nfe().text()))  # fmt: skip
+    head = (f"{BUDGET} NFE", "best of N", "RBF with VP-SDE", "gain", f"gain minus that on `{FLOW}`",
+            "multiplier of RBF")  # fmt: skip
+    return table(head, rows)
 
 
-def shares(by_model: Mapping[str, Measured]) -> str:
-    """Right results of each method that was run on the diffusion model, on each model."""
-    models = [name for name in (FEW, FLOW, DIFFUSION) if name in by_model]
-    last = by_model[DIFFUSION]
-    methods = dict.fromkeys(c.method for c in last.cells if cell_of(last, c.method))
+def shares(by_model: Mapping[str, Measured], twins: Sequence[str]) -> str:
+    """Right results of each method that was run on a diffusion model, on each model.
+
+    Args:
+        by_model: what was measured.
+        twins: the diffusion models.
+    """
+    models = [name for name in (FEW, FLOW, *twins) if name in by_model]
+    tried = [(by_model[name], cell.method) for name in twins for cell in by_model[name].cells]
+    methods = dict.fromkeys(method for result, method in tried if cell_of(result, method))
     rows = [(m, *(value(cell_of(by_model[name], m)) for name in models)) for m in methods]
     return table((f"{BUDGET} NFE", *map("`{}`".format, models)), rows)
 

@@ -1,4 +1,4 @@
-"""The demo model as a diffusion model: SDXL's noise schedule, a network that predicts eps."""
+"""The demo model as two diffusion models with SDXL's noise schedule: networks for eps and v."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from ..demo.diffusion import NOISIEST, first_latent, predict_x0
+from ..demo.diffusion import NOISIEST, PREDICTIONS, first_latent, predict_x0
 from ..demo.text import encode
 from ..demo.training.train_flux import Flux
 from ..samplers.interpolants import INTERPOLANTS
@@ -15,8 +15,7 @@ from ..samplers.schedules import model_times, split_window
 from ..samplers.types import Denoiser
 from .world import ROOT, Setting, World
 
-WEIGHTS = ROOT / "demo_build" / "diffusion_eps.safetensors"
-COMMAND = "python -m demo.training.train_diffusion"
+COMMAND = "python -m demo.training.train_diffusion --prediction"
 
 
 @dataclass(frozen=True)
@@ -30,16 +29,18 @@ class TwinSetting(Setting):
 
 
 class TwinWorld(World):
-    """The diffusion twin in this process.
+    """A diffusion twin in this process.
 
     Args:
         weights: what `demo/training/train_diffusion.py` wrote.
+        prediction: eps or v.
     """
 
     noisiest = NOISIEST
 
-    def __init__(self, weights: Path) -> None:
+    def __init__(self, weights: Path, prediction: str = "eps") -> None:
         super().__init__(str(weights))
+        self.prediction = prediction
 
     def begin(self, noise: torch.Tensor, t: float) -> torch.Tensor:
         if t < NOISIEST:
@@ -52,7 +53,7 @@ class TwinWorld(World):
         def denoise(x: torch.Tensor, t: float) -> torch.Tensor:
             k = len(x)
             text = tokens.expand(k, -1, -1), pooled.expand(k, -1)
-            return predict_x0(net or self.net, "eps", x, t, *text)
+            return predict_x0(net or self.net, self.prediction, x, t, *text)
 
         return denoise
 
@@ -61,10 +62,13 @@ def world_of(weights: str) -> World:
     """The world of a model by its name in the tables.
 
     Raises:
-        SystemExit: the diffusion model was not trained.
+        SystemExit: a diffusion model was not trained.
     """
-    if weights != "eps":
+    if weights not in PREDICTIONS:
         return World(weights)
-    if not WEIGHTS.exists():
-        raise SystemExit(f"There are no weights: got none, expected {WEIGHTS}. Run {COMMAND}.")
-    return TwinWorld(WEIGHTS)
+    path = ROOT / "demo_build" / f"diffusion_{weights}.safetensors"
+    if not path.exists():
+        raise SystemExit(
+            f"There are no weights: got none, expected {path}. Run {COMMAND} {weights}."
+        )
+    return TwinWorld(path, weights)

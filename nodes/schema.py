@@ -11,6 +11,7 @@ from comfy_api.latest import io
 from .json_values import written
 
 CATEGORY = "sampling/flow search"
+FEW = 10  # choices that a sentence may name
 PLAIN = (str, int, float, list, dict, type(None))  # what JSON can say
 FlowReward = io.Custom("FLOW_REWARD")
 FlowWorkers = io.Custom("FLOW_WORKERS")
@@ -103,8 +104,10 @@ def chosen(name: str, registry: Mapping[str, type], value: Any) -> Mapping[str, 
     key = value.get(name) if isinstance(value, Mapping) else value
     if isinstance(value, Mapping) and isinstance(key, str) and key in registry:
         return value
-    got = "none" if key is None else brief(key)
-    raise ValueError(f"Unknown {name}: got {got}, expected one of {', '.join(registry)}.")
+    got, names = "none" if key is None else brief(key), list(registry)
+    if len(names) > FEW:  # the panel has room for a sentence
+        names = [*names[:3], f"{len(names) - 3} more in the menu"]
+    raise ValueError(f"Unknown {name}: got {got}, expected one of {', '.join(names)}.")
 
 
 def nested(name: str, value: Any, inputs: dict[str, Any]) -> Any:

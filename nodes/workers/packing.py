@@ -1,11 +1,12 @@
 """Jobs and answers on the wire: dictionaries of numbers, texts and NumPy arrays.
 
-Classes of the pack have another module name on each machine, so none is sent.
+Classes of the pack have another module name on each machine, so none is sent. Without a lookahead
+the clean latents of particles are their x0, and are not sent a second time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -19,7 +20,8 @@ from ...samplers.types import Particles
 
 Packed = dict[str, Any]
 PLAIN = ("kind", "ids", "family", "step", "rows", "score", "nodes", "radius")
-COLUMNS = ("x", "x0", "clean", "reward")
+LATENTS = ("x", "x0", "clean")
+COLUMNS = (*LATENTS, "reward")
 
 
 def array(tensor: Tensor | None) -> np.ndarray | None:
@@ -53,7 +55,7 @@ def unpack_job(packed: Mapping[str, Any], device: torch.device | str = "cpu") ->
 
 def pack_answer(answer: Answer) -> Packed:
     """An answer as a dictionary."""
-    packed = {name: array(getattr(answer, name)) for name in COLUMNS}
+    packed = _pack_columns(answer, COLUMNS)
     spent = {name: plain(value) for name, value in vars(answer.spent).items()}
     places = [tuple(place) for place in answer.places]
     return packed | {"spent": spent, "places": places, "failed": dict(answer.failed)}
@@ -66,8 +68,7 @@ def plain(value: Any) -> Any:
 
 def unpack_answer(packed: Mapping[str, Any], device: torch.device | str = "cpu") -> Answer:
     """An answer from its dictionary. Rewards stay on the CPU."""
-    columns = {name: tensor(packed[name], device) for name in ("x", "x0", "clean")}
-    columns["reward"] = tensor(packed["reward"])
+    columns = _unpack_columns(packed, COLUMNS, device)
     images = [{i: tensor(x) for i, x in kept.items()} for kept in packed["images"]]
     return Answer(**columns, spent=Spent(**packed["spent"]), places=packed["places"],
                   failed=packed["failed"], images=images)  # fmt: skip
@@ -76,14 +77,34 @@ def unpack_answer(packed: Mapping[str, Any], device: torch.device | str = "cpu")
 def _pack_particles(particles: Particles | None) -> Packed | None:
     if particles is None:
         return None
-    return {f.name: array(getattr(particles, f.name)) for f in fields(particles)}
+    return _pack_columns(particles, [f.name for f in fields(particles)])
 
 
 def _unpack_particles(packed: Packed | None, device: torch.device | str) -> Particles | None:
-    if packed is None:
-        return None
-    on_device = ("x", "x0", "clean")
-    return Particles(**{
-        name: tensor(values, device if name in on_device else "cpu")
-        for name, values in packed.items()
-    })  # fmt: skip
+    return None if packed is None else Particles(**_unpack_columns(packed, packed, device))
+
+
+def _pack_columns(rows: Answer | Particles, names: Iterable[str]) -> Packed:
+    """Columns of particles as arrays.
+
+    Args:
+        rows: has the columns.
+        names: of the columns. `clean` is None if it is the same as `x0`.
+    """
+    packed = {name: array(getattr(rows, name)) for name in names}
+    same = packed["x0"].tobytes() == packed["clean"].tobytes()  # 0 and -0 differ
+    return packed | ({"clean": None} if same else {})
+
+
+def _unpack_columns(
+    packed: Packed, names: Iterable[str], device: torch.device | str
+) -> dict[str, Tensor]:
+    """Columns of particles from arrays.
+
+    Args:
+        packed: as `_pack_columns` made them.
+        names: of the columns.
+        device: of the latents. Other columns stay on the CPU.
+    """
+    columns = {name: tensor(packed[name], device if name in LATENTS else "cpu") for name in names}
+    return columns | ({"clean": columns["x0"]} if columns["clean"] is None else {})

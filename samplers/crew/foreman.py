@@ -71,6 +71,11 @@ class Foreman:
         """Jobs done at once."""
         return max(1, self.engine.count())
 
+    @property
+    def answers_soon(self) -> bool:
+        """Whether a worker is nearly done."""
+        return self.turns.soon()
+
     def peek(self, job: Job) -> Answer | None:
         """The answer of a job that was done early, if it is there."""
         return self.memo[job.key][1] if job.key in self.memo else None

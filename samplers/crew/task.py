@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -18,6 +18,7 @@ from ..task import Task
 from ..types import Origins, Particles, Starts
 from .job import Answer, Crew, Job, perform
 
+Drawn = TypeVar("Drawn")
 # (new particles, how they were made, the answers, the rows of the particles in their order)
 OnAnswers = Callable[[Particles, Origins, Sequence[Answer], Sequence[int]], None]
 
@@ -251,13 +252,12 @@ class Ahead(CrewedTask):
     jobs: list[Job] = field(default_factory=list)
     open: int = 0
 
-    def attempt(self, draw: Callable[[], object]) -> bool:
-        """Whether all of a draw's answers are there. Its jobs are noted."""
+    def attempt(self, draw: Callable[[], Drawn]) -> Drawn | None:
+        """What is drawn, None if an answer is not there yet. The jobs are noted."""
         try:
-            draw()
+            return draw()
         except NotYet:
-            return False
-        return True
+            return None
 
     def born(self, n: int, score: bool = True) -> Particles:
         ids = self._new_ids(n)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 
 LATE = 3.0  # times the median of other jobs that a job may take before it is late
+SOON = 0.7  # of the usual time of a job, from which on its answer comes soon
 SHORTEST = 1.0  # seconds; a job that takes less is never late
 
 
@@ -88,6 +89,14 @@ class Turns:
         """Whether every worker that has a job takes much longer than other jobs took."""
         turns = self.under_way.get(key, ())
         return bool(turns) and all(map(self._overdue, turns))
+
+    def soon(self) -> bool:
+        """Whether an answer should come in much less time than a job takes."""
+        if not self.took:
+            return False
+        usual, now = self.took[len(self.took) // 2], self.clock()
+        turns = [turn for turns in self.under_way.values() for turn in turns]
+        return any(SOON < (now - turn.since) / (usual * turn.nfe) < 1 / SOON for turn in turns)
 
     def stalled(self) -> bool:
         """Whether every worker that has a job is late with one."""

@@ -7,13 +7,14 @@ from typing import ClassVar
 
 import torch
 
+from ..crew.task import Ahead
 from ..task import Task
-from ..types import Particles, SearchEvent
+from ..types import Blaming, Particles, SearchEvent
 from .children import CHILDREN, settled
 from .paths import best_of_each, by_path
 from .rounds import Choice, Facts, Method, Round, check_least, minimum, shared_rows
-from .tries import Path, draw, draw_ahead
-from .waves import WAVE, expect_waves
+from .tries import Path, draw, draw_ahead, foresee
+from .waves import WAVE
 
 # Automatic starts: one in so many of the evaluations that the budget buys (docs/tuning.md).
 SHARP, BLURRED = 4, 12
@@ -105,37 +106,73 @@ class RolloverBudgetForcing(Method):
 
     def run(self, task: Task) -> Iterator[SearchEvent]:
         purse, quota = task.purse, self.quota or self._even_quota(task)
-        born = yield from self._begin(task)
+        born = yield from self._begin(task, quota)
         paths = self._paths(best_of_each(born, self.paths), quota, task)
         for path in paths:
             yield SearchEvent("accept", path.parent, purse.nfe, quota)
         while any(path.share for path in paths):
-            likely = {"paths": paths, "at_once": self.speculation, "how": self.children}
-            task.expect(partial(draw_ahead, **likely))
-            children = draw(task, **likely)
+            self._expect(task, paths, quota)
+            children = draw(task, paths, self.speculation, self.children)
             yield SearchEvent("propose", children, purse.nfe)
             for path, tries in zip(paths, by_path(children, self.paths), strict=True):
                 for child in path.hand_out(tries):
-                    if child.reward > path.record:  # what is left of the quota rolls over
-                        path.record = float(child.reward)
-                        path.move(child, path.left + quota)
+                    if path.accepts(child, quota):
                         yield SearchEvent("accept", child, purse.nfe, path.allowed)
-                if path.used_up and path.best is None:  # nothing to go on from: as many tries again
-                    path.allowed += quota
-                elif path.used_up:  # on with the best child, the record stays
-                    path.move(path.best, quota)
+                if path.exhausts(quota):
                     yield SearchEvent("exhaust", path.parent, purse.nfe, path.allowed)
         if not task.last_step:
             yield from self._more_starts(task)
 
-    def _begin(self, task: Task) -> Generator[SearchEvent, None, Particles]:
+    def _expect(self, task: Task, paths: list[Path], quota: int) -> None:
+        """Say what comes next.
+
+        Args:
+            task: of the search.
+            paths: where they stand.
+            quota: children that a path may try per step.
+        """
+        how = {"at_once": self.speculation, "how": self.children}
+        if self._foresees(task):
+            task.expect(partial(foresee, path=paths[0], quota=quota, **how))
+        else:
+            task.expect(partial(draw_ahead, paths=paths, **how))
+
+    def _foresees(self, task: Task) -> bool:
+        """Whether it can look beyond a move: if it is alone, and asks for no look at mistakes."""
+        blind = self.children == "kernel" or not isinstance(task.objective, Blaming)
+        return self.paths == 1 and blind
+
+    def _begin(self, task: Task, quota: int) -> Generator[SearchEvent, None, Particles]:
         """The initial particles of all paths, some at a time: a stop keeps the best of them."""
-        waves = []
-        expect_waves(task, self.paths * self.init_particles, 1, lambda ahead, n: ahead.born(n))
+        waves: list[Particles] = []
+        left = self.paths * self.init_particles
         for paths in torch.arange(self.paths).repeat_interleave(self.init_particles).split(WAVE):
+            settings = {"waves": [*waves], "left": left, "quota": quota}
+            task.expect(partial(self._begin_ahead, task=task, **settings))
             waves.append(replace(task.born(len(paths)), paths=paths))
+            left -= len(paths)
             yield SearchEvent("born", waves[-1], task.purse.nfe)
         return Particles.cat(waves)
+
+    def _begin_ahead(
+        self, ahead: Ahead, task: Task, waves: list[Particles], left: int, quota: int
+    ) -> None:
+        """The waves that are left, and children of the best particle so far.
+
+        Args:
+            ahead: looks ahead for the task.
+            task: of the search.
+            waves: of initial particles so far.
+            left: how many are to come.
+            quota: children that a path may try per step.
+        """
+        for first in range(0, left, WAVE):
+            wave = ahead.attempt(partial(ahead.born, min(WAVE, left - first)))
+            waves = waves if wave is None else [*waves, wave]
+        if waves and self._foresees(task):
+            best = best_of_each(Particles.cat(waves), 1)
+            path = Path(best, quota, task.last_step, quota)
+            foresee(ahead, path, self.speculation, self.children, quota, moves=0)
 
     def _even_quota(self, task: Task) -> int:
         """How many children per path and step the budget buys, if every step gets the same."""

@@ -59,7 +59,34 @@ class Path:
         """How many children to draw next, at most `at_once`."""
         return min(at_once, self.share if self.at_the_end else min(self.share, self.left))
 
-    def move(self, child: Particles, allowed: int) -> None:
+    def accepts(self, child: Particles, quota: int) -> bool:
+        """Whether a child is better than all before. The path moves to it at once.
+
+        Args:
+            child: of its parent.
+            quota: children that the path may try per step. What is left of it rolls over.
+        """
+        if not child.reward > self.record:
+            return False
+        self.record = float(child.reward)
+        self._move(child, self.left + quota)
+        return True
+
+    def exhausts(self, quota: int) -> bool:
+        """Whether the path moves to its best child, as it may try no more. The record stays.
+
+        Args:
+            quota: as of `accepts`. A path without a child to go on from may try as many again.
+        """
+        if not self.used_up:
+            return False
+        if self.best is None:
+            self.allowed += quota
+            return False
+        self._move(self.best, quota)
+        return True
+
+    def _move(self, child: Particles, allowed: int) -> None:
         """Go on from a child, which may try `allowed` children; at the last step, stay."""
         if not self.at_the_end:
             self.parent, self.allowed, self.tried = child, allowed, 0
@@ -127,3 +154,31 @@ def draw_ahead(ahead: Ahead, paths: Sequence[Path], at_once: int, how: str) -> N
             path.count(n)
         if any(path.used_up for path in paths):
             return
+
+
+def foresee(ahead: Ahead, path: Path, at_once: int, how: str, quota: int, moves: int = 1) -> None:
+    """As `draw_ahead` for a path that is alone, and on from its best child that has an answer.
+
+    Args:
+        ahead: looks ahead for the task.
+        path: where the search stands.
+        at_once, how: as of `draw`.
+        quota: children that the path may try per step.
+        moves: how often it may move, at most once. Then a particle's id, its parent's id and the
+            step still say what the particle is.
+    """
+    path, parent, open_tries = path.ahead(ahead), path.parent, 0
+    while moves >= 0 and (n := path.room(at_once)):
+        children = ahead.attempt(lambda: draw(ahead, [path], at_once, how))
+        if children is None:
+            path.count(n)
+            open_tries += n
+        else:
+            for child in path.hand_out(children):
+                path.accepts(child, quota)
+        if path.used_up and open_tries and ahead.crew.answers_soon:
+            return
+        if path.used_up and not path.exhausts(quota):
+            return
+        if path.parent is not parent:
+            parent, open_tries, moves = path.parent, 0, moves - 1

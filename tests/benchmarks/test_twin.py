@@ -9,7 +9,7 @@ from pack.benchmarks.multiplier_plan import methods
 from pack.benchmarks.multiplier_tables import Measured
 from pack.benchmarks.twin_world import TwinSetting, TwinWorld
 from pack.benchmarks.world import ROOT
-from pack.demo.diffusion import NOISIEST, first_latent
+from pack.demo.diffusion import NOISIEST, PREDICTIONS, first_latent
 
 from .test_multiplier import cell_of
 
@@ -25,8 +25,9 @@ def world():
     torch.set_num_threads(threads)
 
 
-def test_its_rows_are_those_of_the_flow_model_from_its_largest_sigma():
-    ours, theirs = methods("eps", 100), methods("base", 100)
+@pytest.mark.parametrize("model", PREDICTIONS)
+def test_its_rows_are_those_of_the_flow_model_from_its_largest_sigma(model):
+    ours, theirs = methods(model, 100), methods("base", 100)
     assert set(theirs) < set(ours)
     for name, setting in ours.items():
         lead, times = setting.times()
@@ -60,15 +61,15 @@ def measured(weights, numbers, **others):
 
 
 def test_the_claim_follows_from_the_rows():
-    flow, same, better = measured("base", 50), measured("eps", 50), measured("eps", 400)
+    flow, same, better = measured("base", 50), measured("eps", 50), measured("v", 400)
     (heading, _, numbers, *_) = twin_page.section([flow, same])
     assert heading == ("## Flow or diffusion: no clear difference in what RBF gains over best of N")
-    assert "on `base` and " in numbers and "Best of N has " in numbers
-    heading = twin_page.section([flow, better])[0]
-    assert heading.endswith("RBF gains more over best of N on the diffusion model")
-    heading = twin_page.section([measured("base", 400), same])[0]
-    assert heading.endswith("RBF gains more over best of N on the flow model")
-    assert twin_page.section([flow]) == []
+    assert "| `base` |" in numbers and "| `eps` |" in numbers
+    heading = twin_page.section([flow, same, better])[0]
+    assert heading.endswith("RBF gains more on `v` than on `base`")
+    heading = twin_page.section([measured("base", 400), same, better])[0]
+    assert heading.endswith("RBF gains less on `eps` than on `base`")
+    assert twin_page.section([flow]) == [] == twin_page.section([same, better])
 
 
 def test_settings_are_compared_on_the_same_prompts():

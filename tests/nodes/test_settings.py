@@ -97,3 +97,16 @@ def test_what_can_be_converted_is(parts):
     told = parts.schema.flat("reward", "own", Foreign(value))
     assert told == {"reward": "own", "reward.value": {"a": [0.5, 3, 2, True], "b": [None, "é"]}}
     assert json.loads(json.dumps(told, allow_nan=False)) == told
+
+
+@pytest.mark.parametrize("name", REGISTRIES)
+def test_an_unknown_choice_is_a_short_sentence(parts, name):
+    """A long menu is not read out: the panel has room for one sentence."""
+    registry = REGISTRIES[name]
+    with pytest.raises(ValueError) as caught:
+        parts.schema.chosen(name, registry, {name: "nothing"})
+    said, names = str(caught.value), list(registry)
+    assert said.startswith(f"Unknown {name}: got 'nothing', expected one of {names[0]}, {names[1]}")
+    named = sum(f" {each}," in said or f" {each}." in said for each in names)
+    more = f", {len(names) - 3} more in the menu." if len(names) > 10 else f"{names[-1]}."
+    assert named == (3 if len(names) > 10 else len(names)) and said.endswith(more)

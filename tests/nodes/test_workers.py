@@ -53,6 +53,23 @@ def test_a_job_and_its_answer_stay_the_same_on_the_wire(parts):
     assert torch.equal(back.images[0][0], torch.ones(2))
 
 
+@pytest.mark.parametrize("same", [True, False])
+def test_clean_latents_that_are_x0_are_sent_once(parts, same):
+    """Compared by their bits: 0 is not -0."""
+    x0 = torch.tensor([[0.0, float("nan"), 1.0]])
+    clean = x0.clone() if same else torch.tensor([[-0.0, float("nan"), 1.0]])
+    columns = torch.rand(1, 3), x0, clean, torch.zeros(1).double()
+    answer = Answer(*columns, Purse().spent(), [(1, 0)])
+    parents = Particles(*columns, *(torch.tensor([4]) for _ in range(4)))
+    job = Job("propose", (8,), (4,), 2, 1, parents)
+    packed = parts.packing.pack_answer(answer) | {"images": ({}, {})}
+    sent = parts.packing.pack_job(job)
+    assert [each["clean"] is None for each in (packed, sent["parents"])] == [same, same]
+    back = parts.packing.unpack_answer(packed), parts.packing.unpack_job(sent).parents
+    for rows in back:
+        assert rows.clean.numpy().tobytes() == clean.numpy().tobytes()
+
+
 @pytest.mark.parametrize(
     "arguments, flags",
     [

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pack.samplers.crew.engine import Report
 from pack.samplers.crew.foreman import LOSSES, Foreman
+from pack.samplers.crew.turns import Turns
 from pack.samplers.rules import Finish, StopRules
 from pack.samplers.search import SEARCHES
 from pack.samplers.search.best_of_n import BestOfN
@@ -254,7 +255,8 @@ def seconds(search, budget, workers, steps=10):
     "search, budget, workers, least, most",
     [
         (RolloverBudgetForcing(25, children="kernel"), 300, 8, 6.5, 0.15),
-        (RolloverBudgetForcing(25, children="redraw"), 150, 8, 4.0, 0.3),
+        (RolloverBudgetForcing(25, children="kernel"), 100, 8, 6.0, 0.3),
+        (RolloverBudgetForcing(25, children="redraw"), 150, 8, 6.3, 0.3),
         (RolloverBudgetForcing(10, paths=3, children="kernel"), 300, 8, 6.0, 0.25),
         (VerifierThreshold(9.0), 200, 8, 6.5, 0.0),
         (BestOfN(), 320, 16, 15.0, 0.0),
@@ -267,6 +269,20 @@ def test_workers_are_kept_busy(search, budget, workers, least, most):
     took, nfe, discarded = seconds(search, budget, workers)
     assert took * workers >= nfe >= 0.9 * budget and nfe / took >= least
     assert discarded <= most * nfe
+
+
+def test_an_answer_comes_soon_at_the_end_of_the_usual_time():
+    now = [0.0]
+    turns = Turns(lambda: now[0])
+    turns.begin("first", "a", 2)
+    assert not turns.soon()  # how long a job takes is not known
+    now[0] = 2.0
+    turns.end("first", "a", 2)
+    turns.begin("second", "a", 3)
+    expected = {0.0: False, 2.0: False, 2.2: True, 3.0: True, 4.2: True, 4.4: False}
+    for age, soon in expected.items():
+        now[0] = 2.0 + age
+        assert turns.soon() is soon
 
 
 def test_the_leaders_are_finished_together():
