@@ -30,6 +30,7 @@ class SearchKSampler(io.ComfyNode):
         vae, reward, prompt = shared_inputs("vae", "reward", "prompt")
         # A KSampler that was replaced has none of them. Without a VAE, the error is on the panel.
         vae.optional = reward.optional = prompt.optional = True
+        vae.tooltip = "Decodes every particle for the reward. Connect the VAE of the model."
         reward.tooltip = (
             "What the search maximises. Empty: the CLIP of the prompt judges, if it can look at "
             "images."

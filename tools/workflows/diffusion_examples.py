@@ -33,6 +33,6 @@ def sdxl_search(g: Graph) -> None:
         "prefer.\n\n**effort** is the only new number: 10 takes as long as 10 images.\n\n"
         "**Reward:** `hps_v2` for looks. For what the prompt says, use `vqascore`. For counts, use "
         "`object_count`."
-        + cost(10, 100, "SDXL and the reward fit.")
+        + cost(10, 25, "SDXL and the reward fit.")
         + "\n\n**Download**\n" + listed(SDXL, HPS)
     ), height=460)  # fmt: skip
