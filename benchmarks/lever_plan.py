@@ -80,7 +80,7 @@ def redrawn(method: str, weights: str) -> Lever:
     plain = plans.sde(method, BUDGET, weights)
     redrawn = with_options(plain, **dict(plain.options) | {"children": "redraw"})
     name, search = "children redrawn in a region", f"{method.upper()}, 10 steps"
-    state = "default" if weights == "fast" else "off"
+    state = "off" if (method, weights) == ("rbf", "base") else "default"
     return Lever(name, weights, search, redrawn, "children by the kernel", plain, state)
 
 

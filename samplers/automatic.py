@@ -114,12 +114,18 @@ def _facts(task: Task, sharp: bool | None, source: str) -> Facts:
         budget=int(task.purse.total // task.purse.cost),
         left=int(task.left),
         prices=replace(task.prices, score=ahead),
-        guided=task.steering is not None and task.steering.guidance.strength > 0.0,
+        guided=_only_kernel_guided(task),
         draws=task.flow.draws,
         whole=isinstance(task, WholeTask),
         calls_network=task.flow.kernel.inner > 0,
         second=second and (task.lookahead != AUTOMATIC or sharp is not False),
     )
+
+
+def _only_kernel_guided(task: Task) -> bool:
+    """Whether guidance moves steps of the kernel, and none of the ODE's."""
+    steering = task.steering
+    return steering is not None and steering.guidance.strength > 0.0 and not steering.moves_ode
 
 
 def _chosen(

@@ -31,26 +31,36 @@ from torch import Tensor
 
 from .types import Denoiser, Objective, Transition
 
+CLEAR = 0.5  # alpha from which on velocity moves nothing: the layout is decided before
 GAMMA = 0.008  # of the tempered schedule (Kim et al., arXiv 2501.05803)
 
 
-def _theory(step: Transition, slope: Tensor, k: int, alpha: float) -> Tensor:
+def _theory(step: Transition, slope: Tensor, k: int, alpha: float, x: Tensor) -> Tensor:
     """std^2 (c_s/c_t) grad r. The strength is 1/beta, in units of the reward."""
     before, after = step.scales
     return step.std**2 * after / before * slope
 
 
-def _relative(step: Transition, slope: Tensor, k: int, alpha: float) -> Tensor:
+def _relative(step: Transition, slope: Tensor, k: int, alpha: float, x: Tensor) -> Tensor:
     """The direction of theory, as long as the step's noise: free of the reward's units.
 
     A gradient of 0 moves nothing. Length std sqrt(dim), as in arXiv 2402.03201.
     """
-    length = slope.flatten(1).norm(dim=1).reshape(-1, *[1] * (slope.ndim - 1))
-    unit = torch.where(length > 0.0, slope / length, slope)
-    return step.std * math.sqrt(slope[0].numel()) * unit
+    return step.std * math.sqrt(slope[0].numel()) * _unit(slope)
 
 
-def _tempered(step: Transition, slope: Tensor, k: int, alpha: float) -> Tensor:
+def _unit(rows: Tensor) -> Tensor:
+    """Rows (K,*D) of length 1. A row of zeros stays."""
+    length = _length(rows)
+    return torch.where(length > 0.0, rows / length, rows)
+
+
+def _length(rows: Tensor) -> Tensor:
+    """Lengths of rows (K,*D), with axes of size 1 in place of *D."""
+    return rows.flatten(1).norm(dim=1).reshape(-1, *[1] * (rows.ndim - 1))
+
+
+def _tempered(step: Transition, slope: Tensor, k: int, alpha: float, x: Tensor) -> Tensor:
     """min((1+gamma)^(k+1) - 1, 1) alpha_t grad r on the step's path.
 
     This is the heuristic of the code of arXiv 2503.19385. It does not depend on g, and so moves
@@ -60,8 +70,23 @@ def _tempered(step: Transition, slope: Tensor, k: int, alpha: float) -> Tensor:
     return share * alpha / step.scales[1] * slope
 
 
-Schedule = Callable[[Transition, Tensor, int, float], Tensor]  # arguments: as of `shift`
-SCHEDULES: dict[str, Schedule] = {"relative": _relative, "theory": _theory, "tempered": _tempered}
+def _velocity(step: Transition, slope: Tensor, k: int, alpha: float, x: Tensor) -> Tensor:
+    """The direction of theory, as long as the step itself, while noise outweighs data.
+
+    On the ODE it is -dt |u| g/|g|, u being the velocity and dt < 0 (arXiv 2604.27147).
+    """
+    if alpha >= CLEAR:
+        return torch.zeros_like(slope)
+    return _length(step.mean - x) * _unit(slope)
+
+
+Schedule = Callable[[Transition, Tensor, int, float, Tensor], Tensor]  # arguments: as of `shift`
+SCHEDULES: dict[str, Schedule] = {
+    "relative": _relative,
+    "theory": _theory,
+    "tempered": _tempered,
+    "velocity": _velocity,
+}
 NEEDS_NOISE = ("relative", "theory")  # schedules that do not move a step without noise
 
 WEAK = 0.25  # relative: raises the reward, at no cost to what is held out (docs/gradients.md)
@@ -209,12 +234,27 @@ def unit_jacobian(t: float) -> float:
     return (1.0 - t) / ((1.0 - t) ** 2 + t**2)
 
 
-def acts(guidance: Guidance, step: Transition) -> bool:
-    """Whether guidance moves the step at all."""
+def acts(guidance: Guidance, step: Transition, alpha: float) -> bool:
+    """Whether guidance moves the step at all.
+
+    Args:
+        guidance: its schedule.
+        step: the law of the step without guidance.
+        alpha: of the model's path at t.
+    """
+    if guidance.schedule == "velocity":
+        return alpha < CLEAR
     return step.std > 0.0 or guidance.schedule not in NEEDS_NOISE
 
 
-def shift(guidance: Guidance, step: Transition, slope: Tensor, k: int, alpha: float) -> Tensor:
+def moves_ode(guidance: Guidance) -> bool:
+    """Whether guidance also moves the ODE's steps in methods that walk it, at no NFE."""
+    return guidance.schedule == "velocity" and not guidance.rows
+
+
+def shift(
+    guidance: Guidance, step: Transition, slope: Tensor, k: int, alpha: float, x: Tensor
+) -> Tensor:
     """The move of the mean of one step, (K,*D).
 
     Args:
@@ -223,8 +263,9 @@ def shift(guidance: Guidance, step: Transition, slope: Tensor, k: int, alpha: fl
         slope: grad r(x0_hat(x_t)), (K,*D).
         k: the index of the step.
         alpha: of the model's path at t.
+        x: latents at t, (K,*D).
     """
-    return guidance.strength * SCHEDULES[guidance.schedule](step, slope, k, alpha)
+    return guidance.strength * SCHEDULES[guidance.schedule](step, slope, k, alpha, x)
 
 
 def log_ratio(moved: Tensor, eps: Tensor, std: float) -> Tensor:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from .flow import Flow
-from .guidance import Gradients, Guidance, acts, log_ratio, shift
+from .guidance import Gradients, Guidance, acts, log_ratio, moves_ode, shift
 from .types import Kernel, Particles, Transition
 
 log = logging.getLogger("flow_search")
@@ -50,9 +50,19 @@ class Steering:
         self.slopes = {i: self.slopes[i] for i in ids if i in self.slopes}
         self.log_ratios = {}
 
-    def acts(self, step: Transition) -> bool:
-        """Whether guidance moves the step."""
-        return self.guidance.strength > 0.0 and acts(self.guidance, step)
+    @property
+    def moves_ode(self) -> bool:
+        """Whether it also moves the steps of methods that walk the ODE."""
+        return moves_ode(self.guidance)
+
+    def acts(self, step: Transition, alpha: float) -> bool:
+        """Whether guidance moves the step.
+
+        Args:
+            step: its law without guidance.
+            alpha: of the model's path at its beginning.
+        """
+        return self.guidance.strength > 0.0 and acts(self.guidance, step, alpha)
 
     def draw(
         self,
@@ -76,7 +86,7 @@ class Steering:
         parent_ids = parents.ids.tolist()
         self._add_slopes(parents, parent_ids, slope)
         slopes = torch.cat([self.slopes[parent] for parent in parent_ids])
-        moved = shift(self.guidance, step, slopes, int(parents.steps[0]), alpha)
+        moved = shift(self.guidance, step, slopes, int(parents.steps[0]), alpha, parents.x)
         eps = noise(ids) if step.std else torch.zeros_like(moved)
         ratios = log_ratio(moved, eps, step.std).tolist()
         self.log_ratios |= dict(zip(ids, ratios, strict=True))
@@ -128,9 +138,9 @@ def advance(
         Latents (K,*D) at s, and x0 there if the kernel evaluated it.
     """
     if guide is not None and s and not kernel.inner:
-        step = kernel(parents.x, parents.x0, t, s)
-        if guide[0].acts(step):
-            return guide[0].draw(step, parents, ids, flow.path.alpha(t), flow.noise, guide[1]), None
+        step, alpha = kernel(parents.x, parents.x0, t, s), flow.path.alpha(t)
+        if guide[0].acts(step, alpha):
+            return guide[0].draw(step, parents, ids, alpha, flow.noise, guide[1]), None
     return flow.step(kernel, parents.x, parents.x0, t, s, ids)
 
 

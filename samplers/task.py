@@ -123,14 +123,16 @@ class Task:
         Args:
             parents: may stand at different steps, none at the last.
             score: whether the children are scored.
-            kernel: None is the flow's own. Guidance moves all but the ODE's steps.
+            kernel: None is the flow's own. Guidance moves the ODE's steps by `velocity` alone.
             boxes: of each child the region that the kernel draws, while the ODE makes the rest;
                 none: everything. Not for a kernel that calls the network.
         """
         if boxes and kernel is None and self.flow.kernel.inner:
             raise ValueError("The kernel calls the network: got boxes, expected none.")
         kind = kernel.kind if kernel else "propose"
-        steering = None if kind == "ode" else self.steering
+        steering = self.steering
+        if steering and kind == "ode" and not steering.moves_ode:
+            steering = None
         kernel = kernel or self.flow.kernel
         price = max(1, kernel.inner) + (self.lookahead if score else 0)
         self.purse.require(len(parents) * price)

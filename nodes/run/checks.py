@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from ...samplers.guidance import acts
+from ...samplers.guidance import acts, moves_ode
 from ...samplers.run import check_budget
 from ...samplers.schedules import split_window
 from ...samplers.search import SEARCHES
@@ -181,10 +181,10 @@ def check_method(
         times: falling model times at which the search works.
     """
     guidance, search = sampler.guidance, method.search
-    if guidance.strength and not search.guided:
+    if guidance.strength and not search.guided and not moves_ode(guidance):
         raise ValueError(
             f"Guidance does not move the method {method.name}: its steps are those of the ODE. "
-            "Choose another method, or set guidance to none."
+            "Choose x0 with the schedule velocity, another method, or guidance none."
         )
     if search.children == "region" and sampler.kernel.inner:
         raise ValueError(
@@ -200,7 +200,7 @@ def check_method(
     zero = torch.zeros(1, 1)
     for t, s in pairwise(times):
         step = sampler.kernel(zero, zero, t, s)
-        if acts(guidance, step) and not step.std:
+        if acts(guidance, step, 1.0 - t) and not step.std:
             raise ValueError(
                 f"Guided {method.name} needs noise at every guided step: got none from {t:.4f} to "
                 f"{s:.4f}. Use the schedule relative, another diffusion, or other sigmas."

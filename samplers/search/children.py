@@ -18,16 +18,19 @@ CHILDREN = {
 }
 
 
-def settled(how: str, facts: Facts) -> str:
+def settled(how: str, facts: Facts, blurred: str = "kernel") -> str:
     """How children differ, if that is automatic.
 
     Args:
         how: the setting.
         facts: of the run. With sharp predictions all noise is new, as few-step models are sampled.
+        blurred: how they differ if predictions are blurred (docs/levers.md).
     """
     if how != "auto":
         return how
-    return "redraw" if facts.sharp and not facts.calls_network else "kernel"
+    if facts.sharp is None or facts.calls_network:
+        return "kernel"
+    return "redraw" if facts.sharp else blurred
 
 
 def draw_children(

@@ -56,7 +56,7 @@ class Facts:
         left: evaluations that the search can still spend.
         prices: of one particle. If the lookahead is automatic, `score` is what it comes to for a
             method that chooses early.
-        guided: whether guidance moves the kernel's steps.
+        guided: whether guidance moves steps of the kernel, and none of the ODE's.
         draws: tells whether the kernel draws noise.
         calls_network: whether a step of the kernel calls the network.
         whole: whether another sampler carries each particle from start to end.

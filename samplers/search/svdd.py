@@ -52,7 +52,8 @@ class SVDD(Method):
         return [Round(0, 0, "noise"), *(Round(i, i + 1, "parent") for i in range(steps - 1))]
 
     def choice(self, facts: Facts) -> Choice:
-        return Choice(replace(self, children=settled(self.children, facts)))
+        blurred = "kernel" if facts.guided else "redraw"
+        return Choice(replace(self, children=settled(self.children, facts, blurred)))
 
     def run(self, task: Task) -> Iterator[SearchEvent]:
         yield from best_of_blocks(self, task, self._choose, self.children)

@@ -110,6 +110,23 @@ def test_smc(host):
     assert all(row["log_w"] is not None for row in weighed)
 
 
+@pytest.mark.parametrize("method", ["regional_paths", "regional", "sop"])
+def test_velocity_guides_methods_that_walk_the_ode(host, method):
+    """Without further evaluations, and a replay makes the same image."""
+
+    def found(strength, **inputs):
+        graph = guided("x0", strength=strength, schedule="velocity", name=f"{method} {strength}")
+        return host.probe(particles(graph, method, budget=24, **inputs))
+
+    plain, moved = found(0.0), found(2.0)
+    spent = moved["report"]["spent"]
+    assert spent["nfe"] == moved["counts"]["rows"] <= 24 and spent["gradients"] > 0
+    assert plain["report"]["spent"]["gradients"] == 0
+    assert moved["report"]["best"]["reward"] > plain["report"]["best"]["reward"] + 0.02
+    again = found(2.0, replay=json.dumps(moved["report"]))
+    assert again["latent"] == moved["latent"]
+
+
 def test_alone(host):
     """Each picture of a batch by a gradient of its own."""
 

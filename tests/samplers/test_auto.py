@@ -34,6 +34,7 @@ SECOND = {"sharp": False, "second": True, "prices": Prices(score=1)}
 RBF = RolloverBudgetForcing(8, children="kernel")
 MODELS = {"sharp": sharp, "blurred": blurred}
 GUIDED = Steering(AtX0(0.2), torch_gradients())
+MOVING = Steering(AtX0(0.2, "velocity"), torch_gradients())  # it moves the ODE's steps, too
 
 
 @pytest.mark.parametrize(
@@ -105,7 +106,9 @@ def test_the_children_of_sharp_predictions_are_redrawn(method):
         ({}, "redraw"),
         ({"calls_network": True}, "kernel"),
         ({"sharp": None}, "kernel"),
-        (BLUR, "kernel"),
+        (BLUR, "kernel" if isinstance(method, RolloverBudgetForcing) else "redraw"),
+        (BLUR | {"guided": True}, "kernel"),
+        (BLUR | {"calls_network": True}, "kernel"),
     ):
         facts = replace(FACTS, **facts)
         assert method.choice(facts).search == replace(method, children=how)
@@ -178,6 +181,7 @@ def test_it_runs_what_it_chose(data):
         ),
         ("blurred", 60, None, {"method": "regional_paths", "ode_steps": 3, "lookahead": 0}),
         ("blurred", 60, GUIDED, {"method": "svdd", "children": "kernel", "lookahead": 4}),
+        ("blurred", 60, MOVING, {"method": "regional_paths", "ode_steps": 3, "lookahead": 0}),
         ("blurred", 16, GUIDED, {"method": "best_of_n", "lookahead": 0}),
         ("sharp", 9, None, {"method": "best_of_n", "ode_steps": 6, "lookahead": 0}),
     ],

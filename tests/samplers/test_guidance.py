@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pack.samplers.batching import MicroBatch
 from pack.samplers.guidance import (
+    CLEAR,
     DPS,
     GAMMA,
     GUIDANCES,
@@ -16,6 +17,7 @@ from pack.samplers.guidance import (
     TorchGradients,
     acts,
     log_ratio,
+    moves_ode,
     shift,
 )
 from pack.samplers.interpolants.linear import Linear
@@ -132,7 +134,7 @@ def test_the_gradient_is_that_of_the_steps_own_path():
     torch.testing.assert_close(torch.tensor(step.scales), torch.tensor(c))
     std = step.std * c[1]  # of the path's own step
     wanted = std**2 * (slope / c[0]) / c[1]  # there and back
-    got = shift(DPS(1.0, "theory"), step, slope, 0, 1.0 - t)
+    got = shift(DPS(1.0, "theory"), step, slope, 0, 1.0 - t, torch.zeros(2, 3))
     torch.testing.assert_close(got, wanted)
 
 
@@ -183,7 +185,7 @@ def test_no_strength_is_no_guidance_bit_for_bit(name, kind, schedule):
 @given(st.data())
 def test_every_gradient_is_paid_for_once_a_parent(name, data):
     """NFE are the rows that the network saw, those of gradients too, and never exceed the budget;
-    a parent costs one gradient, however many children it has."""
+    a parent costs one gradient, however many children it has, where the schedule moves it."""
     kind, schedule = (
         data.draw(st.sampled_from(["dps", "x0"])),
         data.draw(st.sampled_from(sorted(SCHEDULES))),
@@ -197,7 +199,7 @@ def test_every_gradient_is_paid_for_once_a_parent(name, data):
     events = list(setup.search.run(task))  # raises where the budget was not reckoned well
     assert max(int(event.particles.steps.max()) for event in events) == setup.steps - 1
     assert task.purse.nfe == counter.rows <= setup.total
-    parents = {i for ids in proposed for i in ids}
+    parents = {i for i, t in proposed if schedule != "velocity" or 1.0 - t < CLEAR}
     assert task.purse.counts["gradients"] == len(parents)
 
 
@@ -229,11 +231,12 @@ def test_gradients_are_computed_one_at_a_time_where_rows_may_split(kind, may_spl
 
 
 def _spy(task):
-    """Ids of the parents of each call of propose."""
+    """Ids and times of all parents of propose."""
     proposed, own = [], task.propose
 
     def propose(parents, **settings):
-        proposed.append(parents.ids.tolist())
+        times = [task.times[step] for step in parents.steps.tolist()]
+        proposed.extend(zip(parents.ids.tolist(), times, strict=True))
         return own(parents, **settings)
 
     task.propose = propose
@@ -249,19 +252,41 @@ def test_guidance_changes_what_is_found(name):
     assert gain[0] < gain[1] - 0.1  # the reward is -x0
 
 
+@pytest.mark.parametrize("name", METHODS)
+def test_velocity_guides_every_method(name):
+    """Also those that walk the ODE. The steps near data are as without it."""
+    setup = Setup(EACH[name], extra=30)
+    steering = Steering(AtX0(0.5, "velocity"), torch_gradients())
+    guided, plain = setup.run(steering=steering), setup.run()
+    none = setup.run(steering=Steering(AtX0(0.0, "velocity"), torch_gradients()))
+    gain = [float(torch.cat([e.particles.x0 for e in run[0]]).mean()) for run in (guided, plain)]
+    assert guided[2].purse.counts["gradients"] > 0
+    if not SEARCHES[name].needs_noise:  # weights take the move back, so that the law stays
+        assert gain[0] < gain[1] - 0.05  # the reward is -x0
+    assert_same_run(none, plain)
+    assert guided[2].purse.nfe == plain[2].purse.nfe
+
+
 def test_formulas():
     step, slope = (
         Transition(torch.zeros(2, 3), 0.5, (2.0, 3.0)),
         torch.tensor([[3.0, 0, 4], [0, 0, 0]]),
     )
-    moved = {name: shift(DPS(2.0, name), step, slope, 4, 0.25) for name in SCHEDULES}
+    x = torch.tensor([[0.0, 5.0, 12.0], [1.0, 0.0, 0.0]])
+    moved = {name: shift(DPS(2.0, name), step, slope, 4, 0.25, x) for name in SCHEDULES}
     torch.testing.assert_close(moved["theory"], 2.0 * 0.25 * 1.5 * slope)
     unit = torch.tensor([[0.6, 0, 0.8], [0, 0, 0]])
     torch.testing.assert_close(moved["relative"], 2.0 * 0.5 * math.sqrt(3) * unit)
     share = (1 + GAMMA) ** 5 - 1
     torch.testing.assert_close(moved["tempered"], 2.0 * share * 0.25 / 3.0 * slope)
+    torch.testing.assert_close(moved["velocity"], 2.0 * 13.0 * unit)
+    assert not shift(DPS(2.0, "velocity"), step, slope, 4, CLEAR, x).any()
     still = Transition(torch.zeros(2, 3), 0.0)
-    assert [acts(DPS(1.0, name), still) for name in SCHEDULES] == [False, False, True]
+    for alpha, moving in ((0.25, [False, False, True, True]), (0.5, [False, False, True, False])):
+        assert [acts(DPS(1.0, name), still, alpha) for name in SCHEDULES] == moving
+    assert [moves_ode(kind(1.0, name)) for kind in (AtX0, DPS) for name in SCHEDULES] == [
+        False, False, False, True, *[False] * 4
+    ]  # fmt: skip
 
 
 def test_the_weight_of_a_draw_is_the_ratio_of_two_gaussians():
