@@ -1,6 +1,6 @@
-"""Levers that are not in the pack, on best of N: noise on the conditioning, velocity guidance.
+"""A lever that is not in the pack, on best of N: noise on the conditioning.
 
-Both walk plain samples of the ODE as best of N does, WAVE at a time, and end when a sample has the
+It walks plain samples of the ODE as best of N does, WAVE at a time, and ends when a sample has the
 highest reward.
 """
 
@@ -18,10 +18,9 @@ from ..rewards.count.shape_count import ShapeCount
 from ..samplers.search.waves import WAVE
 from .multiplier_runs import RIGHT
 from .shape_reader import is_right
-from .soft_counts import soft_counts
 from .world import SHAPE, Setting, World
 
-UNTIL = 0.5  # the time above which a draft acts: the layout is decided there
+UNTIL = 0.5  # the time above which the draft acts: the layout is decided there
 Step = Callable[[Tensor, float, float], Tensor]  # (latents at t, t, s) -> latents at s
 
 
@@ -79,38 +78,4 @@ def noisy_text(world: World, prompt: str, k: int, generator: torch.Generator, sh
     return step
 
 
-def guided(world: World, prompt: str, k: int, generator: torch.Generator, strength: float) -> Step:
-    """The velocity moves towards a higher reward above UNTIL (arXiv 2604.27147).
-
-    A step by dt < 0 is moved by -strength dt |u| g / |g|. u is the velocity, and g the gradient of
-    the soft counts at the predicted clean latent.
-
-    Args:
-        world: the networks.
-        prompt: what to draw.
-        k: samples.
-        generator: unused.
-        strength: length of the move, as a share of the velocity's.
-    """
-    tokens, pooled = (rows.expand(k, *rows.shape[1:]) for rows in encode([prompt]))
-
-    def step(x: Tensor, t: float, s: float) -> Tensor:
-        u = world.net(x, torch.full((k,), t), tokens, pooled)
-        moved = x + (s - t) * u
-        if t <= UNTIL:
-            return moved
-        with torch.enable_grad():
-            x0 = (x - t * u).requires_grad_(True)
-            (g,) = torch.autograd.grad(soft_counts(world.decode(x0), prompt).sum(), x0)
-        length = _norm(u) / _norm(g).clamp(min=1e-12)
-        return moved - strength * (s - t) * length * g
-
-    return step
-
-
-def _norm(rows: Tensor) -> Tensor:
-    """Lengths (K,1,1,1) of rows (K,C,H,W)."""
-    return rows.flatten(1).norm(dim=1)[:, None, None, None]
-
-
-DRAFTS = {"conditioning noise": noisy_text, "velocity guidance": guided}
+DRAFTS = {"conditioning noise": noisy_text}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 
 from . import plans
-from .world import Helped, Setting
+from .world import Guided, Helped, Setting
 
 BUDGET = 100  # NFE
 POOL = 77  # seed of the prompts; that of docs/results.md is 20
@@ -140,6 +140,21 @@ def drafted(weights: str, name: str, words: str, **options: float) -> Lever:
     return Lever(f"{name}, {words}", weights, search, setting, "best of N", plain, "left out")
 
 
+def velocity(weights: str, search: str, plain: Setting, strength: float) -> Lever:
+    """Guidance by the gradient of soft counts, which no search scores by.
+
+    Args:
+        weights: fast or base.
+        search: the method, in words.
+        plain: without guidance.
+        strength: of the guidance.
+    """
+    guided = Guided(**vars(plain), strength=strength)
+    name = f"velocity guidance {strength:g}"
+    search = f"{search}, {plain.steps} steps"
+    return Lever(name, weights, search, guided, "no guidance", plain, "by a setting")
+
+
 LEVERS = (
     random_share("fast", 2),
     random_share("fast", 4),
@@ -162,11 +177,11 @@ LEVERS = (
         for weights in ("fast", "base")
         for share in (0.2, 0.5)
     ),
-    *(
-        drafted(weights, "velocity guidance", f"{strength:g} of the velocity", strength=strength)
-        for weights in ("fast", "base")
-        for strength in (0.1, 0.3)
-    ),
+    velocity("fast", "best of N", plans.ode("best_of_n", 2, BUDGET), 0.1),
+    velocity("fast", "best of N", plans.ode("best_of_n", 2, BUDGET), 0.3),
+    velocity("base", "best of N", plans.ode("best_of_n", 5, BUDGET), 0.1),
+    velocity("base", "best of N", plans.ode("best_of_n", 5, BUDGET), 0.3),
+    velocity("base", "regional paths", plans.ode("regional_paths", 5, BUDGET), 0.1),
 )
 NOT_MEASURED = {
     "prompt variants as arms": "not in the pack. The demo model reads a caption in one form, and "

@@ -19,6 +19,7 @@ from ..demo.training.train_flux import Flux, load_flux
 from ..rewards.count.colour_count import ColourCount
 from ..rewards.count.colour_shapes import colour_counts
 from ..samplers.flow import Flow
+from ..samplers.guidance import AtX0, TorchGradients
 from ..samplers.interpolants import INTERPOLANTS
 from ..samplers.kernels import KERNELS
 from ..samplers.lineage import Book
@@ -30,8 +31,10 @@ from ..samplers.run import check_budget, run
 from ..samplers.schedules import model_times, split_window
 from ..samplers.search import SEARCHES
 from ..samplers.search.rounds import Search, minimum
+from ..samplers.steering import Steering
 from ..samplers.task import Task
 from ..samplers.types import Denoiser, Kernel, Objective, Particles, SearchEvent
+from .soft_counts import soft_counts
 
 ROOT = Path(__file__).resolve().parents[1]
 SHAPE = (16, 16, 16)
@@ -97,6 +100,17 @@ class Helped(Setting):
     """A search in which `fast` looks ahead and finishes, whatever the model."""
 
 
+@dataclass(frozen=True)
+class Guided(Setting):
+    """A search guided by the gradient of soft counts, which it does not score by.
+
+    Args:
+        strength: of x0 guidance with the schedule velocity.
+    """
+
+    strength: float = 0.1
+
+
 class World:
     """The demo model's networks in this process; `weights` is fast, base or a file."""
 
@@ -153,6 +167,15 @@ class World:
             finish_denoiser=self.denoiser(prompt, self.helper) if helped else None,
         )
 
+    def steering(self, prompt: str, setting: Setting) -> Steering | None:
+        """What guides a search; None: nothing does."""
+        if not isinstance(setting, Guided):
+            return None
+        gradients = TorchGradients(
+            lambda x0: soft_counts(self.decode(x0), prompt), self.denoiser(prompt)
+        )
+        return Steering(AtX0(setting.strength, "velocity"), gradients)
+
     def find(self, prompt: str, setting: Setting, seed: int) -> tuple[torch.Tensor, dict]:
         """The best image (H,W,3) of a search, and its measures.
 
@@ -189,7 +212,9 @@ class World:
         """
         outcome, purse, book = Outcome(), Purse(total=setting.budget), Book()
         flow = self.flow(prompt, setting, AddressedNoise(seed, SHAPE))
-        task = Task(flow, purse, objective, lookahead=setting.lookahead, on_made=book.add)
+        steering = self.steering(prompt, setting)
+        task = Task(flow, purse, objective, lookahead=setting.lookahead, steering=steering,
+                    on_made=book.add)  # fmt: skip
         search, finish = setting.search(), Finish(setting.finish, setting.top_k)
         finish, rules = finish.after(setting.lookahead), StopRules(maximum=maximum)
         needed = minimum(search, len(task.times), task.prices)

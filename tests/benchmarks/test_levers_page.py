@@ -10,7 +10,7 @@ from pack.benchmarks.drafts import DRAFTS, run_draft
 from pack.benchmarks.kept_rows import Kept
 from pack.benchmarks.lever_plan import DRAFT, LEVERS
 from pack.benchmarks.multiplier_runs import COLUMNS
-from pack.benchmarks.world import SHAPE, World
+from pack.benchmarks.world import SHAPE, Guided, World
 from pack.rewards.count.shape_count import ShapeCount
 from pack.samplers.search import SEARCHES
 from pack.samplers.search.waves import WAVE
@@ -33,6 +33,8 @@ def test_every_lever_changes_one_thing_of_a_method_in_the_tree():
         assert lever.plain.budget == lever.setting.budget
         if lever.setting.method in DRAFTS:
             assert lever.setting != lever.plain and lever.plain.method == "best_of_n"
+        elif isinstance(lever.setting, Guided):
+            assert lever.setting.search() == lever.plain.search() and lever.setting.strength > 0.0
         elif lever.is_in_the_tree:
             assert lever.setting.search() != lever.plain.search()
             assert lever.plain.method in (lever.setting.method, "regional")

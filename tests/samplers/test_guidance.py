@@ -8,11 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pack.samplers.batching import MicroBatch
 from pack.samplers.guidance import (
-    CLEAR,
     DPS,
-    GAMMA,
     GUIDANCES,
-    SCHEDULES,
     AtX0,
     TorchGradients,
     acts,
@@ -20,6 +17,7 @@ from pack.samplers.guidance import (
     moves_ode,
     shift,
 )
+from pack.samplers.guidance_schedules import CLEAR, GAMMA, SCHEDULES
 from pack.samplers.interpolants.linear import Linear
 from pack.samplers.interpolants.vp import VP
 from pack.samplers.kernels.eta import Eta
