@@ -59,6 +59,7 @@ def sweep(kept: dict) -> list[Row]:
         "relative": (0.25, 0.5, 1.0, 2.0, 4.0),
         "theory": (1.0, 10.0, 100.0),
         "tempered": (1.0, 10.0),
+        "velocity": (0.05, 0.1, 0.3),
     }
     rows = [base := Row("rbf", 50)]
     for kind in ("dps", "x0"):
@@ -77,6 +78,8 @@ def equal_nfe(kept: dict) -> list[Row]:
     rows += [replace(row, **LONG[row.guidance]) for row in guided(alone, STRONG)]
     for row in searches:
         rows += [row, *guided(row, CAREFUL), *guided(row, STRONG)]
+    for row in (Row("best_of_n"), *searches):
+        rows.append(replace(row, guidance="x0", strength=0.1, schedule="velocity"))
     return rows
 
 

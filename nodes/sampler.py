@@ -119,5 +119,5 @@ def check_guidance(guidance: Guidance, kernel: str, settings: KernelSettings) ->
     if not settings.stochastic and guidance.schedule in NEEDS_NOISE:
         raise ValueError(
             f"The schedule {guidance.schedule} moves a step in proportion to its noise: got "
-            "diffusion_norm 0, expected more than 0. Or choose the schedule tempered."
+            "diffusion_norm 0, expected more than 0. Or choose tempered or velocity."
         )

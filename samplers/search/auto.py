@@ -81,7 +81,7 @@ class Auto(Method):
     - If a second model shows the image of a particle at once, it is Rollover Budget Forcing.
     - Any other model gets the regional search over paths. The ODE walks half of the schedule's
       steps, which leaves more images to try.
-    - With guidance, which moves no step of the ODE, it gets SVDD.
+    - With guidance that moves no step of the ODE, it gets SVDD.
     - What is left gets best of N, by the ODE.
 
     Methods that branch are passed over where the kernel draws no noise, and so are those that the
