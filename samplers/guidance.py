@@ -120,8 +120,12 @@ class AtX0:
         check(self)
 
     def slope(self, gradients: Gradients, x: Tensor, x0: Tensor, t: float) -> Tensor:
-        """J grad r(x0). Args: as of `Guidance.slope`."""
-        return unit_jacobian(t) * gradients.at_x0(x0)
+        """J grad r(x0). Args: as of `Guidance.slope`.
+
+        J is 0 on pure noise. A schedule that takes the direction alone does without it.
+        """
+        jacobian = 1.0 if self.schedule == "velocity" else unit_jacobian(t)
+        return jacobian * gradients.at_x0(x0)
 
 
 @dataclass(frozen=True)

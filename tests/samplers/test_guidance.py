@@ -265,6 +265,14 @@ def test_velocity_guides_every_method(name):
     assert guided[2].purse.nfe == plain[2].purse.nfe
 
 
+def test_velocity_moves_the_first_step_of_pure_noise():
+    """There the derivative of x0 by x is 0, but the direction is known."""
+    gradients, x = torch_gradients(), torch.randn(2, 3)
+    slopes = {s: AtX0(1.0, s).slope(gradients, x, denoise(x, 1.0), 1.0) for s in SCHEDULES}
+    assert slopes.pop("velocity").all()
+    assert not any(slope.any() for slope in slopes.values())
+
+
 def test_formulas():
     step, slope = (
         Transition(torch.zeros(2, 3), 0.5, (2.0, 3.0)),
