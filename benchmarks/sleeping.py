@@ -33,13 +33,16 @@ def without_comfyui(name: str) -> Any:
     return importlib.import_module(f"pack.nodes.{name}")
 
 
-def settings_of(side: int, network: float, rest: float, budget: int, **fields: Any) -> Any:
+def settings_of(
+    side: int, network: float, rest: float, budget: int, seed: int = 0, **fields: Any
+) -> Any:
     """What a task of the sleeping world is made of, by the fields of Task.
 
     Args:
         side: of the image in pixels.
         network, rest: seconds that an evaluation, and a decode with its score, sleep.
         budget: NFE.
+        seed: of the noise.
         fields: further ones.
     """
     torch, samplers = importlib.import_module("torch"), "pack.samplers."
@@ -49,7 +52,7 @@ def settings_of(side: int, network: float, rest: float, budget: int, **fields: A
     path_of = importlib.import_module(samplers + "interpolants.linear").Linear
     purse_of = importlib.import_module(samplers + "purse").Purse
     batch_of = importlib.import_module(samplers + "batching").MicroBatch
-    noise = noise_of(0, (16, side // 8, side // 8))
+    noise = noise_of(seed, (16, side // 8, side // 8))
 
     def denoiser(x: Any, t: float) -> Any:
         time.sleep(network * len(x))

@@ -117,7 +117,7 @@ def search(g: Graph, kind: str, add: Add = right, **inputs: Any) -> Output:
     reward = left(g, "FlowSearchRewardLoader", reward="colour_count")
     return add(
         g, kind, noise=noise, guider=guider, sampler=sampler, sigmas=sigmas, latent_image=empty,
-        vae=vae, reward=reward, prompt=HARDER, budget=40, finish_steps=2, **inputs,
+        vae=vae, reward=reward, prompt=HARDER, finish_steps=2, **{"budget": 40} | inputs,
     )  # fmt: skip
 
 
@@ -192,7 +192,7 @@ def ksampler(g: Graph) -> None:
 
 @of("FlowSearchParticles")
 def particles(g: Graph) -> None:
-    result = search(g, "FlowSearchParticles", method="smc")
+    result = search(g, "FlowSearchParticles", budget=100)
     g.add("left", "PreviewImage", box=(230, 260), images=Output(result.node, 1))
 
 
