@@ -45,6 +45,11 @@ LEFT_OUT = """\
 ## Left out, or off unless set
 
 What does not pay is not the default. If it needs code of its own, it is not in the pack."""
+WORTH = """\
+Velocity guidance needs a reward with a gradient. Here soft counts guide, while the search follows
+`shape_count`. Each gradient costs a pass through the decoder, which counts in the seconds. Kernel
+noise in a region is clearly better than kernel noise everywhere, but no better than noise redrawn
+in the region, which is the default of SVDD."""
 
 
 def write() -> None:
@@ -61,7 +66,8 @@ def page(folder: Path) -> str:
     pairs = measured(folder)
     rows = [row(lever, right, plain) for lever, right, plain in pairs]
     waiting = [*still_to_run(pairs), *(f"- {name}: {why}." for name, why in NOT_MEASURED.items())]
-    parts = [INTRO, table(HEADS, rows), commands(), LEFT_OUT, left_out(folder)]
+    parts = [INTRO, table(HEADS, rows), commands(), "## Worth setting", WORTH,
+             worth_setting(folder), LEFT_OUT, left_out(folder)]  # fmt: skip
     return "\n\n".join([*parts, "## Not measured", "\n".join(waiting)]) + "\n"
 
 
@@ -142,11 +148,32 @@ def commands() -> str:
 
 
 def left_out(folder: Path) -> str:
-    """A line for each measured lever that is not the default."""
+    """A line for each measured lever that is not the default, and whose gain is not clear."""
+    return "\n".join(_lines(folder, clear=False))
+
+
+def worth_setting(folder: Path) -> str:
+    """A line for each measured lever that is not the default, and whose gain is clear."""
+    return "\n".join(_lines(folder, clear=True))
+
+
+def _lines(folder: Path, clear: bool) -> list[str]:
+    """A line for each measured lever that is not the default.
+
+    Args:
+        folder: of the kept rows.
+        clear: whether those whose gain is more than twice its error, or the others.
+    """
     lines = []
     for lever, runs, plain in measured(folder):
-        right, without = by_prompt(runs, "right"), by_prompt(plain, "right")
-        gain = mean_error(right - without, "+")
-        line = f"- {lever.name} ({lever.search}, `{lever.weights}`): {gain} against {lever.rival}, "
-        lines += [f"{line}{len(right)} prompts, {lever.state}."] if lever.state != "default" else []
-    return "\n".join(lines)
+        gains = by_prompt(runs, "right") - by_prompt(plain, "right")
+        error = gains.std(ddof=1) / np.sqrt(len(gains)) if len(gains) > 1 else np.nan
+        if lever.state != "default" and clear == bool(gains.mean() > 2 * error):
+            seconds = [by_prompt(rows, "seconds").mean() for rows in (runs, plain)]
+            took = ", in {:.1f} CPU seconds and not {:.1f}," if clear else ""
+            took = took.format(*seconds)
+            lines.append(
+                f"- {lever.name} ({lever.search}, `{lever.weights}`): {mean_error(gains, '+')}"
+                f"{took} against {lever.rival}, {len(gains)} prompts, {lever.state}."
+            )
+    return lines

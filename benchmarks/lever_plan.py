@@ -164,6 +164,7 @@ LEVERS = (
     redrawn("svdd", "base"),
     in_region("svdd", "fast"),
     in_region("svdd", "base"),
+    in_region("rbf", "base"),
     in_mid_trajectory(),
     blame(),
     second_model(),

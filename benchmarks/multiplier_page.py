@@ -72,6 +72,9 @@ SETS_NOTE = """\
 Each pool has captions with a (count, colour, shape) that no training scene has, drawn by a seed.
 How many of some plain samples are right decides the class. Nothing else uses these samples. A set
 is the first 60 prompts of its class."""
+WORTH_NOTE = f"""\
+Settings that are off, with a gain that is more than twice its error.
+{lever_page.WORTH}"""
 LEFT_OUT_NOTE = """\
 Settings that are off, and methods that are not in the pack, since no gain was found that is clear
 of its error. Numbers are mean paired differences in right results, with their standard errors. They
@@ -107,6 +110,7 @@ def page(folder: Path, accuracy: dict) -> tuple[str, dict[str, str]]:
         if at_main_budget(result):
             charts[f"worth-{name}.svg"] = worth_sheet(result)
     parts += twin_page.section(results)
+    parts += ["## Worth setting", WORTH_NOTE, lever_page.worth_setting(lever_page.FOLDER)]
     parts += ["## What was left out", LEFT_OUT_NOTE, lever_page.left_out(lever_page.FOLDER)]
     parts += [METHOD, sets_table(results), accuracy_table(accuracy), *still_to_run(results)]
     parts += ["## Tables", TABLES_NOTE, *(part for result in results for part in tables(result))]

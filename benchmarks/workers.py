@@ -25,6 +25,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 runpy.run_path(str(ROOT / "tools" / "checkout.py"))
 
+from pack.benchmarks.paper_model import on_paper
 from pack.benchmarks.sleeping import SleepingWorker, settings_of, without_comfyui
 from pack.samplers.crew.foreman import Foreman
 from pack.samplers.crew.task import CrewedTask
@@ -50,8 +51,6 @@ KINDS = (
     ("SVDD, 1024², 1.35 s", SVDD_, 1024, (1.2, 0.15), (1, MOST)),
 )
 SEEDS = (0, 1, 2, 3)  # of RBF's noise
-TRACES = {1: 1.0, 2: 1.87, 4: 3.48, 8: 6.16}  # of RBF: what six traces of the demo model allow
-TRIP, TURN = 0.015, 0.004  # seconds: of a job's way there and back, and of the search for each
 HEADS = ("method", "workers", "NFE", "seconds", "NFE a second", "times one worker", "on paper",
          "workers busy", "thrown away")  # fmt: skip
 
@@ -199,19 +198,6 @@ def repeated(times: int, measure: Callable[[], Run]) -> Run:
     return runs[len(runs) // 2]
 
 
-def on_paper(search: Any, workers: int, seconds: float) -> float:
-    """How many times as fast as one worker a search with a particle for each worker should be.
-
-    Args:
-        search: the method.
-        workers: how many.
-        seconds: that a particle sleeps.
-    """
-    if search is RBF:
-        return TRACES[workers]
-    return workers * (seconds + TRIP + TURN) / (seconds + TRIP + TURN * workers)
-
-
 def speeds(bench: Bench, repeats: int) -> str:
     """The table of speed-ups over one worker. A method with particles has one for each worker.
 
@@ -236,7 +222,7 @@ def speeds(bench: Bench, repeats: int) -> str:
             rows.append([
                 name, workers, runs[0].nfe, f"{statistics.fmean(r.seconds for r in runs):.1f}",
                 f"{pacing:.2f}", with_error([run.pace / unit for run in runs]),
-                f"{on_paper(search, workers, sum(pace)):.2f}",
+                f"{on_paper(workers, sum(pace), search is RBF):.2f}",
                 f"{pacing * sum(pace) / workers:.0%}", f"{lost / (nfe + lost):.0%}",
             ])  # fmt: skip
             print(*rows[-1], flush=True)
