@@ -1,10 +1,11 @@
 """What a search is worth, as a multiple of its NFE: python benchmarks/multiplier.py prompts
 
-Four steps. Each goes on where it was stopped, and `--minutes` stops it.
+Five steps. Each goes on where it was stopped, and `--minutes` stops it.
 
     prompts     draws the sets easy, medium and hard (prompt_sets.py)
     draws       samples that best of N's curve is estimated from (best_of_n_curve.py)
     searches    runs of the methods (multiplier_plan.py)
+    seconds     times some of them by themselves; nothing else should run on the machine
     write       makes docs/results.md and its charts from what was measured
 
 The reward is `shape_count`, and a result is right if `shape_reader` reads exactly the prompt in it.
@@ -19,6 +20,8 @@ import re
 import runpy
 from pathlib import Path
 
+import numpy as np
+
 ROOT = Path(__file__).resolve().parents[1]
 runpy.run_path(str(ROOT / "tools" / "checkout.py"))
 
@@ -29,6 +32,7 @@ from pack.benchmarks.multiplier_plan import CURVE_STEPS, MODELS, methods
 from pack.benchmarks.multiplier_runs import BLOCK, COLUMNS, run_draws, run_search
 from pack.benchmarks.prompt_sets import seed_of
 
+TIMED = 3  # prompts whose seconds are taken
 EMPTY = {"seconds": 0.0, "levels": {}}
 FOLDER = ROOT / "benchmarks" / "results" / "multiplier"
 
@@ -103,6 +107,24 @@ def measure_searches(args: argparse.Namespace, workers: Workers) -> None:
                 print(name, budget, seed, method, sum(right), "of", len(right), flush=True)
 
 
+def measure_seconds(args: argparse.Namespace, workers: Workers) -> None:
+    """CPU seconds of one NFE of each method and budget, and of a sample of each number of steps."""
+    for name in args.sets:
+        kept = Kept(args.folder / f"seconds_{args.weights}_{name}.json", {"prompts": TIMED})
+        prompts = prompts_of(args, name)[:TIMED]
+        for steps in CURVE_STEPS[args.weights]:
+            jobs = [(prompt, steps, 0, BLOCK) for prompt in prompts]
+            seconds = [seconds for _, (*_, seconds) in workers.each(run_draws, jobs)]
+            kept.rows[f"draws {steps}"] = round(sum(seconds) / len(jobs) / BLOCK, 5)
+        for budget in args.budgets:
+            for setting in methods(args.weights, budget).values():
+                jobs = [(prompt, setting, seed_of(0, prompt)) for prompt in prompts]
+                rows = np.array([row for _, row in workers.each(run_search, jobs)])
+                nfe, seconds = (rows[:, COLUMNS.index(key) - 2] for key in ("nfe", "seconds"))
+                kept.rows[repr(setting)] = round(seconds.sum() / nfe.sum(), 5)
+        kept.save()
+
+
 def matches(args: argparse.Namespace, method: str) -> bool:
     return any(re.search(pattern, method) for pattern in args.only)
 
@@ -111,7 +133,7 @@ def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("step", choices=("prompts", "draws", "searches", "write"))
+    parser.add_argument("step", choices=(*STEPS, "write"))
     parser.add_argument("--weights", default="fast", choices=MODELS)
     parser.add_argument("--sets", nargs="*", default=["hard", "medium"], help="easy, medium, hard")
     parser.add_argument("--prompts", type=int, default=60, help="of each set")
@@ -137,7 +159,12 @@ def main() -> None:
         STEPS[args.step](args, Workers(args.weights, args.jobs, args.minutes))
 
 
-STEPS = {"prompts": measure_prompts, "draws": measure_draws, "searches": measure_searches}
+STEPS = {
+    "prompts": measure_prompts,
+    "draws": measure_draws,
+    "searches": measure_searches,
+    "seconds": measure_seconds,
+}
 
 if __name__ == "__main__":
     main()

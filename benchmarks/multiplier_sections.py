@@ -20,7 +20,8 @@ A dot is the multiplier, a line its interval. An arrow means that the interval g
 curve of best of N goes so high."""
 TABLES_NOTE = """\
 In CPU seconds network, decoder and reward are included. The decoder takes most of the demo model's
-time. Seconds were taken next to other work on the machine.
+time. On `fast` and `base` each method and budget was timed by itself, on three prompts of the set
+(`multiplier.py seconds`). On `eps` and `v` seconds were taken next to other work on the machine.
 
 At the prices of FLUX the multiplier is in seconds on a large model. They are reckoned from the
 counts of evaluations, decodes and scores. An evaluation takes 1.2 s, a decode 0.05 s with TAESD or
@@ -172,7 +173,7 @@ def seconds_table(cells: list[Cell]) -> str:
         (
             str(cell.budget),
             cell.method,
-            f"{cell.means('seconds').mean():.1f}",
+            f"{cell.seconds().mean():.1f}",
             f"{cell.means('decodes').mean():.0f}",
             cell.in_seconds().text(),
         )

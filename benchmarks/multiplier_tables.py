@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -63,6 +63,8 @@ class Cell:
         method: its name.
         runs: (runs, columns) as COLUMNS.
         draws: steps -> samples of each prompt of the set; None where there are none.
+        rate: CPU seconds of one NFE, timed by themselves; 0: each run has its own.
+        sample_seconds: steps -> CPU seconds of a sample, timed by themselves.
         curves: what the cells of one set have computed of best of N's success.
     """
 
@@ -70,6 +72,8 @@ class Cell:
     method: str
     runs: np.ndarray
     draws: dict[int, list[Draws | None]]
+    rate: float = 0.0
+    sample_seconds: Mapping[int, float] = field(default_factory=dict)
     curves: dict[tuple, np.ndarray] = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -135,11 +139,18 @@ class Cell:
         budget = np.full(len(self.prompts), float(self.budget))
         return self.multiplier(list(self.draws), budget, by_reward)
 
+    def seconds(self) -> np.ndarray:
+        """For each prompt the CPU seconds of a run."""
+        return self.rate * self.means("nfe") if self.rate else self.means("seconds")
+
     def in_seconds(self) -> Estimate:
         """At equal CPU seconds."""
-        samples = [self.samples(steps) for steps in self.draws]
-        prices = [sum(d.seconds for d in s) / sum(d.n for d in s) for s in samples]
-        return self.multiplier(prices, self.means("seconds"), False)
+        prices = [self.sample_seconds.get(n) or self._sample_seconds(n) for n in self.draws]
+        return self.multiplier(prices, self.seconds(), False)
+
+    def _sample_seconds(self, steps: int) -> float:
+        samples = self.samples(steps)
+        return sum(draws.seconds for draws in samples) / sum(draws.n for draws in samples)
 
     def at_prices(self, flux: FluxPrices) -> Estimate:
         """At the prices of a large model."""
@@ -196,11 +207,16 @@ def measured(folder: Path, weights: str, name: str) -> Measured | None:
         for steps in CURVE_STEPS[weights]
     }  # fmt: skip
     searches = Kept(folder / f"searches_{weights}_{name}.json").rows
-    curves: dict[tuple, np.ndarray] = {}
+    timed = Kept(folder / f"seconds_{weights}_{name}.json").rows
+    ours = {
+        "sample_seconds": {s: timed[f"draws {s}"] for s in draws if f"draws {s}" in timed},
+        "curves": {},
+    }
     cells = [
-        Cell(budget, method, np.array(searches[repr(setting)], dtype=float), draws, curves)
+        Cell(budget, method, np.array(searches[repr(setting)], dtype=float), draws,
+             timed.get(repr(setting), 0.0), **ours)
         for (budget, method), setting in plan(weights).items()
         if repr(setting) in searches
-    ]
+    ]  # fmt: skip
     cells = [cell for cell in cells if cell.prompts]
     return Measured(weights, name, prompts, len(sets.rows[name]), sets.about, draws, cells)

@@ -74,7 +74,7 @@ def peak(running: Host, graph: dict, noise: int) -> float:
     Path(f"/proc/{running.pid}/clear_refs").write_text("5")
     before = memory(running.pid, "VmRSS")
     running.run(graph | {"noise": node("RandomNoise", noise_seed=noise)})
-    return memory(running.pid, "VmHWM") - before
+    return max(0.0, memory(running.pid, "VmHWM") - before)
 
 
 def memory(process: int, name: str) -> float:
