@@ -26,7 +26,7 @@ RANGES = {
     "about −5 to 15": ["hps_v3"], "about 0 to 20": ["mps"],
     "0 is even chances": ["classifier"], "about −1 to 1": ["taste"],
     "about 1 to 10": ["laion_aesthetic", "aesthetic_v2_5"],
-    "0 is right": ["object_count", "object_count_owl", "colour_count", "shape_count"],
+    "above −1, every count is right": ["object_count", "object_count_owl", "colour_count", "shape_count"],
     "−1 to 0": ["brightness"], "0 for grey": ["colourfulness"],
     "0 for a flat image": ["sharpness"], "their mean, their minimum": ["video"],
     "any number": ["edit_reward"], "0 for the authors' average": ["video_reward"],
