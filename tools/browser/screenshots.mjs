@@ -67,7 +67,7 @@ async function demo() {
   await change(page, "Comfy.ColorPalette", "light");
   await change(page, "Comfy.VueNodes.Enabled", true);
   await page.waitForTimeout(1000);
-  const settings = { budget: 560, init_particles: 4, paths: 3 };
+  const settings = { budget: 560, init_particles: 4, paths: 3, stop_at_maximum: false };
   for (const [name, value] of Object.entries(settings)) {
     await widget(page, "FlowSearchRBF", name, value);
   }
