@@ -19,32 +19,18 @@ CAPTION = "three red circles and two blue squares"
 
 
 class Host:
-    """A running ComfyUI with the pack.
+    """A running ComfyUI with the pack."""
 
-    Args:
-        url: where it answers.
-        pid: of its process.
-    """
-
-    def __init__(self, url: str, pid: int) -> None:
-        self.client, self.pid = Client(url), pid
-
-    def run(self, prompt: dict) -> dict:
-        """What the history says of a prompt, once it has ended.
-
-        Raises:
-            RuntimeError: it failed.
-        """
-        number = self.client.queue(prompt)
-        while (entry := self.client.get(f"/history/{number}").get(number)) is None:
-            time.sleep(0.05)
-        if not entry["outputs"]:
-            raise RuntimeError(json.dumps(entry["status"])[-2000:])
-        return entry
+    def __init__(self, url: str) -> None:
+        self.client = Client(url)
 
     def spent(self, prompt: dict) -> dict:
         """What the prompt's search spent, by its report."""
-        entry = self.run(prompt)
+        number = self.client.queue(prompt)
+        while (entry := self.client.get(f"/history/{number}").get(number)) is None:
+            time.sleep(0.05)
+        if "search" not in entry["outputs"]:
+            raise RuntimeError(json.dumps(entry["status"])[-2000:])
         return json.loads(entry["outputs"]["search"]["flow_search_report"][0])["spent"]
 
 
@@ -64,7 +50,7 @@ def host(base: Path, device: str) -> Iterator[Host]:
             url = f"http://127.0.0.1:{port}"
             if not serving.wait_for_answer(process, url):
                 raise RuntimeError((base / "log").read_text()[-4000:])
-            yield Host(url, process.pid)
+            yield Host(url)
         finally:
             process.terminate()
             process.wait()

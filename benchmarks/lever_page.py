@@ -144,7 +144,8 @@ def commands() -> str:
     names = dict.fromkeys((lever.name, lever.weights) for lever in LEVERS if lever.is_in_the_tree)
     lines = [f'    {COMMAND} measure --weights {w} --only "{name}"' for name, w in names]
     draft = f"    git checkout {DRAFT} && {COMMAND} {DRAFT_ARGUMENTS}"
-    return "\n".join(["Their commands, the last one for pruning:", "", *lines, draft])
+    about = "Their commands, the last one for pruning. Regions on `base` also have `--seeds 3`."
+    return "\n".join([about, "", *lines, draft])
 
 
 def left_out(folder: Path) -> str:

@@ -10,7 +10,7 @@ from .world import Guided, Helped, Setting
 BUDGET = 100  # NFE
 POOL = 77  # seed of the prompts; that of docs/results.md is 20
 SET = "hard"
-PROMPTS = 24  # what is to be run of each lever
+PROMPTS = 60  # what is to be run of each lever
 # The last commit with pruned best of N, and the arguments of its levers.py.
 DRAFT = "6d63ecf"
 DRAFT_ARGUMENTS = '--weights base --prompts 16 --only "best of N|pruned"'

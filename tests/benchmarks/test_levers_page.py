@@ -10,18 +10,10 @@ from pack.benchmarks.drafts import DRAFTS, run_draft
 from pack.benchmarks.kept_rows import Kept
 from pack.benchmarks.lever_plan import DRAFT, LEVERS
 from pack.benchmarks.multiplier_runs import COLUMNS
-from pack.benchmarks.world import SHAPE, Guided, World
+from pack.benchmarks.world import SHAPE, Guided
 from pack.rewards.count.shape_count import ShapeCount
 from pack.samplers.search import SEARCHES
 from pack.samplers.search.waves import WAVE
-
-
-@pytest.fixture(scope="module")
-def world():
-    before, threads = torch.is_grad_enabled(), torch.get_num_threads()
-    yield World("fast")
-    torch.set_grad_enabled(before)
-    torch.set_num_threads(threads)
 
 
 def test_the_page_is_made_from_the_rows():

@@ -1,22 +1,13 @@
 """What multiplier.py runs: samples and searches of the demo model."""
 
 import pytest
-import torch
 from pack.benchmarks import multiplier_runs, plans, prompt_sets
 from pack.benchmarks.multiplier_plan import methods
-from pack.benchmarks.world import SHAPE, World
+from pack.benchmarks.world import SHAPE
 from pack.rewards.count.shape_count import ShapeCount
 from pack.samplers.noise import AddressedNoise
 
 PROMPT = "three red circles and two blue squares"
-
-
-@pytest.fixture(scope="module")
-def world():
-    before, threads = torch.is_grad_enabled(), torch.get_num_threads()
-    yield World("fast")
-    torch.set_grad_enabled(before)
-    torch.set_num_threads(threads)
 
 
 def test_the_curve_samples_what_best_of_n_does(world):
