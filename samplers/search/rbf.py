@@ -14,7 +14,7 @@ from .children import CHILDREN, settled
 from .paths import best_of_each, by_path
 from .rounds import Choice, Facts, Method, Round, check_least, minimum, shared_rows
 from .tries import Path, draw, draw_ahead, foresee
-from .waves import WAVE
+from .waves import WAVE, whole_waves
 
 # Automatic starts: one in so many of the evaluations that the budget buys (docs/tuning.md).
 SHARP, BLURRED = 4, 12
@@ -31,9 +31,10 @@ class RolloverBudgetForcing(Method):
     child, and r* stays. At the last step no path moves: the rest of the budget buys children there.
 
     init_particles 0 is automatic: a quarter of the evaluations, or a twelfth on a model whose first
-    prediction is blurred. quota 0 is automatic: (F - I B) // (N B), at least 1. The budget is F
-    particles, I are the initial particles of a path, B the paths and N the times. With `children`
-    kernel this is the paper's method. Departures from the released code:
+    prediction is blurred. Above 16 it is rounded to whole waves of 8. quota 0 is automatic:
+    (F - I B) // (N B), at least 1. The budget is F particles, I are the initial particles of a
+    path, B the paths and N the times. With `children` kernel this is the paper's method. Departures
+    from the released code:
     - The whole budget is used, in equal shares. The code stops at F - 1.
     - A schedule of a single time gets more initial particles.
     - The driver keeps the best particle of all steps.
@@ -102,7 +103,7 @@ class RolloverBudgetForcing(Method):
         starts = facts.budget // (share * facts.prices.birth * self.paths)
         spare = facts.left - minimum(self, facts.steps, facts.prices)  # which has one start a path
         most = 1 + spare // (facts.prices.born * self.paths)
-        return Choice(replace(search, init_particles=max(1, min(starts, most))))
+        return Choice(replace(search, init_particles=max(1, min(whole_waves(starts), most))))
 
     def run(self, task: Task) -> Iterator[SearchEvent]:
         purse, quota = task.purse, self.quota or self._even_quota(task)

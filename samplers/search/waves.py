@@ -7,6 +7,12 @@ from ..crew.task import Ahead
 from ..task import Task
 
 WAVE = 8  # trajectories walked together. It is fixed, since ids and so the noise depend on it.
+FEW = 2  # waves, up to which a part of a wave is not given up
+
+
+def whole_waves(count: int) -> int:
+    """About `count` particles: if they are many, whole waves, which fill a batch or workers."""
+    return WAVE * round(count / WAVE) if count > FEW * WAVE else count
 
 
 def expect_waves(task: Task, count: int, ids: int, walk: Callable[[Task, int], object]) -> None:

@@ -42,14 +42,14 @@ MOVING = Steering(AtX0(0.2, "velocity"), torch_gradients())  # it moves the ODE'
     [
         ({}, SVDD(children="redraw"), None),
         ({"budget": 149}, SVDD(children="redraw"), None),
-        ({"budget": 150}, RolloverBudgetForcing(37, children="redraw"), None),
+        ({"budget": 150}, RolloverBudgetForcing(40, children="redraw"), None),
         (
             {"budget": 150, "calls_network": True},
-            RolloverBudgetForcing(37, children="kernel"),
+            RolloverBudgetForcing(40, children="kernel"),
             None,
         ),
         ({"sharp": None, "whole": True, "steps": 1}, Regional(), None),
-        ({"steps": 1}, RolloverBudgetForcing(25, children="redraw"), None),
+        ({"steps": 1}, RolloverBudgetForcing(24, children="redraw"), None),
         ({"guided": True}, SVDD(children="redraw"), None),
         ({"draws": lambda: False}, SVDD(children="redraw"), None),
         ({"calls_network": True}, SVDD(children="kernel"), None),
@@ -81,8 +81,11 @@ def test_the_rule(facts, search, ode_steps):
 @pytest.mark.parametrize(
     ("facts", "starts"),
     [
-        ({}, 25),  # a quarter
-        ({"sharp": None}, 25),
+        ({}, 24),  # a quarter, in whole waves of 8
+        ({"budget": 95}, 24),
+        ({"budget": 60}, 15),  # few enough for a part of a wave
+        ({"budget": 95, "left": 30}, 21),
+        ({"sharp": None}, 24),
         (BLUR, 8),  # a twelfth
         (BLUR | {"left": 5 * 15}, 6),  # the other 9 are the children
         ({"left": 10}, 1),
@@ -177,7 +180,7 @@ def test_it_runs_what_it_chose(data):
             "sharp",
             90,
             None,
-            {"method": "rbf", "init_particles": 22, "children": "redraw", "lookahead": 0},
+            {"method": "rbf", "init_particles": 24, "children": "redraw", "lookahead": 0},
         ),
         ("blurred", 60, None, {"method": "regional_paths", "ode_steps": 3, "lookahead": 0}),
         ("blurred", 60, GUIDED, {"method": "svdd", "children": "kernel", "lookahead": 4}),
