@@ -237,4 +237,4 @@ class Flow:
 
 def _even(first: float, end: float, steps: int) -> list[float]:
     """Times of even steps from the first to the end, which is not among them."""
-    return [first + (end - first) * i / steps for i in range(steps)]
+    return [end + (first - end) * (1.0 - i / steps) for i in range(steps)]

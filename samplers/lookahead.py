@@ -11,6 +11,7 @@ A second model may look ahead. Then it is the one whose first prediction is comp
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import takewhile
 
 from torch import Tensor
 
@@ -60,13 +61,20 @@ def carries(search: Search, task: Task, lookahead: int) -> bool:
         lookahead: evaluations.
     """
     needed = minimum(search, len(task.times), replace(task.prices, score=lookahead))
-    return chooses_early(search, task) and task.left >= needed
+    left = task.left + shared(search, task, lookahead)
+    return chooses_early(search, task) and left >= needed
 
 
 def may_look(search: Search, task: Task) -> bool:
-    """Whether a look can change anything: the first choice is early, and the budget suffices."""
-    prices = task.prices
-    needed = minimum(search, len(task.times), replace(prices, score=LOOK)) + prices.birth + LOOK
+    """Whether a look can change anything: the first choice is early, and the budget suffices.
+
+    If the search scores its first particles at once, the look is what the first of them needs.
+    """
+    prices, first = task.prices, search.rounds(len(task.times))[0]
+    vain = 0 if first.scored and first.bottom == 0 else LOOK
+    if task.flow.look_denoiser is not None:
+        vain = prices.birth + LOOK
+    needed = minimum(search, len(task.times), replace(prices, score=LOOK)) + vain
     return chooses_early(search, task) and task.left >= needed
 
 
@@ -88,3 +96,22 @@ def longest(search: Search, task: Task) -> int:
     if not chooses_early(search, task):
         return 0
     return lengths(task, False if may_look(search, task) else None)[0]
+
+
+def shared(search: Search, task: Task, lookahead: int) -> int:
+    """How many answers of the task's look the search's first particle asks for.
+
+    Args:
+        search: the method.
+        task: the image to find.
+        lookahead: evaluations before a score.
+    """
+    if not task.looked.answers or task.flow.look_denoiser is not None:
+        return 0
+    first, birth = search.rounds(len(task.times))[0], task.prices.birth
+    after = task.looked.answers[birth:]
+    if first.ode and not (task.steering and task.steering.moves_ode):
+        pairs = zip(after, task.times[1 : first.bottom + 1], strict=False)
+        return birth + len(list(takewhile(lambda pair: pair[0][1] == pair[1], pairs)))
+    scored = first.scored and first.bottom == 0 and lookahead == len(after)
+    return birth + (lookahead if scored else 0)

@@ -14,12 +14,15 @@ from torch import Tensor
 from .batching import MicroBatch
 from .flow import Flow
 from .judging import judge
+from .looked import Looked
 from .ode import ODE, Redraw
 from .paid_network import MODELS, PaidNetwork, paid
 from .purse import BudgetExceeded, Prices, Purse
 from .regions import Boxes, patched
 from .steering import Steering, advance
 from .types import Kernel, Made, Objective, Particles, Starts
+
+Columns = tuple[Sequence[int], Sequence[int], Sequence[int], Sequence[int]]
 
 
 @dataclass
@@ -39,6 +42,7 @@ class Task:
         on_made: called for each group of new particles, with how they were made.
         failed: by id, why a particle has no score. The task fills it in.
         ids: the ids of new particles, from 0. An id is the address of the particle's noise.
+        looked: what a look has evaluated for the first particle.
     """
 
     flow: Flow
@@ -53,11 +57,13 @@ class Task:
     on_made: Callable[[Made], None] = lambda made: None
     failed: dict[int, str] = field(default_factory=dict)
     ids: Iterator[int] = field(default_factory=count)
+    looked: Looked | None = None
 
     def __post_init__(self) -> None:
         self.final_objective = self.final_objective or self.objective
+        self.looked = self.looked or Looked(self.purse)
         task = proxy(self)  # the task must not keep itself
-        self._paid = paid(self.flow, lambda key, x, t: task._network(key)(x, t))
+        self._paid = paid(self.flow, lambda key, x, t: task._answer(key, x, t))
 
     @property
     def times(self) -> Sequence[float]:
@@ -105,11 +111,14 @@ class Task:
 
     def born_from(self, starts: Starts, score: bool = True) -> Particles:
         """The particles that begin at starts, evaluated at the search's first time."""
+        return self.looked.apart(starts, partial(Task._born, self), self._born, score)
+
+    def _born(self, starts: Starts, score: bool) -> Particles:
         n = len(starts)
         self.purse.require(n * (self.prices.born if score else self.prices.birth))
         x, x0 = self._paid.cross_lead(starts.x)
         self.on_made(starts.made(self.batch.places(n)))
-        return self._scored(x, x0, starts.ids, starts.parents, [0] * n, [0] * n, score)
+        return self._scored(x, x0, (starts.ids, starts.parents, [0] * n, [0] * n), score)
 
     def propose(
         self,
@@ -129,6 +138,12 @@ class Task:
         """
         if boxes and kernel is None and self.flow.kernel.inner:
             raise ValueError("The kernel calls the network: got boxes, expected none.")
+        how = score, kernel, boxes
+        return self.looked.apart(parents, partial(Task._proposed, self), self._proposed, *how)
+
+    def _proposed(
+        self, parents: Particles, score: bool, kernel: ODE | Redraw | None, boxes: Boxes
+    ) -> Particles:
         kind = kernel.kind if kernel else "propose"
         steering = self.steering
         if steering and kind == "ode" and not steering.moves_ode:
@@ -155,8 +170,8 @@ class Task:
             x0[rows] = self._paid.denoiser(x[rows], s) if answer is None else answer
             places, parent_ids = self.batch.places(len(row_ids)), parents.ids[rows].tolist()
             self.on_made(Made(kind, row_ids, parent_ids, step, places, boxes=row_boxes))
-        columns = (parents.ids.tolist(), parents.paths.tolist(), steps.tolist())
-        return self._scored(x, x0, ids, *columns, score)
+        columns = (ids, parents.ids.tolist(), parents.paths.tolist(), steps.tolist())
+        return self._scored(x, x0, columns, score)
 
     def walk(
         self,
@@ -196,10 +211,10 @@ class Task:
         if boxes:
             x = patched(ancestors.x, x, boxes, self.flow.part)
         x0 = self._paid.denoiser(x, noisier)
-        lineage = (particles.ids.tolist(), particles.paths.tolist())
+        columns = (ids, particles.ids.tolist(), particles.paths.tolist(), [step] * len(ids))
         places = self.batch.places(len(ids))
-        self.on_made(Made("renoise", ids, lineage[0], step, places, boxes=boxes))
-        return self._scored(x, x0, ids, *lineage, [step] * len(ids), score=False)
+        self.on_made(Made("renoise", ids, columns[1], step, places, boxes=boxes))
+        return self._scored(x, x0, columns, score=False)
 
     def finish(self, particle: Particles, nodes: int) -> Particles:
         """Carry one particle to the flow's end by `nodes` steps of the ODE, and score it.
@@ -241,15 +256,13 @@ class Task:
         The model that looks ahead makes both. The search draws the same particle afterwards.
         """
         self.purse.require(self.prices.birth + nodes)
-        flow = replace(self._paid, denoiser=self._paid.look_denoiser or self._paid.denoiser)
+        denoiser = self.looked.noting(self._paid.look_denoiser or self._paid.denoiser)
+        flow = replace(self._paid, denoiser=denoiser)
         x, x0 = flow.cross_lead(self.flow.start([0]))
         return x0, flow.descend(x, x0, self.times[0], nodes)[1]
 
     def log_ratio(self, children: Particles) -> Tensor:
-        """log p/q, (K,) float64, of the children that were proposed last.
-
-        p is the kernel's law, and q the guided law that they were drawn from.
-        """
+        """log p/q (K,) float64 of the last children: p is the kernel's law, q the guided one."""
         if self.steering is None:
             return torch.zeros(len(children), dtype=torch.float64)
         return self.steering.log_ratio(children)
@@ -265,6 +278,10 @@ class Task:
         """Give the next particle this id, and call the network by `batch` from now on."""
         self.ids, self.batch = count(particle), batch
 
+    def _answer(self, key: str, x: Tensor, t: float) -> Tensor:
+        x0 = self.looked.take(x, t)
+        return self._network(key)(x, t) if x0 is None else x0
+
     def _network(self, key: str = "denoiser") -> PaidNetwork:
         settings = self.purse, self.batch, self.counts_itself, self.on_call
         return PaidNetwork(getattr(self.flow, key), *settings, MODELS[key])
@@ -272,20 +289,11 @@ class Task:
     def _new_ids(self, n: int) -> list[int]:
         return [next(self.ids) for _ in range(n)]
 
-    def _scored(
-        self,
-        x: Tensor,
-        x0: Tensor,
-        ids: Sequence[int],
-        parents: Sequence[int],
-        paths: list[int],
-        steps: list[int],
-        score: bool,
-    ) -> Particles:
-        clean, reward = x0, torch.full((len(ids),), torch.nan, dtype=torch.float64)
+    def _scored(self, x: Tensor, x0: Tensor, columns: Columns, score: bool) -> Particles:
+        (ids, *_, steps), clean = columns, x0
+        reward = torch.full((len(ids),), torch.nan, dtype=torch.float64)
         if score:
             clean = self._paid.look_ahead(x, x0, steps, self.lookahead)
             reward = judge(self.objective, clean, ids, self.failed)
         self.batch.settle()
-        columns = (torch.tensor(list(c)) for c in (ids, parents, paths, steps))
-        return Particles(x, x0, clean, reward, *columns)
+        return Particles(x, x0, clean, reward, *(torch.tensor(list(c)) for c in columns))

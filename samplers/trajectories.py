@@ -77,9 +77,8 @@ class WholeTask(Task):
             self.on_made(start.made([(1, 0)]))
         clean = self._clean(starts)
         rows, zeros = slice(len(clean)), [0] * len(clean)
-        return self._scored(
-            clean, clean, starts.ids[rows], starts.parents[rows], zeros, zeros, score
-        )
+        columns = starts.ids[rows], starts.parents[rows], zeros, zeros
+        return self._scored(clean, clean, columns, score)
 
     def finish(self, particle: Particles, nodes: int) -> Particles:
         """Score a particle as finished. It is clean, so no evaluation is left to make."""

@@ -210,11 +210,13 @@ class Starts:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def __getitem__(self, rows: slice) -> Starts:
+        columns = self.ids[rows], self.x[rows], self.parents[rows]
+        return Starts(*columns, self.radius, self.boxes[rows])
+
     def split(self) -> list[Starts]:
         """The starts one by one."""
-        boxes = self.boxes or [()] * len(self)
-        rows = zip(self.ids, self.x.split(1), self.parents, boxes, strict=True)
-        return [Starts([i], x, [parent], self.radius, [box]) for i, x, parent, box in rows]
+        return [self[i : i + 1] for i in range(len(self))]
 
     def made(self, places: Sequence[tuple[int, int]]) -> Made:
         """How the particles that begin there are made.

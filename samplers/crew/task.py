@@ -14,7 +14,7 @@ from ..batching import MicroBatch
 from ..ode import ODE, Redraw
 from ..purse import BudgetExceeded, Purse
 from ..regions import Boxes
-from ..task import Task
+from ..task import Columns, Task
 from ..types import Origins, Particles, Starts
 from .job import Answer, Crew, Job, perform
 
@@ -76,22 +76,18 @@ class CrewedTask(Task):
     def expect(self, likely: Callable[[Task], object]) -> None:
         self.likely, self.mark = likely, self.ids.next
 
-    def born_from(self, starts: Starts, score: bool = True) -> Particles:
+    def _born(self, starts: Starts, score: bool) -> Particles:
         """As of `Task`, by the crew."""
         if not self.ready():
-            return super().born_from(starts, score)
+            return super()._born(starts, score)
         price, zeros = self.prices.born if score else self.prices.birth, [0] * len(starts)
         self.purse.require(len(starts) * price)
         settings = {name: getattr(starts, name) for name in ("x", "radius", "boxes")}
         columns = starts.ids, starts.parents, zeros, zeros
         return self._made("born", columns, price, settings | {"score": score})
 
-    def propose(
-        self,
-        parents: Particles,
-        score: bool = True,
-        kernel: ODE | Redraw | None = None,
-        boxes: Boxes = (),
+    def _proposed(
+        self, parents: Particles, score: bool, kernel: ODE | Redraw | None, boxes: Boxes
     ) -> Particles:
         """As of `Task`, by the crew.
 
@@ -99,7 +95,7 @@ class CrewedTask(Task):
             parents, score, kernel, boxes: as of `Task`.
         """
         if not self.ready():
-            return super().propose(parents, score, kernel, boxes)
+            return super()._proposed(parents, score, kernel, boxes)
         kind = kernel.kind if kernel else "propose"
         price = max(1, (kernel or self.flow.kernel).inner) + (self.lookahead if score else 0)
         settings = {"parents": parents, "score": score, "boxes": boxes}
@@ -148,7 +144,7 @@ class CrewedTask(Task):
     def _made(
         self,
         kind: Origins,
-        columns: tuple[Sequence[int], Sequence[int], Sequence[int], Sequence[int]],
+        columns: Columns,
         price: int,
         settings: dict[str, Any],
     ) -> Particles:

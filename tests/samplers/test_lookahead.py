@@ -3,12 +3,16 @@
 import pytest
 import torch
 from hypothesis import assume, given
+from pack.samplers.interpolants.vp import VP
 from pack.samplers.lineage import entries
 from pack.samplers.lookahead import AUTOMATIC, CLEAR, LOOK, SHARP, blur
 from pack.samplers.noise import AddressedNoise
 from pack.samplers.replay import Replay
 from pack.samplers.rules import Finish
+from pack.samplers.schedules import model_times
 from pack.samplers.search import SEARCHES
+from pack.samplers.search.auto import Auto
+from pack.samplers.search.regional_paths import RegionalPaths
 from pack.samplers.search.rounds import first_choice as first_choice_of
 from pack.samplers.search.sop import SearchOverPaths
 
@@ -48,11 +52,16 @@ def automatic(setup, **settings):
 
 
 def with_look(setup, ahead):
-    """The setup told its lookahead, and what an automatic one spends on the look."""
+    """The setup told its lookahead, and what an automatic one spends on the look for nothing.
+
+    The look is at the first particle. If that is scored at once, it needs all that was looked at,
+    but for a sharp prediction, which is scored as it is.
+    """
     needed = Setup(**vars(setup) | {"lookahead": LOOK})
-    vain = setup.prices.birth + LOOK
-    total = needed.least + vain * setup.cost + setup.extra
+    at_once = first_choice(setup) == 0
+    total = needed.least + (0 if at_once else LOOK) * setup.cost + setup.extra
     told = Setup(**vars(setup) | {"lookahead": ahead, "finish": setup.finish.after(ahead)})
+    vain = 0 if at_once and ahead == LOOK else LOOK
     return Setup(**vars(told) | {"extra": total - told.least}), vain * setup.cost
 
 
@@ -93,6 +102,19 @@ def test_without_the_budget_or_the_use_nothing_is_spent_on_it(name):
         assert_same_run(ran, setup.run(budget=budget, denoiser=blurred))
 
     check()
+
+
+def test_the_look_of_auto_is_the_first_path_of_its_search():
+    """In the usual ten steps. So it costs nothing."""
+    fixed = {"shape": (4,), "denoiser": blurred, "budget": 60}
+    asked = Setup(Auto(), 10, micro_batch=1, fixed=fixed | {"lookahead": AUTOMATIC})
+    ours = asked.task()
+    ours.change(times=model_times(10, "exp", VP())[:-1])
+    told = Setup(RegionalPaths(), 5, micro_batch=1, fixed=fixed)
+    theirs = told.task()
+    theirs.change(times=ours.flow.coarser(5).times, start=ours.flow.start)
+    assert_same_run(asked.run(ours), told.run(theirs))
+    assert ours.purse.network_calls == theirs.purse.network_calls == ours.purse.nfe
 
 
 @pytest.mark.parametrize(("steps", "ahead"), [(6, 0), (12, LOOK)])
