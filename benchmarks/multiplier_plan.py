@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ..demo.diffusion import PREDICTIONS
+from ..samplers.search.waves import whole_waves
 from . import plans
 from .twin_world import TwinSetting
 from .world import AUTOMATIC, Setting
@@ -102,8 +103,9 @@ def redrawn(method: str, budget: int, weights: str) -> Setting:
         weights: fast or base.
     """
     steps = STEPS[weights]["children"]
-    starts = (("init_particles", budget // INIT[weights]),) if method == "rbf" else ()
-    options = (*starts, ("children", "redraw"))
+    starts = whole_waves(budget // INIT[weights])
+    options = (("init_particles", starts),) if method == "rbf" else ()
+    options = (*options, ("children", "redraw"))
     return plans.sde(method, budget, weights, steps=steps, options=options)
 
 

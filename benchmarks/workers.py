@@ -43,7 +43,7 @@ NETWORK, REST = 0.4, 0.1  # seconds of an evaluation, and of a decode with its s
 QUICK = 0.04, 0.01  # for the overhead of a particle, which does not depend on them
 SIDE = 256  # of the image in pixels; the small latents leave a shared core idle
 SVDD_, SMC_ = SVDD(children="kernel"), SMC()
-RBF = RolloverBudgetForcing(25, children="kernel")
+RBF = RolloverBudgetForcing(children="kernel")
 KINDS = (
     ("SVDD", SVDD_, SIDE, (NETWORK, REST), (1, 2, 4, MOST)),
     ("SMC", SMC_, SIDE, (NETWORK, REST), (1, 2, 4, MOST)),
