@@ -104,7 +104,9 @@ class Particles:
 
     def __getitem__(self, index: int | slice | Sequence[int]) -> Particles:
         """The chosen rows. An int keeps the particle axis, and copies: one row outlives the rest
-        without holding their memory."""
+        without holding their memory. A list of all rows in order is the particles themselves."""
+        if isinstance(index, list) and index == list(range(len(self))):
+            return self
         columns = vars(self).values()
         if isinstance(index, int):
             return Particles(*(column[index, None].clone() for column in columns))

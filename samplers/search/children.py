@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
-
 from ..task import Task
 from ..types import Particles
 from .aim import Aim
@@ -51,7 +49,7 @@ def draw_children(
         aims: of each parent, if regions need them; none: new ones.
         score: whether the children are scored.
     """
-    rows = torch.arange(len(parents)).repeat_interleave(torch.tensor(counts))
+    rows = [row for row, n in enumerate(counts) for _ in range(n)]
     if how == "kernel":
         return task.propose(parents[rows], score=score)
     aims = aims or [Aim(task, parents[i]) for i in range(len(parents))]
