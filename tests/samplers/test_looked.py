@@ -1,0 +1,94 @@
+"""What a look has evaluated, and who gets it."""
+
+import pytest
+import torch
+from pack.samplers.automatic import settle
+from pack.samplers.lookahead import AUTOMATIC
+from pack.samplers.looked import Looked
+from pack.samplers.purse import Purse
+from pack.samplers.rules import Finish
+from pack.samplers.search.auto import Auto
+from pack.samplers.search.code import CoDe
+from pack.samplers.search.sop import SearchOverPaths
+from pack.samplers.search.svdd import SVDD
+from pack.samplers.types import Starts
+
+from .setups import Setup, grid
+from .test_auto import MOVING
+from .test_lookahead import blurred, sharp
+
+
+@pytest.mark.parametrize(
+    ("search", "times", "model", "steering", "answers"),
+    [
+        (SVDD(), grid(6), blurred, None, 5),
+        (SVDD(), grid(6), sharp, None, 1),
+        (CoDe(), [0.95, 0.9, 0.8], blurred, None, 1),
+        (Auto(), grid(10), blurred, None, 5),
+        (Auto(), grid(10), blurred, MOVING, 1),
+        (SearchOverPaths(1, 1, 2), [1.0, 0.8], blurred, None, 2),
+        (SearchOverPaths(1, 1, 2), [1.0, 0.8, 0.6], blurred, None, 0),
+    ],
+)
+def test_the_first_particle_gets_what_it_will_ask_for(search, times, model, steering, answers):
+    fixed = {"shape": (4,)} | ({"steering": steering} if steering else {})
+    setup = Setup(search, len(times), fixed=fixed)
+    task = setup.task(budget=200, lookahead=AUTOMATIC, denoiser=model)
+    task.change(times=times)
+    settle(search, task, Finish())
+    assert len(task.looked.answers) == task.purse.prepaid == answers
+    setup.run(task)
+    assert task.purse.prepaid == 0 and task.purse.nfe <= 200
+
+
+@pytest.mark.parametrize(
+    ("x", "t"), [([[1.0, 3.0]], 0.9), ([[1.0, 2.0]], 0.8), ([[1.0, 2.0]] * 2, 0.9)]
+)
+def test_another_latent_or_time_takes_nothing(x, t):
+    looked = Looked(Purse(cost=2))
+    looked.noting(lambda x, t: x + t)(torch.tensor([[1.0, 2.0]]), 0.9)
+    looked.leave(1)
+    assert looked.take(torch.tensor(x), t) is None and looked.purse.prepaid == 2
+    assert looked.take(torch.tensor([[1.0, 2.0]]), 0.9) is not None and not looked.purse.prepaid
+
+
+def test_answers_are_taken_in_order():
+    looked, x = Looked(Purse()), torch.zeros(1, 2)
+    network = looked.noting(lambda x, t: x + t)
+    network(x, 0.9), network(x, 0.8)
+    assert looked.take(x, 0.8) is None and torch.equal(looked.take(x, 0.9), x + 0.9)
+    assert torch.equal(looked.take(x, 0.8), x + 0.8) and not looked.answers
+
+
+def test_a_second_look_replaces_the_first():
+    looked = Looked(Purse())
+    for t in (0.9, 0.8):
+        looked.noting(lambda x, t: x)(torch.zeros(1, 2), t)
+    assert [time for _, time, _ in looked.answers] == [0.8]
+
+
+def test_a_first_particle_that_goes_another_way_leaves_nothing_prepaid():
+    task = Setup(SVDD(), 3, fixed={"shape": (4,)}).task(budget=50)
+    task.looked.noting(task._paid.denoiser)(torch.zeros(1, 4), 0.5)
+    task.looked.leave(1)
+    born = task.born(2)
+    assert not task.looked.answers and not task.purse.prepaid and len(born) == 2
+
+
+def test_only_the_heir_goes_alone():
+    """Another particle's calls are not looked up, though its answer might be there."""
+    task = Setup(SVDD(), 3, fixed={"shape": (4,)}).task(budget=50)
+    task.looked.noting(task._paid.denoiser)(torch.zeros(1, 4), 0.5)
+    task.looked.leave(1)
+    next(task.ids)
+    task.born(2)
+    assert task.purse.prepaid == 1 and task.book.origins[1].rows == 2
+
+
+def test_starts_are_cut_with_their_boxes():
+    boxes = [((0, 1),), ((1, 2),), ()]
+    starts = Starts([4, 5, 6], torch.arange(6.0).view(3, 2), [1, 1, 1], 0.5, boxes)
+    part = starts[1:]
+    assert (part.ids, part.parents, part.radius, part.boxes) == ([5, 6], [1, 1], 0.5, boxes[1:])
+    assert torch.equal(part.x, starts.x[1:])
+    assert [start.boxes for start in starts.split()] == [[box] for box in boxes]
