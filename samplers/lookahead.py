@@ -110,7 +110,7 @@ def shared(search: Search, task: Task, lookahead: int) -> int:
         return 0
     first, birth = search.rounds(len(task.times))[0], task.prices.birth
     after = task.looked.answers[birth:]
-    if first.ode and not (task.steering and task.steering.moves_ode):
+    if first.ode and first.bottom and not (task.steering and task.steering.moves_ode):
         pairs = zip(after, task.times[1 : first.bottom + 1], strict=False)
         return birth + len(list(takewhile(lambda pair: pair[0][1] == pair[1], pairs)))
     scored = first.scored and first.bottom == 0 and lookahead == len(after)

@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from .purse import Purse
-from .types import Denoiser, Particles, Starts
+from .types import Denoiser
 
 
 @dataclass
 class Looked:
     """Answers of the network, of one particle's way down the ODE.
 
-    The particle goes through the network alone once more, so its bits are those of a single row.
+    The search's first particle asks for them again: its calls are the search's first ones, where it
+    is the first row. The particle went through the network alone, and its bits are those of that.
 
     Args:
         purse: has paid for the answers.
         answers: (latent (1,*D), time, x0 (1,*D)), in order.
-        heir: id of the particle that asks for the first of them.
+        taken: whether the last one who asked was given an answer.
+        heir: id of the particle that asks next.
     """
 
     purse: Purse
     answers: list[tuple[Tensor, float, Tensor]] = field(default_factory=list)
+    taken: bool = False
     heir: int = 0
 
     def noting(self, denoiser: Denoiser) -> Denoiser:
@@ -46,36 +48,26 @@ class Looked:
         self.purse.prepaid = len(self.answers) * self.purse.cost
 
     def take(self, x: Tensor, t: float) -> Tensor | None:
-        """The answer for latents x at time t, if it is the next one."""
-        if not self.answers:
+        """The answer for a latent x (1,*D) at time t. If it is not the next one, none is left."""
+        self.taken = bool(self.answers) and self.answers[0][1] == t
+        self.taken = self.taken and torch.equal(self.answers[0][0], x)
+        if not self.taken:
+            if self.answers:
+                self.leave(0)
             return None
-        latent, time, x0 = self.answers[0]
-        if time != t or not torch.equal(latent, x):
-            return None
-        self.answers = self.answers[1:]
+        x0, self.answers = self.answers[0][2], self.answers[1:]
         self.leave(len(self.answers))
         return x0
 
-    def apart(
-        self,
-        rows: Starts | Particles,
-        alone: Callable[..., Particles],
-        together: Callable[..., Particles],
-        *settings: Any,
-    ) -> Particles:
-        """New particles: the heir's by `alone`, those of other rows by `together`.
+    def leads(self, ids: Sequence[int], family: Sequence[int]) -> bool:
+        """Whether the first of some new particles asks for an answer. If not, none is left.
 
         Args:
-            rows: starts, or parents.
-            alone, together: (rows, *settings) -> particles.
-            settings: of both.
+            ids: of the particles.
+            family: ids of their parents.
         """
-        if not self.answers or int(rows.ids[0]) != self.heir:
-            return together(rows, *settings)
-        left = len(self.answers)
-        first = alone(rows[:1], *settings)
-        self.heir = int(first.ids)
-        if len(self.answers) == left:  # it went another way
-            self.leave(0)
-        rest = [together(rows[1:], *settings)] if len(rows) > 1 else []
-        return Particles.cat([first, *rest])
+        if not self.answers or self.heir not in (ids[0], family[0]):
+            self.leave(0) if self.answers else None
+            return False
+        self.heir = ids[0]
+        return True

@@ -111,13 +111,10 @@ class Task:
 
     def born_from(self, starts: Starts, score: bool = True) -> Particles:
         """The particles that begin at starts, evaluated at the search's first time."""
-        return self.looked.apart(starts, partial(Task._born, self), self._born, score)
-
-    def _born(self, starts: Starts, score: bool) -> Particles:
         n = len(starts)
         self.purse.require(n * (self.prices.born if score else self.prices.birth))
         x, x0 = self._paid.cross_lead(starts.x)
-        self.on_made(starts.made(self.batch.places(n)))
+        self.on_made(starts.made(self._places(n)))
         return self._scored(x, x0, (starts.ids, starts.parents, [0] * n, [0] * n), score)
 
     def propose(
@@ -138,12 +135,6 @@ class Task:
         """
         if boxes and kernel is None and self.flow.kernel.inner:
             raise ValueError("The kernel calls the network: got boxes, expected none.")
-        how = score, kernel, boxes
-        return self.looked.apart(parents, partial(Task._proposed, self), self._proposed, *how)
-
-    def _proposed(
-        self, parents: Particles, score: bool, kernel: ODE | Redraw | None, boxes: Boxes
-    ) -> Particles:
         kind = kernel.kind if kernel else "propose"
         steering = self.steering
         if steering and kind == "ode" and not steering.moves_ode:
@@ -168,7 +159,7 @@ class Task:
                 plain = self.flow.ode(parents.x[rows], parents.x0[rows], t, s).mean
                 x[rows] = patched(plain, x[rows], row_boxes, self.flow.part)
             x0[rows] = self._paid.denoiser(x[rows], s) if answer is None else answer
-            places, parent_ids = self.batch.places(len(row_ids)), parents.ids[rows].tolist()
+            places, parent_ids = self._places(len(row_ids)), parents.ids[rows].tolist()
             self.on_made(Made(kind, row_ids, parent_ids, step, places, boxes=row_boxes))
         columns = (ids, parents.ids.tolist(), parents.paths.tolist(), steps.tolist())
         return self._scored(x, x0, columns, score)
@@ -212,7 +203,7 @@ class Task:
             x = patched(ancestors.x, x, boxes, self.flow.part)
         x0 = self._paid.denoiser(x, noisier)
         columns = (ids, particles.ids.tolist(), particles.paths.tolist(), [step] * len(ids))
-        places = self.batch.places(len(ids))
+        places = self._places(len(ids))
         self.on_made(Made("renoise", ids, columns[1], step, places, boxes=boxes))
         return self._scored(x, x0, columns, score=False)
 
@@ -256,8 +247,8 @@ class Task:
         The model that looks ahead makes both. The search draws the same particle afterwards.
         """
         self.purse.require(self.prices.birth + nodes)
-        denoiser = self.looked.noting(self._paid.look_denoiser or self._paid.denoiser)
-        flow = replace(self._paid, denoiser=denoiser)
+        key = "denoiser" if self.flow.look_denoiser is None else "look_denoiser"
+        flow = replace(self.flow, denoiser=self.looked.noting(self._network(key)))
         x, x0 = flow.cross_lead(self.flow.start([0]))
         return x0, flow.descend(x, x0, self.times[0], nodes)[1]
 
@@ -279,8 +270,14 @@ class Task:
         self.ids, self.batch = count(particle), batch
 
     def _answer(self, key: str, x: Tensor, t: float) -> Tensor:
-        x0 = self.looked.take(x, t)
-        return self._network(key)(x, t) if x0 is None else x0
+        answer, network = self.looked.take(x[:1], t), self._network(key)
+        if answer is None:
+            return network(x, t)
+        return answer if len(x) == 1 else torch.cat([answer, network(x[1:], t)])
+
+    def _places(self, n: int) -> list[tuple[int, int]]:
+        """(rows, row) of each of n rows in the last network call."""
+        return [(1, 0), *self.batch.places(n - 1)] if self.looked.taken else self.batch.places(n)
 
     def _network(self, key: str = "denoiser") -> PaidNetwork:
         settings = self.purse, self.batch, self.counts_itself, self.on_call

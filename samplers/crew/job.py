@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
+from ..looked import Looked
 from ..purse import Spent
 from ..regions import Boxes
 from ..task import Task
@@ -121,12 +122,13 @@ class Crew(Protocol):
         """The answer of a job that was done early, if it is there."""
 
 
-def perform(task: Task, job: Job) -> Answer:
+def perform(task: Task, job: Job, looked: Looked | None = None) -> Answer:
     """Do a job.
 
     Args:
         task: of the same flow, objective and lookahead as the search's. Its purse pays.
         job: what to do.
+        looked: what a look has evaluated for it.
     """
     made: list[Made] = []
     failed: dict[int, str] = {}
@@ -143,6 +145,7 @@ def perform(task: Task, job: Job) -> Answer:
         on_made=made.append,
         failed=failed,
         ids=ids,
+        looked=looked,
     )
     new = _particles(worker, job)
     spent = task.purse.spent().since(before)

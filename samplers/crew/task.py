@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..batching import MicroBatch
+from ..looked import Looked
 from ..ode import ODE, Redraw
 from ..purse import BudgetExceeded, Purse
 from ..regions import Boxes
@@ -76,18 +77,22 @@ class CrewedTask(Task):
     def expect(self, likely: Callable[[Task], object]) -> None:
         self.likely, self.mark = likely, self.ids.next
 
-    def _born(self, starts: Starts, score: bool) -> Particles:
+    def born_from(self, starts: Starts, score: bool = True) -> Particles:
         """As of `Task`, by the crew."""
         if not self.ready():
-            return super()._born(starts, score)
+            return super().born_from(starts, score)
         price, zeros = self.prices.born if score else self.prices.birth, [0] * len(starts)
         self.purse.require(len(starts) * price)
         settings = {name: getattr(starts, name) for name in ("x", "radius", "boxes")}
         columns = starts.ids, starts.parents, zeros, zeros
         return self._made("born", columns, price, settings | {"score": score})
 
-    def _proposed(
-        self, parents: Particles, score: bool, kernel: ODE | Redraw | None, boxes: Boxes
+    def propose(
+        self,
+        parents: Particles,
+        score: bool = True,
+        kernel: ODE | Redraw | None = None,
+        boxes: Boxes = (),
     ) -> Particles:
         """As of `Task`, by the crew.
 
@@ -95,7 +100,7 @@ class CrewedTask(Task):
             parents, score, kernel, boxes: as of `Task`.
         """
         if not self.ready():
-            return super()._proposed(parents, score, kernel, boxes)
+            return super().propose(parents, score, kernel, boxes)
         kind = kernel.kind if kernel else "propose"
         price = max(1, (kernel or self.flow.kernel).inner) + (self.lookahead if score else 0)
         settings = {"parents": parents, "score": score, "boxes": boxes}
@@ -157,16 +162,15 @@ class CrewedTask(Task):
             settings: arguments of a job; columns of them have K rows.
         """
         ids, family, _, steps = columns
-        jobs, order = [], []
+        jobs, order, heir = [], [], int(self.looked.leads(ids, family))
         for step in sorted(set(steps)):
             at_step = [row for row, row_step in enumerate(steps) if row_step == step]
-            for first in range(0, len(at_step), self.crew.rows):
-                rows = at_step[first : first + self.crew.rows]
+            for rows in _parts(at_step, self.crew.rows, 0 if jobs else heir):
                 names = tuple(ids[i] for i in rows), tuple(family[i] for i in rows)
                 picked = {name: _rows(value, rows) for name, value in settings.items()}
                 jobs.append(Job(kind, *names, step, price * len(rows), **picked))
                 order += rows
-        answers = list(self._answers(jobs))
+        answers = [*self._inherited(jobs[:heir]), *self._answers(jobs[heir:])]
         back = torch.tensor(order).argsort()
         tensors = (
             torch.cat([getattr(answer, name) for answer in answers])[back]
@@ -176,16 +180,22 @@ class CrewedTask(Task):
         self.on_answers(particles, kind, answers, order)
         return particles
 
+    def _inherited(self, jobs: Sequence[Job]) -> Iterator[Answer]:
+        """The answer of a job that was looked at, done without the crew."""
+        return (self._noted(job, self.alone(job, self.looked)) for job in jobs)
+
     def _answers(self, jobs: Sequence[Job]) -> Iterator[Answer]:
         """The answers of the crew, each paid and noted in its turn."""
-        gathered = self.crew.gather(jobs, self)
-        for job, answer in zip(jobs, gathered, strict=True):
-            self.purse.commit(answer.spent)
-            for particle, reason in answer.failed.items():
-                self.failed.setdefault(particle, reason)
-            self.on_made(job.made(answer.places))
-            self.on_call()
-            yield answer
+        gathered = self.crew.gather(jobs, self) if jobs else ()
+        return (self._noted(*both) for both in zip(jobs, gathered, strict=True))
+
+    def _noted(self, job: Job, answer: Answer) -> Answer:
+        self.purse.commit(answer.spent)
+        for particle, reason in answer.failed.items():
+            self.failed.setdefault(particle, reason)
+        self.on_made(job.made(answer.places))
+        self.on_call()
+        return answer
 
     def waits(self) -> None:
         """Called while the crew works: the search may have to stop."""
@@ -195,10 +205,10 @@ class CrewedTask(Task):
         """NFE that a job should take."""
         return job.rows * self.purse.cost
 
-    def alone(self, job: Job) -> Answer:
+    def alone(self, job: Job, looked: Looked | None = None) -> Answer:
         """Do a job without the crew. It is paid with its answer, as all are."""
         before = self.purse.spent()
-        answer = replace(perform(self, job), images=self.kept(job))
+        answer = replace(perform(self, job, looked), images=self.kept(job))
         self.purse.restore(before)
         return answer
 
@@ -273,6 +283,14 @@ class Ahead(CrewedTask):
         if None in answers:
             raise NotYet
         return iter(answers)
+
+
+def _parts(rows: list[int], size: int, alone: int) -> Iterator[list[int]]:
+    """Parts of at most `size` rows; the first `alone` rows are a part of their own."""
+    if alone:
+        yield rows[:alone]
+    for first in range(alone, len(rows), size):
+        yield rows[first : first + size]
 
 
 def _rows(value: Any, rows: list[int]) -> Any:

@@ -4,7 +4,7 @@ import copy
 import json
 
 import pytest
-from pack.tools.probing.graphs import node, particles, search, with_input
+from pack.tools.probing.graphs import CAPTION, node, particles, search, with_input
 
 from .helpers.methods import METHODS
 
@@ -43,6 +43,25 @@ def test_finishing_never_makes_the_result_worse(host, seed):
         assert host.probe(again)["latent"] == shown["latent"]
     else:
         assert report["best"]["id"] == last["id"] and "finish_reward" not in report["best"]
+
+
+@pytest.mark.parametrize("seed", (2, 5))
+@pytest.mark.parametrize("steps", (1, 5))
+@pytest.mark.parametrize("method", ("svdd", "smc"))
+def test_the_picture_returned_is_what_was_scored(host, method, steps, seed):
+    """Also if it is the particle that the search looked at first."""
+    settings = {"seed": seed, "steps": steps, "budget": 15 if steps == 1 else 60}
+    name = f"scored {method} {steps} {seed}"
+    graph = particles(large(name=name, finish_steps=0, **settings), method)
+    graph = with_input(graph, "loader", "checkpoint", "base")
+    graph["again"] = node(
+        "FlowSearchRewardScore", images=["search", 1], reward=["reward", 0], prompt=CAPTION
+    )
+    graph["shown"] = node("PreviewAny", source=["again", 2])
+    shown = host.run(graph)
+    best = host.read_probe(shown)["report"]["best"]
+    (score,) = json.loads(shown["shown"]["text"][0])["scores"]
+    assert score == pytest.approx(best["reward"], abs=1e-3)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -52,6 +52,7 @@ CASES = {
     "smc": lambda: by("smc", SMC, budget=64),
     "no finish": lambda: by("best_of_n", {}, finish_steps=0, top_k=3),
     "lookahead": lambda: by("svdd", SVDD, lookahead=1, budget=40),
+    "a look first": lambda: by("svdd", SVDD, lookahead=-1, budget=64),
 }
 
 

@@ -9,11 +9,12 @@ from pack.samplers.purse import Purse
 from pack.samplers.rules import Finish
 from pack.samplers.search.auto import Auto
 from pack.samplers.search.code import CoDe
+from pack.samplers.search.regional import Regional
 from pack.samplers.search.sop import SearchOverPaths
 from pack.samplers.search.svdd import SVDD
 from pack.samplers.types import Starts
 
-from .setups import Setup, grid
+from .setups import SCORED, Setup, grid
 from .test_auto import MOVING
 from .test_lookahead import blurred, sharp
 
@@ -28,6 +29,7 @@ from .test_lookahead import blurred, sharp
         (Auto(), grid(10), blurred, MOVING, 1),
         (SearchOverPaths(1, 1, 2), [1.0, 0.8], blurred, None, 2),
         (SearchOverPaths(1, 1, 2), [1.0, 0.8, 0.6], blurred, None, 0),
+        (Regional(), [1.0], blurred, None, 5),
     ],
 )
 def test_the_first_particle_gets_what_it_will_ask_for(search, times, model, steering, answers):
@@ -41,23 +43,39 @@ def test_the_first_particle_gets_what_it_will_ask_for(search, times, model, stee
     assert task.purse.prepaid == 0 and task.purse.nfe <= 200
 
 
-@pytest.mark.parametrize(
-    ("x", "t"), [([[1.0, 3.0]], 0.9), ([[1.0, 2.0]], 0.8), ([[1.0, 2.0]] * 2, 0.9)]
-)
-def test_another_latent_or_time_takes_nothing(x, t):
+@pytest.mark.parametrize(("x", "t"), [([[1.0, 3.0]], 0.9), ([[1.0, 2.0]], 0.8)])
+def test_another_latent_or_time_takes_nothing_and_leaves_nothing(x, t):
     looked = Looked(Purse(cost=2))
     looked.noting(lambda x, t: x + t)(torch.tensor([[1.0, 2.0]]), 0.9)
     looked.leave(1)
-    assert looked.take(torch.tensor(x), t) is None and looked.purse.prepaid == 2
-    assert looked.take(torch.tensor([[1.0, 2.0]]), 0.9) is not None and not looked.purse.prepaid
+    assert looked.purse.prepaid == 2
+    assert looked.take(torch.tensor(x), t) is None and not looked.taken
+    assert not looked.answers and not looked.purse.prepaid
 
 
 def test_answers_are_taken_in_order():
     looked, x = Looked(Purse()), torch.zeros(1, 2)
     network = looked.noting(lambda x, t: x + t)
     network(x, 0.9), network(x, 0.8)
-    assert looked.take(x, 0.8) is None and torch.equal(looked.take(x, 0.9), x + 0.9)
-    assert torch.equal(looked.take(x, 0.8), x + 0.8) and not looked.answers
+    looked.leave(2)
+    for t in (0.9, 0.8):
+        assert torch.equal(looked.take(x, t), x + t) and looked.taken
+    assert looked.take(x, 0.8) is None and not looked.taken
+
+
+def test_the_reward_sees_the_first_particle_among_the_others():
+    """Some rewards compare what they see in one call, and images are kept by call."""
+    calls = []
+
+    def objective(x0):
+        calls.append(len(x0))
+        return x0.mean(1)
+
+    fixed = {"shape": (4,), "objective": objective, "denoiser": blurred}
+    setup = Setup(SVDD(), 6, fixed=fixed)
+    events, *_ = setup.run(budget=150, lookahead=AUTOMATIC)
+    scored = [len(event.particles) for event in events if event.kind in SCORED]
+    assert calls == scored and calls[0] > 1
 
 
 def test_a_second_look_replaces_the_first():
@@ -75,14 +93,10 @@ def test_a_first_particle_that_goes_another_way_leaves_nothing_prepaid():
     assert not task.looked.answers and not task.purse.prepaid and len(born) == 2
 
 
-def test_only_the_heir_goes_alone():
-    """Another particle's calls are not looked up, though its answer might be there."""
-    task = Setup(SVDD(), 3, fixed={"shape": (4,)}).task(budget=50)
-    task.looked.noting(task._paid.denoiser)(torch.zeros(1, 4), 0.5)
-    task.looked.leave(1)
-    next(task.ids)
-    task.born(2)
-    assert task.purse.prepaid == 1 and task.book.origins[1].rows == 2
+def test_the_heir_is_followed_down():
+    looked = Looked(Purse(), [(torch.zeros(1, 2), 0.5, torch.zeros(1, 2))] * 3)
+    assert looked.leads([0, 1], [-1, -1]) and looked.leads([8, 9], [0, 1])
+    assert not looked.leads([10, 11], [9, 8]) and not looked.answers
 
 
 def test_starts_are_cut_with_their_boxes():
