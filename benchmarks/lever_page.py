@@ -41,8 +41,8 @@ Each row compares a search with the same search without the lever, at {BUDGET} N
   follow `shape_count`, and end when a result has its highest score ([results.md](results.md)).
 - Prompts come from the pool of {SET} prompts with seed {POOL}, in its order. No other page uses
   them.
-- When the rows of RBF and SVDD on `base` were made, a search paid 5 NFE for its look, with the
-  lever and without it. They are saved today."""
+- When the rows of RBF and SVDD on `base` were made, a search paid 5 NFE more for its look,
+  with the lever and without it."""
 LEFT_OUT = """\
 ## Left out, or off unless set
 

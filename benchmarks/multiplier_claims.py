@@ -166,11 +166,12 @@ def seconds_claim(result: Measured) -> list[str]:
     ahead = [cell for cell in cells if verdict(cell) == AHEAD]
     in_seconds = [cell for cell in cells if verdict(cell, Cell.in_seconds) == AHEAD]
     at_prices = [cell for cell in cells if verdict(cell, partial(_priced, DEAREST)) == AHEAD]
-    claim = f"{quoted(in_seconds)} {'are' if len(in_seconds) > 1 else 'is'} ahead" \
-        if in_seconds else "no method is clearly ahead"  # fmt: skip
+    number = f"{len(in_seconds)} of {len(cells)} methods" if in_seconds else "no method"
+    claim = f"{number} {'are' if len(in_seconds) > 1 else 'is'} clearly ahead"
     lost = [cell for cell in ahead if cell not in in_seconds]
     return [
         f"### In CPU seconds of the demo model {claim}",
+        f"{f'Ahead: {quoted(in_seconds)}. ' if in_seconds else ''}"
         f"{f'The lead is lost by {quoted(lost)}. ' if lost else ''}"
         f"At the prices of FLUX ({DEAREST.name}) "
         f"{f'the lead is clear for {quoted(at_prices)}' if at_prices else 'no lead is clear'}.",

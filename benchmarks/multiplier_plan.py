@@ -103,10 +103,10 @@ def redrawn(method: str, budget: int, weights: str) -> Setting:
         weights: fast or base.
     """
     steps = STEPS[weights]["children"]
-    starts = whole_waves(budget // INIT[weights])
-    options = (("init_particles", starts),) if method == "rbf" else ()
-    options = (*options, ("children", "redraw"))
-    return plans.sde(method, budget, weights, steps=steps, options=options)
+    options = [("children", "redraw")]
+    if method == "rbf":
+        options.insert(0, ("init_particles", whole_waves(budget // INIT[weights])))
+    return plans.sde(method, budget, weights, steps=steps, options=tuple(options))
 
 
 def plan(weights: str, budgets: tuple[int, ...] = BUDGETS) -> dict[tuple[int, str], Setting]:

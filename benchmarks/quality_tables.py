@@ -14,7 +14,7 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 NOTES = {
     "base": "From 100 NFE on the particle methods have the automatic lookahead, which comes to 4 "
     "for 93 of 100 first particles of this model; `lookahead 0` is without. When these rows were "
-    "made, such a search paid 5 NFE for its look, which are saved today."
+    "made, such a search paid 5 NFE more for its look."
 }
 UNTIMED = (
     " CPU seconds were taken on two machines beside other work and are not to be compared before "

@@ -27,8 +27,7 @@ NOTE = """\
 schedule, and a network that predicts eps or v (`demo/training/train_diffusion.py`). Each model has
 its own hard prompts, by the same rule. The diffusion models were trained for minutes and draw
 worse, so fewer of their results are right. The claim is about the gain over best of N of the same
-model. When the rows of `eps` and `v` were made, a search paid 5 NFE for its look, which are saved
-today."""
+model. When the rows of `eps` and `v` were made, a search paid 5 NFE more for its look."""
 
 
 def section(sets: Sequence[Measured]) -> list[str]:

@@ -76,8 +76,8 @@ def settle(search: Search, task: Task, finish: Finish) -> Settled:
         finish = finish.after(ahead, task.flow.end, task.flow.finishes_apart)
         task.purse.reserve(finish.rows())
     task = replace(task, lookahead=ahead)
-    if task.looked.answers:
-        task.looked.leave(shared(choice.search, task, ahead))
+    if task.first_look.answers:
+        task.first_look.leave(shared(choice.search, task, ahead))
     return Settled(
         choice.search, task, finish, clean, _chosen(search, choice, facts, task, automatic)
     )

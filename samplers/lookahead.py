@@ -68,7 +68,7 @@ def carries(search: Search, task: Task, lookahead: int) -> bool:
 def may_look(search: Search, task: Task) -> bool:
     """Whether a look can change anything: the first choice is early, and the budget suffices.
 
-    If the search scores its first particles at once, the look is what the first of them needs.
+    If the search scores its first particles at once, the first one needs the whole look.
     """
     prices, first = task.prices, search.rounds(len(task.times))[0]
     vain = 0 if first.scored and first.bottom == 0 else LOOK
@@ -99,17 +99,17 @@ def longest(search: Search, task: Task) -> int:
 
 
 def shared(search: Search, task: Task, lookahead: int) -> int:
-    """How many answers of the task's look the search's first particle asks for.
+    """How many of the look's answers the first particle of a search needs.
 
     Args:
         search: the method.
         task: the image to find.
         lookahead: evaluations before a score.
     """
-    if not task.looked.answers or task.flow.look_denoiser is not None:
+    if not task.first_look.answers or task.flow.look_denoiser is not None:
         return 0
     first, birth = search.rounds(len(task.times))[0], task.prices.birth
-    after = task.looked.answers[birth:]
+    after = task.first_look.answers[birth:]
     if first.ode and first.bottom and not (task.steering and task.steering.moves_ode):
         pairs = zip(after, task.times[1 : first.bottom + 1], strict=False)
         return birth + len(list(takewhile(lambda pair: pair[0][1] == pair[1], pairs)))

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from .batching import MicroBatch
+from .first_look import FirstLook
 from .flow import Flow
 from .judging import judge
-from .looked import Looked
 from .ode import ODE, Redraw
 from .paid_network import MODELS, PaidNetwork, paid
 from .purse import BudgetExceeded, Prices, Purse
@@ -42,7 +42,7 @@ class Task:
         on_made: called for each group of new particles, with how they were made.
         failed: by id, why a particle has no score. The task fills it in.
         ids: the ids of new particles, from 0. An id is the address of the particle's noise.
-        looked: what a look has evaluated for the first particle.
+        first_look: what a look has evaluated for the first particle.
     """
 
     flow: Flow
@@ -57,11 +57,11 @@ class Task:
     on_made: Callable[[Made], None] = lambda made: None
     failed: dict[int, str] = field(default_factory=dict)
     ids: Iterator[int] = field(default_factory=count)
-    looked: Looked | None = None
+    first_look: FirstLook | None = None
 
     def __post_init__(self) -> None:
         self.final_objective = self.final_objective or self.objective
-        self.looked = self.looked or Looked(self.purse)
+        self.first_look = self.first_look or FirstLook(self.purse)
         task = proxy(self)  # the task must not keep itself
         self._paid = paid(self.flow, lambda key, x, t: task._answer(key, x, t))
 
@@ -248,7 +248,7 @@ class Task:
         """
         self.purse.require(self.prices.birth + nodes)
         key = "denoiser" if self.flow.look_denoiser is None else "look_denoiser"
-        flow = replace(self.flow, denoiser=self.looked.noting(self._network(key)))
+        flow = replace(self.flow, denoiser=self.first_look.noting(self._network(key)))
         x, x0 = flow.cross_lead(self.flow.start([0]))
         return x0, flow.descend(x, x0, self.times[0], nodes)[1]
 
@@ -270,14 +270,16 @@ class Task:
         self.ids, self.batch = count(particle), batch
 
     def _answer(self, key: str, x: Tensor, t: float) -> Tensor:
-        answer, network = self.looked.take(x[:1], t), self._network(key)
+        answer, network = self.first_look.take(x[:1], t), self._network(key)
         if answer is None:
             return network(x, t)
         return answer if len(x) == 1 else torch.cat([answer, network(x[1:], t)])
 
     def _places(self, n: int) -> list[tuple[int, int]]:
         """(rows, row) of each of n rows in the last network call."""
-        return [(1, 0), *self.batch.places(n - 1)] if self.looked.taken else self.batch.places(n)
+        return (
+            [(1, 0), *self.batch.places(n - 1)] if self.first_look.taken else self.batch.places(n)
+        )
 
     def _network(self, key: str = "denoiser") -> PaidNetwork:
         settings = self.purse, self.batch, self.counts_itself, self.on_call

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from ..looked import Looked
+from ..first_look import FirstLook
 from ..purse import Spent
 from ..regions import Boxes
 from ..task import Task
@@ -122,13 +122,13 @@ class Crew(Protocol):
         """The answer of a job that was done early, if it is there."""
 
 
-def perform(task: Task, job: Job, looked: Looked | None = None) -> Answer:
+def perform(task: Task, job: Job, first_look: FirstLook | None = None) -> Answer:
     """Do a job.
 
     Args:
         task: of the same flow, objective and lookahead as the search's. Its purse pays.
         job: what to do.
-        looked: what a look has evaluated for it.
+        first_look: what a look has evaluated for it.
     """
     made: list[Made] = []
     failed: dict[int, str] = {}
@@ -145,7 +145,7 @@ def perform(task: Task, job: Job, looked: Looked | None = None) -> Answer:
         on_made=made.append,
         failed=failed,
         ids=ids,
-        looked=looked,
+        first_look=first_look,
     )
     new = _particles(worker, job)
     spent = task.purse.spent().since(before)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..batching import MicroBatch
-from ..looked import Looked
+from ..first_look import FirstLook
 from ..ode import ODE, Redraw
 from ..purse import BudgetExceeded, Purse
 from ..regions import Boxes
@@ -162,7 +162,7 @@ class CrewedTask(Task):
             settings: arguments of a job; columns of them have K rows.
         """
         ids, family, _, steps = columns
-        jobs, order, heir = [], [], int(self.looked.leads(ids, family))
+        jobs, order, heir = [], [], int(self.first_look.leads(ids, family))
         for step in sorted(set(steps)):
             at_step = [row for row, row_step in enumerate(steps) if row_step == step]
             for rows in _parts(at_step, self.crew.rows, 0 if jobs else heir):
@@ -181,8 +181,8 @@ class CrewedTask(Task):
         return particles
 
     def _inherited(self, jobs: Sequence[Job]) -> Iterator[Answer]:
-        """The answer of a job that was looked at, done without the crew."""
-        return (self._noted(job, self.alone(job, self.looked)) for job in jobs)
+        """The answers of jobs whose network calls the look has made."""
+        return (self._noted(job, self.alone(job, self.first_look)) for job in jobs)
 
     def _answers(self, jobs: Sequence[Job]) -> Iterator[Answer]:
         """The answers of the crew, each paid and noted in its turn."""
@@ -205,10 +205,10 @@ class CrewedTask(Task):
         """NFE that a job should take."""
         return job.rows * self.purse.cost
 
-    def alone(self, job: Job, looked: Looked | None = None) -> Answer:
+    def alone(self, job: Job, first_look: FirstLook | None = None) -> Answer:
         """Do a job without the crew. It is paid with its answer, as all are."""
         before = self.purse.spent()
-        answer = replace(perform(self, job, looked), images=self.kept(job))
+        answer = replace(perform(self, job, first_look), images=self.kept(job))
         self.purse.restore(before)
         return answer
 

@@ -31,7 +31,7 @@ class RolloverBudgetForcing(Method):
     child, and r* stays. At the last step no path moves: the rest of the budget buys children there.
 
     init_particles 0 is automatic: a quarter of the evaluations, or a twelfth on a model whose first
-    prediction is blurred. Above 16 it is rounded to whole waves of 8. quota 0 is automatic:
+    prediction is blurred. Above 16 the number is a multiple of 8. quota 0 is automatic:
     (F - I B) // (N B), at least 1. The budget is F particles, I are the initial particles of a
     path, B the paths and N the times. With `children` kernel this is the paper's method. Departures
     from the released code:

@@ -7,7 +7,7 @@ from ..crew.task import Ahead
 from ..task import Task
 
 WAVE = 8  # trajectories walked together. It is fixed, since ids and so the noise depend on it.
-FEW = 2  # waves, up to which a part of a wave is not given up
+FEW = 2  # waves. Up to here rounding would change the number too much.
 
 
 def whole_waves(count: int) -> int:

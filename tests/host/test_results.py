@@ -4,9 +4,10 @@ import copy
 import json
 
 import pytest
-from pack.tools.probing.graphs import CAPTION, node, particles, search, with_input
+from pack.tools.probing.graphs import node, particles, search, with_input
 
 from .helpers.methods import METHODS
+from .helpers.reward_graphs import scored_again, second_score
 
 
 def finished(report):
@@ -54,14 +55,9 @@ def test_the_picture_returned_is_what_was_scored(host, method, steps, seed):
     name = f"scored {method} {steps} {seed}"
     graph = particles(large(name=name, finish_steps=0, **settings), method)
     graph = with_input(graph, "loader", "checkpoint", "base")
-    graph["again"] = node(
-        "FlowSearchRewardScore", images=["search", 1], reward=["reward", 0], prompt=CAPTION
-    )
-    graph["shown"] = node("PreviewAny", source=["again", 2])
-    shown = host.run(graph)
+    shown = host.run(scored_again(graph))
     best = host.read_probe(shown)["report"]["best"]
-    (score,) = json.loads(shown["shown"]["text"][0])["scores"]
-    assert score == pytest.approx(best["reward"], abs=1e-3)
+    assert second_score(shown) == pytest.approx(best["reward"], abs=1e-3)
 
 
 @pytest.mark.parametrize("method", METHODS)

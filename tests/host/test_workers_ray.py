@@ -13,7 +13,7 @@ from pack.tools.probing.graphs import guided, node, particles, search, with_inpu
 from pack.tools.probing.runs import Runs
 
 from .helpers.prompts import post, stop, wait
-from .helpers.reward_graphs import combine, loader
+from .helpers.reward_graphs import combine, loader, scored_again, second_score
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="Ray is not installed: pip install ray"
@@ -106,6 +106,21 @@ def test_two_workers_find_what_none_find(host, alone, both):
     done = sum(device["nfe"] for device in devices)
     assert spent["discarded_nfe"] > 0  # the first answer of each worker
     assert BUDGET / 2 < done <= spent["nfe"] + spent["discarded_nfe"]
+
+
+def test_a_particle_that_was_looked_at_needs_no_worker(host, both):
+    """The image returned is what was scored, whoever evaluated it."""
+    graphs = []
+    for name in ("look", "look, two workers"):
+        settings = {"budget": 15, "steps": 1, "lookahead": -1, "finish_steps": 0, "seed": 5}
+        graph = particles(search(micro_batch=1, name=name, **settings), "svdd")
+        graph["latent"]["inputs"] |= {"width": 128, "height": 128}  # else all is blurred
+        graphs.append(scored_again(with_input(graph, "loader", "checkpoint", "base")))
+    shown = [host.run(graphs[0]), host.run(crewed(graphs[1]))]
+    alone, found = map(host.read_probe, shown)
+    assert_same(alone, found)
+    assert found["report"]["spent"]["lookahead"] == 4 and found["report"]["spent"]["nfe"] == 15
+    assert second_score(shown[1]) == pytest.approx(found["report"]["best"]["reward"], abs=1e-3)
 
 
 def test_another_method_finds_the_same_for_each_image_of_a_batch(host, both):

@@ -9,9 +9,7 @@ from hypothesis import strategies as st
 from pack.samplers.crew.engine import Report
 from pack.samplers.crew.foreman import LOSSES, Foreman
 from pack.samplers.crew.turns import Turns
-from pack.samplers.lookahead import AUTOMATIC
-from pack.samplers.rules import Finish, Outcome, StopRules
-from pack.samplers.run import run
+from pack.samplers.rules import Finish, StopRules
 from pack.samplers.search import SEARCHES
 from pack.samplers.search.best_of_n import BestOfN
 from pack.samplers.search.rbf import RolloverBudgetForcing
@@ -21,7 +19,6 @@ from pack.samplers.search.threshold import VerifierThreshold
 
 from .crews import Chaos, Punctual, Sluggish, crewed
 from .setups import KERNELS, METHODS, Setup, arithmetic, assert_same_run, pinned, setups
-from .test_lookahead import EARLY, blurred, sharp
 from .world import Counter
 
 TROUBLE = (
@@ -93,29 +90,6 @@ def test_every_kernel_and_lookahead(name, kernel, lookahead):
     search = SEARCHES[name]()
     setup = Setup(search, 4, 20, kernel, lead=1, lookahead=lookahead, cost=2)
     compare(setup, 2, again=0.2, lost=0.2)
-
-
-@pytest.mark.parametrize("model", [blurred, sharp])
-@pytest.mark.parametrize("rows", [1, 3])
-@pytest.mark.parametrize("name", [*EARLY, "auto"])
-def test_what_a_look_found_is_not_evaluated_again(name, rows, model):
-    """By the search's first particle, which no worker gets."""
-    setup = Setup(SEARCHES[name](), 10, 60, fixed={"shape": (4,), "lookahead": AUTOMATIC})
-    task, foreman, counter = crewed(setup, rows, 3, model, again=0.2, lost=0.2)
-
-    def tell(settled):
-        for name, worker in foreman.engine.tasks.items():
-            settings = {"flow": settled.task.flow, "lookahead": settled.task.lookahead}
-            foreman.engine.tasks[name] = replace(worker, **settings)
-
-    plain = setup.run(denoiser=model, micro_batch=rows)
-    outcome = Outcome()
-    ending = setup.finish, StopRules(), outcome, task.book.root
-    assert_same_run(plain, (list(run(setup.search, task, *ending, tell)), outcome, task))
-    foreman.close()
-    foreman.engine.drain()
-    rows = counter.rows + foreman.engine.undone
-    assert rows == task.purse.nfe + foreman.discarded == plain[2].purse.nfe + foreman.discarded
 
 
 @dataclass

@@ -1,6 +1,8 @@
 """Parts of API prompts: rewards, plain images, and their scores."""
 
-from pack.tools.probing.graphs import node
+import json
+
+from pack.tools.probing.graphs import CAPTION, node
 
 
 def loader(name, **settings):
@@ -40,3 +42,16 @@ def scoring(graph, images="images", reward="reward", prompt="anything", suffix="
 
 def brightness(target=1.0):
     return {"reward": loader("brightness", target=target)}
+
+
+def scored_again(graph):
+    """The graph with the image that its search returns scored once more, as "scored again"."""
+    images = {"images": ["search", 1], "reward": ["reward", 0], "prompt": CAPTION}
+    again = {"again": node("FlowSearchRewardScore", **images)}
+    return graph | again | {"scored again": node("PreviewAny", source=["again", 2])}
+
+
+def second_score(shown):
+    """The score that such a graph's run has shown."""
+    (score,) = json.loads(shown["scored again"]["text"][0])["scores"]
+    return score
