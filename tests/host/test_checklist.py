@@ -7,7 +7,7 @@ from pack.tools.client import ComfyError
 from pack.tools.probing.graphs import CAPTION, node, search
 
 from ..rewards import tiny_t5, tiny_vlm
-from .helpers.reward_graphs import combine, loader, scoring
+from .helpers.reward_graphs import combine, loader, scored_again
 from .helpers.server_memory import free, settled
 
 LINES = "Is there a red circle?\nHow many blue squares are there? = 2 * 2\nIs it night? = no"
@@ -27,8 +27,7 @@ def test_a_search_by_a_checklist(host, folders):
     graph = search(name="checklist", budget=8, steps=3, init_particles=2, finish_steps=1, top_k=2)
     graph["judge"] = loader("vqascore_vlm", checkpoint="listed_vlm")
     graph["reward"] = loader("checklist", judge=["judge", 0], questions=LINES)
-    graph["pictures"] = node("RebatchImages", images=["search", 1], batch_size=8)
-    graph = scoring(graph, "pictures", "reward", CAPTION, " again")
+    graph = scored_again(graph)
     shown = {name: out["probe"][0] for name, out in host.run(graph).items() if "probe" in out}
     report = json.loads(shown["probe"])["report"]
     assert report["settings"]["reward.questions"] == LINES

@@ -45,13 +45,11 @@ def brightness(target=1.0):
 
 
 def scored_again(graph):
-    """The graph with the image that its search returns scored once more, as "scored again"."""
-    images = {"images": ["search", 1], "reward": ["reward", 0], "prompt": CAPTION}
-    again = {"again": node("FlowSearchRewardScore", **images)}
-    return graph | again | {"scored again": node("PreviewAny", source=["again", 2])}
+    """The graph of a search whose images are scored once more."""
+    images = node("RebatchImages", images=["search", 1], batch_size=8)
+    return scoring(graph | {"pictures": images}, "pictures", "reward", CAPTION, " again")
 
 
 def second_score(shown):
-    """The score that such a graph's run has shown."""
-    (score,) = json.loads(shown["scored again"]["text"][0])["scores"]
-    return score
+    """The best score that the run of such a graph has shown for its images."""
+    return max(json.loads(shown["probe again"]["probe"][0])["scores"]["scores"])
