@@ -56,7 +56,7 @@ def settings_of(
 
     def denoiser(x: Any, t: float) -> Any:
         time.sleep(network * len(x))
-        return x * (1.0 - t)
+        return x * (1.0 - 0.5 * t)
 
     def objective(x0: Any) -> Any:
         """Numbers that look drawn at random: the fraction of a large multiple of the mean."""
