@@ -8,7 +8,12 @@ from pack.benchmarks.best_of_n_curve import Draws
 from pack.benchmarks.kept_rows import Kept
 from pack.benchmarks.line_chart import COLOURS
 from pack.benchmarks.multiplier_plan import BUDGETS, FLUX_PRICES, FluxPrices, methods
+from pack.benchmarks.multiplier_sections import CHOSEN
 from pack.benchmarks.multiplier_tables import Cell, Estimate
+from pack.samplers.lookahead import LOOK
+from pack.samplers.purse import Prices
+from pack.samplers.search import SEARCHES
+from pack.samplers.search.rounds import Facts
 
 PROMPTS = 60
 
@@ -120,3 +125,20 @@ def test_plans_have_every_method(weights):
     names |= {"regional paths"} if weights == "base" else set()
     assert set(methods(weights, 100)) == names
     assert len({flux.name for flux in FLUX_PRICES}) == len(FLUX_PRICES)
+
+
+@pytest.mark.parametrize(
+    "weights, sharp, chosen",
+    [
+        ("fast", True, {25: "SVDD", 50: "SVDD", 100: "RBF", 200: "RBF"}),
+        ("base", False, dict.fromkeys(BUDGETS, "regional paths")),
+    ],
+)
+def test_the_page_says_what_auto_chooses(weights, sharp, chosen):
+    for budget, name in chosen.items():
+        setting, prices = methods(weights, budget)["auto"], Prices(score=0 if sharp else LOOK)
+        left = budget - setting.finish
+        facts = Facts(sharp, "", setting.steps, budget, left, prices, False, lambda: True)
+        search = setting.search().choice(facts).search
+        assert type(search) is SEARCHES[name.lower().replace(" ", "_")]
+        assert f"`{name}`" in CHOSEN[weights]
