@@ -1,4 +1,4 @@
-"""How much sooner workers end a search, on paper: the real search and foreman, on a clock that jumps.
+"""How much sooner workers end a search, on paper: the real search and foreman, on a jumping clock.
 
 A worker answers T + TRIP seconds after it got a job. The search takes TURN seconds for each answer.
 Nothing else takes time. So the model knows how far RBF can look ahead, and how often for nothing.
