@@ -50,6 +50,7 @@ class MicroBatch:
         seconds: measured for one row, by the rows of a call.
         tried: sizes that were measured, falling.
         best: the fewest seconds a row took at any of them.
+        fixed: the size that was set; 0: it is automatic.
     """
 
     size: int = 0
@@ -59,8 +60,10 @@ class MicroBatch:
     seconds: dict[int, list[float]] = field(default_factory=dict)
     tried: list[int] = field(default_factory=list)
     best: float = math.inf
+    fixed: int = field(init=False)
 
     def __post_init__(self) -> None:
+        self.fixed = self.size
         if self.size or not self.may_split:
             self.clock = None
         self.size = self.size or self.most

@@ -69,7 +69,9 @@ class HostObjective:
 
     All images of a round are decoded before they are scored, so that decoder and reward take turns
     once. `HELD` bytes limit how many; `ROWS` are decoded at once. The amount of free memory decides
-    nothing: the same seed gives the same result.
+    nothing: the same seed gives the same result. Where the micro-batch is set, decoder and reward
+    get as many images at once as the network gets rows. So a search has the bits of one whose
+    workers have as many rows.
 
     Args:
         vae: the host's decoder.
@@ -110,7 +112,7 @@ class HostObjective:
     @property
     def at_once(self) -> int:
         """Images or videos decoded together."""
-        return min(self.ROWS, self.held)
+        return min(self.batch.fixed or self.ROWS, self.held)
 
     @property
     def kept(self) -> int:
@@ -187,10 +189,25 @@ class HostObjective:
         if count:
             rows = images if count == len(images) else images[finite.to(images.device)]
             with self.purse.timed("reward"):
-                rewards = score(self.reward, rows, self.prompt).cpu().double()
+                parts = [self.rewards_of(part) for part in rows.split(self.judged(count))]
+            rewards = torch.cat(parts)
             scores[finite] = torch.where(rewards.isfinite(), rewards, torch.nan)
             self.purse.counts["rewards"] += count
         return scores
+
+    def judged(self, count: int) -> int:
+        """How many of some images the reward gets at once.
+
+        All, if it is a server or still learns its scale: then a call is what it compares.
+        """
+        rows = self.batch.fixed
+        if not rows or self.reward.at_once > self.ROWS or self.reward.learned is None:
+            return count
+        return rows
+
+    def rewards_of(self, images: Tensor) -> Tensor:
+        """Rewards (K,) of images or videos, float64 on the CPU."""
+        return score(self.reward, images, self.prompt).cpu().double()
 
     def blame(self, x0: Tensor) -> Tensor | None:
         """Where a latent x0 (1,*D) is wrong: (1,*S) in [0, 1] on its axes in space and time.

@@ -12,6 +12,7 @@ import pytest
 from pack.tools.probing.graphs import guided, node, particles, search, with_input
 from pack.tools.probing.runs import Runs
 
+from .helpers.methods import METHODS
 from .helpers.prompts import post, stop, wait
 from .helpers.reward_graphs import combine, loader, scored_again, second_score
 
@@ -61,13 +62,13 @@ def entry(host, prompt_id):
     return wait(lambda: host.client.get(f"/history/{prompt_id}").get(prompt_id), PATIENCE)
 
 
-def assert_same(alone, found):
+def assert_same(alone, found, counts=("nfe", "network_calls", "decodes", "rewards")):
     """Latents are equal, and so are the trace and the costs of each image of a batch."""
     assert alone["latent"] == found["latent"]
     reports = [shown["report"].get("batch", [shown["report"]]) for shown in (alone, found)]
     for one, other in zip(*reports, strict=True):
         assert one["trace"] == other["trace"]
-        for key in ("nfe", "network_calls", "decodes", "rewards"):
+        for key in counts:
             assert one["spent"][key] == other["spent"][key]
 
 
@@ -121,6 +122,24 @@ def test_a_particle_that_was_looked_at_needs_no_worker(host, both):
     assert_same(alone, found)
     assert found["report"]["spent"]["lookahead"] == 4 and found["report"]["spent"]["nfe"] == 15
     assert second_score(shown[1]) == pytest.approx(found["report"]["best"]["reward"], abs=1e-3)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_finds_the_same(host, both, method):
+    """To the bit: each digit of an image counts in its sharpness.
+
+    Only decodes may differ. A worker sends no image that is not the best so far, and the search
+    decodes it again to see where it is wrong.
+    """
+    graphs = []
+    for name in (method, f"{method}, two workers"):
+        graph = search(budget=30, micro_batch=1, name=name)
+        parts = {"count it": graph["reward"], "sharp": loader("sharpness")}
+        graph |= parts | {"reward": combine("weighted_sum", *parts, standardise=False)}
+        graphs.append(particles(graph, method, **METHODS[method]))
+    alone, found = host.probe(graphs[0]), host.probe(crewed(graphs[1]))
+    assert_same(alone, found, ("nfe", "network_calls", "rewards"))
+    assert sum(device["nfe"] for device in found["report"]["devices"]) > 0
 
 
 def test_another_method_finds_the_same_for_each_image_of_a_batch(host, both):

@@ -140,6 +140,7 @@ class SameReward:
     settings = {}
     at_once = 1
     itemised = False
+    learned = ()
 
     def fresh(self):
         return self
