@@ -39,10 +39,7 @@ Where the number is negative, `auto` is the best."""
 # What auto chooses on a model, by its rule.
 CHOSEN = {
     "fast": "`auto` runs `SVDD` at 25 and 50 NFE here, and `RBF` at 100 and 200.",
-    "base": (
-        "`auto` runs `regional paths` here, from the time 0.993 and not from 1. So what it loses "
-        "to `regional paths` is likely chance."
-    ),
+    "base": "`auto` runs `regional paths` here. Only its first time differs: 0.993, and not 1.",
 }
 
 
