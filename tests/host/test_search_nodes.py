@@ -4,6 +4,8 @@ import pytest
 import torch
 from pack.tools.probing.graphs import SIZE, node, particles, plain, search, with_input
 
+from .helpers.reward_graphs import loader
+
 
 @pytest.fixture(scope="module")
 def base_run(host):
@@ -74,6 +76,18 @@ def test_micro_batch_changes_nothing(host, base_run, micro_batch):
         [r["reward"] for r in b["trace"]], abs=1e-3
     )
     assert shown["latent"] == pytest.approx(base_run["latent"], abs=1e-3)
+
+
+def test_one_row_a_call_makes_a_particle_independent_of_others(host):
+    """Decoder and reward get one image at a time, too. Each of its digits counts in sharpness."""
+    born = []
+    for starts in (1, 5):
+        graph = search(init_particles=starts, micro_batch=1, name=f"{starts} starts")
+        graph["reward"] = loader("sharpness")
+        trace = host.probe(graph)["report"]["trace"]
+        born.append([row["reward"] for row in trace if row["kind"] == "born"])
+    assert [len(rewards) for rewards in born] == [1, 5]
+    assert born[0] == born[1][:1]
 
 
 def test_same_seed_same_report(host, base_run):
