@@ -170,7 +170,7 @@ def seconds_claim(result: Measured) -> list[str]:
     claim = f"{number} {'are' if len(in_seconds) > 1 else 'is'} clearly ahead"
     lost = [cell for cell in ahead if cell not in in_seconds]
     return [
-        f"### In CPU seconds of the demo model {claim}",
+        f"### In CPU seconds {claim}",
         f"{f'Ahead: {quoted(in_seconds)}. ' if in_seconds else ''}"
         f"{f'The lead is lost by {quoted(lost)}. ' if lost else ''}"
         f"At the prices of FLUX ({DEAREST.name}) "

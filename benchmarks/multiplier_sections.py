@@ -39,7 +39,7 @@ Where the number is negative, `auto` is the best."""
 # What auto chooses on a model, by its rule.
 CHOSEN = {
     "fast": "`auto` runs `SVDD` at 25 and 50 NFE here, and `RBF` at 100 and 200.",
-    "base": "`auto` runs `regional paths` here. Only its first time differs: 0.993, and not 1.",
+    "base": "`auto` runs `regional paths` here. Only the first time differs: it is 0.993, not 1.",
 }
 
 
@@ -220,7 +220,7 @@ def worth_sheet(result: Measured) -> str:
     cells = said.at_main_budget(result)
     rows = {cell.method: [cell.in_nfe(), cell.in_seconds(), cell.at_prices(said.DEAREST)]
             for cell in cells}  # fmt: skip
-    labels = ("in NFE", "in CPU seconds of the demo", f"at FLUX prices, {said.DEAREST.name}")
+    labels = ("in NFE", "in CPU seconds", f"at FLUX prices, {said.DEAREST.name}")
     marks = {name: [e.capped() for e in row] for name, row in rows.items()}
     title = f"{result.weights}, {result.name} prompts, {cells[0].budget} NFE"
     return interval_chart.chart(f"What a method is worth: {title}", labels, marks)

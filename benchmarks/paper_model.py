@@ -1,6 +1,6 @@
-"""How much sooner workers end a search, on paper: the real search and foreman, on a jumping clock.
+"""How much sooner workers end a search, on paper: the real search and foreman, a simulated clock.
 
-A worker answers T + TRIP seconds after it got a job. The search takes TURN seconds for each answer.
+A worker answers T + TRIP seconds after it gets a job. The search takes TURN seconds an answer.
 Nothing else takes time. So the model knows how far RBF can look ahead, and how often for nothing.
 """
 
@@ -35,7 +35,7 @@ PLANS: tuple[tuple[str, Search, int, str], ...] = (
     ("SVDD", SVDD(children="kernel"), 100, "10 particles a step"),
     ("SVDD", SVDD(children="kernel"), 640, ""),
     ("Best of N", BestOfN(), 640, "number of images"),
-    ("RBF", RBF, 100, "tries of a step, then the order of its moves"),
+    ("RBF", RBF, 100, "tries per step, then the order of moves"),
     ("RBF", RBF, 300, ""),
     ("Zero-order, 4 neighbours", ZeroOrder(neighbours=4), 300, "neighbours"),
 )

@@ -1,4 +1,4 @@
-"""The network's answers of a look. The search's first particle takes them in place of calls."""
+"""Network answers from a look at the first particle, which uses them instead of new calls."""
 
 from __future__ import annotations
 

@@ -69,9 +69,9 @@ class HostObjective:
 
     All images of a round are decoded before they are scored, so that decoder and reward take turns
     once. `HELD` bytes limit how many; `ROWS` are decoded at once. The amount of free memory decides
-    nothing: the same seed gives the same result. Where the micro-batch is set, decoder and reward
-    get as many images at once as the network gets rows. So a search has the bits of one whose
-    workers have as many rows.
+    nothing: the same seed gives the same result. If the micro-batch is set, it
+    limits decoder and reward, too. With one row a call a particle does not depend on those beside
+    it, so a search has the same bits with workers and without.
 
     Args:
         vae: the host's decoder.
@@ -189,16 +189,17 @@ class HostObjective:
         if count:
             rows = images if count == len(images) else images[finite.to(images.device)]
             with self.purse.timed("reward"):
-                parts = [self.rewards_of(part) for part in rows.split(self.judged(count))]
+                parts = [self.rewards_of(part) for part in rows.split(self.scored_at_once(count))]
             rewards = torch.cat(parts)
             scores[finite] = torch.where(rewards.isfinite(), rewards, torch.nan)
             self.purse.counts["rewards"] += count
         return scores
 
-    def judged(self, count: int) -> int:
-        """How many of some images the reward gets at once.
+    def scored_at_once(self, count: int) -> int:
+        """How many of `count` images the reward scores in one call.
 
-        All, if it is a server or still learns its scale: then a call is what it compares.
+        A server gets all, to work on them side by side. So does a reward that still learns: it
+        compares the images of a call.
         """
         rows = self.batch.fixed
         if not rows or self.reward.at_once > self.ROWS or self.reward.learned is None:

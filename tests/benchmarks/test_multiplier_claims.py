@@ -94,7 +94,7 @@ def test_a_lead_that_is_lost_in_seconds_is_said(result):
     dear = result.cells[0].runs.copy()
     dear[:, COLUMNS.index("seconds")] *= 4
     heading, text = claims.seconds_claim(replace(result, cells=[named("auto", 400, runs=dear)]))
-    assert heading == "### In CPU seconds of the demo model no method is clearly ahead"
+    assert heading == "### In CPU seconds no method is clearly ahead"
     assert text.startswith("The lead is lost by `auto`. At the prices of FLUX (full VAE, ")
 
 

@@ -1,4 +1,4 @@
-"""Workers on paper: the clock, and the world in which nothing is computed."""
+"""Workers on paper: the simulated clock, and the network that only sleeps."""
 
 import math
 
@@ -21,14 +21,14 @@ def test_a_round_takes_its_longest_worker(workers):
 
 
 def test_starts_differ_in_their_scores():
-    """RBF moves away from starts that are all alike at once, and throws away what was ahead."""
+    """If all were equal, RBF would move at once, and throw away what is ahead."""
     task = Task(**settings_of(64, 0.0, 0.0, 100))
     rewards = task.born(24).reward
     assert len(set(rewards.tolist())) == 24
     assert abs(float(rewards.mean()) - 0.5) < 3 * (1 / 12 / 24) ** 0.5  # uniform from 0 to 1
 
 
-def test_more_workers_are_faster_and_none_is_twice_as_fast_as_one():
+def test_twice_the_workers_are_faster_but_not_twice_as_fast():
     paces = [on_paper(n, RBF, 100, 64, 1.45, seed=1)[0] for n in (1, 2, 4, 8)]
     for slow, fast in zip(paces, paces[1:], strict=False):
         assert slow < fast < 2 * slow
